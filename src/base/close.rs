@@ -1,0 +1,181 @@
+//! Why a link ended: one closed list, with the temper that backoff follows. Never decides anything itself.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Why a connection was not made or did not stay.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// Nobody listens there, or the network is unreachable.
+    Refused(String),
+    /// The host name has no address.
+    Unresolved(String),
+    /// No answer to the TCP connect, or no handshake within its deadline.
+    Timeout,
+    /// The other side closed the connection, or it vanished (reset, power cut).
+    Lost(String),
+    /// Nothing was heard for the stale time.
+    Stale,
+    /// This node is stopping.
+    Shutdown,
+    /// `disconnect` was called here.
+    Disconnected,
+    /// Another link to the same peer stays.
+    Duplicate,
+    /// The peer limit is reached.
+    MaxPeers,
+    /// The identity is not trusted.
+    Untrusted,
+    /// The identity was revoked.
+    Revoked,
+    /// No common protocol version; a v1 plaintext peer ends here.
+    BadVersion(String),
+    /// Too many unfinished handshakes.
+    Busy,
+    /// The peer is this node.
+    SelfConnect,
+    /// The handshake failed: wrong pre-shared key, altered bytes or a false signature. The wire never says which.
+    HandshakeFailed(String),
+    /// A sealed record did not open, or bytes after the handshake were no record.
+    BadRecord(String),
+    /// A message broke the protocol; the text says which rule and the numbers.
+    Protocol(String),
+    /// A frame was longer than allowed.
+    FrameTooLarge {
+        /// Announced length in bytes.
+        got: u64,
+        /// The limit in force in bytes.
+        max: u64,
+    },
+    /// The peer does not read what it is sent.
+    SlowReader,
+}
+
+impl CloseReason {
+    /// Whether dialling again later can help.
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::Disconnected | Self::Shutdown | Self::SelfConnect | Self::Revoked | Self::Duplicate)
+    }
+
+    /// Whether the other side broke a rule, as opposed to the network, a limit or our own wish.
+    pub fn blames_peer(&self) -> bool {
+        matches!(self, Self::HandshakeFailed(_) | Self::BadRecord(_) | Self::Protocol(_) | Self::FrameTooLarge { .. } | Self::SlowReader)
+    }
+
+    /// Stable name for programs: events, JSON, the C ABI's text.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Unresolved(_) => "unresolved",
+            Self::Timeout => "timeout",
+            Self::Lost(_) => "lost",
+            Self::Stale => "stale",
+            Self::Shutdown => "shutdown",
+            Self::Disconnected => "disconnected",
+            Self::Duplicate => "duplicate",
+            Self::MaxPeers => "max_peers",
+            Self::Untrusted => "untrusted",
+            Self::Revoked => "revoked",
+            Self::BadVersion(_) => "bad_version",
+            Self::Busy => "busy",
+            Self::SelfConnect => "self_connect",
+            Self::HandshakeFailed(_) => "handshake_failed",
+            Self::BadRecord(_) => "bad_record",
+            Self::Protocol(_) => "protocol",
+            Self::FrameTooLarge { .. } => "frame_too_large",
+            Self::SlowReader => "slow_reader",
+        }
+    }
+
+    /// Number on the wire (PROTOCOL.md, "Close codes"); what only this side can know travels as `Lost` (0).
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Shutdown => 1,
+            Self::Disconnected => 2,
+            Self::Duplicate => 3,
+            Self::MaxPeers => 4,
+            Self::Untrusted => 5,
+            Self::Revoked => 6,
+            Self::BadVersion(_) => 7,
+            Self::Busy => 8,
+            Self::SelfConnect => 9,
+            Self::Protocol(_) | Self::FrameTooLarge { .. } | Self::BadRecord(_) | Self::HandshakeFailed(_) => 10,
+            Self::Stale | Self::Timeout => 11,
+            Self::SlowReader => 12,
+            Self::Refused(_) | Self::Unresolved(_) | Self::Lost(_) => 0,
+        }
+    }
+
+    /// The reason as the side that *received* the code sees it.
+    pub fn from_code(code: u8, detail: &str) -> CloseReason {
+        match code {
+            1 => Self::Lost("the peer stopped".into()),
+            2 => Self::Lost("the peer disconnected".into()),
+            3 => Self::Duplicate,
+            4 => Self::MaxPeers,
+            5 => Self::Untrusted,
+            6 => Self::Revoked,
+            7 => Self::BadVersion(detail.to_owned()),
+            8 => Self::Busy,
+            9 => Self::SelfConnect,
+            10 => Self::Lost(format!("the peer reports a protocol error: {detail}")),
+            11 => Self::Lost("the peer heard nothing from here for too long".into()),
+            12 => Self::Lost("the peer's queue towards here was full".into()),
+            _ => Self::Lost(format!("the peer closed with code {code}")),
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => write!(f, "connection refused: {why}"),
+            Self::Unresolved(why) => write!(f, "host name not found: {why}"),
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Lost(why) => write!(f, "connection lost: {why}"),
+            Self::Stale => f.write_str("nothing heard for too long"),
+            Self::Shutdown => f.write_str("this node is stopping"),
+            Self::Disconnected => f.write_str("disconnected on request"),
+            Self::Duplicate => f.write_str("another link to the same peer stays"),
+            Self::MaxPeers => f.write_str("peer limit reached; raise max_peers to admit more"),
+            Self::Untrusted => f.write_str("identity not trusted"),
+            Self::Revoked => f.write_str("identity revoked"),
+            Self::BadVersion(why) => write!(f, "no common protocol version: {why}"),
+            Self::Busy => f.write_str("too many unfinished handshakes; retry later"),
+            Self::SelfConnect => f.write_str("the peer is this node itself"),
+            Self::HandshakeFailed(why) => write!(f, "handshake failed: {why}"),
+            Self::BadRecord(why) => write!(f, "sealed record refused: {why}"),
+            Self::Protocol(why) => write!(f, "protocol error: {why}"),
+            Self::FrameTooLarge { got, max } => write!(f, "frame of {got} bytes, limit is {max}"),
+            Self::SlowReader => f.write_str("the peer does not read; its queue is full"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_keeps_its_name_over_the_wire() {
+        for reason in [
+            CloseReason::Duplicate,
+            CloseReason::MaxPeers,
+            CloseReason::Untrusted,
+            CloseReason::Revoked,
+            CloseReason::Busy,
+            CloseReason::SelfConnect,
+        ] {
+            assert_eq!(CloseReason::from_code(reason.code(), ""), reason);
+        }
+    }
+
+    #[test]
+    fn only_what_another_attempt_cannot_mend_is_final() {
+        assert!(CloseReason::Lost("reset".into()).is_transient());
+        assert!(CloseReason::HandshakeFailed(String::new()).is_transient());
+        assert!(!CloseReason::SelfConnect.is_transient());
+    }
+}

@@ -1,0 +1,155 @@
+//! What a node is told at birth. Never reads files or the environment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::base::error::{Error, Result};
+use crate::base::id::from_hex;
+use crate::base::limits;
+
+/// Where to accept connections.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Listen {
+    /// Nowhere: this node only dials.
+    #[default]
+    Off,
+    /// On this address and port; port 0 takes any free one.
+    On {
+        /// An IP address, or empty for every interface, IPv4 and IPv6.
+        host: String,
+        /// TCP port; 0 = any free port.
+        port: u16,
+    },
+}
+
+/// A 32-byte secret shared by the members of a cluster. Wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Psk([u8; 32]);
+
+impl Psk {
+    /// Takes the secret's bytes.
+    pub fn new(bytes: [u8; 32]) -> Psk {
+        Psk(bytes)
+    }
+
+    /// Reads 64 hex digits; surrounding white space is ignored.
+    pub fn from_hex(text: &str) -> Result<Psk> {
+        let mut bytes = from_hex(text.trim())
+            .ok_or_else(|| Error::Invalid("a pre-shared key is 64 hex digits; this text has other characters or an odd length".into()))?;
+        let key = <[u8; 32]>::try_from(bytes.as_slice());
+        let got = bytes.len();
+        bytes.zeroize();
+        key.map(Psk).map_err(|_| Error::Invalid(format!("a pre-shared key is 64 hex digits, this one has {}", got * 2)))
+    }
+
+    /// The secret's bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Psk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Psk(..)")
+    }
+}
+
+/// A node's settings. `Config::new` gives the defaults; change the fields that matter.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// A label for people, at most 255 bytes; bound under this node's signature, never an authority.
+    pub node_id: String,
+    /// Where to accept connections.
+    pub listen: Listen,
+    /// Identity, log and address book live here; `None` = an ephemeral node whose identity and log die with it.
+    pub data_dir: Option<PathBuf>,
+    /// The cluster's secret; nodes without it are turned away before any curve work.
+    pub psk: Option<Psk>,
+    /// Connected peers allowed.
+    pub max_peers: usize,
+    /// From TCP up to an authenticated link.
+    pub handshake_timeout: Duration,
+    /// Silence after which a Ping goes out.
+    pub heartbeat_interval: Duration,
+    /// Silence after which a link is closed.
+    pub stale_after: Duration,
+    /// Told to peers inside the handshake.
+    pub capabilities: BTreeMap<String, String>,
+    /// Whether anything is dialled at all; `false` refuses `connect` too.
+    pub dial: bool,
+}
+
+impl Config {
+    /// The defaults under a label.
+    pub fn new(node_id: impl Into<String>) -> Config {
+        Config {
+            node_id: node_id.into(),
+            listen: Listen::Off,
+            data_dir: None,
+            psk: None,
+            max_peers: limits::MAX_PEERS_DEFAULT,
+            handshake_timeout: limits::HANDSHAKE_DEADLINE,
+            heartbeat_interval: limits::HEARTBEAT_INTERVAL,
+            stale_after: limits::STALE_AFTER,
+            capabilities: BTreeMap::new(),
+            dial: true,
+        }
+    }
+
+    /// Checks every field against its limit.
+    pub fn validate(&self) -> Result<()> {
+        let too_large = |what, got, max| if got > max { Err(Error::TooLarge { what, got, max }) } else { Ok(()) };
+        if self.node_id.is_empty() {
+            return Err(Error::Invalid("node_id is empty; give the node a label".into()));
+        }
+        too_large("node_id", self.node_id.len(), limits::NODE_ID_MAX_BYTES)?;
+        too_large("capabilities", self.capabilities.len(), limits::CAPABILITIES_MAX)?;
+        for (key, value) in &self.capabilities {
+            too_large("capability key", key.len(), limits::CAPABILITY_MAX_BYTES)?;
+            too_large("capability value", value.len(), limits::CAPABILITY_MAX_BYTES)?;
+        }
+        if self.max_peers == 0 {
+            return Err(Error::Invalid("max_peers is 0; a node needs room for one peer".into()));
+        }
+        if self.heartbeat_interval.is_zero() || self.stale_after <= self.heartbeat_interval {
+            return Err(Error::Invalid("stale_after must be longer than heartbeat_interval, and both longer than zero".into()));
+        }
+        if self.handshake_timeout.is_zero() {
+            return Err(Error::Invalid("handshake_timeout is zero".into()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pre_shared_key_never_shows_itself() {
+        let psk = Psk::from_hex(&"5a".repeat(32)).expect("64 digits");
+        assert_eq!(format!("{psk:?}"), "Psk(..)");
+    }
+
+    #[test]
+    fn a_pre_shared_key_of_another_length_is_refused_with_its_length() {
+        assert!(Psk::from_hex("5a5a").expect_err("short").to_string().contains("has 4"));
+        assert!(Psk::from_hex("hello").is_err());
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        let mut config = Config::new("");
+        assert!(config.validate().is_err());
+        config.node_id = "n".repeat(256);
+        assert!(config.validate().is_err());
+        config.node_id = "n".into();
+        assert!(config.validate().is_ok());
+        config.stale_after = config.heartbeat_interval;
+        assert!(config.validate().is_err());
+    }
+}

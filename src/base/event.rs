@@ -1,0 +1,238 @@
+//! What the application is told: one closed list with one text form and one JSON form.
+//!
+//! Every surface (Rust, C, C++, Python, CLI, log) shows these; none adds its own.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::base::batch::DataBatch;
+use crate::base::close::CloseReason;
+use crate::base::endpoint::Endpoint;
+use crate::base::id::{LogId, PeerId};
+use crate::base::log::Level;
+
+/// Who opened a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// This node dialled.
+    Outbound,
+    /// The peer dialled.
+    Inbound,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Outbound => "outbound",
+            Direction::Inbound => "inbound",
+        })
+    }
+}
+
+/// Something the application may want to know.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The node runs; `port` is the port it listens on, 0 if none.
+    Started {
+        /// Listening TCP port.
+        port: u16,
+    },
+    /// The node has stopped; no event follows.
+    Stopped,
+    /// A dial did not end in an authenticated link.
+    ConnectFailed {
+        /// Where to.
+        endpoint: Endpoint,
+        /// Why.
+        reason: CloseReason,
+        /// When the next automatic attempt is due, if there will be one.
+        retry_in_ms: Option<u64>,
+    },
+    /// A connection failed before its peer was authenticated.
+    HandshakeFailed {
+        /// The other end's address.
+        endpoint: Endpoint,
+        /// Who opened it.
+        direction: Direction,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A peer is authenticated and connected.
+    PeerConnected {
+        /// Its identity.
+        peer: PeerId,
+        /// Its label, bound under its signature, chosen by itself.
+        node_id: String,
+        /// The other end's address.
+        endpoint: Endpoint,
+        /// Who opened the connection.
+        direction: Direction,
+        /// Peers connected now.
+        connected: usize,
+    },
+    /// A connected peer is gone.
+    PeerDisconnected {
+        /// Its identity.
+        peer: PeerId,
+        /// Its label.
+        node_id: String,
+        /// The other end's address.
+        endpoint: Endpoint,
+        /// Who had opened the connection.
+        direction: Direction,
+        /// Why it ended.
+        reason: CloseReason,
+        /// Peers connected now.
+        connected: usize,
+    },
+    /// Application messages from a peer.
+    Data {
+        /// The sender.
+        peer: PeerId,
+        /// The messages, in order.
+        #[serde(serialize_with = "batch_len")]
+        batch: DataBatch,
+    },
+    /// A peer confirmed records of a log; both numbers are cumulative.
+    Acked {
+        /// Who confirmed.
+        peer: PeerId,
+        /// Which log.
+        log: LogId,
+        /// Highest record durable there.
+        durable: u64,
+        /// Highest record applied there.
+        applied: u64,
+    },
+    /// Records of another origin are durable here, up to this one.
+    Stored {
+        /// Which log.
+        log: LogId,
+        /// Highest durable record.
+        durable: u64,
+    },
+    /// A log was found damaged; what was set aside is named in the text.
+    LogDamaged {
+        /// What was found, where, and what was done.
+        detail: String,
+    },
+    /// Two different records claim the same place in an origin's log; that log is frozen here.
+    LogForked {
+        /// Which log.
+        log: LogId,
+        /// The place.
+        seq: u64,
+        /// What was seen.
+        detail: String,
+    },
+    /// The apply callback refused a record; it will be offered again.
+    ApplyRefused {
+        /// Which log.
+        log: LogId,
+        /// The record.
+        seq: u64,
+        /// When it will be offered again.
+        retry_in_ms: u64,
+    },
+    /// The disk refused the log; appends fail until it works again.
+    LogFailed {
+        /// What was tried and what the system answered.
+        detail: String,
+    },
+    /// The application read too slowly: so many informational events were dropped. Data is never among them.
+    Lost {
+        /// Number of events.
+        count: u64,
+    },
+    /// A worker of the node failed; it can only be destroyed.
+    Fatal {
+        /// What happened.
+        detail: String,
+    },
+}
+
+fn batch_len<S: serde::Serializer>(batch: &DataBatch, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(batch.len() as u64)
+}
+
+impl Event {
+    /// How much the event matters as a log line.
+    pub fn level(&self) -> Level {
+        match self {
+            Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
+            Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
+            Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
+            Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
+            Event::Fatal { .. } => Level::Critical,
+        }
+    }
+
+    /// One JSON object on one line.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|e| format!("{{\"event\":\"unprintable\",\"error\":\"{e}\"}}"))
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Started { port: 0 } => f.write_str("node started, not listening"),
+            Event::Started { port } => write!(f, "node started, listening on port {port}"),
+            Event::Stopped => f.write_str("node stopped"),
+            Event::ConnectFailed { endpoint, reason, retry_in_ms } => {
+                write!(f, "connect to {endpoint} failed: {reason}")?;
+                retry_in_ms.map_or(Ok(()), |ms| write!(f, "; next attempt in {ms} ms"))
+            }
+            Event::HandshakeFailed { endpoint, direction, reason } => write!(f, "{direction} handshake with {endpoint} ended: {reason}"),
+            Event::PeerConnected { peer, node_id, endpoint, direction, connected } => {
+                write!(f, "peer {} \"{}\" connected ({direction}, {endpoint}); {connected} connected", peer.short(), printable(node_id))
+            }
+            Event::PeerDisconnected { peer, node_id, endpoint, direction, reason, connected } => {
+                write!(
+                    f,
+                    "peer {} \"{}\" disconnected ({direction}, {endpoint}): {reason}; {connected} connected",
+                    peer.short(),
+                    printable(node_id)
+                )
+            }
+            Event::Data { peer, batch } => write!(f, "{} messages from {}", batch.len(), peer.short()),
+            Event::Acked { peer, log, durable, applied } => {
+                write!(f, "peer {} has {log} durable to {durable}, applied to {applied}", peer.short())
+            }
+            Event::Stored { log, durable } => write!(f, "{log} durable here to {durable}"),
+            Event::LogDamaged { detail } => write!(f, "log is damaged: {detail}"),
+            Event::LogForked { log, seq, detail } => write!(f, "log {log} forked at record {seq}; frozen here: {detail}"),
+            Event::ApplyRefused { log, seq, retry_in_ms } => {
+                write!(f, "record {seq} of {log} refused by the application; offered again in {retry_in_ms} ms")
+            }
+            Event::LogFailed { detail } => write!(f, "log cannot be written: {detail}"),
+            Event::Lost { count } => write!(f, "{count} events dropped because the application read too slowly"),
+            Event::Fatal { detail } => write!(f, "node failed: {detail}"),
+        }
+    }
+}
+
+/// `text` with control characters (terminal escapes among them) shown as `\u{..}`: names come from the network.
+pub fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_from_the_network_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+    }
+
+    #[test]
+    fn an_event_has_one_json_line_with_its_name() {
+        let json = Event::Started { port: 9001 }.to_json();
+        assert_eq!(json, r#"{"event":"started","port":9001}"#);
+    }
+}

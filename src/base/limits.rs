@@ -1,0 +1,108 @@
+//! Every bound that remote input, a user or time can push against: one table, each row with its unit and its reason.
+//!
+//! `tests/tidy.rs` holds that every row is used.
+
+use std::time::Duration;
+
+// ---- one connection --------------------------------------------------------------------------------------------
+
+/// Frame length accepted before the peer is authenticated: the largest handshake message with room to grow.
+pub const PREAUTH_FRAME_MAX_BYTES: usize = 4 * 1024;
+/// From TCP up to `Welcome`; one absolute deadline, so that a byte a second buys nothing.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+/// Connections in the handshake at once; the next one is closed unread.
+pub const HALF_OPEN_MAX: usize = 128;
+/// Plaintext of one sealed record: a 64 KiB message with its header fits, and the whole stays in L2.
+pub const RECORD_PLAINTEXT_MAX_BYTES: usize = 64 * 1024 + 256;
+/// Records under one key before the sender steps to the next (well below AES-GCM's confidentiality bound).
+pub const REKEY_AFTER_RECORDS: u64 = 1 << 24;
+/// Plaintext bytes under one key before the sender steps to the next.
+pub const REKEY_AFTER_BYTES: u64 = 16 << 30;
+/// One application message; the receiver allocates as bytes arrive, never ahead.
+pub const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Sealed bytes waiting in one link before `send` answers "would block".
+pub const LINK_QUEUE_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Waiting bytes at which an asynchronous sender yields to the writer, so that buffers stay in L2.
+pub const LINK_QUEUE_SOFT_BYTES: usize = 256 * 1024;
+/// Control messages past this on top of a full queue mean the peer does not read: the link is closed.
+pub const LINK_CONTROL_RESERVE_BYTES: usize = 4 * 1024 * 1024;
+/// One read from a socket.
+pub const READ_BUFFER_MAX_BYTES: usize = 256 * 1024;
+/// An idle link's read buffer.
+pub const READ_BUFFER_MIN_BYTES: usize = 4 * 1024;
+
+// ---- names in messages -----------------------------------------------------------------------------------------
+
+/// `node_id`: a label for people.
+pub const NODE_ID_MAX_BYTES: usize = 255;
+/// Entries of the capability map.
+pub const CAPABILITIES_MAX: usize = 32;
+/// One capability key or value.
+pub const CAPABILITY_MAX_BYTES: usize = 255;
+/// Suites offered in a Hello.
+pub const SUITES_MAX: usize = 16;
+/// An endpoint as text.
+pub const ENDPOINT_TEXT_MAX_BYTES: usize = 300;
+/// A discovery announcement (v1 rule).
+pub const ANNOUNCE_MAX_BYTES: usize = 512;
+/// The explanation inside a Close message; the code is what counts.
+pub const CLOSE_DETAIL_MAX_BYTES: usize = 200;
+
+// ---- one node --------------------------------------------------------------------------------------------------
+
+/// Connected peers unless configured otherwise (v1 default).
+pub const MAX_PEERS_DEFAULT: usize = 64;
+/// Endpoints the connection guard remembers; the oldest idle one gives way.
+pub const TRACKED_ENDPOINTS_MAX: usize = 4096;
+/// Silence after which a Ping goes out (v1 figure).
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+/// Silence after which a link is closed as stale (v1 figure).
+pub const STALE_AFTER: Duration = Duration::from_secs(15);
+/// Automatic attempts closer together than this are one attempt (v1 figure).
+pub const DIAL_DEDUPE_GAP: Duration = Duration::from_millis(900);
+/// First and last backoff of attempts a person asked for (v1 figures).
+pub const BACKOFF_MANUAL: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_secs(12));
+/// First and last backoff of automatic attempts (v1 figures).
+pub const BACKOFF_AUTOMATIC: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
+/// How long a TCP connect may take.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after `accept` fails (out of descriptors), so that the loop neither spins nor ends.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How long `stop` waits for queued bytes and the log.
+pub const STOP_GRACE: Duration = Duration::from_secs(1);
+
+// ---- events ----------------------------------------------------------------------------------------------------
+
+/// Events waiting for the application; past it the oldest informational one is counted in `Lost`.
+pub const EVENT_RING_MAX: usize = 4096;
+/// Application bytes waiting in the event ring before links stop being read.
+pub const EVENT_RING_DATA_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Log lines waiting for a log callback.
+pub const LOG_RING_MAX: usize = 1024;
+
+// ---- the log and its replication -------------------------------------------------------------------------------
+
+/// Payload of one record.
+pub const RECORD_PAYLOAD_MAX_BYTES: usize = 1024 * 1024;
+/// Records of one group commit.
+pub const GROUP_MAX_RECORDS: usize = 256;
+/// Payload bytes of one group commit, unless a single record is larger.
+pub const GROUP_MAX_BYTES: usize = 64 * 1024;
+/// Encoded bytes of one WalPush: the largest group with its framing, and then some.
+pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 64 * 1024;
+/// Pushed and not yet acknowledged bytes per link and direction: the receiver's credit.
+pub const REPLICA_WINDOW_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes read from disk for one laggard at a time.
+pub const READ_RECORDS_MAX_BYTES: usize = 1024 * 1024;
+/// Logs (origin, incarnation) one node carries.
+pub const LOGS_MAX: usize = 4096;
+/// Vector entries of one Vector message (the rest follow in further ones).
+pub const VECTOR_MAX_ENTRIES: usize = 1024;
+/// A segment file is closed and a new one begun past this size.
+pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Appends waiting for the log's thread; `append` waits for a place.
+pub const APPEND_QUEUE_MAX: usize = 4096;
+/// Pause before a refused apply is offered again; doubles up to `APPLY_RETRY_MAX`.
+pub const APPLY_RETRY_BASE: Duration = Duration::from_millis(500);
+/// Longest pause between two offers of the same record.
+pub const APPLY_RETRY_MAX: Duration = Duration::from_secs(30);

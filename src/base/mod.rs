@@ -1,0 +1,26 @@
+//! The nouns every room shares: ids, endpoints, time, limits, reasons, errors, events, configuration.
+//!
+//! Never imports another room, and never does anything but describe.
+
+pub mod batch;
+pub mod close;
+pub mod config;
+pub mod endpoint;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod limits;
+pub mod log;
+pub mod stats;
+pub mod time;
+
+pub use batch::DataBatch;
+pub use close::CloseReason;
+pub use config::Config;
+pub use endpoint::Endpoint;
+pub use error::{Error, Result};
+pub use event::{Direction, Event};
+pub use id::{Incarnation, LinkId, LogId, PeerId};
+pub use log::Level;
+pub use stats::Stats;
+pub use time::Time;

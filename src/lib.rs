@@ -1,0 +1,11 @@
+//! vixp2p: an embeddable peer-to-peer engine.
+//!
+//! Nodes authenticate each other by key, seal their link, exchange messages and replicate a signed write-ahead log. The public
+//! Rust surface is [`Node`]; the C surface is `include/vixp2p.h` (room `ffi`).
+
+pub mod base;
+pub mod mesh;
+pub mod sync;
+pub mod wire;
+
+pub use base::{Config, DataBatch, Endpoint, Error, Event, PeerId, Result, Stats};

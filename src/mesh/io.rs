@@ -1,0 +1,259 @@
+//! Everything that goes into a mesh and everything that comes out: no other way in or out.
+//!
+//! `Display` of both is the trace format of the simulator and of `--log-level trace`.
+
+use std::fmt;
+
+use crate::base::{CloseReason, DataBatch, Endpoint, Event, LinkId, LogId, PeerId};
+use crate::sync::Group;
+use crate::wire::Message;
+
+/// Who the other end of a link proved to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerInfo {
+    /// The key it signed with.
+    pub id: PeerId,
+    /// Its label.
+    pub node_id: String,
+    /// What it says it can do.
+    pub capabilities: Vec<(String, String)>,
+}
+
+/// One thing received on a link: application data as it came, or a decoded message.
+#[derive(Clone, Debug)]
+pub enum Inbound {
+    /// A run of application messages.
+    Data(DataBatch),
+    /// Anything else.
+    Message(Message),
+}
+
+/// What happened, told by a carrier.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The application wants a link to `endpoint`, now and again after every loss, until `disconnect`.
+    Connect {
+        /// Where.
+        endpoint: Endpoint,
+        /// Asked for by a person or program (`true`), or by discovery and the like (`false`).
+        manual: bool,
+    },
+    /// The application wants no link to that peer (and no redial of its endpoint).
+    Disconnect {
+        /// Whom.
+        peer: PeerId,
+    },
+    /// A dialled connection could not be opened, or its handshake failed.
+    DialFailed {
+        /// The number the mesh gave in `Output::Dial`.
+        link: LinkId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Somebody connected; the handshake begins. The mesh answers with `Close { Busy }` if there are too many.
+    Accepted {
+        /// The number the carrier took from [`crate::mesh::Mesh::next_link`].
+        link: LinkId,
+        /// The other end's address.
+        endpoint: Endpoint,
+    },
+    /// A dialled connection is open; the handshake begins.
+    Dialled {
+        /// The number the mesh gave.
+        link: LinkId,
+    },
+    /// The handshake ended well. An inbound peer waits for `Welcome` or `Close`.
+    Authenticated {
+        /// Which link.
+        link: LinkId,
+        /// Who is there.
+        peer: PeerInfo,
+    },
+    /// What arrived on an authenticated link, in order.
+    Received {
+        /// Which link.
+        link: LinkId,
+        /// One or more things.
+        items: Vec<Inbound>,
+    },
+    /// A link that was accepted, dialled or authenticated is gone.
+    LinkClosed {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Groups are durable in the log here: own appends, or groups stored by `Output::Store`.
+    Durable {
+        /// In order, of one log.
+        groups: Vec<Group>,
+    },
+    /// A `Store` was refused by the log: false seal, broken chain, fork, disk.
+    StoreFailed {
+        /// The link the groups came from.
+        link: LinkId,
+        /// Which log.
+        log: LogId,
+        /// What the log holds durable now.
+        durable: u64,
+        /// Why; one that `blames_peer` closes the link, another is retried by a later push.
+        reason: CloseReason,
+    },
+    /// The answer to `Output::Read`: whole groups from the asked record on; empty if there is nothing (or reading failed).
+    ReadDone {
+        /// For which link.
+        link: LinkId,
+        /// Which log.
+        log: LogId,
+        /// In order.
+        groups: Vec<Group>,
+    },
+    /// The application has applied the log up to here.
+    Applied {
+        /// Which log.
+        log: LogId,
+        /// Highest applied record.
+        seq: u64,
+    },
+    /// The application refused this record for now.
+    ApplyRefused {
+        /// Which log.
+        log: LogId,
+        /// The refused record.
+        seq: u64,
+    },
+    /// `deadline()` has come.
+    Tick,
+}
+
+/// What a carrier is to do, in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Open a connection; answer `Dialled` and later `Authenticated`, or `DialFailed`.
+    Dial {
+        /// The link's number.
+        link: LinkId,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// Send on an authenticated link (for an inbound one the first is `Welcome`).
+    Send {
+        /// Which link.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Tell the peer the reason (if the link is authenticated), flush, close. `LinkClosed` may follow and is ignored.
+    Close {
+        /// Which link.
+        link: LinkId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Application traffic to this peer goes through this link from now on.
+    Route {
+        /// Whom.
+        peer: PeerId,
+        /// `None`: no link any more.
+        link: Option<LinkId>,
+    },
+    /// Tell the application.
+    Event(Event),
+    /// Verify and make durable; answer `Durable` or `StoreFailed`.
+    Store {
+        /// Where the group came from.
+        link: LinkId,
+        /// What.
+        group: Group,
+    },
+    /// Read whole groups from `from` on, about `max_bytes`; answer `ReadDone`.
+    Read {
+        /// For which link.
+        link: LinkId,
+        /// Which log.
+        log: LogId,
+        /// First record wanted.
+        from: u64,
+        /// Stop after the group that passes this.
+        max_bytes: usize,
+    },
+    /// Records `from..=upto` are durable; give them to the application in order, answer `Applied` as it goes (at least once at
+    /// the end), or `ApplyRefused` for the first it refuses. One is under way per log at a time.
+    Apply {
+        /// Which log.
+        log: LogId,
+        /// First record.
+        from: u64,
+        /// Last record.
+        upto: u64,
+    },
+}
+
+impl fmt::Display for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Inbound::Data(batch) => write!(f, "data({})", batch.len()),
+            Inbound::Message(message) => describe(message, f),
+        }
+    }
+}
+
+fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match message {
+        Message::Ping { .. } => f.write_str("ping"),
+        Message::Pong { .. } => f.write_str("pong"),
+        Message::Welcome => f.write_str("welcome"),
+        Message::Close { code, .. } => write!(f, "close({code})"),
+        Message::WalPush(m) => write!(f, "push {} {}..={}", m.log, m.seq_begin, m.seq_end),
+        Message::WalAck(m) => write!(f, "ack {} durable={} applied={}", m.log, m.durable, m.applied),
+        Message::Vector(entries) => write!(f, "vector({})", entries.len()),
+        Message::WalNak(m) => write!(f, "nak {} have={}", m.log, m.have),
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Input::Connect { endpoint, manual } => write!(f, "connect {endpoint} manual={manual}"),
+            Input::Disconnect { peer } => write!(f, "disconnect {}", peer.short()),
+            Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
+            Input::Accepted { link, endpoint } => write!(f, "{link} accepted from {endpoint}"),
+            Input::Dialled { link } => write!(f, "{link} open"),
+            Input::Authenticated { link, peer } => write!(f, "{link} is {} \"{}\"", peer.id.short(), peer.node_id),
+            Input::Received { link, items } => {
+                write!(f, "{link} <-")?;
+                items.iter().try_for_each(|item| write!(f, " [{item}]"))
+            }
+            Input::LinkClosed { link, reason } => write!(f, "{link} closed: {reason}"),
+            Input::Durable { groups } => {
+                f.write_str("durable")?;
+                groups.iter().try_for_each(|g| write!(f, " {g}"))
+            }
+            Input::StoreFailed { link, log, durable, reason } => write!(f, "{link} store of {log} failed at {durable}: {reason}"),
+            Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
+            Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
+            Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),
+            Input::Tick => f.write_str("tick"),
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Dial { link, endpoint } => write!(f, "{link} dial {endpoint}"),
+            Output::Send { link, message } => {
+                write!(f, "{link} -> [")?;
+                describe(message, f)?;
+                f.write_str("]")
+            }
+            Output::Close { link, reason } => write!(f, "{link} close: {reason}"),
+            Output::Route { peer, link: Some(link) } => write!(f, "route {} via {link}", peer.short()),
+            Output::Route { peer, link: None } => write!(f, "route {} gone", peer.short()),
+            Output::Event(event) => write!(f, "event: {event}"),
+            Output::Store { link, group } => write!(f, "{link} store {group}"),
+            Output::Read { link, log, from, max_bytes } => write!(f, "{link} read {log} from {from}, {max_bytes} bytes"),
+            Output::Apply { log, from, upto } => write!(f, "apply {log} {from}..={upto}"),
+        }
+    }
+}

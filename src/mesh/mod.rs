@@ -1,0 +1,3 @@
+//! One node's decisions.
+
+pub mod io;

@@ -1,0 +1,117 @@
+//! Live messages of protocol 2: what travels in frames inside sealed records, after the handshake.
+//!
+//! `frame = varint(len) || kind(u8) || body`, `len` counting kind and body. PROTOCOL.md has the registry of kinds.
+
+pub mod wal;
+
+use bytes::Bytes;
+
+use crate::base::limits;
+use crate::wire::cursor::{Reader, WireError, Writer};
+
+pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
+
+/// Kind numbers. Those of v1 keep their number.
+pub mod kind {
+    /// Liveness question.
+    pub const PING: u8 = 2;
+    /// Liveness answer.
+    pub const PONG: u8 = 3;
+    /// The responder admits the initiator; first frame of a session towards it.
+    pub const WELCOME: u8 = 6;
+    /// The sender closes the session, with a code.
+    pub const CLOSE: u8 = 7;
+    /// Records of one log.
+    pub const WAL_PUSH: u8 = 10;
+    /// Cumulative progress on one log.
+    pub const WAL_ACK: u8 = 11;
+    /// What the sender has of every log.
+    pub const VECTOR: u8 = 13;
+    /// A push left a gap; push again from here.
+    pub const WAL_NAK: u8 = 14;
+    /// Application bytes.
+    pub const DATA: u8 = 32;
+}
+
+/// One live message. Application data has no variant: it stays in the record it came in (`base::DataBatch`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// Liveness question; the nonce comes back in the Pong.
+    Ping {
+        /// Sender's choice.
+        nonce: u64,
+    },
+    /// Liveness answer.
+    Pong {
+        /// The Ping's nonce.
+        nonce: u64,
+    },
+    /// Admission.
+    Welcome,
+    /// End of the session.
+    Close {
+        /// `CloseReason::code`.
+        code: u8,
+        /// A sentence for the log, at most `limits::CLOSE_DETAIL_MAX_BYTES`.
+        detail: String,
+    },
+    /// Records of one log.
+    WalPush(WalPush),
+    /// Cumulative progress on one log.
+    WalAck(WalAck),
+    /// Progress on every log, in one or more messages at session start.
+    Vector(Vec<VectorEntry>),
+    /// A push left a gap.
+    WalNak(WalNak),
+}
+
+impl Message {
+    /// The kind number.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Message::Ping { .. } => kind::PING,
+            Message::Pong { .. } => kind::PONG,
+            Message::Welcome => kind::WELCOME,
+            Message::Close { .. } => kind::CLOSE,
+            Message::WalPush(_) => kind::WAL_PUSH,
+            Message::WalAck(_) => kind::WAL_ACK,
+            Message::Vector(_) => kind::VECTOR,
+            Message::WalNak(_) => kind::WAL_NAK,
+        }
+    }
+
+    /// The body, appended to `out`.
+    pub fn encode_body(&self, out: &mut Vec<u8>) {
+        let mut w = Writer::new(out);
+        match self {
+            Message::Ping { nonce } | Message::Pong { nonce } => w.u64(*nonce),
+            Message::Welcome => {}
+            Message::Close { code, detail } => {
+                w.u8(*code);
+                w.str(detail);
+            }
+            Message::WalPush(m) => m.encode(&mut w),
+            Message::WalAck(m) => m.encode(&mut w),
+            Message::Vector(entries) => wal::encode_vector(entries, &mut w),
+            Message::WalNak(m) => m.encode(&mut w),
+        }
+    }
+
+    /// The message of a kind and a body; every byte of the body must be used.
+    pub fn decode(kind: u8, body: &Bytes) -> Result<Message, WireError> {
+        let mut r = Reader::new(body);
+        let message = match kind {
+            kind::PING => Message::Ping { nonce: r.u64()? },
+            kind::PONG => Message::Pong { nonce: r.u64()? },
+            kind::WELCOME => Message::Welcome,
+            kind::CLOSE => Message::Close { code: r.u8()?, detail: r.str(limits::CLOSE_DETAIL_MAX_BYTES)?.to_owned() },
+            kind::WAL_PUSH => Message::WalPush(WalPush::decode(&mut r, body)?),
+            kind::WAL_ACK => Message::WalAck(WalAck::decode(&mut r)?),
+            kind::VECTOR => Message::Vector(wal::decode_vector(&mut r)?),
+            kind::WAL_NAK => Message::WalNak(WalNak::decode(&mut r)?),
+            other => return Err(WireError::UnknownKind(other)),
+        };
+        r.finish()?;
+        Ok(message)
+    }
+}
