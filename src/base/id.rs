@@ -95,6 +95,17 @@ pub struct LogId {
     pub incarnation: Incarnation,
 }
 
+/// Who the other end of a link proved to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerInfo {
+    /// The key it signed with.
+    pub id: PeerId,
+    /// Its label, bound under its signature, chosen by itself.
+    pub node_id: String,
+    /// What it says it can do, sorted by key.
+    pub capabilities: Vec<(String, String)>,
+}
+
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.origin.short(), self.incarnation)

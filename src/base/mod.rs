@@ -20,7 +20,7 @@ pub use config::Config;
 pub use endpoint::Endpoint;
 pub use error::{Error, Result};
 pub use event::{Direction, Event};
-pub use id::{Incarnation, LinkId, LogId, PeerId};
+pub use id::{Incarnation, LinkId, LogId, PeerId, PeerInfo};
 pub use log::Level;
 pub use stats::Stats;
 pub use time::Time;

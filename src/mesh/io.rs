@@ -4,29 +4,12 @@
 
 use std::fmt;
 
-use crate::base::{CloseReason, DataBatch, Endpoint, Event, LinkId, LogId, PeerId};
+use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId};
 use crate::sync::Group;
 use crate::wire::Message;
 
-/// Who the other end of a link proved to be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PeerInfo {
-    /// The key it signed with.
-    pub id: PeerId,
-    /// Its label.
-    pub node_id: String,
-    /// What it says it can do.
-    pub capabilities: Vec<(String, String)>,
-}
-
-/// One thing received on a link: application data as it came, or a decoded message.
-#[derive(Clone, Debug)]
-pub enum Inbound {
-    /// A run of application messages.
-    Data(DataBatch),
-    /// Anything else.
-    Message(Message),
-}
+pub use crate::base::PeerInfo;
+pub use crate::wire::Inbound;
 
 /// What happened, told by a carrier.
 #[derive(Clone, Debug)]

@@ -11,4 +11,4 @@ pub mod message;
 pub mod v1;
 
 pub use cursor::{Reader, WireError, Writer};
-pub use message::Message;
+pub use message::{Inbound, Message};

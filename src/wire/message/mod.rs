@@ -6,7 +6,7 @@ pub mod wal;
 
 use bytes::Bytes;
 
-use crate::base::limits;
+use crate::base::{DataBatch, limits};
 use crate::wire::cursor::{Reader, WireError, Writer};
 
 pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
@@ -63,6 +63,15 @@ pub enum Message {
     Vector(Vec<VectorEntry>),
     /// A push left a gap.
     WalNak(WalNak),
+}
+
+/// One thing received on a link: application data as it came, or a decoded message.
+#[derive(Clone, Debug)]
+pub enum Inbound {
+    /// A run of application messages.
+    Data(DataBatch),
+    /// Anything else.
+    Message(Message),
 }
 
 impl Message {

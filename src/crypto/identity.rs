@@ -1,0 +1,123 @@
+//! The node's Ed25519 identity: signing, strict verification, and the text of a key file. Never touches the file itself.
+
+use std::fmt;
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use zeroize::Zeroize;
+
+use crate::base::id::{from_hex, hex};
+use crate::base::PeerId;
+use crate::crypto::Secret;
+
+const KEY_FILE_PREFIX: &str = "vixp2p-secret-key-v1 ";
+
+/// A signing key. Wiped on drop (by `ed25519-dalek`), never printed.
+pub struct Identity {
+    key: SigningKey,
+    id: PeerId,
+}
+
+impl Identity {
+    /// The identity of a 32-byte seed (RFC 8032 §5.1.5 private key).
+    pub fn from_seed(seed: &Secret<32>) -> Identity {
+        let key = SigningKey::from_bytes(seed.expose());
+        let id = PeerId(key.verifying_key().to_bytes());
+        Identity { key, id }
+    }
+
+    /// The public key.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Ed25519 signature over `message` (RFC 8032 §5.1.6).
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+
+    /// The text of a key file: one line.
+    pub fn to_key_file(&self) -> zeroize::Zeroizing<String> {
+        let mut digits = hex(self.key.as_bytes());
+        let text = format!("{KEY_FILE_PREFIX}{digits}\n");
+        digits.zeroize();
+        zeroize::Zeroizing::new(text)
+    }
+
+    /// Reads the text of a key file; the error says what is wrong without quoting it.
+    pub fn from_key_file(text: &str) -> Result<Identity, &'static str> {
+        let digits = text.trim_end().strip_prefix(KEY_FILE_PREFIX).ok_or("it does not begin with \"vixp2p-secret-key-v1\"; it is no key file of this program, or it is damaged")?;
+        let mut bytes = from_hex(digits).ok_or("the key is not hexadecimal; the file is damaged")?;
+        let seed = <[u8; 32]>::try_from(bytes.as_slice());
+        bytes.zeroize();
+        let seed = seed.map(Secret::new).map_err(|_| "the key does not have 64 hex digits; the file is damaged")?;
+        Ok(Identity::from_seed(&seed))
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.id.short())
+    }
+}
+
+impl crate::sync::record::Signer for Identity {
+    fn public(&self) -> PeerId {
+        self.id
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        Identity::sign(self, message)
+    }
+}
+
+/// Whether `signature` over `message` is `peer`'s. Strict: small-order and non-canonical points and scalars fail (Brendel et al., IEEE S&P 2021).
+pub fn verify(peer: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(&peer.0).is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(byte: u8) -> Identity {
+        Identity::from_seed(&Secret::new([byte; 32]))
+    }
+
+    #[test]
+    fn a_key_file_gives_the_same_identity_back() {
+        let original = identity(7);
+        let copy = Identity::from_key_file(&original.to_key_file()).expect("own text");
+        assert_eq!(copy.id(), original.id());
+    }
+
+    #[test]
+    fn a_damaged_key_file_is_refused_without_being_quoted() {
+        for text in ["", "hello", "vixp2p-secret-key-v1 ", "vixp2p-secret-key-v1 zz", "vixp2p-secret-key-v1 00ff"] {
+            assert!(Identity::from_key_file(text).is_err());
+        }
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_key_and_message_only() {
+        let (a, b) = (identity(1), identity(2));
+        let signature = a.sign(b"message");
+        assert!(verify(&a.id(), b"message", &signature));
+        assert!(!verify(&a.id(), b"massage", &signature));
+        assert!(!verify(&b.id(), b"message", &signature));
+    }
+
+    #[test]
+    fn a_small_order_key_verifies_nothing() {
+        // The identity point: with it as the key, lax verifiers accept R = identity, S = 0 for every message.
+        let mut point = [0u8; 32];
+        point[0] = 1;
+        let mut signature = [0u8; 64];
+        signature[0] = 1;
+        assert!(!verify(&PeerId(point), b"anything", &signature));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        assert!(!format!("{:?}", identity(9)).contains(&hex(&[9; 4])));
+    }
+}

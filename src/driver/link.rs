@@ -1,0 +1,321 @@
+//! One connection's task: handshake, then read and write side by side until one of them ends. Feeds bytes, decides nothing.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::base::{limits, CloseReason, LinkId, PeerId};
+use crate::driver::Shell;
+use crate::mesh::io::Input;
+use crate::session::{Established, Handshaking, RecvHalf, SendHalf};
+use crate::wire::{Inbound, Message};
+
+/// What the rest of the driver holds of a link: its queue and its bell.
+#[derive(Debug)]
+pub struct LinkShared {
+    /// The mesh's number for it.
+    pub id: LinkId,
+    /// The queue; `None` until the peer is authenticated. A leaf lock: nothing else is locked while it is held.
+    pub(super) send: Mutex<Option<SendHalf>>,
+    /// Rung when the queue is no longer empty, or the link is to close.
+    pub(super) bell: Notify,
+    /// Rung when the queue has drained below its soft limit.
+    pub(super) room: Notify,
+    /// Why the link is to end, once that is settled.
+    closing: OnceLock<CloseReason>,
+    farewell: Notify,
+    idle: AtomicBool,
+    /// Messages received, for the statistics.
+    pub(super) frames_received: AtomicU64,
+}
+
+impl LinkShared {
+    pub(super) fn new(id: LinkId) -> Arc<LinkShared> {
+        Arc::new(LinkShared {
+            id,
+            send: Mutex::new(None),
+            bell: Notify::new(),
+            room: Notify::new(),
+            closing: OnceLock::new(),
+            farewell: Notify::new(),
+            idle: AtomicBool::new(false),
+            frames_received: AtomicU64::new(0),
+        })
+    }
+
+    /// Queues a protocol message. `false`: the peer does not read, the link is to be given up.
+    pub(super) fn push(&self, message: &Message) -> bool {
+        let mut send = self.send.lock();
+        let Some(half) = send.as_mut() else { return true };
+        if half.pending() > limits::LINK_QUEUE_MAX_BYTES + limits::LINK_CONTROL_RESERVE_BYTES {
+            return false;
+        }
+        half.push(message);
+        drop(send);
+        // A heartbeat means nothing else has moved for a while: the buffers go back.
+        self.idle.store(matches!(message, Message::Ping { .. } | Message::Pong { .. }), Ordering::Relaxed);
+        self.bell.notify_one();
+        true
+    }
+
+    /// Asks the task to say goodbye and end.
+    pub(super) fn close(&self, reason: CloseReason) {
+        let mut send = self.send.lock();
+        if let Some(half) = send.as_mut() {
+            let mut detail = reason.to_string();
+            detail.truncate(detail.floor_char_boundary(limits::CLOSE_DETAIL_MAX_BYTES));
+            half.push(&Message::Close { code: reason.code(), detail });
+        }
+        drop(send);
+        let _ = self.closing.set(reason);
+        self.bell.notify_one();
+        self.farewell.notify_one();
+    }
+
+    fn mark_closed(&self) {
+        let _ = self.closing.set(CloseReason::Lost("closed".into()));
+        *self.send.lock() = None;
+        self.room.notify_waiters();
+    }
+}
+
+/// Runs an open connection to its end. `machine` has its first message ready if this side dialled.
+pub(super) async fn run(shell: Arc<Shell>, link: Arc<LinkShared>, mut stream: TcpStream, machine: Handshaking, dialled: bool) {
+    // Best effort: a link without it works, only slower.
+    let _ = stream.set_nodelay(true);
+    let mut input = BytesMut::with_capacity(limits::READ_BUFFER_MIN_BYTES);
+    let outcome = tokio::select! {
+        biased;
+        outcome = handshake(&shell, &mut stream, machine, &mut input) => outcome,
+        reason = closed_on_request(&link) => Err(reason),
+    };
+    let reason = match outcome {
+        Ok(established) => {
+            let Established { peer, send, recv, early } = *established;
+            *link.send.lock() = Some(send);
+            shell.step(Input::Authenticated { link: link.id, peer });
+            if !early.is_empty() {
+                shell.step(Input::Received { link: link.id, items: early });
+            }
+            carry(&shell, &link, &mut stream, recv, input).await
+        }
+        Err(reason) => {
+            link.mark_closed();
+            shell.forget(link.id);
+            let failed = if dialled { Input::DialFailed { link: link.id, reason } } else { Input::LinkClosed { link: link.id, reason } };
+            shell.step(failed);
+            return;
+        }
+    };
+    link.mark_closed();
+    shell.forget(link.id);
+    shell.step(Input::LinkClosed { link: link.id, reason });
+}
+
+async fn closed_on_request(link: &LinkShared) -> CloseReason {
+    link.farewell.notified().await;
+    link.closing.get().cloned().unwrap_or(CloseReason::Shutdown)
+}
+
+async fn handshake(shell: &Shell, stream: &mut TcpStream, mut machine: Handshaking, input: &mut BytesMut) -> Result<Box<Established>, CloseReason> {
+    loop {
+        let out = machine.outgoing();
+        if !out.is_empty() {
+            shell.count_sent(out.len());
+            stream.write_all(&out).await.map_err(|e| CloseReason::Lost(e.to_string()))?;
+        }
+        if let Some(established) = machine.receive(input)? {
+            return Ok(established);
+        }
+        if machine.has_outgoing() {
+            continue;
+        }
+        input.reserve(limits::READ_BUFFER_MIN_BYTES);
+        match stream.read_buf(input).await {
+            Ok(0) => return Err(CloseReason::Lost("closed during the handshake (a wrong pre-shared key, an old version or a refusal looks like this)".into())),
+            Ok(n) => shell.count_received(n),
+            Err(e) => return Err(CloseReason::Lost(e.to_string())),
+        }
+    }
+}
+
+/// Reads and writes until the connection ends; the reason why.
+async fn carry(shell: &Shell, link: &Arc<LinkShared>, stream: &mut TcpStream, recv: RecvHalf, input: BytesMut) -> CloseReason {
+    let (mut reader, mut writer) = stream.split();
+    tokio::select! {
+        reason = write(shell, link, &mut writer) => reason,
+        // The writer says goodbye; a peer that does not read has this long to take it.
+        reason = async {
+            let reason = closed_on_request(link).await;
+            tokio::time::sleep(limits::STOP_GRACE).await;
+            reason
+        } => reason,
+        reason = read(shell, link, &mut reader, recv, input) => {
+            // What the mesh still wanted to say (a Close with the reason) goes out if the socket takes it at once.
+            link.close(reason.clone());
+            let mut last = Vec::new();
+            if let Some(half) = link.send.lock().as_mut() {
+                half.take(&mut last);
+            }
+            let _ = writer.as_ref().try_write(&last);
+            reason
+        }
+    }
+}
+
+async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::WriteHalf<'_>) -> CloseReason {
+    let mut buffer = Vec::new();
+    loop {
+        loop {
+            {
+                let mut send = link.send.lock();
+                match send.as_mut() {
+                    Some(half) if half.pending() > 0 => half.take(&mut buffer),
+                    _ => break,
+                }
+            }
+            link.room.notify_waiters();
+            if let Err(e) = writer.write_all(&buffer).await {
+                return link.closing.get().cloned().unwrap_or(CloseReason::Lost(e.to_string()));
+            }
+            shell.count_sent(buffer.len());
+            buffer.clear();
+        }
+        if let Some(reason) = link.closing.get() {
+            let _ = writer.shutdown().await;
+            return reason.clone();
+        }
+        if link.idle.load(Ordering::Relaxed) {
+            buffer = Vec::new();
+        }
+        link.bell.notified().await;
+    }
+}
+
+async fn read(shell: &Shell, link: &LinkShared, reader: &mut tokio::net::tcp::ReadHalf<'_>, mut recv: RecvHalf, mut input: BytesMut) -> CloseReason {
+    let mut chunk = limits::READ_BUFFER_MIN_BYTES;
+    loop {
+        let mut items = Vec::new();
+        let received = recv.receive(&mut input, &mut items);
+        let had_data = items.iter().any(|item| matches!(item, Inbound::Data(_)));
+        if !items.is_empty() {
+            link.frames_received.store(recv.frames(), Ordering::Relaxed);
+            shell.step(Input::Received { link: link.id, items });
+        }
+        if let Err(reason) = received {
+            return reason;
+        }
+        if had_data {
+            shell.ring.data_room().await;
+        }
+        if link.idle.load(Ordering::Relaxed) && input.is_empty() {
+            chunk = limits::READ_BUFFER_MIN_BYTES;
+            input = BytesMut::new();
+        }
+        input.reserve(chunk);
+        match reader.read_buf(&mut input).await {
+            Ok(0) => return CloseReason::Lost("closed by the other side".into()),
+            Ok(n) => {
+                shell.count_received(n);
+                if n >= chunk {
+                    chunk = (chunk * 2).min(limits::READ_BUFFER_MAX_BYTES);
+                }
+            }
+            Err(e) => return CloseReason::Lost(e.to_string()),
+        }
+    }
+}
+
+/// The way to send application messages to one connected peer. Cheap to clone; dies with the link.
+#[derive(Clone, Debug)]
+pub struct PeerSender {
+    /// Whom.
+    pub peer: PeerId,
+    pub(super) link: Arc<LinkShared>,
+}
+
+/// Messages queued under one lock; the writer is woken when it is dropped.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    send: parking_lot::MutexGuard<'a, Option<SendHalf>>,
+    link: &'a LinkShared,
+}
+
+mod sender {
+    use super::{limits, Batch, PeerSender};
+    use crate::base::{Error, Result};
+
+    fn check(len: usize) -> Result<()> {
+        if len > limits::MESSAGE_MAX_BYTES {
+            return Err(Error::TooLarge { what: "message", got: len, max: limits::MESSAGE_MAX_BYTES });
+        }
+        Ok(())
+    }
+
+    impl PeerSender {
+        /// Queues a message, or says [`Error::WouldBlock`] and takes nothing.
+        pub fn try_send(&self, payload: &[u8]) -> Result<()> {
+            self.batch()?.push(payload)
+        }
+
+        /// Queues a message, waiting while the queue is over its soft limit.
+        pub async fn send(&self, payload: &[u8]) -> Result<()> {
+            self.ready().await?;
+            self.try_send(payload)
+        }
+
+        /// Waits until the queue is below its soft limit, giving the writer its turn.
+        pub async fn ready(&self) -> Result<()> {
+            loop {
+                let room = self.link.room.notified();
+                match self.link.send.lock().as_ref() {
+                    None => return Err(Error::NotConnected(self.peer)),
+                    Some(half) if half.pending() < limits::LINK_QUEUE_SOFT_BYTES => return Ok(()),
+                    Some(_) => {}
+                }
+                room.await;
+            }
+        }
+
+        /// Locks the queue for a run of messages.
+        pub fn batch(&self) -> Result<Batch<'_>> {
+            let send = self.link.send.lock();
+            if send.is_none() || self.link.closing.get().is_some() {
+                return Err(Error::NotConnected(self.peer));
+            }
+            Ok(Batch { send, link: &self.link })
+        }
+    }
+
+    impl Batch<'_> {
+        /// Queues a message, or says [`Error::WouldBlock`] and takes nothing.
+        #[inline]
+        pub fn push(&mut self, payload: &[u8]) -> Result<()> {
+            let Some(half) = self.send.as_mut() else { return Err(Error::Stopped) };
+            if half.pending() >= limits::LINK_QUEUE_MAX_BYTES {
+                return Err(Error::WouldBlock);
+            }
+            check(payload.len())?;
+            half.push_data(payload);
+            Ok(())
+        }
+
+        /// Whether the queue is over its soft limit: a good moment to let the writer work.
+        #[inline]
+        pub fn is_full(&self) -> bool {
+            self.send.as_ref().is_none_or(|half| half.pending() >= limits::LINK_QUEUE_SOFT_BYTES)
+        }
+    }
+
+    impl Drop for Batch<'_> {
+        fn drop(&mut self) {
+            self.link.idle.store(false, std::sync::atomic::Ordering::Relaxed);
+            self.link.bell.notify_one();
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The event ring: what waits for the application, bounded, readable from async code, a blocking thread or a file descriptor.
+//!
+//! Data is never dropped: links stop reading while the ring is full of it. Informational events give way, oldest first, and are counted.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use crate::base::{limits, Event};
+use crate::driver::apply::ApplyRequest;
+
+/// One thing for the application to take.
+#[derive(Debug)]
+pub enum Item {
+    /// Something to know.
+    Event(Event),
+    /// Records to apply, when applying happens on the thread that reads the ring.
+    Apply(ApplyRequest),
+}
+
+/// Told under the ring's lock whenever it becomes readable (`true`) or empty (`false`). Must not block or call back.
+pub type Signal = Box<dyn Fn(bool) + Send + Sync>;
+
+#[derive(Default)]
+struct Inner {
+    items: VecDeque<Item>,
+    data_bytes: usize,
+    lost: u64,
+    closed: bool,
+    signal: Option<Signal>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct EventRing {
+    inner: Mutex<Inner>,
+    filled: Condvar,
+    readable: Notify,
+    room: Notify,
+}
+
+impl EventRing {
+    /// Adds an item. Called with the node's lock held: never waits.
+    pub fn push(&self, item: Item) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return;
+        }
+        if let Item::Event(Event::Data { batch, .. }) = &item {
+            inner.data_bytes += batch.bytes();
+        } else if inner.items.len() >= limits::EVENT_RING_MAX {
+            inner.drop_oldest_informational();
+        }
+        let was_empty = inner.items.is_empty();
+        inner.items.push_back(item);
+        if was_empty {
+            inner.tell(true);
+            drop(inner);
+            self.filled.notify_one();
+            self.readable.notify_one();
+        }
+    }
+
+    /// Takes the next item, if there is one.
+    pub fn try_pop(&self) -> Option<Item> {
+        let mut inner = self.inner.lock();
+        let item = inner.pop();
+        let wake = !inner.items.is_empty();
+        let room = inner.data_bytes < limits::EVENT_RING_DATA_MAX_BYTES;
+        drop(inner);
+        if wake {
+            // Another waiter may have been promised this one's wake-up.
+            self.readable.notify_one();
+        }
+        if room && matches!(item, Some(Item::Event(Event::Data { .. }))) {
+            self.room.notify_waiters();
+        }
+        item
+    }
+
+    /// Waits for the next item; `None` once the ring is closed and empty.
+    pub async fn pop(&self) -> Option<Item> {
+        loop {
+            let filled = self.readable.notified();
+            if let Some(item) = self.try_pop() {
+                return Some(item);
+            }
+            if self.inner.lock().closed {
+                return None;
+            }
+            filled.await;
+        }
+    }
+
+    /// Blocks for the next item; `None` after `timeout` or once the ring is closed and empty.
+    pub fn pop_blocking(&self, timeout: Duration) -> Option<Item> {
+        #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            if let Some(item) = self.try_pop() {
+                return Some(item);
+            }
+            let mut inner = self.inner.lock();
+            if !inner.items.is_empty() {
+                continue;
+            }
+            if inner.closed {
+                return None;
+            }
+            match deadline {
+                Some(at) if self.filled.wait_until(&mut inner, at).timed_out() => return None,
+                Some(_) => {}
+                None => self.filled.wait(&mut inner),
+            }
+        }
+    }
+
+    /// Waits until data may be added.
+    pub async fn data_room(&self) {
+        loop {
+            let room = self.room.notified();
+            if !self.is_full_of_data() {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    fn is_full_of_data(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.data_bytes >= limits::EVENT_RING_DATA_MAX_BYTES && !inner.closed
+    }
+
+    /// Installs what is told about readiness, and tells it the present state.
+    pub fn set_signal(&self, signal: Signal) {
+        let mut inner = self.inner.lock();
+        inner.signal = Some(signal);
+        let readable = !inner.items.is_empty();
+        inner.tell(readable);
+    }
+
+    /// No item is added from now on; what is there can still be taken.
+    pub fn close(&self) {
+        self.inner.lock().closed = true;
+        self.filled.notify_all();
+        self.readable.notify_waiters();
+        self.readable.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Opens a closed ring again (a node that is started after a stop).
+    pub fn reopen(&self) {
+        self.inner.lock().closed = false;
+    }
+}
+
+impl Inner {
+    fn pop(&mut self) -> Option<Item> {
+        if self.lost > 0 {
+            let count = std::mem::take(&mut self.lost);
+            return Some(Item::Event(Event::Lost { count }));
+        }
+        if self.items.len() == 1 {
+            self.tell(false);
+        }
+        let item = self.items.pop_front();
+        if let Some(Item::Event(Event::Data { batch, .. })) = &item {
+            self.data_bytes -= batch.bytes();
+        }
+        item
+    }
+
+    fn drop_oldest_informational(&mut self) {
+        let informational = |item: &Item| !matches!(item, Item::Apply(_) | Item::Event(Event::Data { .. } | Event::Fatal { .. }));
+        if let Some(at) = self.items.iter().position(informational) {
+            self.items.remove(at);
+            self.lost += 1;
+        }
+    }
+
+    fn tell(&self, readable: bool) {
+        if let Some(signal) = &self.signal {
+            signal(readable);
+        }
+    }
+}
+
+impl std::fmt::Debug for EventRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EventRing({} items)", self.inner.lock().items.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::{DataBatch, PeerId};
+
+    fn stored(durable: u64) -> Item {
+        let log = crate::base::LogId { origin: PeerId([0; 32]), incarnation: crate::base::Incarnation(1) };
+        Item::Event(Event::Stored { log, durable })
+    }
+
+    fn data() -> Item {
+        Item::Event(Event::Data { peer: PeerId([0; 32]), batch: DataBatch::new(vec![1, 32].into(), 1) })
+    }
+
+    #[test]
+    fn a_full_ring_drops_and_counts_information_but_never_data() {
+        let ring = EventRing::default();
+        (0..10).for_each(|_| ring.push(data()));
+        (0..limits::EVENT_RING_MAX as u64 + 5).for_each(|n| ring.push(stored(n)));
+        let (mut datas, mut lost, mut infos) = (0, 0, 0);
+        while let Some(item) = ring.try_pop() {
+            match item {
+                Item::Event(Event::Data { .. }) => datas += 1,
+                Item::Event(Event::Lost { count }) => lost += count,
+                _ => infos += 1,
+            }
+        }
+        assert_eq!(datas, 10);
+        assert_eq!(lost + infos, limits::EVENT_RING_MAX as u64 + 5);
+        assert!(lost >= 5);
+    }
+
+    #[test]
+    fn the_signal_follows_readiness() {
+        let ring = EventRing::default();
+        let state = Arc::new(AtomicBool::new(true));
+        let seen = state.clone();
+        ring.set_signal(Box::new(move |readable| seen.store(readable, Ordering::Relaxed)));
+        assert!(!state.load(Ordering::Relaxed));
+        ring.push(stored(1));
+        ring.push(stored(2));
+        assert!(state.load(Ordering::Relaxed));
+        ring.try_pop();
+        assert!(state.load(Ordering::Relaxed));
+        ring.try_pop();
+        assert!(!state.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_blocked_reader_wakes_for_an_item_and_for_the_end() {
+        let ring = Arc::new(EventRing::default());
+        let reader = {
+            let ring = ring.clone();
+            std::thread::spawn(move || {
+                let first = ring.pop_blocking(Duration::from_secs(60)).is_some();
+                let second = ring.pop_blocking(Duration::from_secs(60)).is_none();
+                (first, second)
+            })
+        };
+        ring.push(stored(1));
+        ring.close();
+        assert_eq!(reader.join().expect("reader ends"), (true, true));
+    }
+}

@@ -1,0 +1,12 @@
+//! One connection, in two stages: [`Handshaking`] until both sides are authenticated, then a [`SendHalf`] and a [`RecvHalf`].
+//!
+//! Bytes in, messages out, and back. Never touches a socket, a clock or a lock, and decides nothing about peers: whether an
+//! authenticated peer is welcome is the mesh's business.
+
+pub mod handshaking;
+pub mod recv;
+pub mod send;
+
+pub use handshaking::{Established, Handshaking, LocalParty, RunSecrets};
+pub use recv::RecvHalf;
+pub use send::SendHalf;

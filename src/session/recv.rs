@@ -1,0 +1,229 @@
+//! The receiving half of an established session: sealed records become messages, opened and read where they arrived.
+//!
+//! Never waits. Every length is checked against its limit before a byte is stored for it.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::base::{limits, CloseReason, DataBatch};
+use crate::crypto::record::{record_length, Opener, HEADER_BYTES, OVERHEAD_BYTES};
+use crate::crypto::suite::TAG_BYTES;
+use crate::wire::cursor::decode_varint;
+use crate::wire::message::kind;
+use crate::wire::{Inbound, Message};
+
+/// Turns sealed bytes into messages.
+#[derive(Debug)]
+pub struct RecvHalf {
+    opener: Opener,
+    partial: Option<Partial>,
+    frames: u64,
+}
+
+/// A frame longer than a record, as far as it has come.
+#[derive(Debug)]
+struct Partial {
+    /// The frame from its header on.
+    bytes: Vec<u8>,
+    header: usize,
+    whole: usize,
+}
+
+impl RecvHalf {
+    pub(crate) fn new(opener: Opener) -> RecvHalf {
+        RecvHalf { opener, partial: None, frames: 0 }
+    }
+
+    /// Takes every whole record off the front of `input` and appends what they hold to `items`.
+    ///
+    /// An error ends the session: nothing after it may be read, what was appended before it is good.
+    pub fn receive(&mut self, input: &mut BytesMut, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
+        while let Some(length) = record_length(input) {
+            let max = OVERHEAD_BYTES + limits::RECORD_PLAINTEXT_MAX_BYTES;
+            if length > max {
+                return Err(CloseReason::FrameTooLarge { got: length as u64, max: max as u64 });
+            }
+            if input.len() < length {
+                input.reserve(length - input.len());
+                break;
+            }
+            self.opener.open(&mut input[..length]).map_err(|_| CloseReason::BadRecord("it does not open under the session's key".into()))?;
+            let record = input.split_to(length).freeze();
+            self.read_frames(record.slice(HEADER_BYTES..length - TAG_BYTES), items)?;
+        }
+        Ok(())
+    }
+
+    /// Messages received since the start.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    fn read_frames(&mut self, mut plain: Bytes, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
+        if let Some(partial) = &mut self.partial {
+            let take = plain.len().min(partial.whole - partial.bytes.len());
+            partial.bytes.extend_from_slice(&plain[..take]);
+            plain.advance(take);
+            if partial.bytes.len() < partial.whole {
+                return Ok(());
+            }
+        }
+        if let Some(partial) = self.partial.take() {
+            self.deliver(Bytes::from(partial.bytes), partial.header, items)?;
+        }
+        self.read_whole_frames(plain, items)
+    }
+
+    /// Reads frames off `plain`; one that runs past its end is begun as a partial.
+    fn read_whole_frames(&mut self, plain: Bytes, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
+        let bytes: &[u8] = &plain;
+        let (mut at, mut run, mut count) = (0, 0, 0);
+        while at < bytes.len() {
+            let (header, whole) = frame_span(&bytes[at..])?;
+            if bytes.len() - at < whole {
+                self.flush_run(&plain, run..at, count, items);
+                let mut begun = Vec::with_capacity(whole.min(2 * (bytes.len() - at)));
+                begun.extend_from_slice(&bytes[at..]);
+                self.partial = Some(Partial { bytes: begun, header, whole });
+                return Ok(());
+            }
+            if bytes[at + header] == kind::DATA {
+                count += 1;
+            } else {
+                self.flush_run(&plain, run..at, count, items);
+                self.deliver(plain.slice(at..at + whole), header, items)?;
+                (run, count) = (at + whole, 0);
+            }
+            at += whole;
+        }
+        self.flush_run(&plain, run..at, count, items);
+        Ok(())
+    }
+
+    fn flush_run(&mut self, plain: &Bytes, range: std::ops::Range<usize>, count: usize, items: &mut Vec<Inbound>) {
+        if count > 0 {
+            self.frames += count as u64;
+            items.push(Inbound::Data(DataBatch::new(plain.slice(range), count)));
+        }
+    }
+
+    fn deliver(&mut self, frame: Bytes, header: usize, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
+        let frame_kind = frame[header];
+        if frame_kind == kind::DATA {
+            let end = frame.len();
+            self.flush_run(&frame, 0..end, 1, items);
+            return Ok(());
+        }
+        let body = frame.slice(header + 1..);
+        let message = Message::decode(frame_kind, &body).map_err(|e| CloseReason::Protocol(format!("message of kind {frame_kind}: {e}")))?;
+        self.frames += 1;
+        items.push(Inbound::Message(message));
+        Ok(())
+    }
+}
+
+/// Length of the header (without the kind) and of the whole frame at the front of `bytes`.
+#[inline]
+fn frame_span(bytes: &[u8]) -> Result<(usize, usize), CloseReason> {
+    if let [first @ 1..=0x7f, _, ..] = *bytes {
+        return Ok((1, 1 + usize::from(first)));
+    }
+    let (length, header) = decode_varint(bytes)
+        .map_err(|e| CloseReason::Protocol(format!("frame length: {e}")))?
+        .filter(|(_, header)| *header < bytes.len())
+        .ok_or_else(|| CloseReason::Protocol("a frame header is split over two records".into()))?;
+    let max = limits::MESSAGE_MAX_BYTES as u64 + 1;
+    if length > max {
+        return Err(CloseReason::FrameTooLarge { got: length, max });
+    }
+    if length == 0 {
+        return Err(CloseReason::Protocol("a frame without a kind".into()));
+    }
+    Ok((header, header + length as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::record::Sealer;
+    use crate::crypto::{schedule, Suite};
+    use crate::session::SendHalf;
+
+    fn halves() -> (SendHalf, RecvHalf) {
+        let secret = schedule::extract(b"test", b"secret");
+        let suite = Suite::supported()[0];
+        (SendHalf::new(Sealer::new(suite, secret.clone(), [1; 32])), RecvHalf::new(Opener::new(suite, secret, [1; 32])))
+    }
+
+    fn messages(items: &[Inbound]) -> Vec<Vec<u8>> {
+        let batches = items.iter().map(|item| match item {
+            Inbound::Data(batch) => batch,
+            Inbound::Message(message) => panic!("unexpected {message:?}"),
+        });
+        batches.flat_map(|batch| batch.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn messages_of_every_size_arrive_whole_and_in_order_however_the_bytes_are_cut() {
+        let record = limits::RECORD_PLAINTEXT_MAX_BYTES;
+        let sizes = [0, 1, 62, 126, 127, 128, 129, record - 5, record - 4, record - 3, record, record + 1, 3 * record, 200_000, 5];
+        for cut in [1usize << 20, 70_000, 4096, 977] {
+            let (mut send, mut recv) = halves();
+            let sent: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(i, n)| vec![i as u8; *n]).collect();
+            sent.iter().for_each(|m| send.push_data(m));
+            let mut bytes = Vec::new();
+            send.take(&mut bytes);
+            let (mut input, mut items) = (BytesMut::new(), Vec::new());
+            for part in bytes.chunks(cut) {
+                input.extend_from_slice(part);
+                recv.receive(&mut input, &mut items).expect("honest records");
+            }
+            assert_eq!(messages(&items), sent, "cut {cut}");
+            assert_eq!(recv.frames(), send.frames());
+        }
+    }
+
+    #[test]
+    fn many_small_messages_share_one_record_and_one_batch() {
+        let (mut send, mut recv) = halves();
+        (0..500u16).for_each(|i| send.push_data(&i.to_le_bytes()));
+        let mut bytes = Vec::new();
+        send.take(&mut bytes);
+        assert_eq!(record_length(&bytes), Some(bytes.len()), "one record");
+        let mut items = Vec::new();
+        recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record");
+        assert_eq!(items.len(), 1);
+    }
+
+    #[test]
+    fn control_messages_keep_their_place_between_data() {
+        let (mut send, mut recv) = halves();
+        send.push_data(b"before");
+        send.push(&Message::Ping { nonce: 7 });
+        send.push_data(b"after");
+        let mut bytes = Vec::new();
+        send.take(&mut bytes);
+        let mut items = Vec::new();
+        recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record");
+        assert!(matches!(&items[..], [Inbound::Data(_), Inbound::Message(Message::Ping { nonce: 7 }), Inbound::Data(_)]));
+    }
+
+    #[test]
+    fn an_announced_giant_record_is_refused_before_anything_is_stored() {
+        let (_, mut recv) = halves();
+        let mut input = BytesMut::from(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0][..]);
+        let before = input.capacity();
+        let error = recv.receive(&mut input, &mut Vec::new()).expect_err("4 GiB");
+        assert!(matches!(error, CloseReason::FrameTooLarge { .. }), "{error}");
+        assert_eq!(input.capacity(), before);
+    }
+
+    #[test]
+    fn plaintext_in_place_of_a_record_ends_the_session() {
+        let (_, mut recv) = halves();
+        let error = recv.receive(&mut BytesMut::from(&[40u8; 64][..]), &mut Vec::new());
+        assert!(error.is_err());
+        let (_, mut recv) = halves();
+        let error = recv.receive(&mut BytesMut::from(&[&[24, 0, 0, 0, 0, 0, 0, 0][..], &[0; 24]].concat()[..]), &mut Vec::new());
+        assert!(matches!(error, Err(CloseReason::BadRecord(_))));
+    }
+}

@@ -1,0 +1,124 @@
+//! The sending half of an established session: messages become frames, frames fill records, records are sealed as they fill.
+//!
+//! Many frames share a record, and sealing happens in the caller while the bytes are still in its cache. Never waits and never
+//! limits: how much may pile up is the carrier's decision (`pending`).
+
+use crate::base::limits;
+use crate::crypto::record::{Sealer, HEADER_BYTES, OVERHEAD_BYTES};
+use crate::wire::cursor::encode_varint;
+use crate::wire::message::{kind, Message};
+
+/// Longest header of a frame: a length of up to 2^28 and the kind.
+const FRAME_HEADER_MAX_BYTES: usize = 5;
+
+/// Turns messages into sealed bytes.
+#[derive(Debug)]
+pub struct SendHalf {
+    sealer: Sealer,
+    /// Sealed records, then the open one.
+    out: Vec<u8>,
+    /// Where the open record begins in `out`.
+    open: Option<usize>,
+    frames: u64,
+    scratch: Vec<u8>,
+}
+
+impl SendHalf {
+    pub(crate) fn new(sealer: Sealer) -> SendHalf {
+        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new() }
+    }
+
+    /// Queues an application message.
+    ///
+    /// The caller has checked it against [`limits::MESSAGE_MAX_BYTES`]; a longer one would end the session at the receiver.
+    #[inline]
+    pub fn push_data(&mut self, payload: &[u8]) {
+        let len = payload.len() + 1;
+        if let Some(start) = self.open
+            && len < 0x80
+            && self.out.len() - start + 1 + len <= HEADER_BYTES + limits::RECORD_PLAINTEXT_MAX_BYTES
+        {
+            self.out.extend_from_slice(&[len as u8, kind::DATA]);
+            self.out.extend_from_slice(payload);
+            self.frames += 1;
+            return;
+        }
+        self.push_frame(kind::DATA, payload);
+    }
+
+    /// Queues any other message.
+    pub fn push(&mut self, message: &Message) {
+        let mut body = std::mem::take(&mut self.scratch);
+        body.clear();
+        message.encode_body(&mut body);
+        self.push_frame(message.kind(), &body);
+        if body.capacity() <= limits::READ_BUFFER_MIN_BYTES {
+            self.scratch = body;
+        }
+    }
+
+    /// Bytes waiting to be taken.
+    #[inline]
+    pub fn pending(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Messages queued since the start.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Seals what is open and hands everything over; `spare`, emptied, becomes the next buffer.
+    pub fn take(&mut self, spare: &mut Vec<u8>) {
+        self.seal_open();
+        spare.clear();
+        std::mem::swap(&mut self.out, spare);
+    }
+
+    fn push_frame(&mut self, kind: u8, body: &[u8]) {
+        self.frames += 1;
+        let mut header = Vec::with_capacity(FRAME_HEADER_MAX_BYTES + 1);
+        encode_varint(body.len() as u64 + 1, &mut header);
+        header.push(kind);
+        let whole = header.len() + body.len();
+        let room = self.room();
+        // A frame that fits one record is never split, so the receiver reads it in place; a header never is.
+        if room < header.len() || (whole > room && whole <= limits::RECORD_PLAINTEXT_MAX_BYTES) {
+            self.seal_open();
+        }
+        self.append(&header);
+        let mut rest = body;
+        while !rest.is_empty() {
+            let (part, tail) = rest.split_at(rest.len().min(self.room()));
+            self.append(part);
+            rest = tail;
+            if !rest.is_empty() {
+                self.seal_open();
+            }
+        }
+    }
+
+    /// Plaintext bytes the open record still takes; a record not begun has them all.
+    fn room(&self) -> usize {
+        match self.open {
+            Some(start) => HEADER_BYTES + limits::RECORD_PLAINTEXT_MAX_BYTES - (self.out.len() - start),
+            None => limits::RECORD_PLAINTEXT_MAX_BYTES,
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if self.open.is_none() {
+            self.open = Some(self.out.len());
+            self.out.reserve(bytes.len() + OVERHEAD_BYTES);
+            self.out.extend_from_slice(&[0; HEADER_BYTES]);
+        }
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn seal_open(&mut self) {
+        if let Some(start) = self.open.take() {
+            let tag = self.sealer.seal(&mut self.out[start..]);
+            self.out.extend_from_slice(&tag);
+        }
+    }
+}
