@@ -112,6 +112,8 @@ impl Config {
             too_large("capability key", key.len(), limits::CAPABILITY_MAX_BYTES)?;
             too_large("capability value", value.len(), limits::CAPABILITY_MAX_BYTES)?;
         }
+        let together = self.capabilities.iter().map(|(key, value)| key.len() + value.len()).sum();
+        too_large("capabilities together", together, limits::CAPABILITIES_TOTAL_MAX_BYTES)?;
         if self.max_peers == 0 {
             return Err(Error::Invalid("max_peers is 0; a node needs room for one peer".into()));
         }

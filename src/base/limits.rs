@@ -39,8 +39,16 @@ pub const NODE_ID_MAX_BYTES: usize = 255;
 pub const CAPABILITIES_MAX: usize = 32;
 /// One capability key or value.
 pub const CAPABILITY_MAX_BYTES: usize = 255;
+/// Capability keys and values together, so that an identity fits its box.
+pub const CAPABILITIES_TOTAL_MAX_BYTES: usize = 1920;
 /// Suites offered in a Hello.
 pub const SUITES_MAX: usize = 16;
+/// Key share of a Hello or HelloAck: X-Wing's encapsulation key is 1,216 bytes, X25519's point 32.
+pub const KEY_SHARE_MAX_BYTES: usize = 1400;
+/// Padded plaintext of an identity: the largest claim, signature and MAC; a HelloAck with it still fits `PREAUTH_FRAME_MAX_BYTES`.
+pub const IDENTITY_MAX_BYTES: usize = 2560;
+/// Certificate inside an identity: none is defined yet, so that none is accepted.
+pub const CERT_MAX_BYTES: usize = 0;
 /// An endpoint as text.
 pub const ENDPOINT_TEXT_MAX_BYTES: usize = 300;
 /// A discovery announcement (v1 rule).
