@@ -52,8 +52,8 @@ pub fn from_frame(kind: u16, frame: &[u8]) -> Result<Vec<u8>, WireError> {
     if envelope.kind != kind {
         return Err(WireError::Malformed("another handshake message was due"));
     }
-    if envelope.flags != 0 || envelope.msg_id != 0 {
-        return Err(WireError::Malformed("handshake envelope with flags or a message id"));
+    if envelope.minor != 0 || envelope.flags != 0 || envelope.msg_id != 0 {
+        return Err(WireError::Malformed("handshake envelope with a minor version, flags or a message id"));
     }
     Ok(envelope.payload)
 }

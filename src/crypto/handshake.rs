@@ -1,0 +1,170 @@
+//! The arithmetic of the handshake: SIGMA-I in the shape of TLS 1.3 (Krawczyk, CRYPTO 2003; RFC 8446 §4.4). PROTOCOL.md has the transcript.
+//!
+//! Knows hashes, keys, boxes and signatures; never the order of messages, which is `session::handshaking`'s.
+
+use subtle::ConstantTimeEq;
+
+use crate::base::config::Psk;
+use crate::base::PeerId;
+use crate::crypto::identity::{self, Identity};
+use crate::crypto::record::{Opener, Sealer};
+use crate::crypto::schedule::{expand, extract, hash, mac, HASH_BYTES};
+use crate::crypto::suite::{OpenError, TAG_BYTES};
+use crate::crypto::{Secret, Suite};
+use crate::wire::handshake::{Claim, Identity as SealedIdentity, MAC1_LEN, SIGNATURE_LEN};
+
+const CONTEXT: &[u8] = b"vixp2p handshake v2";
+/// The box keys are used once, so their nonce is constant.
+const BOX_NONCE: [u8; 12] = [0; 12];
+
+/// Which side of the handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Sent the Hello.
+    Initiator,
+    /// Answered it.
+    Responder,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Initiator => "initiator",
+            Role::Responder => "responder",
+        }
+    }
+}
+
+/// What a pre-shared key (or none) contributes.
+#[derive(Debug)]
+pub struct ClusterKeys {
+    /// Names the key on the wire; zeros for none.
+    pub id: [u8; 8],
+    tag: Secret<32>,
+    mac1: Option<Secret<HASH_BYTES>>,
+    psk: Secret<32>,
+}
+
+impl ClusterKeys {
+    /// Derives them. Without a key everything is zeros and `mac1` is not computed.
+    pub fn new(psk: Option<&Psk>) -> ClusterKeys {
+        let Some(psk) = psk else {
+            return ClusterKeys { id: [0; 8], tag: Secret::zero(), mac1: None, psk: Secret::zero() };
+        };
+        let base = extract(b"vixp2p psk", psk.as_bytes());
+        ClusterKeys {
+            id: *expand::<8>(&base, "id", &[]).expose(),
+            tag: expand(&base, "tag", &[]),
+            mac1: Some(expand(&base, "mac1", &[])),
+            psk: Secret::new(*psk.as_bytes()),
+        }
+    }
+
+    /// `h1`, the hash of the Hello under the cluster's context, and the `mac1` that belongs to it.
+    pub fn open_transcript(&self, hello_without_mac: &[u8]) -> (Transcript, [u8; MAC1_LEN]) {
+        let h1 = hash(&[CONTEXT, self.tag.expose(), hello_without_mac]);
+        let mut mac1 = [0; MAC1_LEN];
+        if let Some(key) = &self.mac1 {
+            mac1.copy_from_slice(&mac(key, &h1)[..MAC1_LEN]);
+        }
+        (Transcript(h1), mac1)
+    }
+
+    /// Compares in constant time.
+    pub fn same_mac1(ours: &[u8; MAC1_LEN], theirs: &[u8; MAC1_LEN]) -> bool {
+        ours.ct_eq(theirs).into()
+    }
+
+    /// The handshake's keys, once both shares are known and `transcript` covers both.
+    pub fn schedule(&self, suite: Suite, dh: &Secret<32>, transcript: &Transcript) -> HandshakeKeys {
+        let salt = extract(&[], self.psk.expose());
+        let secret = extract(salt.expose(), dh.expose());
+        HandshakeKeys { suite, secret, h2: *transcript }
+    }
+}
+
+/// The running hash over everything said so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Transcript([u8; HASH_BYTES]);
+
+impl Transcript {
+    /// Covers `bytes` as well.
+    pub fn absorb(&mut self, bytes: &[u8]) {
+        self.0 = hash(&[&self.0, bytes]);
+    }
+}
+
+/// The handshake secret and what hangs on it.
+#[derive(Debug)]
+pub struct HandshakeKeys {
+    suite: Suite,
+    secret: Secret<HASH_BYTES>,
+    h2: Transcript,
+}
+
+/// Why a box was not accepted. For our own log; the wire never tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BoxError {
+    /// It did not open: altered bytes, or another pre-shared key.
+    Sealed,
+    /// It opened to something that is no identity.
+    Malformed,
+    /// The signature is not the claimed key's, or the MAC is not this run's.
+    Forged,
+}
+
+impl From<OpenError> for BoxError {
+    fn from(_: OpenError) -> BoxError {
+        BoxError::Sealed
+    }
+}
+
+impl HandshakeKeys {
+    fn box_key(&self, role: Role) -> Secret<32> {
+        expand(&self.secret, &format!("{} box", role.name()), &self.h2.0)
+    }
+
+    fn fin_key(&self, role: Role) -> Secret<HASH_BYTES> {
+        expand(&self.secret, &format!("{} fin", role.name()), &self.h2.0)
+    }
+
+    fn signed_text(role: Role, transcript: &Transcript, claim: &[u8]) -> Vec<u8> {
+        let mut text = format!("vixp2p sig {}\0", role.name()).into_bytes();
+        text.extend_from_slice(&hash(&[&transcript.0, claim]));
+        text
+    }
+
+    /// Signs, MACs and seals `claim` at this point of the transcript.
+    pub fn seal_identity(&self, role: Role, transcript: &Transcript, claim: Claim, identity: &Identity) -> Vec<u8> {
+        let signature = identity.sign(&Self::signed_text(role, transcript, &claim.encode()));
+        let signed = SealedIdentity::encode_signed(&claim, &signature);
+        let fin = mac(&self.fin_key(role), &hash(&[&transcript.0, &signed]));
+        let mut sealed = SealedIdentity { claim, signature, fin }.encode();
+        let tag = self.suite.aead(&self.box_key(role)).seal(BOX_NONCE, &transcript.0, &mut sealed);
+        sealed.extend_from_slice(&tag);
+        sealed
+    }
+
+    /// Opens and proves the other side's identity at this point of the transcript.
+    pub fn open_identity(&self, role: Role, transcript: &Transcript, sealed: &[u8]) -> Result<Claim, BoxError> {
+        if sealed.len() <= TAG_BYTES {
+            return Err(BoxError::Malformed);
+        }
+        let mut bytes = sealed.to_vec();
+        let plain = self.suite.aead(&self.box_key(role)).open(BOX_NONCE, &transcript.0, &mut bytes)?;
+        let (theirs, claim_len) = SealedIdentity::decode(plain).map_err(|_| BoxError::Malformed)?;
+        let fin = mac(&self.fin_key(role), &hash(&[&transcript.0, &plain[..claim_len + SIGNATURE_LEN]]));
+        let text = Self::signed_text(role, transcript, &plain[..claim_len]);
+        let signed = identity::verify(&PeerId(theirs.claim.public_key), &text, &theirs.signature);
+        if signed && bool::from(fin.ct_eq(&theirs.fin)) { Ok(theirs.claim) } else { Err(BoxError::Forged) }
+    }
+
+    /// The session's two directions as seen by `role`, under the whole transcript. Ends the handshake secret's life.
+    pub fn finish(self, role: Role, transcript: &Transcript) -> (Sealer, Opener) {
+        let master: Secret<HASH_BYTES> = expand(&self.secret, "master", &transcript.0);
+        let session = *expand::<32>(&master, "session id", &[]).expose();
+        let (i2r, r2i) = (expand(&master, "initiator to responder", &[]), expand(&master, "responder to initiator", &[]));
+        let (ours, theirs) = if role == Role::Initiator { (i2r, r2i) } else { (r2i, i2r) };
+        (Sealer::new(self.suite, ours, session), Opener::new(self.suite, theirs, session))
+    }
+}

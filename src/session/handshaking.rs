@@ -1,0 +1,330 @@
+//! The three-message handshake as a machine: Hello, HelloAck, HelloFinish, and the responder's Welcome.
+//!
+//! Bytes in, bytes out, then an [`Established`] session. Fails with a reason for our own log; the other side only sees the
+//! connection close. Never judges who the peer is, except that it is not this node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+
+use crate::base::config::Psk;
+use crate::base::{limits, CloseReason, PeerInfo};
+use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
+use crate::crypto::kex::KeyPair;
+use crate::crypto::{Identity, Secret, Suite};
+use crate::session::{RecvHalf, SendHalf};
+use crate::wire::envelope::{self, LIVE_MAJOR};
+use crate::wire::frame::Framer;
+use crate::wire::handshake::{self as messages, kind, Claim, Hello, HelloAck, HelloFinish};
+use crate::wire::{Inbound, Message, WireError};
+
+/// What every handshake of a node has in common.
+#[derive(Debug)]
+pub struct LocalParty {
+    /// The node's key.
+    pub identity: Identity,
+    claim: Claim,
+    cluster: ClusterKeys,
+    suites: Vec<Suite>,
+}
+
+impl LocalParty {
+    /// A node's side of every handshake; label and capabilities have passed `Config::validate`.
+    pub fn new(identity: Identity, node_id: &str, capabilities: &BTreeMap<String, String>, psk: Option<&Psk>) -> Result<LocalParty, crate::base::Error> {
+        let claim = Claim { public_key: identity.id().0, node_id: node_id.to_owned(), capabilities: capabilities.clone(), cert: Vec::new() };
+        let room = limits::IDENTITY_MAX_BYTES - messages::SIGNATURE_LEN - messages::FIN_LEN - messages::PADDING;
+        let got = claim.encode().len();
+        if got > room {
+            return Err(crate::base::Error::TooLarge { what: "node_id and capabilities together", got, max: room });
+        }
+        Ok(LocalParty { identity, claim, cluster: ClusterKeys::new(psk), suites: Suite::supported() })
+    }
+
+    /// The same party offering only these suites (tests and measurements).
+    #[must_use]
+    pub fn with_suites(mut self, suites: Vec<Suite>) -> LocalParty {
+        self.suites = suites;
+        self
+    }
+}
+
+/// The random values of one run. Used once, wiped after.
+#[derive(Debug)]
+pub struct RunSecrets {
+    /// X25519 secret.
+    pub ephemeral: Secret<32>,
+    /// Public randomness of this side.
+    pub rand: [u8; 32],
+    /// Names the run.
+    pub nonce: u64,
+}
+
+impl RunSecrets {
+    /// Draws them from the operating system.
+    pub fn draw() -> Result<RunSecrets, getrandom::Error> {
+        let mut secrets = RunSecrets { ephemeral: Secret::zero(), rand: [0; 32], nonce: getrandom::u64()? };
+        getrandom::fill(secrets.ephemeral.expose_mut())?;
+        getrandom::fill(&mut secrets.rand)?;
+        Ok(secrets)
+    }
+
+    /// Takes them from a seeded generator: the simulator and tests only.
+    pub fn seeded(rng: &mut fastrand::Rng) -> RunSecrets {
+        let mut secrets = RunSecrets { ephemeral: Secret::zero(), rand: [0; 32], nonce: rng.u64(..) };
+        rng.fill(secrets.ephemeral.expose_mut());
+        rng.fill(&mut secrets.rand);
+        secrets
+    }
+}
+
+/// A finished handshake.
+#[derive(Debug)]
+pub struct Established {
+    /// Who is there, proven.
+    pub peer: PeerInfo,
+    /// Towards the peer.
+    pub send: SendHalf,
+    /// From the peer.
+    pub recv: RecvHalf,
+    /// What came in the same breath as the Welcome.
+    pub early: Vec<Inbound>,
+}
+
+enum State {
+    /// Initiator, waiting for HelloAck.
+    HelloSent { pair: KeyPair, transcript: Transcript },
+    /// Responder, waiting for Hello.
+    Listening { pair: KeyPair, rand: [u8; 32] },
+    /// Responder, waiting for HelloFinish.
+    AckSent { keys: HandshakeKeys, transcript: Transcript, nonce_a: u64 },
+    /// Initiator, waiting for the first record.
+    AwaitingWelcome { peer: PeerInfo, send: Box<SendHalf>, recv: RecvHalf },
+    /// Done or failed.
+    Over,
+}
+
+/// See the module.
+pub struct Handshaking {
+    local: Arc<LocalParty>,
+    state: State,
+    nonce: u64,
+    out: Vec<u8>,
+}
+
+impl Handshaking {
+    /// The side that dialled; its Hello is ready in [`Handshaking::outgoing`].
+    pub fn dial(local: Arc<LocalParty>, secrets: RunSecrets) -> Handshaking {
+        let pair = KeyPair::from_secret(secrets.ephemeral);
+        let mut hello = Hello {
+            nonce_a: secrets.nonce,
+            version_min: LIVE_MAJOR,
+            version_max: LIVE_MAJOR,
+            suites: local.suites.iter().map(|s| s.number()).collect(),
+            key_share: pair.public().to_vec(),
+            rand: secrets.rand,
+            psk_id: local.cluster.id,
+            mac1: [0; messages::MAC1_LEN],
+        };
+        let (transcript, mac1) = local.cluster.open_transcript(&hello.encode_without_mac());
+        hello.mac1 = mac1;
+        let out = messages::to_frame(kind::HELLO, hello.encode());
+        Handshaking { local, state: State::HelloSent { pair, transcript }, nonce: secrets.nonce, out }
+    }
+
+    /// The side that was dialled; it says nothing before a Hello that fits.
+    pub fn accept(local: Arc<LocalParty>, secrets: RunSecrets) -> Handshaking {
+        let pair = KeyPair::from_secret(secrets.ephemeral);
+        Handshaking { local, state: State::Listening { pair, rand: secrets.rand }, nonce: secrets.nonce, out: Vec::new() }
+    }
+
+    /// Bytes to send now.
+    pub fn outgoing(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether there are any.
+    pub fn has_outgoing(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Takes what it understands off the front of `input`. `None` means: send `outgoing`, read more, call again.
+    pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
+        loop {
+            if matches!(self.state, State::AwaitingWelcome { .. }) {
+                return self.on_first_record(input);
+            }
+            let Some(frame) = Framer::new(limits::PREAUTH_FRAME_MAX_BYTES).first(input).map_err(not_a_frame)? else {
+                return Ok(None);
+            };
+            check_version(&input[frame.clone()])?;
+            let state = std::mem::replace(&mut self.state, State::Over);
+            let done = match state {
+                State::HelloSent { pair, transcript } => self.on_hello_ack(&pair, transcript, &input[frame.clone()]).map(|()| None),
+                State::Listening { pair, rand } => self.on_hello(&pair, rand, &input[frame.clone()]).map(|()| None),
+                State::AckSent { keys, transcript, nonce_a } => self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some),
+                State::AwaitingWelcome { .. } | State::Over => return Err(CloseReason::Protocol("bytes after the handshake failed".into())),
+            }?;
+            input.advance(frame.end);
+            if done.is_some() {
+                return Ok(done);
+            }
+        }
+    }
+
+    fn on_hello(&mut self, pair: &KeyPair, rand: [u8; 32], frame: &[u8]) -> Result<(), CloseReason> {
+        let payload = messages::from_frame(kind::HELLO, frame).map_err(malformed)?;
+        let hello = Hello::decode(&payload).map_err(malformed)?;
+        let cluster = &self.local.cluster;
+        let (mut transcript, mac1) = cluster.open_transcript(messages::without_mac(&payload));
+        // Before any curve work: an outsider costs one hash.
+        if hello.psk_id != cluster.id || !ClusterKeys::same_mac1(&mac1, &hello.mac1) {
+            return Err(CloseReason::HandshakeFailed(wrong_psk(&hello.psk_id, &cluster.id).into()));
+        }
+        if hello.version_min > LIVE_MAJOR || hello.version_max < LIVE_MAJOR {
+            return Err(CloseReason::BadVersion(format!("the peer speaks {} to {}, this node {LIVE_MAJOR}", hello.version_min, hello.version_max)));
+        }
+        let suite = Suite::choose(&self.local.suites, &hello.suites).ok_or_else(|| CloseReason::HandshakeFailed(format!("no common cipher suite in {:04x?}", hello.suites)))?;
+        let share = <[u8; 32]>::try_from(hello.key_share.as_slice()).map_err(|_| bad_share())?;
+        let mut ack = HelloAck {
+            nonce_a: hello.nonce_a,
+            nonce_b: self.nonce,
+            version: LIVE_MAJOR,
+            suite: suite.number(),
+            key_share: pair.public().to_vec(),
+            rand,
+            psk_id: cluster.id,
+            sealed: Vec::new(),
+        };
+        transcript.absorb(&ack.encode_without_box());
+        let dh = pair.agree(&share).ok_or_else(bad_share)?;
+        let keys = cluster.schedule(suite, &dh, &transcript);
+        ack.sealed = keys.seal_identity(Role::Responder, &transcript, self.local.claim.clone(), &self.local.identity);
+        transcript.absorb(&ack.sealed);
+        self.out = messages::to_frame(kind::HELLO_ACK, ack.encode());
+        self.state = State::AckSent { keys, transcript, nonce_a: hello.nonce_a };
+        Ok(())
+    }
+
+    fn on_hello_ack(&mut self, pair: &KeyPair, mut transcript: Transcript, frame: &[u8]) -> Result<(), CloseReason> {
+        let payload = messages::from_frame(kind::HELLO_ACK, frame).map_err(malformed)?;
+        let ack = HelloAck::decode(&payload).map_err(malformed)?;
+        if ack.nonce_a != self.nonce {
+            return Err(CloseReason::HandshakeFailed("the answer belongs to another handshake".into()));
+        }
+        let cluster = &self.local.cluster;
+        if ack.psk_id != cluster.id {
+            return Err(CloseReason::HandshakeFailed(wrong_psk(&ack.psk_id, &cluster.id).into()));
+        }
+        if ack.version != LIVE_MAJOR {
+            return Err(CloseReason::BadVersion(format!("the peer chose {}, this node offered {LIVE_MAJOR}", ack.version)));
+        }
+        let suite = Suite::from_number(ack.suite).filter(|s| self.local.suites.contains(s)).ok_or_else(|| CloseReason::HandshakeFailed(format!("the peer chose suite {:#06x}, which was not offered", ack.suite)))?;
+        let share = <[u8; 32]>::try_from(ack.key_share.as_slice()).map_err(|_| bad_share())?;
+        transcript.absorb(&ack.encode_without_box());
+        let dh = pair.agree(&share).ok_or_else(bad_share)?;
+        let keys = cluster.schedule(suite, &dh, &transcript);
+        let claim = keys.open_identity(Role::Responder, &transcript, &ack.sealed).map_err(|e| box_failed(e))?;
+        let peer = self.proven(claim)?;
+        transcript.absorb(&ack.sealed);
+        let sealed = keys.seal_identity(Role::Initiator, &transcript, self.local.claim.clone(), &self.local.identity);
+        transcript.absorb(&sealed);
+        let finish = HelloFinish { nonce_a: self.nonce, nonce_b: ack.nonce_b, sealed };
+        self.out = messages::to_frame(kind::HELLO_FINISH, finish.encode());
+        let (sealer, opener) = keys.finish(Role::Initiator, &transcript);
+        self.state = State::AwaitingWelcome { peer, send: Box::new(SendHalf::new(sealer)), recv: RecvHalf::new(opener) };
+        Ok(())
+    }
+
+    fn on_hello_finish(&mut self, keys: HandshakeKeys, mut transcript: Transcript, nonce_a: u64, frame: &[u8]) -> Result<Box<Established>, CloseReason> {
+        let payload = messages::from_frame(kind::HELLO_FINISH, frame).map_err(malformed)?;
+        let finish = HelloFinish::decode(&payload).map_err(malformed)?;
+        if finish.nonce_a != nonce_a || finish.nonce_b != self.nonce {
+            return Err(CloseReason::HandshakeFailed("the last message belongs to another handshake".into()));
+        }
+        let claim = keys.open_identity(Role::Initiator, &transcript, &finish.sealed).map_err(|e| box_failed(e))?;
+        let peer = self.proven(claim)?;
+        transcript.absorb(&finish.sealed);
+        let (sealer, opener) = keys.finish(Role::Responder, &transcript);
+        Ok(Box::new(Established { peer, send: SendHalf::new(sealer), recv: RecvHalf::new(opener), early: Vec::new() }))
+    }
+
+    fn on_first_record(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
+        let State::AwaitingWelcome { peer, send, mut recv } = std::mem::replace(&mut self.state, State::Over) else {
+            return Err(CloseReason::Protocol("no record is due yet".into()));
+        };
+        let mut items = Vec::new();
+        recv.receive(input, &mut items)?;
+        if items.is_empty() {
+            self.state = State::AwaitingWelcome { peer, send, recv };
+            return Ok(None);
+        }
+        match items.remove(0) {
+            Inbound::Message(Message::Welcome) => Ok(Some(Box::new(Established { peer, send: *send, recv, early: items }))),
+            Inbound::Message(Message::Close { code, detail }) => Err(CloseReason::from_code(code, &detail)),
+            other => Err(CloseReason::Protocol(format!("the session began with {other:?} in place of a welcome"))),
+        }
+    }
+
+    fn proven(&self, claim: Claim) -> Result<PeerInfo, CloseReason> {
+        if claim.public_key == self.local.claim.public_key {
+            return Err(CloseReason::SelfConnect);
+        }
+        Ok(PeerInfo { id: crate::base::PeerId(claim.public_key), node_id: claim.node_id, capabilities: claim.capabilities.into_iter().collect() })
+    }
+}
+
+impl std::fmt::Debug for Handshaking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.state {
+            State::HelloSent { .. } => "Handshaking(hello sent)",
+            State::Listening { .. } => "Handshaking(listening)",
+            State::AckSent { .. } => "Handshaking(ack sent)",
+            State::AwaitingWelcome { .. } => "Handshaking(awaiting welcome)",
+            State::Over => "Handshaking(over)",
+        })
+    }
+}
+
+/// A v1 peer, or anything else that is an envelope of another version, is named before the rest is looked at.
+fn check_version(frame: &[u8]) -> Result<(), CloseReason> {
+    match envelope::peek_version(frame) {
+        Some((LIVE_MAJOR, _)) => Ok(()),
+        Some((envelope::V1_MAJOR, minor)) => {
+            Err(CloseReason::BadVersion(format!("the peer speaks plaintext protocol 1.{minor}, which is neither authenticated nor encrypted; this node speaks {LIVE_MAJOR}")))
+        }
+        Some((major, minor)) => Err(CloseReason::BadVersion(format!("the peer speaks {major}.{minor}, this node {LIVE_MAJOR}"))),
+        None => Err(CloseReason::Protocol("the first bytes are no envelope of this protocol".into())),
+    }
+}
+
+fn not_a_frame(error: WireError) -> CloseReason {
+    match error {
+        WireError::TooLarge { got, max } => CloseReason::FrameTooLarge { got, max },
+        other => CloseReason::Protocol(format!("handshake frame: {other}")),
+    }
+}
+
+fn malformed(error: WireError) -> CloseReason {
+    CloseReason::HandshakeFailed(format!("malformed message: {error}"))
+}
+
+fn bad_share() -> CloseReason {
+    CloseReason::HandshakeFailed("unusable ephemeral key".into())
+}
+
+fn box_failed(error: BoxError) -> CloseReason {
+    CloseReason::HandshakeFailed(match error {
+        BoxError::Sealed => "the identity box does not open: a different pre-shared key, or altered bytes".into(),
+        BoxError::Malformed => "the identity box holds no identity".into(),
+        BoxError::Forged => "the identity is not proven: false signature".into(),
+    })
+}
+
+fn wrong_psk(theirs: &[u8; 8], ours: &[u8; 8]) -> &'static str {
+    match (theirs == &[0; 8], ours == &[0; 8]) {
+        (true, false) => "the peer has no pre-shared key, this node has one",
+        (false, true) => "the peer has a pre-shared key, this node has none",
+        _ => "wrong pre-shared key: the peer's is another one, or bytes were altered",
+    }
+}
