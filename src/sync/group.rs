@@ -1,10 +1,20 @@
 //! A group commit: the unit that is signed, made durable, pushed and stored. Never split.
+//!
+//! ```text
+//! data record first | data record first+1 | ... | data record last | seal of first..=last
+//! ```
+//!
+//! At most `GROUP_MAX_RECORDS` records, and at most `GROUP_MAX_BYTES` of payload unless it is a single record. The bytes of a
+//! group are the same on every disk and every wire, so they are copied, never encoded again.
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::base::LogId;
+use crate::base::{LogId, limits};
+use crate::sync::error::GroupError;
+use crate::sync::record::{self, HEADER_BYTES, Kind, PREFIX_BYTES, Record, SEAL_BYTES};
+use crate::sync::seal::{self, Head, Seal, Signer};
 
 /// Records `first..=last` of a log and the seal over them, as they stand on disk and on the wire.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,4 +33,179 @@ impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}..={} ({} bytes)", self.log, self.first, self.last, self.bytes.len())
     }
+}
+
+/// One data record, sharing the bytes of its group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its number.
+    pub seq: u64,
+    /// The origin's wall clock in microseconds since 1970; for information, never for order.
+    pub time_us: u64,
+    /// What the application appended.
+    pub payload: Bytes,
+}
+
+impl Group {
+    /// Cuts a run of whole groups (a WalPush, a piece of a segment) into groups. Checks form and checksums, proves no seal.
+    pub fn split(log: LogId, bytes: &Bytes) -> Result<Vec<Group>, GroupError> {
+        let mut groups = Vec::new();
+        let mut rest = bytes.clone();
+        while !rest.is_empty() {
+            let walked = walk(&rest, None, None)?;
+            groups.push(Group { log, first: walked.first, last: walked.last, bytes: rest.split_to(walked.len) });
+        }
+        Ok(groups)
+    }
+
+    /// The data records in order. Of bytes that were never verified it yields what is well formed up to the first that is not.
+    pub fn entries(&self) -> Entries {
+        Entries { rest: self.bytes.clone() }
+    }
+}
+
+/// Iterator over the data records of a [`Group`].
+#[derive(Clone, Debug)]
+pub struct Entries {
+    rest: Bytes,
+}
+
+impl Iterator for Entries {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        let head: &[u8; HEADER_BYTES] = self.rest.first_chunk()?;
+        let [l0, l1, l2, l3, _, _, _, _, kind, _, stamps @ ..] = head;
+        let (seq, time_us) = stamps.split_first_chunk::<8>()?;
+        let (seq, time_us) = (u64::from_le_bytes(*seq), u64::from_le_bytes(*time_us.first_chunk()?));
+        let total = PREFIX_BYTES + u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize;
+        if *kind != Kind::Data as u8 || !(HEADER_BYTES..=self.rest.len()).contains(&total) {
+            return None;
+        }
+        let mut record = self.rest.split_to(total);
+        Some(Entry { seq, time_us, payload: record.split_off(HEADER_BYTES) })
+    }
+}
+
+/// What a walk over one group's bytes found.
+#[derive(Debug)]
+pub(super) struct Walked {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Bytes of the group, seal included.
+    pub(super) len: usize,
+    pub(super) seal: Seal,
+}
+
+/// Walks the group at the front of `input`: form, checksums, numbers, limits and, given the head before it, the chain.
+/// `first` is the number it must begin with, if that is known. On success `head` is the head after the group.
+pub(super) fn walk(input: &[u8], first: Option<u64>, mut head: Option<&mut Head>) -> Result<Walked, GroupError> {
+    let mut chain = head.as_deref().copied();
+    let (mut at, mut count, mut payload) = (0, 0, 0);
+    let (mut begin, mut next) = (first, first.unwrap_or(0));
+    loop {
+        let rest = input.get(at..).unwrap_or_default();
+        let record = Record::decode(rest).map_err(|source| GroupError::Record { at, source })?;
+        at += record.encoded_len();
+        if record.kind == Kind::Seal {
+            let seal = Seal::decode(&record)?;
+            let (want_first, want_last) = (begin.unwrap_or(0), next.wrapping_sub(1));
+            if count == 0 {
+                return Err(GroupError::Empty);
+            }
+            if (seal.first, seal.last) != (want_first, want_last) {
+                return Err(GroupError::SealRange { first: seal.first, last: seal.last, want_first, want_last });
+            }
+            if chain.is_some_and(|chain| chain != seal.head) {
+                return Err(GroupError::Chain { first: want_first, last: want_last });
+            }
+            if let (Some(head), Some(chain)) = (head.as_mut(), chain) {
+                **head = chain;
+            }
+            return Ok(Walked { first: want_first, last: want_last, len: at, seal });
+        }
+        let expected = if begin.is_some() { next } else { record.seq.max(1) };
+        begin = begin.or(Some(expected));
+        if record.seq != expected {
+            return Err(GroupError::Sequence { expected, got: record.seq });
+        }
+        next = expected.checked_add(1).ok_or(GroupError::Sequence { expected: 1, got: expected })?;
+        (count, payload) = (count + 1, payload + record.payload.len());
+        if count > limits::GROUP_MAX_RECORDS {
+            return Err(GroupError::TooManyRecords { max: limits::GROUP_MAX_RECORDS });
+        }
+        if count > 1 && payload > limits::GROUP_MAX_BYTES {
+            return Err(GroupError::TooLarge { got: payload, max: limits::GROUP_MAX_BYTES });
+        }
+        chain = chain.map(|chain| seal::extend(&chain, record.body));
+    }
+}
+
+/// Proves a group: form, numbers, chain from `prev` (the head before `group.first`) and the origin's signature.
+/// Returns the head after it.
+pub fn verify_group(log: &LogId, prev: &Head, group: &Group) -> Result<Head, GroupError> {
+    let mut head = *prev;
+    let walked = walk(&group.bytes, Some(group.first), Some(&mut head))?;
+    check_label(log, group, &walked)?;
+    if !walked.seal.is_signed(log) {
+        return Err(GroupError::Signature { first: group.first, last: group.last });
+    }
+    Ok(head)
+}
+
+/// Whether a group is what its fields say, down to the last byte.
+pub(super) fn check_label(log: &LogId, group: &Group, walked: &Walked) -> Result<(), GroupError> {
+    if group.bytes.len() != walked.len {
+        return Err(GroupError::Trailing(group.bytes.len() - walked.len));
+    }
+    if (group.log, group.first, group.last) != (*log, walked.first, walked.last) {
+        return Err(GroupError::Mislabelled(group.to_string()));
+    }
+    Ok(())
+}
+
+/// Encodes and seals one group after the head `prev`; returns it with the head after it.
+///
+/// The caller keeps to the limits of a group: [`Wal::append`](crate::sync::Wal::append) cuts by itself.
+pub fn encode_group(log: LogId, prev: &Head, first: u64, now_us: u64, payloads: &[Bytes], signer: &dyn Signer) -> (Group, Head) {
+    let mut out = BytesMut::with_capacity(encoded_len(payloads));
+    let mut head = *prev;
+    let last = append_group(&log, &mut head, first, now_us, payloads, signer, &mut out);
+    (Group { log, first, last, bytes: out.freeze() }, head)
+}
+
+/// Bytes of the group with these payloads.
+pub(super) fn encoded_len(payloads: &[Bytes]) -> usize {
+    payloads.iter().map(|p| HEADER_BYTES + p.len()).sum::<usize>() + SEAL_BYTES
+}
+
+/// Appends one sealed group to `out`, moves `head` on and returns the last number.
+pub(super) fn append_group(
+    log: &LogId,
+    head: &mut Head,
+    first: u64,
+    now_us: u64,
+    payloads: &[Bytes],
+    signer: &dyn Signer,
+    out: &mut BytesMut,
+) -> u64 {
+    let mut seq = first;
+    for payload in payloads {
+        let body = record::encode_record(Kind::Data, seq, now_us, payload, out);
+        *head = seal::extend(head, &out[body..]);
+        seq += 1;
+    }
+    let last = seq.saturating_sub(1);
+    Seal::append(log, first, last, head, signer, out);
+    last
+}
+
+/// How many payloads from the front form the next group; at least one.
+pub(super) fn next_group(payloads: &[Bytes]) -> usize {
+    let mut bytes = 0;
+    let fits = payloads.iter().take(limits::GROUP_MAX_RECORDS).take_while(|payload| {
+        bytes += payload.len();
+        bytes <= limits::GROUP_MAX_BYTES
+    });
+    fits.count().max(1).min(payloads.len())
 }

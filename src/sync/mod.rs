@@ -1,12 +1,26 @@
 //! The log: records on disk and on the wire, one append-only log per (origin, incarnation).
 //!
-//! Pure but for the [`Storage`] trait: never opens a file, reads a clock or starts a thread itself.
+//! Pure but for the [`Storage`] trait: never opens a file, reads a clock or starts a thread itself. Knows nothing of links and
+//! peers' states; it proves, orders, keeps and gives back.
 
+// mod cell;
+pub mod error;
 pub mod group;
+// mod log;
+pub mod reader;
 pub mod record;
-pub mod segment;
+// mod recover;
+pub mod seal;
+// mod segment;
 pub mod storage;
 pub mod wal;
 
-pub use group::Group;
-pub use storage::Storage;
+#[cfg(test)]
+mod tests {}
+
+pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
+pub use group::{Entries, Entry, Group, encode_group, verify_group};
+pub use reader::Reader;
+pub use seal::{Head, Signer, log_head, verify};
+pub use storage::{MemStorage, Storage};
+pub use wal::{LogState, Wal};

@@ -1,5 +1,6 @@
 //! The disk as the log needs it: a handful of calls, each with its promise.
 
+use std::collections::BTreeMap;
 use std::io;
 
 /// Files under one directory, named by relative paths with `/` ("log/ab…/01…/00000000000000000001.wal").
@@ -27,4 +28,76 @@ pub trait Storage: Send {
 
     /// Renames a file within the directory, replacing the target; durable when it returns.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+}
+
+/// A disk that is a map: for ephemeral nodes and tests. Everything written is as durable as the process.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MemStorage {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl MemStorage {
+    /// An empty disk.
+    pub fn new() -> MemStorage {
+        MemStorage::default()
+    }
+
+    /// The files by path, for tests that damage them.
+    pub fn files_mut(&mut self) -> &mut BTreeMap<String, Vec<u8>> {
+        &mut self.files
+    }
+
+    fn file(&self, path: &str) -> io::Result<&Vec<u8>> {
+        self.files.get(path).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+impl Storage for MemStorage {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        Ok(self.files.range(prefix.to_owned()..).map(|(path, _)| path).take_while(|p| p.starts_with(prefix)).cloned().collect())
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        Ok(self.file(path)?.len() as u64)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let file = self.file(path)?;
+        let rest = usize::try_from(offset).ok().and_then(|at| file.get(at..)).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        // Looked up first so that the common write to an existing file copies no path.
+        if !self.files.contains_key(path) {
+            self.files.insert(path.to_owned(), Vec::new());
+        }
+        let file = self.files.get_mut(path).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        if file.len() < at {
+            file.resize(at, 0);
+        }
+        let over = data.len().min(file.len() - at);
+        file[at..at + over].copy_from_slice(&data[..over]);
+        file.extend_from_slice(&data[over..]);
+        Ok(())
+    }
+
+    fn sync(&mut self, path: &str) -> io::Result<()> {
+        self.file(path).map(|_| ())
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let file = self.files.get_mut(path).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        file.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let file = self.files.remove(from).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        self.files.insert(to.to_owned(), file);
+        Ok(())
+    }
 }
