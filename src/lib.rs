@@ -4,7 +4,9 @@
 //! Rust surface is [`Node`]; the C surface is `include/vixp2p.h` (room `ffi`).
 
 pub mod base;
+pub mod crypto;
 pub mod mesh;
+pub mod session;
 pub mod sync;
 pub mod wire;
 

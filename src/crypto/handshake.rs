@@ -4,11 +4,11 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::base::config::Psk;
 use crate::base::PeerId;
+use crate::base::config::Psk;
 use crate::crypto::identity::{self, Identity};
 use crate::crypto::record::{Opener, Sealer};
-use crate::crypto::schedule::{expand, extract, hash, mac, HASH_BYTES};
+use crate::crypto::schedule::{HASH_BYTES, expand, extract, hash, mac};
 use crate::crypto::suite::{OpenError, TAG_BYTES};
 use crate::crypto::{Secret, Suite};
 use crate::wire::handshake::{Claim, Identity as SealedIdentity, MAC1_LEN, SIGNATURE_LEN};

@@ -5,8 +5,8 @@ use std::fmt;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use zeroize::Zeroize;
 
-use crate::base::id::{from_hex, hex};
 use crate::base::PeerId;
+use crate::base::id::{from_hex, hex};
 use crate::crypto::Secret;
 
 const KEY_FILE_PREFIX: &str = "vixp2p-secret-key-v1 ";
@@ -45,7 +45,10 @@ impl Identity {
 
     /// Reads the text of a key file; the error says what is wrong without quoting it.
     pub fn from_key_file(text: &str) -> Result<Identity, &'static str> {
-        let digits = text.trim_end().strip_prefix(KEY_FILE_PREFIX).ok_or("it does not begin with \"vixp2p-secret-key-v1\"; it is no key file of this program, or it is damaged")?;
+        let digits = text
+            .trim_end()
+            .strip_prefix(KEY_FILE_PREFIX)
+            .ok_or("it does not begin with \"vixp2p-secret-key-v1\"; it is no key file of this program, or it is damaged")?;
         let mut bytes = from_hex(digits).ok_or("the key is not hexadecimal; the file is damaged")?;
         let seed = <[u8; 32]>::try_from(bytes.as_slice());
         bytes.zeroize();
@@ -57,16 +60,6 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({})", self.id.short())
-    }
-}
-
-impl crate::sync::record::Signer for Identity {
-    fn public(&self) -> PeerId {
-        self.id
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        Identity::sign(self, message)
     }
 }
 

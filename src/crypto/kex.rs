@@ -29,7 +29,7 @@ impl KeyPair {
 
 #[cfg(feature = "aws-lc")]
 mod provider {
-    use aws_lc_rs::agreement::{agree as agree_with, PrivateKey, UnparsedPublicKey, X25519};
+    use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree as agree_with};
 
     use crate::crypto::Secret;
 
@@ -52,7 +52,7 @@ mod provider {
 
 #[cfg(any(test, not(feature = "aws-lc")))]
 mod orion_provider {
-    use orion::hazardous::ecc::x25519::{key_agreement, PrivateKey, PublicKey};
+    use orion::hazardous::ecc::x25519::{PrivateKey, PublicKey, key_agreement};
 
     use crate::crypto::Secret;
 

@@ -1,7 +1,7 @@
 //! HKDF-SHA-512 (RFC 5869), HMAC-SHA-512 and SHA-512 under the few shapes the handshake uses. Never keeps state.
 
 use orion::hazardous::hash::sha2::sha512::Sha512;
-use orion::hazardous::kdf::hkdf::sha512 as hkdf;
+use orion::hazardous::kdf::hkdf::{Hkdf, SHA512};
 use orion::hazardous::mac::hmac::sha512::{HmacSha512, SecretKey, Tag};
 
 use crate::crypto::Secret;
@@ -24,7 +24,7 @@ pub fn hash(parts: &[&[u8]]) -> [u8; HASH_BYTES] {
 
 /// HKDF-Extract.
 pub fn extract(salt: &[u8], ikm: &[u8]) -> Secret<HASH_BYTES> {
-    let tag = infallible(hkdf::extract(salt, ikm));
+    let tag = infallible(Hkdf::<SHA512>::extract(salt, ikm));
     let mut out = Secret::zero();
     out.expose_mut().copy_from_slice(tag.unprotected_as_ref());
     out
@@ -38,7 +38,7 @@ pub fn expand<const N: usize>(secret: &Secret<HASH_BYTES>, label: &str, context:
     info.extend_from_slice(context);
     let mut out = Secret::zero();
     let prk = infallible(Tag::try_from(secret.expose().as_slice()));
-    infallible(hkdf::expand(&prk, Some(&info), out.expose_mut()));
+    infallible(Hkdf::<SHA512>::expand(&prk, Some(&info), out.expose_mut()));
     out
 }
 

@@ -124,7 +124,9 @@ impl Aead {
             #[cfg(feature = "aws-lc")]
             Provider::AwsLc(key) => {
                 let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(nonce);
-                let tag = key.seal_in_place_separate_tag(nonce, aws_lc_rs::aead::Aad::from(ad), text).expect("records are far below the AEAD's length limit");
+                let tag = key
+                    .seal_in_place_separate_tag(nonce, aws_lc_rs::aead::Aad::from(ad), text)
+                    .expect("records are far below the AEAD's length limit");
                 tag.as_ref().try_into().expect("both AEADs have 16-byte tags")
             }
             Provider::Orion(key) => portable::seal(key, nonce, ad, text),
@@ -153,7 +155,8 @@ mod portable {
 
     pub(super) fn seal(key: &Secret<32>, nonce: [u8; 12], ad: &[u8], text: &mut [u8]) -> [u8; TAG_BYTES] {
         let key = SecretKey::try_from(key.expose().as_slice()).expect("32-byte key");
-        let tag = ChaCha20Poly1305::seal_inplace(&key, &Nonce::from(nonce), Some(ad), text).expect("records are far below the AEAD's length limit");
+        let tag = ChaCha20Poly1305::seal_inplace(&key, &Nonce::from(nonce), Some(ad), text)
+            .expect("records are far below the AEAD's length limit");
         tag.unprotected_as_ref().try_into().expect("16-byte tag")
     }
 

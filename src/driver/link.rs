@@ -77,9 +77,10 @@ impl LinkShared {
         self.farewell.notify_one();
     }
 
-    fn mark_closed(&self) {
+    fn mark_closed(&self, shell: &Shell) {
         let _ = self.closing.set(CloseReason::Lost("closed".into()));
-        *self.send.lock() = None;
+        let sent = self.send.lock().take().map_or(0, |half| half.frames());
+        shell.forget(self.id, sent);
         self.room.notify_waiters();
     }
 }
@@ -105,15 +106,13 @@ pub(super) async fn run(shell: Arc<Shell>, link: Arc<LinkShared>, mut stream: Tc
             carry(&shell, &link, &mut stream, recv, input).await
         }
         Err(reason) => {
-            link.mark_closed();
-            shell.forget(link.id);
+            link.mark_closed(&shell);
             let failed = if dialled { Input::DialFailed { link: link.id, reason } } else { Input::LinkClosed { link: link.id, reason } };
             shell.step(failed);
             return;
         }
     };
-    link.mark_closed();
-    shell.forget(link.id);
+    link.mark_closed(&shell);
     shell.step(Input::LinkClosed { link: link.id, reason });
 }
 
@@ -145,7 +144,7 @@ async fn handshake(shell: &Shell, stream: &mut TcpStream, mut machine: Handshaki
 }
 
 /// Reads and writes until the connection ends; the reason why.
-async fn carry(shell: &Shell, link: &Arc<LinkShared>, stream: &mut TcpStream, recv: RecvHalf, input: BytesMut) -> CloseReason {
+async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut TcpStream, recv: RecvHalf, input: BytesMut) -> CloseReason {
     let (mut reader, mut writer) = stream.split();
     tokio::select! {
         reason = write(shell, link, &mut writer) => reason,
@@ -197,7 +196,7 @@ async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::W
     }
 }
 
-async fn read(shell: &Shell, link: &LinkShared, reader: &mut tokio::net::tcp::ReadHalf<'_>, mut recv: RecvHalf, mut input: BytesMut) -> CloseReason {
+async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut tokio::net::tcp::ReadHalf<'_>, mut recv: RecvHalf, mut input: BytesMut) -> CloseReason {
     let mut chunk = limits::READ_BUFFER_MIN_BYTES;
     loop {
         let mut items = Vec::new();

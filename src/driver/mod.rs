@@ -13,13 +13,13 @@ pub mod runtime;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, Event, LinkId, PeerId, Stats, Time};
+use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
@@ -29,14 +29,42 @@ use crate::mesh::Mesh;
 use crate::session::LocalParty;
 
 /// Where a log line goes; must return quickly and not call back into the node.
-pub type LogSink = Box<dyn Fn(crate::base::Level, &str) + Send + Sync>;
+pub type LogSink = Box<dyn Fn(Level, &str) + Send + Sync>;
+
+/// A node's log: a level that can change at any time, and where lines go.
+#[derive(Default)]
+pub(crate) struct LogOutlet {
+    least: std::sync::atomic::AtomicU8,
+    sink: RwLock<Option<LogSink>>,
+}
+
+impl LogOutlet {
+    /// Replaces the sink and the least level it gets.
+    pub(crate) fn set(&self, least: Level, sink: Option<LogSink>) {
+        self.least.store(least as u8, Ordering::Relaxed);
+        *self.sink.write() = sink;
+    }
+
+    pub(crate) fn set_level(&self, least: Level) {
+        self.least.store(least as u8, Ordering::Relaxed);
+    }
+
+    /// Writes a line if anybody listens at that level. The text is made only then.
+    pub(crate) fn write(&self, level: Level, text: impl FnOnce() -> String) {
+        if level as u8 >= self.least.load(Ordering::Relaxed)
+            && let Some(sink) = self.sink.read().as_ref()
+        {
+            sink(level, &text());
+        }
+    }
+}
 
 /// Everything one running node shares between its tasks and threads.
 pub struct Shell {
     /// The decisions. Locked in `step` and in read-only snapshots, nowhere else.
     mesh: Mutex<Mesh>,
-    pub(crate) ring: EventRing,
-    pub(crate) log: Arc<LogQueue>,
+    pub(crate) ring: Arc<EventRing>,
+    pub(crate) log: LogQueue,
     pub(crate) apply: ApplyQueue,
     pub(crate) party: Arc<LocalParty>,
     links: RwLock<HashMap<LinkId, Arc<LinkShared>>>,
@@ -50,8 +78,10 @@ pub struct Shell {
     bytes_received: AtomicU64,
     /// Frames of links that are gone: sent, received.
     past_frames: Mutex<(u64, u64)>,
-    log_sink: RwLock<Option<(crate::base::Level, LogSink)>>,
-    pub(crate) dial_timeout: std::time::Duration,
+    log_sink: Arc<LogOutlet>,
+    pub(crate) dial_timeout: Duration,
+    /// Rung when the last link is gone, for whoever stops the node.
+    drained: (Mutex<()>, parking_lot::Condvar, Notify),
 }
 
 impl std::fmt::Debug for Shell {
@@ -62,11 +92,11 @@ impl std::fmt::Debug for Shell {
 
 impl Shell {
     #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
-    pub(crate) fn new(mesh: Mesh, party: Arc<LocalParty>, log: Arc<LogQueue>, handle: Handle) -> Arc<Shell> {
+    pub(crate) fn new(mesh: Mesh, party: Arc<LocalParty>, ring: Arc<EventRing>, log_sink: Arc<LogOutlet>, handle: Handle) -> Arc<Shell> {
         Arc::new(Shell {
             mesh: Mutex::new(mesh),
-            ring: EventRing::default(),
-            log,
+            ring,
+            log: LogQueue::default(),
             apply: ApplyQueue::default(),
             party,
             links: RwLock::default(),
@@ -78,7 +108,8 @@ impl Shell {
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             past_frames: Mutex::new((0, 0)),
-            log_sink: RwLock::new(None),
+            log_sink,
+            drained: Default::default(),
             dial_timeout: crate::base::limits::DIAL_TIMEOUT,
         })
     }
@@ -122,7 +153,7 @@ impl Shell {
                 self.step(Input::Tick);
                 continue;
             }
-            let sleep = tokio::time::sleep(due.since(now).min(std::time::Duration::from_secs(3600)));
+            let sleep = tokio::time::sleep(due.since(now).min(Duration::from_secs(3600)));
             tokio::select! {
                 () = sleep => {}
                 () = self.timer.notified() => {}
@@ -177,17 +208,8 @@ impl Shell {
     }
 
     /// Writes a log line if anybody listens at that level.
-    pub(crate) fn write_log(&self, level: crate::base::Level, text: impl FnOnce() -> String) {
-        if let Some((least, sink)) = self.log_sink.read().as_ref()
-            && level >= *least
-        {
-            sink(level, &text());
-        }
-    }
-
-    /// Sets where log lines of at least `level` go.
-    pub(crate) fn set_log_sink(&self, sink: Option<(crate::base::Level, LogSink)>) {
-        *self.log_sink.write() = sink;
+    pub(crate) fn write_log(&self, level: Level, text: impl FnOnce() -> String) {
+        self.log_sink.write(level, text);
     }
 
     pub(crate) fn add_link(&self, id: LinkId) -> Arc<LinkShared> {
@@ -198,7 +220,16 @@ impl Shell {
 
     /// Drops the driver's knowledge of a link whose task ends.
     pub(crate) fn forget(&self, id: LinkId, frames_sent: u64) {
-        if let Some(shared) = self.links.write().remove(&id) {
+        let mut links = self.links.write();
+        let removed = links.remove(&id);
+        let empty = links.is_empty();
+        drop(links);
+        if empty {
+            drop(self.drained.0.lock());
+            self.drained.1.notify_all();
+            self.drained.2.notify_waiters();
+        }
+        if let Some(shared) = removed {
             let mut past = self.past_frames.lock();
             past.0 += frames_sent;
             past.1 += shared.frames_received.load(Ordering::Relaxed);
@@ -222,9 +253,31 @@ impl Shell {
         links.len()
     }
 
-    /// Links whose task still runs.
-    pub(crate) fn open_links(&self) -> usize {
-        self.links.read().len()
+    /// Waits until every link's task has ended, or `grace` is over. Not on a thread the tasks need.
+    pub(crate) fn wait_drained(&self, grace: Duration) {
+        #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+        let deadline = Instant::now() + grace;
+        let mut guard = self.drained.0.lock();
+        while !self.links.read().is_empty() {
+            if self.drained.1.wait_until(&mut guard, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// The same for async code.
+    pub(crate) async fn drained(&self, grace: Duration) {
+        let all_gone = async {
+            loop {
+                let rung = self.drained.2.notified();
+                if self.links.read().is_empty() {
+                    return;
+                }
+                rung.await;
+            }
+        };
+        // Links that do not end in time are cut off with the runtime's tasks.
+        let _ = tokio::time::timeout(grace, all_gone).await;
     }
 
     pub(crate) fn count_sent(&self, bytes: usize) {

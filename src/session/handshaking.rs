@@ -9,21 +9,21 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 
 use crate::base::config::Psk;
-use crate::base::{limits, CloseReason, PeerInfo};
+use crate::base::{CloseReason, PeerInfo, limits};
 use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
 use crate::crypto::kex::KeyPair;
 use crate::crypto::{Identity, Secret, Suite};
 use crate::session::{RecvHalf, SendHalf};
 use crate::wire::envelope::{self, LIVE_MAJOR};
 use crate::wire::frame::Framer;
-use crate::wire::handshake::{self as messages, kind, Claim, Hello, HelloAck, HelloFinish};
+use crate::wire::handshake::{self as messages, Claim, Hello, HelloAck, HelloFinish, kind};
 use crate::wire::{Inbound, Message, WireError};
 
 /// What every handshake of a node has in common.
 #[derive(Debug)]
 pub struct LocalParty {
     /// The node's key.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     claim: Claim,
     cluster: ClusterKeys,
     suites: Vec<Suite>,
@@ -31,8 +31,14 @@ pub struct LocalParty {
 
 impl LocalParty {
     /// A node's side of every handshake; label and capabilities have passed `Config::validate`.
-    pub fn new(identity: Identity, node_id: &str, capabilities: &BTreeMap<String, String>, psk: Option<&Psk>) -> Result<LocalParty, crate::base::Error> {
-        let claim = Claim { public_key: identity.id().0, node_id: node_id.to_owned(), capabilities: capabilities.clone(), cert: Vec::new() };
+    pub fn new(
+        identity: Arc<Identity>,
+        node_id: &str,
+        capabilities: &BTreeMap<String, String>,
+        psk: Option<&Psk>,
+    ) -> Result<LocalParty, crate::base::Error> {
+        let claim =
+            Claim { public_key: identity.id().0, node_id: node_id.to_owned(), capabilities: capabilities.clone(), cert: Vec::new() };
         let room = limits::IDENTITY_MAX_BYTES - messages::SIGNATURE_LEN - messages::FIN_LEN - messages::PADDING;
         let got = claim.encode().len();
         if got > room {
@@ -162,8 +168,12 @@ impl Handshaking {
             let done = match state {
                 State::HelloSent { pair, transcript } => self.on_hello_ack(&pair, transcript, &input[frame.clone()]).map(|()| None),
                 State::Listening { pair, rand } => self.on_hello(&pair, rand, &input[frame.clone()]).map(|()| None),
-                State::AckSent { keys, transcript, nonce_a } => self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some),
-                State::AwaitingWelcome { .. } | State::Over => return Err(CloseReason::Protocol("bytes after the handshake failed".into())),
+                State::AckSent { keys, transcript, nonce_a } => {
+                    self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some)
+                }
+                State::AwaitingWelcome { .. } | State::Over => {
+                    return Err(CloseReason::Protocol("bytes after the handshake failed".into()));
+                }
             }?;
             input.advance(frame.end);
             if done.is_some() {
@@ -182,9 +192,13 @@ impl Handshaking {
             return Err(CloseReason::HandshakeFailed(wrong_psk(&hello.psk_id, &cluster.id).into()));
         }
         if hello.version_min > LIVE_MAJOR || hello.version_max < LIVE_MAJOR {
-            return Err(CloseReason::BadVersion(format!("the peer speaks {} to {}, this node {LIVE_MAJOR}", hello.version_min, hello.version_max)));
+            return Err(CloseReason::BadVersion(format!(
+                "the peer speaks {} to {}, this node {LIVE_MAJOR}",
+                hello.version_min, hello.version_max
+            )));
         }
-        let suite = Suite::choose(&self.local.suites, &hello.suites).ok_or_else(|| CloseReason::HandshakeFailed(format!("no common cipher suite in {:04x?}", hello.suites)))?;
+        let suite = Suite::choose(&self.local.suites, &hello.suites)
+            .ok_or_else(|| CloseReason::HandshakeFailed(format!("no common cipher suite in {:04x?}", hello.suites)))?;
         let share = <[u8; 32]>::try_from(hello.key_share.as_slice()).map_err(|_| bad_share())?;
         let mut ack = HelloAck {
             nonce_a: hello.nonce_a,
@@ -219,7 +233,9 @@ impl Handshaking {
         if ack.version != LIVE_MAJOR {
             return Err(CloseReason::BadVersion(format!("the peer chose {}, this node offered {LIVE_MAJOR}", ack.version)));
         }
-        let suite = Suite::from_number(ack.suite).filter(|s| self.local.suites.contains(s)).ok_or_else(|| CloseReason::HandshakeFailed(format!("the peer chose suite {:#06x}, which was not offered", ack.suite)))?;
+        let suite = Suite::from_number(ack.suite)
+            .filter(|s| self.local.suites.contains(s))
+            .ok_or_else(|| CloseReason::HandshakeFailed(format!("the peer chose suite {:#06x}, which was not offered", ack.suite)))?;
         let share = <[u8; 32]>::try_from(ack.key_share.as_slice()).map_err(|_| bad_share())?;
         transcript.absorb(&ack.encode_without_box());
         let dh = pair.agree(&share).ok_or_else(bad_share)?;
@@ -236,7 +252,13 @@ impl Handshaking {
         Ok(())
     }
 
-    fn on_hello_finish(&mut self, keys: HandshakeKeys, mut transcript: Transcript, nonce_a: u64, frame: &[u8]) -> Result<Box<Established>, CloseReason> {
+    fn on_hello_finish(
+        &mut self,
+        keys: HandshakeKeys,
+        mut transcript: Transcript,
+        nonce_a: u64,
+        frame: &[u8],
+    ) -> Result<Box<Established>, CloseReason> {
         let payload = messages::from_frame(kind::HELLO_FINISH, frame).map_err(malformed)?;
         let finish = HelloFinish::decode(&payload).map_err(malformed)?;
         if finish.nonce_a != nonce_a || finish.nonce_b != self.nonce {
@@ -270,7 +292,11 @@ impl Handshaking {
         if claim.public_key == self.local.claim.public_key {
             return Err(CloseReason::SelfConnect);
         }
-        Ok(PeerInfo { id: crate::base::PeerId(claim.public_key), node_id: claim.node_id, capabilities: claim.capabilities.into_iter().collect() })
+        Ok(PeerInfo {
+            id: crate::base::PeerId(claim.public_key),
+            node_id: claim.node_id,
+            capabilities: claim.capabilities.into_iter().collect(),
+        })
     }
 }
 
@@ -290,9 +316,9 @@ impl std::fmt::Debug for Handshaking {
 fn check_version(frame: &[u8]) -> Result<(), CloseReason> {
     match envelope::peek_version(frame) {
         Some((LIVE_MAJOR, _)) => Ok(()),
-        Some((envelope::V1_MAJOR, minor)) => {
-            Err(CloseReason::BadVersion(format!("the peer speaks plaintext protocol 1.{minor}, which is neither authenticated nor encrypted; this node speaks {LIVE_MAJOR}")))
-        }
+        Some((envelope::V1_MAJOR, minor)) => Err(CloseReason::BadVersion(format!(
+            "the peer speaks plaintext protocol 1.{minor}, which is neither authenticated nor encrypted; this node speaks {LIVE_MAJOR}"
+        ))),
         Some((major, minor)) => Err(CloseReason::BadVersion(format!("the peer speaks {major}.{minor}, this node {LIVE_MAJOR}"))),
         None => Err(CloseReason::Protocol("the first bytes are no envelope of this protocol".into())),
     }

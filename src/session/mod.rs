@@ -10,3 +10,6 @@ pub mod send;
 pub use handshaking::{Established, Handshaking, LocalParty, RunSecrets};
 pub use recv::RecvHalf;
 pub use send::SendHalf;
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::base::{limits, CloseReason, DataBatch};
-use crate::crypto::record::{record_length, Opener, HEADER_BYTES, OVERHEAD_BYTES};
+use crate::base::{CloseReason, DataBatch, limits};
+use crate::crypto::record::{HEADER_BYTES, OVERHEAD_BYTES, Opener, record_length};
 use crate::crypto::suite::TAG_BYTES;
 use crate::wire::cursor::decode_varint;
 use crate::wire::message::kind;
@@ -46,7 +46,9 @@ impl RecvHalf {
                 input.reserve(length - input.len());
                 break;
             }
-            self.opener.open(&mut input[..length]).map_err(|_| CloseReason::BadRecord("it does not open under the session's key".into()))?;
+            self.opener
+                .open(&mut input[..length])
+                .map_err(|_| CloseReason::BadRecord("it does not open under the session's key".into()))?;
             let record = input.split_to(length).freeze();
             self.read_frames(record.slice(HEADER_BYTES..length - TAG_BYTES), items)?;
         }
@@ -114,7 +116,8 @@ impl RecvHalf {
             return Ok(());
         }
         let body = frame.slice(header + 1..);
-        let message = Message::decode(frame_kind, &body).map_err(|e| CloseReason::Protocol(format!("message of kind {frame_kind}: {e}")))?;
+        let message =
+            Message::decode(frame_kind, &body).map_err(|e| CloseReason::Protocol(format!("message of kind {frame_kind}: {e}")))?;
         self.frames += 1;
         items.push(Inbound::Message(message));
         Ok(())
@@ -145,7 +148,7 @@ fn frame_span(bytes: &[u8]) -> Result<(usize, usize), CloseReason> {
 mod tests {
     use super::*;
     use crate::crypto::record::Sealer;
-    use crate::crypto::{schedule, Suite};
+    use crate::crypto::{Suite, schedule};
     use crate::session::SendHalf;
 
     fn halves() -> (SendHalf, RecvHalf) {

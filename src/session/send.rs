@@ -4,9 +4,9 @@
 //! limits: how much may pile up is the carrier's decision (`pending`).
 
 use crate::base::limits;
-use crate::crypto::record::{Sealer, HEADER_BYTES, OVERHEAD_BYTES};
+use crate::crypto::record::{HEADER_BYTES, OVERHEAD_BYTES, Sealer};
 use crate::wire::cursor::encode_varint;
-use crate::wire::message::{kind, Message};
+use crate::wire::message::{Message, kind};
 
 /// Longest header of a frame: a length of up to 2^28 and the kind.
 const FRAME_HEADER_MAX_BYTES: usize = 5;

@@ -1,0 +1,173 @@
+//! Giving durable records to the application, in order, on a thread of its own or on the one that reads the event ring.
+//!
+//! Reads the records back from the log in bounded pieces, so that a slow application costs no memory. Never skips a record.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::base::{limits, LogId};
+use crate::driver::Shell;
+use crate::mesh::io::Input;
+
+/// One replicated record, as the application sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Whose log, and which life of it.
+    pub log: LogId,
+    /// The record's number, from 1, without holes.
+    pub seq: u64,
+    /// Wall clock of the origin when it appended, microseconds since 1970; information only.
+    pub time_us: u64,
+    /// What was appended.
+    pub payload: &'a [u8],
+}
+
+/// The application's answer to a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It took effect; it will not be offered again in this life of the process.
+    Applied,
+    /// Not now; it is offered again later, and nothing after it before.
+    Retry,
+}
+
+/// What applies records.
+pub type Handler = Box<dyn FnMut(&Record<'_>) -> Outcome + Send>;
+
+/// A range of durable records to apply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ApplyRequest {
+    /// Which log.
+    pub log: LogId,
+    /// First record.
+    pub from: u64,
+    /// Last record.
+    pub upto: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Mode {
+    /// No handler: records count as applied once durable.
+    #[default]
+    Nobody,
+    /// A thread of this module runs the handler.
+    Thread,
+    /// Requests go through the event ring.
+    Ring,
+}
+
+#[derive(Default)]
+struct Inner {
+    mode: Mode,
+    requests: VecDeque<ApplyRequest>,
+    stop: bool,
+}
+
+/// Requests waiting for the apply thread: at most one per log, since the mesh has one under way per log.
+#[derive(Default)]
+pub struct ApplyQueue {
+    inner: Mutex<Inner>,
+    bell: Condvar,
+}
+
+impl std::fmt::Debug for ApplyQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApplyQueue({:?})", self.inner.lock().mode)
+    }
+}
+
+impl ApplyQueue {
+    /// Takes a request for the thread, or gives it back for the event ring.
+    pub(crate) fn offer(&self, request: ApplyRequest) -> Option<ApplyRequest> {
+        let mut inner = self.inner.lock();
+        if inner.mode == Mode::Ring {
+            return Some(request);
+        }
+        inner.requests.push_back(request);
+        self.bell.notify_one();
+        None
+    }
+
+    /// From now on requests go through the event ring.
+    pub(crate) fn use_ring(&self) {
+        self.inner.lock().mode = Mode::Ring;
+    }
+
+    pub(crate) fn use_thread(&self) {
+        self.inner.lock().mode = Mode::Thread;
+    }
+
+    pub(crate) fn stop(&self) {
+        self.inner.lock().stop = true;
+        self.bell.notify_one();
+    }
+
+    fn take(&self) -> Option<ApplyRequest> {
+        let mut inner = self.inner.lock();
+        loop {
+            if inner.stop {
+                return None;
+            }
+            if let Some(request) = inner.requests.pop_front() {
+                return Some(request);
+            }
+            self.bell.wait(&mut inner);
+        }
+    }
+}
+
+/// Runs the apply thread until [`ApplyQueue::stop`]; gives the handler back for the next start.
+pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Handler> {
+    while let Some(request) = shell.apply.take() {
+        match &mut handler {
+            Some(handler) => apply(shell, request, handler),
+            None => {
+                shell.log.applied(request.log, request.upto);
+                shell.step(Input::Applied { log: request.log, seq: request.upto });
+            }
+        }
+    }
+    handler
+}
+
+/// Offers every record of the request to `handler`, until it refuses one or the node stops.
+pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
+    let ApplyRequest { log, from, upto } = request;
+    let mut next = from;
+    while next <= upto {
+        let groups = shell.log.read_blocking(log, next, limits::READ_RECORDS_MAX_BYTES);
+        if groups.is_empty() {
+            // Stopping, or the log cannot be read now (an event has said so): the range is offered again later.
+            shell.step(Input::ApplyRefused { log, seq: next });
+            return;
+        }
+        let before = next;
+        let mut refused = false;
+        'groups: for group in &groups {
+            for entry in group.entries().skip_while(|entry| entry.seq < before) {
+                if entry.seq > upto {
+                    break 'groups;
+                }
+                let record = Record { log, seq: entry.seq, time_us: entry.time_us, payload: &entry.payload };
+                if handler(&record) == Outcome::Retry {
+                    refused = true;
+                    break 'groups;
+                }
+                next = entry.seq + 1;
+            }
+        }
+        if next > before {
+            shell.log.applied(log, next - 1);
+            shell.step(Input::Applied { log, seq: next - 1 });
+        }
+        if refused {
+            shell.step(Input::ApplyRefused { log, seq: next });
+            return;
+        }
+        if next == before {
+            return;
+        }
+    }
+}

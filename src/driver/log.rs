@@ -1,0 +1,282 @@
+//! The log's own thread: takes appends, groups to store and reads in batches, so that one fsync serves many callers.
+//!
+//! The only owner of the [`Wal`]. Never decides what is replicated; it says what is durable and does what it is asked.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{oneshot, Notify};
+
+use crate::base::{limits, CloseReason, Error, Event, Incarnation, LinkId, LogId, Result};
+use crate::driver::Shell;
+use crate::mesh::io::Input;
+use crate::sync::{Group, Storage, StoreError, Stored, Wal};
+
+/// Where the numbers of appended records go: first and last.
+type Reply = Box<dyn FnOnce(Result<(u64, u64)>) + Send>;
+
+struct Append {
+    payloads: Vec<Bytes>,
+    reply: Reply,
+}
+
+enum ReadFor {
+    Link(LinkId),
+    Caller(std::sync::mpsc::SyncSender<Vec<Group>>),
+}
+
+struct Read {
+    log: LogId,
+    from: u64,
+    max_bytes: usize,
+    to: ReadFor,
+}
+
+#[derive(Default)]
+struct Pending {
+    appends: VecDeque<Append>,
+    append_records: usize,
+    stores: Vec<(LinkId, Group)>,
+    reads: VecDeque<Read>,
+    applied: Vec<(LogId, u64)>,
+    stop: bool,
+}
+
+impl Pending {
+    fn is_idle(&self) -> bool {
+        self.appends.is_empty() && self.stores.is_empty() && self.reads.is_empty() && self.applied.is_empty()
+    }
+}
+
+/// What waits for the log's thread. Appends are bounded here, visibly; stores by the replication window; reads one per link.
+#[derive(Default)]
+pub struct LogQueue {
+    pending: Mutex<Pending>,
+    bell: Condvar,
+    room: Condvar,
+    async_room: Notify,
+}
+
+impl std::fmt::Debug for LogQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LogQueue")
+    }
+}
+
+impl LogQueue {
+    /// Appends and blocks until the records are durable. Not for async code.
+    pub(crate) fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let mut pending = self.pending.lock();
+        while pending.append_records >= limits::APPEND_QUEUE_MAX && !pending.stop {
+            self.room.wait(&mut pending);
+        }
+        self.enqueue(&mut pending, payloads, Box::new(move |answer| drop(tell.send(answer))))?;
+        drop(pending);
+        told.recv().unwrap_or(Err(Error::Stopped))
+    }
+
+    /// Appends and resolves once the records are durable.
+    pub(crate) async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        let (tell, told) = oneshot::channel();
+        let mut tell = Some(tell);
+        let mut payloads = Some(payloads);
+        loop {
+            let room = self.async_room.notified();
+            {
+                let mut pending = self.pending.lock();
+                if pending.append_records < limits::APPEND_QUEUE_MAX || pending.stop {
+                    if let (Some(tell), Some(payloads)) = (tell.take(), payloads.take()) {
+                        self.enqueue(&mut pending, payloads, Box::new(move |answer| drop(tell.send(answer))))?;
+                    }
+                    break;
+                }
+            }
+            room.await;
+        }
+        told.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    fn enqueue(&self, pending: &mut Pending, payloads: Vec<Bytes>, reply: Reply) -> Result<()> {
+        if pending.stop {
+            return Err(Error::Stopped);
+        }
+        if let Some(large) = payloads.iter().find(|p| p.len() > limits::RECORD_PAYLOAD_MAX_BYTES) {
+            return Err(Error::TooLarge { what: "record", got: large.len(), max: limits::RECORD_PAYLOAD_MAX_BYTES });
+        }
+        pending.append_records += payloads.len();
+        pending.appends.push_back(Append { payloads, reply });
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    pub(crate) fn store(&self, link: LinkId, group: Group) {
+        self.pending.lock().stores.push((link, group));
+        self.bell.notify_one();
+    }
+
+    pub(crate) fn read_for_link(&self, link: LinkId, log: LogId, from: u64, max_bytes: usize) {
+        self.pending.lock().reads.push_back(Read { log, from, max_bytes, to: ReadFor::Link(link) });
+        self.bell.notify_one();
+    }
+
+    /// Reads whole groups from `from` on; empty if there are none or the node stops. Blocks; not for async code.
+    pub(crate) fn read_blocking(&self, log: LogId, from: u64, max_bytes: usize) -> Vec<Group> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        {
+            let mut pending = self.pending.lock();
+            if pending.stop {
+                return Vec::new();
+            }
+            pending.reads.push_back(Read { log, from, max_bytes, to: ReadFor::Caller(tell) });
+        }
+        self.bell.notify_one();
+        told.recv().unwrap_or_default()
+    }
+
+    pub(crate) fn applied(&self, log: LogId, seq: u64) {
+        self.pending.lock().applied.push((log, seq));
+        self.bell.notify_one();
+    }
+
+    /// The thread finishes what waits and ends.
+    pub(crate) fn stop(&self) {
+        self.pending.lock().stop = true;
+        self.bell.notify_one();
+        self.room.notify_all();
+        self.async_room.notify_waiters();
+    }
+
+    /// The next batch of work; `None` when it is time to end.
+    fn take(&self) -> Option<Pending> {
+        let mut pending = self.pending.lock();
+        while pending.is_idle() {
+            if pending.stop {
+                return None;
+            }
+            self.bell.wait(&mut pending);
+        }
+        let stop = pending.stop;
+        let taken = std::mem::replace(&mut *pending, Pending { stop, ..Pending::default() });
+        drop(pending);
+        self.room.notify_all();
+        self.async_room.notify_waiters();
+        Some(taken)
+    }
+}
+
+/// Runs the log's thread until [`LogQueue::stop`]; gives the log back so that a stopped node can start again.
+pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>) -> Wal<S> {
+    while let Some(work) = shell.log.take() {
+        append(shell, &mut wal, work.appends);
+        store(shell, &mut wal, work.stores);
+        for (log, seq) in work.applied {
+            if let Err(e) = wal.set_applied(log, seq) {
+                shell.emit(Event::LogFailed { detail: e.to_string() });
+            }
+        }
+        for read in work.reads {
+            answer(shell, &wal, read);
+        }
+    }
+    wal
+}
+
+fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Append>) {
+    if appends.is_empty() {
+        return;
+    }
+    let payloads: Vec<Bytes> = appends.iter().flat_map(|a| a.payloads.iter().cloned()).collect();
+    match wal.append(now_us(), &payloads) {
+        Ok(groups) => {
+            let mut next = groups.first().map_or(0, |group| group.first);
+            if !groups.is_empty() {
+                shell.step(Input::Durable { groups });
+            }
+            for append in appends {
+                let first = next;
+                next += append.payloads.len() as u64;
+                (append.reply)(Ok((first, next.saturating_sub(1))));
+            }
+        }
+        Err(error) => {
+            let detail = error.to_string();
+            shell.emit(Event::LogFailed { detail: detail.clone() });
+            for append in appends {
+                (append.reply)(Err(Error::Log(detail.clone())));
+            }
+        }
+    }
+}
+
+fn store<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, stores: Vec<(LinkId, Group)>) {
+    if stores.is_empty() {
+        return;
+    }
+    let (links, groups): (Vec<LinkId>, Vec<Group>) = stores.into_iter().unzip();
+    let verdicts = wal.store(&groups);
+    let mut durable: Vec<Group> = Vec::new();
+    for ((link, group), verdict) in links.into_iter().zip(groups).zip(verdicts) {
+        if durable.last().is_some_and(|last| last.log != group.log) {
+            shell.step(Input::Durable { groups: std::mem::take(&mut durable) });
+        }
+        match verdict {
+            Ok(Stored::New) => durable.push(group),
+            Ok(Stored::Duplicate) => {}
+            Err(error) => {
+                if !durable.is_empty() {
+                    shell.step(Input::Durable { groups: std::mem::take(&mut durable) });
+                }
+                refuse(shell, wal, link, &group, error);
+            }
+        }
+    }
+    if !durable.is_empty() {
+        shell.step(Input::Durable { groups: durable });
+    }
+}
+
+fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: LinkId, group: &Group, error: StoreError) {
+    let detail = error.to_string();
+    match &error {
+        StoreError::Fork { seq } => shell.emit(Event::LogForked { log: group.log, seq: *seq, detail: detail.clone() }),
+        StoreError::Disk(_) => shell.emit(Event::LogFailed { detail: detail.clone() }),
+        StoreError::Rollback { .. } => renew(shell, wal, &detail),
+        _ => {}
+    }
+    let reason = if error.blames_peer() { CloseReason::Protocol(detail) } else { CloseReason::Lost(detail) };
+    shell.step(Input::StoreFailed { link, log: group.log, durable: wal.durable(group.log), reason });
+}
+
+/// This node was restored from an old copy: its numbers must not be used twice, so it goes on in a new incarnation.
+fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, detail: &str) {
+    let renewed = getrandom::u64().map_err(|e| e.to_string()).and_then(|n| wal.renew(Incarnation(n)).map_err(|e| e.to_string()));
+    match renewed {
+        Ok(log) => {
+            shell.emit(Event::LogDamaged { detail: format!("{detail}; appending goes on in {log}") });
+            shell.step(Input::Renewed { log });
+        }
+        Err(e) => shell.emit(Event::LogFailed { detail: format!("{detail}; no new incarnation could be opened: {e}") }),
+    }
+}
+
+fn answer<S: Storage>(shell: &Arc<Shell>, wal: &Wal<S>, read: Read) {
+    let groups = wal.read(read.log, read.from, read.max_bytes).unwrap_or_else(|error| {
+        shell.emit(Event::LogDamaged { detail: error.to_string() });
+        Vec::new()
+    });
+    match read.to {
+        ReadFor::Link(link) => shell.step(Input::ReadDone { link, log: read.log, groups }),
+        // The caller may have gone; then nobody wants the answer.
+        ReadFor::Caller(tell) => drop(tell.send(groups)),
+    }
+}
+
+/// The wall clock, for the information in a record; a clock before 1970 reads as zero.
+#[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+pub(crate) fn now_us() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
+}

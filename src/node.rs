@@ -1,0 +1,397 @@
+//! The public handle of a node: open, start, connect, send, append, take events, stop.
+//!
+//! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::base::config::Listen;
+use crate::base::{limits, CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats};
+use crate::crypto::Identity;
+use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
+use crate::driver::disk::{self, DirectoryLock, DiskStorage};
+use crate::driver::link::PeerSender;
+use crate::driver::ring::{EventRing, Item, Signal};
+use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
+use crate::driver::{listen, log, LogOutlet, LogSink, Shell};
+use crate::mesh::io::Input;
+use crate::mesh::peers::PeerSnapshot;
+use crate::mesh::{Mesh, MeshSettings};
+use crate::session::LocalParty;
+use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
+
+type NodeWal = Wal<Box<dyn Storage>>;
+
+/// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    identity: Arc<Identity>,
+    party: Arc<LocalParty>,
+    ring: Arc<EventRing>,
+    outlet: Arc<LogOutlet>,
+    /// The running part; a quick look for calls that need it.
+    shell: RwLock<Option<Arc<Shell>>>,
+    state: Mutex<State>,
+    _lock: Option<DirectoryLock>,
+}
+
+/// What only `start` and `stop` change.
+struct State {
+    wal: Option<NodeWal>,
+    handler: Option<Handler>,
+    apply_in_ring: bool,
+    on_thread_start: Option<ThreadStart>,
+    running: Option<Running>,
+}
+
+struct Running {
+    own_runtime: Option<OwnRuntime>,
+    tasks: Vec<AbortHandle>,
+    log: std::thread::JoinHandle<NodeWal>,
+    apply: std::thread::JoinHandle<Option<Handler>>,
+    port: u16,
+}
+
+impl Node {
+    /// Takes the data directory (if any), the identity and the log. Opens no socket.
+    ///
+    /// Damage found in the log is reported by [`Event::LogDamaged`] events. Fails if a setting is unusable, the directory belongs to
+    /// another process, or the key file or log cannot be read.
+    pub fn open(config: Config) -> Result<Node> {
+        config.validate()?;
+        let (lock, identity, storage): (_, _, Box<dyn Storage>) = match &config.data_dir {
+            Some(dir) => (Some(DirectoryLock::take(dir)?), disk::load_or_create_identity(dir)?, Box::new(DiskStorage::new(dir))),
+            None => (None, disk::random_identity()?, Box::new(MemStorage::new())),
+        };
+        let identity = Arc::new(identity);
+        let party = LocalParty::new(identity.clone(), &config.node_id, &config.capabilities, config.psk.as_ref())?;
+        let fresh = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
+        let (wal, damages) = Wal::open(storage, identity.clone(), Incarnation(fresh)).map_err(|e| Error::Log(e.to_string()))?;
+        let ring = Arc::new(EventRing::default());
+        for damage in damages {
+            ring.push(Item::Event(Event::LogDamaged { detail: damage.to_string() }));
+        }
+        let state = State { wal: Some(wal), handler: None, apply_in_ring: false, on_thread_start: None, running: None };
+        let inner = Inner {
+            config,
+            identity,
+            party: Arc::new(party),
+            ring,
+            outlet: Arc::default(),
+            shell: RwLock::new(None),
+            state: Mutex::new(state),
+            _lock: lock,
+        };
+        Ok(Node { inner: Arc::new(inner) })
+    }
+
+    /// This node's identity.
+    pub fn id(&self) -> PeerId {
+        self.inner.identity.id()
+    }
+
+    /// This node's label.
+    pub fn node_id(&self) -> &str {
+        &self.inner.config.node_id
+    }
+
+    /// Sets what applies replicated records, on a thread of its own. Takes effect at the next start.
+    pub fn on_apply(&self, handler: impl FnMut(&Record<'_>) -> Outcome + Send + 'static) {
+        self.inner.state.lock().handler = Some(Box::new(handler));
+    }
+
+    /// Sets where log lines of at least `least` go. The sink must return quickly and not call this node.
+    pub fn on_log(&self, least: Level, sink: impl Fn(Level, &str) + Send + Sync + 'static) {
+        self.inner.outlet.set(least, Some(Box::new(sink)));
+    }
+
+    pub(crate) fn set_log_sink(&self, least: Level, sink: Option<LogSink>) {
+        self.inner.outlet.set(least, sink);
+    }
+
+    /// Changes the least level of log lines.
+    pub fn set_log_level(&self, least: Level) {
+        self.inner.outlet.set_level(least);
+    }
+
+    /// Tells where the application stands: the last record of `log` that has taken effect in its own store. Replaces the library's own
+    /// cursor, which is what makes applying exactly-once. Call it before `start`.
+    pub fn set_applied(&self, log: LogId, seq: u64) -> Result<()> {
+        let mut state = self.inner.state.lock();
+        let wal = state.wal.as_mut().ok_or_else(|| Error::Invalid("set_applied comes before start".into()))?;
+        match wal.set_applied(log, seq) {
+            Ok(()) => Ok(()),
+            Err(WalError::UnknownLog(_)) if seq == 0 => Ok(()),
+            Err(e) => Err(Error::Log(e.to_string())),
+        }
+    }
+
+    /// Starts listening and dialling. On a tokio runtime the node's tasks run there; elsewhere on a thread of its own. A second call
+    /// while running does nothing.
+    pub fn start(&self) -> Result<()> {
+        let mut state = self.inner.state.lock();
+        if state.running.is_some() {
+            return Ok(());
+        }
+        let listener = match &self.inner.config.listen {
+            Listen::Off => None,
+            Listen::On { host, port } => Some(listen::bind(host, *port)?),
+        };
+        let port = listener.as_ref().and_then(|l| l.local_addr().ok()).map_or(0, |a| a.port());
+        let (own_runtime, handle) = match Handle::try_current() {
+            Ok(handle) => (None, handle),
+            Err(_) => OwnRuntime::start(state.on_thread_start).map(|(own, handle)| (Some(own), handle))?,
+        };
+        let wal = state.wal.take().ok_or_else(|| Error::Failed("an earlier stop did not give the log back; open the node anew".into()))?;
+        let shell = self.make_shell(&wal, handle.clone())?;
+        let (log_shell, apply_shell) = (shell.clone(), shell.clone());
+        let handler = state.handler.take();
+        if state.apply_in_ring {
+            shell.apply.use_ring();
+        }
+        let log = runtime::spawn("vixp2p-log", state.on_thread_start, move || log::run(&log_shell, wal))?;
+        let apply = runtime::spawn("vixp2p-apply", state.on_thread_start, move || apply::run(&apply_shell, handler))?;
+        let mut tasks = vec![handle.spawn(shell.clone().run_timer()).abort_handle()];
+        if let Some(listener) = listener {
+            let _inside = handle.enter();
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::io("listening"))?;
+            tasks.push(handle.spawn(listen::accept(shell.clone(), listener)).abort_handle());
+        }
+        self.inner.ring.reopen();
+        shell.emit(Event::Started { port });
+        shell.step(Input::Tick);
+        *self.inner.shell.write() = Some(shell);
+        state.running = Some(Running { own_runtime, tasks, log, apply, port });
+        Ok(())
+    }
+
+    fn make_shell(&self, wal: &NodeWal, handle: Handle) -> Result<Arc<Shell>> {
+        let inner = &self.inner;
+        let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
+        let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
+        let mesh = Mesh::new(MeshSettings::of(&inner.config, self.id()), logs, wal.own(), seed);
+        Ok(Shell::new(mesh, inner.party.clone(), inner.ring.clone(), inner.outlet.clone(), handle))
+    }
+
+    /// Whether the node runs.
+    pub fn is_running(&self) -> bool {
+        self.inner.shell.read().is_some()
+    }
+
+    /// The TCP port the node listens on; 0 if it does not.
+    pub fn port(&self) -> u16 {
+        self.inner.state.lock().running.as_ref().map_or(0, |running| running.port)
+    }
+
+    /// Says goodbye to every peer, lets the log finish, and ends. The node can be started again. For async code.
+    pub async fn stop(&self) {
+        let Some(shell) = self.begin_stop() else { return };
+        shell.drained(limits::STOP_GRACE).await;
+        self.finish_stop(&shell);
+    }
+
+    /// [`Node::stop`] for threads without a runtime. Never call it from the apply handler or on the runtime's own thread.
+    pub fn stop_blocking(&self) {
+        let Some(shell) = self.begin_stop() else { return };
+        shell.wait_drained(limits::STOP_GRACE);
+        self.finish_stop(&shell);
+    }
+
+    fn begin_stop(&self) -> Option<Arc<Shell>> {
+        let shell = self.inner.shell.write().take()?;
+        if let Some(running) = self.inner.state.lock().running.as_ref() {
+            running.tasks.iter().for_each(AbortHandle::abort);
+        }
+        shell.close_all(&CloseReason::Shutdown);
+        Some(shell)
+    }
+
+    fn finish_stop(&self, shell: &Arc<Shell>) {
+        let mut state = self.inner.state.lock();
+        if let Some(running) = state.running.take() {
+            shell.apply.stop();
+            shell.log.stop();
+            if running.apply.thread().id() != std::thread::current().id() {
+                state.handler = running.apply.join().ok().flatten();
+            }
+            state.wal = running.log.join().ok();
+            drop(running.own_runtime);
+        }
+        shell.emit(Event::Stopped);
+        self.inner.ring.close();
+    }
+
+    fn shell(&self) -> Result<Arc<Shell>> {
+        self.inner.shell.read().clone().ok_or(Error::Stopped)
+    }
+
+    /// Wants a link to `endpoint`, now and again after every loss, until [`Node::disconnect`]. Returns at once; events tell the rest.
+    pub fn connect(&self, endpoint: Endpoint) -> Result<()> {
+        let shell = self.shell()?;
+        if !self.inner.config.dial {
+            return Err(Error::Invalid(format!("dialling is switched off; {endpoint} is not connected")));
+        }
+        shell.step(Input::Connect { endpoint, manual: true });
+        Ok(())
+    }
+
+    /// Ends the link to `peer` and stops dialling it.
+    pub fn disconnect(&self, peer: PeerId) -> Result<()> {
+        self.shell()?.step(Input::Disconnect { peer });
+        Ok(())
+    }
+
+    /// Everybody this node knows of, connected or not.
+    pub fn peers(&self) -> Vec<PeerSnapshot> {
+        self.shell().map(|shell| shell.look(|mesh, now| mesh.peers(now))).unwrap_or_default()
+    }
+
+    /// The node's counters; zeros while it does not run.
+    pub fn stats(&self) -> Stats {
+        self.shell().map(|shell| shell.stats()).unwrap_or_default()
+    }
+
+    /// The way to send messages to a connected peer; keep it for as long as the link lives.
+    pub fn sender(&self, peer: PeerId) -> Result<PeerSender> {
+        let link = self.shell()?.route_to(&peer).ok_or(Error::NotConnected(peer))?;
+        Ok(PeerSender { peer, link })
+    }
+
+    /// Queues a message to one peer, or says [`Error::WouldBlock`] and takes nothing.
+    pub fn send(&self, peer: PeerId, payload: &[u8]) -> Result<()> {
+        self.sender(peer)?.try_send(payload)
+    }
+
+    /// Queues a message to every connected peer; the number of peers whose queue took it.
+    pub fn broadcast(&self, payload: &[u8]) -> Result<usize> {
+        if payload.len() > limits::MESSAGE_MAX_BYTES {
+            return Err(Error::TooLarge { what: "message", got: payload.len(), max: limits::MESSAGE_MAX_BYTES });
+        }
+        let routes = self.shell()?.all_routes();
+        Ok(routes.into_iter().filter(|(peer, link)| PeerSender { peer: *peer, link: link.clone() }.try_send(payload).is_ok()).count())
+    }
+
+    /// Appends records to this node's log and resolves once they are durable: the numbers of the first and the last.
+    pub async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        match self.shell() {
+            Ok(shell) => shell.log.append(payloads).await,
+            Err(_) => self.append_offline(payloads),
+        }
+    }
+
+    /// [`Node::append`] for threads without a runtime: blocks until the records are durable.
+    pub fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        match self.shell() {
+            Ok(shell) => shell.log.append_blocking(payloads),
+            Err(_) => self.append_offline(payloads),
+        }
+    }
+
+    /// A node that does not run still keeps its log.
+    fn append_offline(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        let mut state = self.inner.state.lock();
+        let wal = state.wal.as_mut().ok_or(Error::Stopped)?;
+        let groups = wal.append(log::now_us(), &payloads).map_err(|e| Error::Log(e.to_string()))?;
+        Ok((groups.first().map_or(0, |g| g.first), groups.last().map_or(0, |g| g.last)))
+    }
+
+    /// The log this node appends to.
+    pub fn own_log(&self) -> LogId {
+        match self.shell() {
+            Ok(shell) => shell.look(|mesh, _| mesh.own_log()),
+            Err(_) => {
+                let state = self.inner.state.lock();
+                state.wal.as_ref().map_or(LogId { origin: self.id(), incarnation: Incarnation(0) }, Wal::own)
+            }
+        }
+    }
+
+    /// How far every log has come here.
+    pub fn logs(&self) -> Vec<LogState> {
+        match self.shell() {
+            Ok(shell) => shell.look(|mesh, _| mesh.log_states()),
+            Err(_) => self.inner.state.lock().wal.as_ref().map(Wal::states).unwrap_or_default(),
+        }
+    }
+
+    /// Waits for the next event; `None` once the node has stopped and everything was taken.
+    pub async fn next_event(&self) -> Option<Event> {
+        loop {
+            if let Item::Event(event) = self.inner.ring.pop().await? {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The next event, if there is one.
+    pub fn try_next_event(&self) -> Option<Event> {
+        loop {
+            if let Item::Event(event) = self.inner.ring.try_pop()? {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Blocks for the next event; `None` after `timeout`, or once the node has stopped and everything was taken.
+    pub fn wait_event(&self, timeout: Duration) -> Option<Event> {
+        loop {
+            if let Item::Event(event) = self.inner.ring.pop_blocking(timeout)? {
+                return Some(event);
+            }
+        }
+    }
+
+    /// For surfaces that apply on the thread that takes events: from the next start requests come as [`Item::Apply`].
+    pub(crate) fn apply_through_ring(&self) {
+        self.inner.state.lock().apply_in_ring = true;
+    }
+
+    /// Runs one apply request that came through the ring.
+    pub(crate) fn apply(&self, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
+        if let Ok(shell) = self.shell() {
+            apply::apply(&shell, request, handler);
+        }
+    }
+
+    pub(crate) fn ring(&self) -> &EventRing {
+        &self.inner.ring
+    }
+
+    pub(crate) fn set_signal(&self, signal: Signal) {
+        self.inner.ring.set_signal(signal);
+    }
+
+    pub(crate) fn set_thread_start(&self, on_start: ThreadStart) {
+        self.inner.state.lock().on_thread_start = Some(on_start);
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({} \"{}\")", self.id().short(), self.node_id())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(shell) = self.shell.write().take() {
+            shell.close_all(&CloseReason::Shutdown);
+            shell.apply.stop();
+            shell.log.stop();
+        }
+        if let Some(running) = self.state.get_mut().running.take() {
+            running.tasks.iter().for_each(AbortHandle::abort);
+        }
+        self.ring.close();
+    }
+}

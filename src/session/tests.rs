@@ -1,0 +1,185 @@
+//! Whole handshakes between two machines, honest and not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use crate::base::CloseReason;
+use crate::base::config::Psk;
+use crate::crypto::{Identity, Secret, Suite};
+use crate::session::{Established, Handshaking, LocalParty, RunSecrets};
+use crate::wire::{Inbound, Message};
+
+fn party(seed: u8, psk: Option<u8>) -> Arc<LocalParty> {
+    let identity = Arc::new(Identity::from_seed(&Secret::new([seed; 32])));
+    let capabilities = BTreeMap::from([("proto".to_owned(), "2".to_owned())]);
+    let psk = psk.map(|byte| Psk::new([byte; 32]));
+    Arc::new(LocalParty::new(identity, &format!("node-{seed}"), &capabilities, psk.as_ref()).expect("small claim"))
+}
+
+struct Pair {
+    dialler: Handshaking,
+    acceptor: Handshaking,
+}
+
+impl Pair {
+    fn new(a: &Arc<LocalParty>, b: &Arc<LocalParty>, seed: u64) -> Pair {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let dialler = Handshaking::dial(a.clone(), RunSecrets::seeded(&mut rng));
+        Pair { dialler, acceptor: Handshaking::accept(b.clone(), RunSecrets::seeded(&mut rng)) }
+    }
+
+    /// Runs the three messages, each passed through `tamper` with its number; then the welcome.
+    fn run(mut self, mut tamper: impl FnMut(usize, &mut Vec<u8>)) -> Result<(Established, Established), CloseReason> {
+        let mut hello = self.dialler.outgoing();
+        tamper(0, &mut hello);
+        assert!(self.acceptor.receive(&mut BytesMut::from(&hello[..]))?.is_none());
+        let mut ack = self.acceptor.outgoing();
+        tamper(1, &mut ack);
+        assert!(self.dialler.receive(&mut BytesMut::from(&ack[..]))?.is_none());
+        let mut finish = self.dialler.outgoing();
+        tamper(2, &mut finish);
+        let Some(mut responder) = self.acceptor.receive(&mut BytesMut::from(&finish[..]))? else {
+            return Err(CloseReason::Timeout);
+        };
+        responder.send.push(&Message::Welcome);
+        let mut welcome = Vec::new();
+        responder.send.take(&mut welcome);
+        match self.dialler.receive(&mut BytesMut::from(&welcome[..]))? {
+            Some(initiator) => Ok((*initiator, *responder)),
+            None => Err(CloseReason::Timeout),
+        }
+    }
+}
+
+fn exchange(from: &mut Established, to: &mut Established, text: &[u8]) {
+    from.send.push_data(text);
+    let mut bytes = Vec::new();
+    from.send.take(&mut bytes);
+    let mut items = Vec::new();
+    to.recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record");
+    match &items[..] {
+        [Inbound::Data(batch)] => assert_eq!(batch.iter().collect::<Vec<_>>(), [text]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn two_honest_nodes_know_each_other_and_talk_both_ways() {
+    for psk in [None, Some(9)] {
+        let (a, b) = (party(1, psk), party(2, psk));
+        let (mut initiator, mut responder) = Pair::new(&a, &b, 7).run(|_, _| {}).expect("honest");
+        assert_eq!((initiator.peer.id, responder.peer.id), (b.identity.id(), a.identity.id()));
+        assert_eq!(initiator.peer.node_id, "node-2");
+        assert_eq!(responder.peer.capabilities, [("proto".to_owned(), "2".to_owned())]);
+        exchange(&mut initiator, &mut responder, b"there");
+        exchange(&mut responder, &mut initiator, b"and back");
+    }
+}
+
+#[test]
+fn every_suite_both_sides_know_carries_a_session() {
+    for suite in Suite::supported() {
+        let only = |seed| Arc::new(Arc::into_inner(party(seed, None)).expect("sole owner").with_suites(vec![suite]));
+        let (a, b) = (only(1), only(2));
+        let (mut initiator, mut responder) = Pair::new(&a, &b, 1).run(|_, _| {}).expect("honest");
+        exchange(&mut initiator, &mut responder, b"text");
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_the_three_messages_fails_the_handshake() {
+    for psk in [None, Some(9)] {
+        let (a, b) = (party(1, psk), party(2, psk));
+        let mut sizes = [0; 3];
+        Pair::new(&a, &b, 3).run(|n, bytes| sizes[n] = bytes.len()).expect("honest");
+        for (message, size) in sizes.into_iter().enumerate() {
+            for bit in 0..size * 8 {
+                let outcome = Pair::new(&a, &b, 3).run(|n, bytes| {
+                    if n == message {
+                        bytes[bit / 8] ^= 1 << (bit % 8);
+                    }
+                });
+                assert!(outcome.is_err(), "message {message}, bit {bit}, psk {psk:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_or_a_missing_pre_shared_key_is_named_on_our_side() {
+    for (ours, theirs, word) in [(Some(1), Some(2), "wrong"), (None, Some(1), "this node has one"), (Some(1), None, "this node has none")] {
+        let error = Pair::new(&party(1, ours), &party(2, theirs), 5).run(|_, _| {}).expect_err("different keys");
+        assert!(matches!(&error, CloseReason::HandshakeFailed(why) if why.contains(word)), "{error}");
+    }
+}
+
+#[test]
+fn a_v1_hello_is_named_as_such() {
+    let (a, b) = (party(1, None), party(2, None));
+    let mut frame = Pair::new(&a, &b, 1).dialler.outgoing();
+    let at = frame.windows(4).position(|w| w == b"VP2P").expect("magic") + 4;
+    frame[at] = 1;
+    let error = Pair::new(&a, &b, 1).acceptor.receive(&mut BytesMut::from(&frame[..])).expect_err("v1");
+    assert!(matches!(&error, CloseReason::BadVersion(why) if why.contains("plaintext")), "{error}");
+}
+
+#[test]
+fn a_node_does_not_connect_to_itself() {
+    let a = party(1, None);
+    assert_eq!(Pair::new(&a, &a, 1).run(|_, _| {}).expect_err("self"), CloseReason::SelfConnect);
+}
+
+#[test]
+fn a_hello_sent_back_to_its_sender_is_no_answer() {
+    let mut pair = Pair::new(&party(1, Some(4)), &party(2, Some(4)), 1);
+    let hello = pair.dialler.outgoing();
+    assert!(pair.dialler.receive(&mut BytesMut::from(&hello[..])).is_err());
+}
+
+#[test]
+fn a_recorded_handshake_replayed_to_the_responder_goes_nowhere() {
+    let (a, b) = (party(1, None), party(2, None));
+    let mut messages = vec![Vec::new(); 3];
+    Pair::new(&a, &b, 1).run(|n, bytes| messages[n] = bytes.clone()).expect("honest");
+    let mut fresh = Handshaking::accept(b, RunSecrets::seeded(&mut fastrand::Rng::with_seed(99)));
+    assert!(fresh.receive(&mut BytesMut::from(&messages[0][..])).expect("a Hello is a Hello").is_none());
+    assert!(fresh.receive(&mut BytesMut::from(&messages[2][..])).is_err());
+}
+
+#[test]
+fn a_rejection_reaches_the_initiator_with_its_name() {
+    let mut pair = Pair::new(&party(1, None), &party(2, None), 1);
+    let hello = pair.dialler.outgoing();
+    pair.acceptor.receive(&mut BytesMut::from(&hello[..])).expect("hello");
+    let ack = pair.acceptor.outgoing();
+    pair.dialler.receive(&mut BytesMut::from(&ack[..])).expect("ack");
+    let finish = pair.dialler.outgoing();
+    let mut responder = pair.acceptor.receive(&mut BytesMut::from(&finish[..])).expect("finish").expect("done");
+    responder.send.push(&Message::Close { code: CloseReason::MaxPeers.code(), detail: String::new() });
+    let mut bytes = Vec::new();
+    responder.send.take(&mut bytes);
+    assert_eq!(pair.dialler.receive(&mut BytesMut::from(&bytes[..])).expect_err("refused"), CloseReason::MaxPeers);
+}
+
+#[test]
+fn an_oversized_first_frame_is_refused_at_its_length() {
+    let mut acceptor = Pair::new(&party(1, None), &party(2, None), 1).acceptor;
+    let error = acceptor.receive(&mut BytesMut::from(&[0xff, 0xff, 0x7f][..])).expect_err("2 MiB announced");
+    assert!(matches!(error, CloseReason::FrameTooLarge { got: 2_097_151, max: 4096 }), "{error}");
+}
+
+#[test]
+fn a_handshake_needs_no_particular_cut_of_the_bytes() {
+    let (a, b) = (party(1, None), party(2, None));
+    let mut pair = Pair::new(&a, &b, 1);
+    let hello = pair.dialler.outgoing();
+    let mut input = BytesMut::new();
+    for byte in &hello {
+        assert!(!pair.acceptor.has_outgoing());
+        input.extend_from_slice(&[*byte]);
+        assert!(pair.acceptor.receive(&mut input).expect("honest").is_none());
+    }
+    assert!(pair.acceptor.has_outgoing());
+}
