@@ -5,9 +5,12 @@
 
 pub mod base;
 pub mod crypto;
+pub mod driver;
 pub mod mesh;
+pub mod node;
 pub mod session;
 pub mod sync;
 pub mod wire;
 
 pub use base::{Config, DataBatch, Endpoint, Error, Event, PeerId, Result, Stats};
+pub use node::Node;

@@ -11,17 +11,17 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::base::config::Listen;
-use crate::base::{limits, CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats};
+use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
 use crate::crypto::Identity;
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
 use crate::driver::disk::{self, DirectoryLock, DiskStorage};
 use crate::driver::link::PeerSender;
 use crate::driver::ring::{EventRing, Item, Signal};
 use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
-use crate::driver::{listen, log, LogOutlet, LogSink, Shell};
+use crate::driver::{LogOutlet, LogSink, Shell, listen, log};
 use crate::mesh::io::Input;
-use crate::mesh::peers::PeerSnapshot;
-use crate::mesh::{Mesh, MeshSettings};
+
+use crate::mesh::{LogView, Mesh, MeshSettings, PeerSnapshot};
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
 
@@ -179,7 +179,7 @@ impl Node {
         let inner = &self.inner;
         let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
-        let mesh = Mesh::new(MeshSettings::of(&inner.config, self.id()), logs, wal.own(), seed);
+        let mesh = Mesh::new(MeshSettings::from_config(&inner.config, self.id()), logs, wal.own(), seed);
         Ok(Shell::new(mesh, inner.party.clone(), inner.ring.clone(), inner.outlet.clone(), handle))
     }
 
@@ -316,12 +316,14 @@ impl Node {
         }
     }
 
-    /// How far every log has come here.
-    pub fn logs(&self) -> Vec<LogState> {
-        match self.shell() {
-            Ok(shell) => shell.look(|mesh, _| mesh.log_states()),
-            Err(_) => self.inner.state.lock().wal.as_ref().map(Wal::states).unwrap_or_default(),
-        }
+    /// How far every log has come here, and at every connected peer.
+    pub fn logs(&self) -> Vec<LogView> {
+        let offline = || {
+            let state = self.inner.state.lock();
+            let view = |s: LogState| LogView { log: s.log, durable: s.durable, applied: s.applied, acked: Vec::new() };
+            state.wal.as_ref().map(|wal| wal.states().into_iter().map(view).collect()).unwrap_or_default()
+        };
+        self.shell().map_or_else(|_| offline(), |shell| shell.look(|mesh, _| mesh.logs()))
     }
 
     /// Waits for the next event; `None` once the node has stopped and everything was taken.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::base::{limits, LogId};
+use crate::base::{LogId, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
 
@@ -47,20 +47,10 @@ pub struct ApplyRequest {
     pub upto: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-enum Mode {
-    /// No handler: records count as applied once durable.
-    #[default]
-    Nobody,
-    /// A thread of this module runs the handler.
-    Thread,
-    /// Requests go through the event ring.
-    Ring,
-}
-
 #[derive(Default)]
 struct Inner {
-    mode: Mode,
+    /// Requests go through the event ring instead.
+    in_ring: bool,
     requests: VecDeque<ApplyRequest>,
     stop: bool,
 }
@@ -74,7 +64,7 @@ pub struct ApplyQueue {
 
 impl std::fmt::Debug for ApplyQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ApplyQueue({:?})", self.inner.lock().mode)
+        write!(f, "ApplyQueue({} waiting)", self.inner.lock().requests.len())
     }
 }
 
@@ -82,7 +72,7 @@ impl ApplyQueue {
     /// Takes a request for the thread, or gives it back for the event ring.
     pub(crate) fn offer(&self, request: ApplyRequest) -> Option<ApplyRequest> {
         let mut inner = self.inner.lock();
-        if inner.mode == Mode::Ring {
+        if inner.in_ring {
             return Some(request);
         }
         inner.requests.push_back(request);
@@ -92,11 +82,7 @@ impl ApplyQueue {
 
     /// From now on requests go through the event ring.
     pub(crate) fn use_ring(&self) {
-        self.inner.lock().mode = Mode::Ring;
-    }
-
-    pub(crate) fn use_thread(&self) {
-        self.inner.lock().mode = Mode::Thread;
+        self.inner.lock().in_ring = true;
     }
 
     pub(crate) fn stop(&self) {

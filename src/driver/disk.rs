@@ -183,7 +183,10 @@ pub fn load_identity(dir: &Path) -> Result<Identity> {
     }
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
     if mode & 0o077 != 0 {
-        return Err(refuse(format!("others can read it (mode {:04o}); run chmod 600 on it, or give the node a new identity if it may have leaked", mode & 0o7777)));
+        return Err(refuse(format!(
+            "others can read it (mode {:04o}); run chmod 600 on it, or give the node a new identity if it may have leaked",
+            mode & 0o7777
+        )));
     }
     let mut text = zeroize::Zeroizing::new(String::new());
     file.take(KEY_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|e| refuse(format!("cannot be read: {e}")))?;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::base::{limits, CloseReason, LinkId, PeerId};
+use crate::base::{CloseReason, LinkId, PeerId, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
 use crate::session::{Established, Handshaking, RecvHalf, SendHalf};
@@ -121,7 +121,12 @@ async fn closed_on_request(link: &LinkShared) -> CloseReason {
     link.closing.get().cloned().unwrap_or(CloseReason::Shutdown)
 }
 
-async fn handshake(shell: &Shell, stream: &mut TcpStream, mut machine: Handshaking, input: &mut BytesMut) -> Result<Box<Established>, CloseReason> {
+async fn handshake(
+    shell: &Shell,
+    stream: &mut TcpStream,
+    mut machine: Handshaking,
+    input: &mut BytesMut,
+) -> Result<Box<Established>, CloseReason> {
     loop {
         let out = machine.outgoing();
         if !out.is_empty() {
@@ -136,7 +141,11 @@ async fn handshake(shell: &Shell, stream: &mut TcpStream, mut machine: Handshaki
         }
         input.reserve(limits::READ_BUFFER_MIN_BYTES);
         match stream.read_buf(input).await {
-            Ok(0) => return Err(CloseReason::Lost("closed during the handshake (a wrong pre-shared key, an old version or a refusal looks like this)".into())),
+            Ok(0) => {
+                return Err(CloseReason::Lost(
+                    "closed during the handshake (a wrong pre-shared key, an old version or a refusal looks like this)".into(),
+                ));
+            }
             Ok(n) => shell.count_received(n),
             Err(e) => return Err(CloseReason::Lost(e.to_string())),
         }
@@ -196,7 +205,13 @@ async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::W
     }
 }
 
-async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut tokio::net::tcp::ReadHalf<'_>, mut recv: RecvHalf, mut input: BytesMut) -> CloseReason {
+async fn read(
+    shell: &Arc<Shell>,
+    link: &LinkShared,
+    reader: &mut tokio::net::tcp::ReadHalf<'_>,
+    mut recv: RecvHalf,
+    mut input: BytesMut,
+) -> CloseReason {
     let mut chunk = limits::READ_BUFFER_MIN_BYTES;
     loop {
         let mut items = Vec::new();
@@ -235,7 +250,7 @@ async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut tokio::net::tc
 pub struct PeerSender {
     /// Whom.
     pub peer: PeerId,
-    pub(super) link: Arc<LinkShared>,
+    pub(crate) link: Arc<LinkShared>,
 }
 
 /// Messages queued under one lock; the writer is woken when it is dropped.
@@ -246,7 +261,7 @@ pub struct Batch<'a> {
 }
 
 mod sender {
-    use super::{limits, Batch, PeerSender};
+    use super::{Batch, PeerSender, limits};
     use crate::base::{Error, Result};
 
     fn check(len: usize) -> Result<()> {

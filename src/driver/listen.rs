@@ -7,9 +7,9 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::base::{limits, CloseReason, Endpoint, Error, Result};
-use crate::driver::link::{self, LinkShared};
+use crate::base::{CloseReason, Endpoint, Error, Result, limits};
 use crate::driver::Shell;
+use crate::driver::link::{self, LinkShared};
 use crate::mesh::io::Input;
 use crate::session::{Handshaking, RunSecrets};
 
@@ -77,7 +77,11 @@ pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: E
         Ok(opened) => opened,
         Err(_) => Err(CloseReason::Timeout),
     };
-    let opened = opened.and_then(|stream| RunSecrets::draw().map(|secrets| (stream, secrets)).map_err(|e| CloseReason::Refused(format!("the system has no random numbers: {e}"))));
+    let opened = opened.and_then(|stream| {
+        RunSecrets::draw()
+            .map(|secrets| (stream, secrets))
+            .map_err(|e| CloseReason::Refused(format!("the system has no random numbers: {e}")))
+    });
     match opened {
         Ok((stream, secrets)) => {
             shell.step(Input::Dialled { link: id });
@@ -92,7 +96,8 @@ pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: E
 }
 
 async fn connect(endpoint: &Endpoint) -> Result<TcpStream, CloseReason> {
-    let addresses = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(|e| CloseReason::Unresolved(e.to_string()))?;
+    let addresses =
+        tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(|e| CloseReason::Unresolved(e.to_string()))?;
     let mut last = CloseReason::Unresolved(format!("{} has no address", endpoint.host));
     for address in addresses {
         match TcpStream::connect(address).await {

@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{oneshot, Notify};
+use tokio::sync::{Notify, oneshot};
 
-use crate::base::{limits, CloseReason, Error, Event, Incarnation, LinkId, LogId, Result};
+use crate::base::{CloseReason, Error, Event, Incarnation, LinkId, LogId, Result, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
 use crate::sync::{Group, Storage, StoreError, Stored, Wal};
@@ -224,8 +224,7 @@ fn store<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, stores: Vec<(LinkId, 
             shell.step(Input::Durable { groups: std::mem::take(&mut durable) });
         }
         match verdict {
-            Ok(Stored::New) => durable.push(group),
-            Ok(Stored::Duplicate) => {}
+            Ok(Stored::New | Stored::Duplicate) => durable.push(group),
             Err(error) => {
                 if !durable.is_empty() {
                     shell.step(Input::Durable { groups: std::mem::take(&mut durable) });
@@ -242,7 +241,7 @@ fn store<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, stores: Vec<(LinkId, 
 fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: LinkId, group: &Group, error: StoreError) {
     let detail = error.to_string();
     match &error {
-        StoreError::Fork { seq } => shell.emit(Event::LogForked { log: group.log, seq: *seq, detail: detail.clone() }),
+        StoreError::Fork { seq } => return shell.step(Input::Forked { link, log: group.log, seq: *seq, detail }),
         StoreError::Disk(_) => shell.emit(Event::LogFailed { detail: detail.clone() }),
         StoreError::Rollback { .. } => renew(shell, wal, &detail),
         _ => {}

@@ -11,8 +11,8 @@ pub mod ring;
 pub mod runtime;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -24,8 +24,8 @@ use crate::driver::apply::{ApplyQueue, ApplyRequest};
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
 use crate::driver::ring::{EventRing, Item};
-use crate::mesh::io::{Input, Output};
 use crate::mesh::Mesh;
+use crate::mesh::io::{Input, Output};
 use crate::session::LocalParty;
 
 /// Where a log line goes; must return quickly and not call back into the node.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use crate::base::{limits, Event};
+use crate::base::{Event, limits};
 use crate::driver::apply::ApplyRequest;
 
 /// One thing for the application to take.
@@ -195,8 +195,8 @@ impl std::fmt::Debug for EventRing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::base::{DataBatch, PeerId};

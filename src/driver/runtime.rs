@@ -54,12 +54,20 @@ impl Drop for OwnRuntime {
 }
 
 /// Starts a named thread of the node.
-pub(crate) fn spawn<T: Send + 'static>(name: &str, on_start: Option<ThreadStart>, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    on_start: Option<ThreadStart>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
     let run = move || {
         if let Some(on_start) = on_start {
             on_start();
         }
         work()
     };
-    std::thread::Builder::new().name(name.to_owned()).stack_size(2 * 1024 * 1024).spawn(run).map_err(Error::io(format!("starting thread {name}")))
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(2 * 1024 * 1024)
+        .spawn(run)
+        .map_err(Error::io(format!("starting thread {name}")))
 }

@@ -29,6 +29,16 @@ pub trait Signer {
     fn sign(&self, message: &[u8]) -> [u8; 64];
 }
 
+impl Signer for crate::crypto::Identity {
+    fn public(&self) -> PeerId {
+        self.id()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        crate::crypto::Identity::sign(self, message)
+    }
+}
+
 /// Whether `signature` over `message` is `peer`'s (RFC 8032, with the stricter rules of `verify_strict`).
 pub fn verify(peer: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
     let signature = ed25519_dalek::Signature::from_bytes(signature);

@@ -101,3 +101,33 @@ impl Storage for MemStorage {
         Ok(())
     }
 }
+
+impl Storage for Box<dyn Storage> {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        (**self).list(prefix)
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        (**self).len(path)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        (**self).read(path, offset, buf)
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+        (**self).write(path, offset, data)
+    }
+
+    fn sync(&mut self, path: &str) -> io::Result<()> {
+        (**self).sync(path)
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+        (**self).truncate(path, len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        (**self).rename(from, to)
+    }
+}
