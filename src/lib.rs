@@ -4,6 +4,7 @@
 //! Rust surface is [`Node`]; the C surface is `include/vixp2p.h` (room `ffi`).
 
 pub mod base;
+pub mod crypto;
 pub mod mesh;
 pub mod sync;
 pub mod wire;
