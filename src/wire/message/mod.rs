@@ -115,3 +115,6 @@ impl Message {
         Ok(message)
     }
 }
+
+#[cfg(test)]
+mod tests;

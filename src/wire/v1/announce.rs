@@ -3,6 +3,7 @@
 //! What a live node sends and accepts is [`crate::wire::announce`].
 
 use crate::base::limits::ANNOUNCE_MAX_BYTES;
+use crate::wire::v1::Capabilities;
 
 /// `DiscoveryAnnounce`. Text is bytes: v1 does not ask for UTF-8.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -15,8 +16,8 @@ pub struct DiscoveryAnnounce {
     pub ts_ms: u64,
     /// Random.
     pub nonce: u64,
-    /// Written in this order (v1: hash order); never read.
-    pub capabilities: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Written, never read.
+    pub capabilities: Capabilities,
 }
 
 impl DiscoveryAnnounce {

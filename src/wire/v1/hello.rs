@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::wire::cursor::Writer;
-use crate::wire::v1::{Error, Reader};
+use crate::wire::v1::{Capabilities, Error, Reader};
 
 /// First message. Text is bytes: v1 does not ask for UTF-8.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,8 +14,8 @@ pub struct Hello {
     pub ts_ms: u64,
     /// The initiator's name.
     pub node_id: Vec<u8>,
-    /// In the order of the wire; v1 writes hash order and reads any.
-    pub capabilities: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What the initiator says it can do; no key twice.
+    pub capabilities: Capabilities,
     /// The initiator's key.
     pub public_key: Vec<u8>,
 }
@@ -41,7 +41,7 @@ impl Hello {
 }
 
 /// Of two entries with the same key the first counts. The count is only as large as the input allows.
-fn decode_capabilities(r: &mut Reader<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+fn decode_capabilities(r: &mut Reader<'_>) -> Result<Capabilities, Error> {
     let mut capabilities = Vec::new();
     let mut keys = BTreeSet::new();
     for _ in 0..r.var_u64()? {

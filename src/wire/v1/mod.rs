@@ -51,6 +51,9 @@ pub enum Error {
     LengthOverflow,
 }
 
+/// Names and values in the order of the wire. v1 keeps them in a hash map, writes hash order and reads any.
+pub type Capabilities = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Numbers of `MessageType`.
 pub mod kind {
     /// No message.
