@@ -145,7 +145,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_announcement_survives_its_datagram(node_id in ".{1,60}", tcp_port in 1u16.., ts_ms: u64, nonce: u64, caps in prop::collection::btree_map(".{0,5}", ".{0,5}", 0..4)) {
+        fn an_announcement_survives_its_datagram(
+            node_id in ".{1,60}", tcp_port in 1u16.., ts_ms: u64, nonce: u64, caps in prop::collection::btree_map(".{0,5}", ".{0,5}", 0..4),
+        ) {
             let announce = Announce { node_id, tcp_port, ts_ms, nonce, capabilities: caps };
             match announce.to_json() {
                 Ok(text) => prop_assert_eq!(Announce::parse(text.as_bytes()), Ok(announce)),

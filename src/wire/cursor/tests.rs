@@ -73,7 +73,9 @@ fn what_remains_at_the_end_is_counted_in_the_error() {
 
 proptest! {
     #[test]
-    fn values_come_back_as_they_were_written(a: u8, b: u16, c: u32, d: u64, e: u64, f in prop::collection::vec(any::<u8>(), 0..40), g in ".{0,20}") {
+    fn values_come_back_as_they_were_written(
+        a: u8, b: u16, c: u32, d: u64, e: u64, f in prop::collection::vec(any::<u8>(), 0..40), g in ".{0,20}",
+    ) {
         let mut out = Vec::new();
         let mut w = Writer::new(&mut out);
         w.u8(a);
