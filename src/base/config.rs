@@ -154,4 +154,15 @@ mod tests {
         config.stale_after = config.heartbeat_interval;
         assert!(config.validate().is_err());
     }
+
+    #[test]
+    fn capabilities_that_do_not_fit_an_identity_together_are_refused() {
+        let mut config = Config::new("n");
+        for i in 0..4 {
+            config.capabilities.insert(format!("{i}{}", "k".repeat(250)), "v".repeat(250));
+        }
+        assert!(config.validate().is_err(), "2,004 bytes");
+        config.capabilities.pop_last();
+        assert!(config.validate().is_ok(), "1,503 bytes");
+    }
 }

@@ -223,3 +223,6 @@ impl<'a> Writer<'a> {
         self.bytes_var(text.as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests;

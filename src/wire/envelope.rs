@@ -176,7 +176,9 @@ mod tests {
         }
 
         #[test]
-        fn altered_bytes_decode_to_what_encodes_to_them_or_not_at_all(envelope in envelopes(), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        fn altered_bytes_decode_to_what_encodes_to_them_or_not_at_all(
+            envelope in envelopes(), at in any::<prop::sample::Index>(), to in any::<u8>(),
+        ) {
             let mut bytes = envelope.encode();
             let at = at.index(bytes.len());
             bytes[at] = to;

@@ -221,7 +221,9 @@ proptest! {
     }
 
     #[test]
-    fn cut_and_lengthened_payloads_are_refused((hello, ack, identity) in (hellos(), acks(), identities()), at in any::<prop::sample::Index>()) {
+    fn cut_and_lengthened_payloads_are_refused(
+        (hello, ack, identity) in (hellos(), acks(), identities()), at in any::<prop::sample::Index>(),
+    ) {
         for (bytes, decodes) in [
             (hello.encode(), (|b| Hello::decode(b).is_ok()) as fn(&[u8]) -> bool),
             (ack.encode(), |b| HelloAck::decode(b).is_ok()),

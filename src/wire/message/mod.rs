@@ -124,3 +124,6 @@ impl Message {
         Ok(message)
     }
 }
+
+#[cfg(test)]
+mod tests;

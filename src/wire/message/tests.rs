@@ -1,0 +1,140 @@
+//! What the live messages promise: one encoding per value, every cap held, no panic and no needless memory on any bytes.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::{Incarnation, LogId, PeerId};
+use crate::wire::cursor::encode_varint;
+
+fn logs() -> impl Strategy<Value = LogId> {
+    (any::<[u8; 32]>(), any::<u64>()).prop_map(|(key, life)| LogId { origin: PeerId(key), incarnation: Incarnation(life) })
+}
+
+fn acks() -> impl Strategy<Value = WalAck> {
+    (logs(), any::<u64>(), any::<u64>()).prop_map(|(log, a, b)| WalAck { log, durable: a.max(b), applied: a.min(b) })
+}
+
+fn messages() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        any::<u64>().prop_map(|nonce| Message::Ping { nonce }),
+        any::<u64>().prop_map(|nonce| Message::Pong { nonce }),
+        Just(Message::Welcome),
+        (any::<u8>(), ".{0,50}").prop_map(|(code, detail)| Message::Close { code, detail }),
+        (logs(), 1u64.., any::<u64>(), prop::collection::vec(any::<u8>(), 0..300)).prop_map(|(log, a, b, bytes)| {
+            let (seq_begin, seq_end) = (a.min(b.max(1)), a.max(b));
+            Message::WalPush(WalPush { log, seq_begin, seq_end, wal_bytes: bytes.into() })
+        }),
+        acks().prop_map(Message::WalAck),
+        prop::collection::vec(acks(), 0..5).prop_map(Message::Vector),
+        (logs(), any::<u64>()).prop_map(|(log, have)| Message::WalNak(WalNak { log, have })),
+    ]
+}
+
+fn body(message: &Message) -> Vec<u8> {
+    let mut out = Vec::new();
+    message.encode_body(&mut out);
+    out
+}
+
+fn decode(kind: u8, body: &[u8]) -> Result<Message, WireError> {
+    Message::decode(kind, &Bytes::copy_from_slice(body))
+}
+
+fn log() -> LogId {
+    LogId { origin: PeerId([1; 32]), incarnation: Incarnation(2) }
+}
+
+#[test]
+fn a_push_has_the_layout_of_the_protocol_text() {
+    let push = Message::WalPush(WalPush { log: log(), seq_begin: 3, seq_end: 4, wal_bytes: Bytes::from_static(b"xyz") });
+    let mut want = vec![1; 32];
+    want.extend_from_slice(&[2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 3]);
+    want.extend_from_slice(b"xyz");
+    assert_eq!(body(&push), want);
+}
+
+#[test]
+fn the_records_of_a_push_are_not_copied() {
+    let push = Message::WalPush(WalPush { log: log(), seq_begin: 1, seq_end: 1, wal_bytes: vec![7; 1000].into() });
+    let bytes = Bytes::from(body(&push));
+    let Ok(Message::WalPush(decoded)) = Message::decode(kind::WAL_PUSH, &bytes) else { panic!("own encoding") };
+    assert_eq!(decoded.wal_bytes.as_ptr(), bytes[bytes.len() - 1000..].as_ptr());
+}
+
+#[test]
+fn a_push_that_begins_at_zero_or_ends_before_it_begins_is_refused() {
+    for (seq_begin, seq_end) in [(0, 0), (0, 5), (5, 4)] {
+        let push = Message::WalPush(WalPush { log: log(), seq_begin, seq_end, wal_bytes: Bytes::new() });
+        assert!(matches!(decode(kind::WAL_PUSH, &body(&push)), Err(WireError::Range { .. })), "{seq_begin}..={seq_end}");
+    }
+}
+
+#[test]
+fn an_ack_that_applies_more_than_it_holds_is_refused() {
+    let ack = WalAck { log: log(), durable: 4, applied: 5 };
+    assert!(matches!(decode(kind::WAL_ACK, &body(&Message::WalAck(ack))), Err(WireError::Range { .. })));
+    assert!(matches!(decode(kind::VECTOR, &body(&Message::Vector(vec![ack]))), Err(WireError::Range { .. })));
+}
+
+#[test]
+fn a_vector_is_not_longer_than_its_limit_and_not_longer_than_its_bytes() {
+    let mut announced = Vec::new();
+    encode_varint(limits::VECTOR_MAX_ENTRIES as u64 + 1, &mut announced);
+    assert!(matches!(decode(kind::VECTOR, &announced), Err(WireError::TooLarge { .. })));
+    announced.clear();
+    encode_varint(limits::VECTOR_MAX_ENTRIES as u64, &mut announced);
+    assert_eq!(decode(kind::VECTOR, &announced), Err(WireError::Underflow));
+    let full = Message::Vector(vec![WalAck { log: log(), durable: 1, applied: 0 }; limits::VECTOR_MAX_ENTRIES]);
+    assert_eq!(decode(kind::VECTOR, &body(&full)), Ok(full));
+}
+
+#[test]
+fn an_explanation_over_its_limit_is_refused() {
+    let close = |len| Message::Close { code: 10, detail: "x".repeat(len) };
+    assert!(decode(kind::CLOSE, &body(&close(limits::CLOSE_DETAIL_MAX_BYTES))).is_ok());
+    assert!(matches!(decode(kind::CLOSE, &body(&close(limits::CLOSE_DETAIL_MAX_BYTES + 1))), Err(WireError::TooLarge { .. })));
+}
+
+#[test]
+fn a_kind_nobody_defined_is_refused_by_its_number() {
+    let defined = [kind::PING, kind::PONG, kind::WELCOME, kind::CLOSE, kind::WAL_PUSH, kind::WAL_ACK, kind::VECTOR, kind::WAL_NAK];
+    for kind in (0..=255).filter(|kind| !defined.contains(kind)) {
+        assert_eq!(decode(kind, &[]), Err(WireError::UnknownKind(kind)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_message_survives_its_body(message in messages()) {
+        prop_assert_eq!(decode(message.kind(), &body(&message)), Ok(message));
+    }
+
+    #[test]
+    fn a_cut_or_lengthened_body_is_refused(message in messages(), cut in any::<prop::sample::Index>()) {
+        let bytes = body(&message);
+        if !bytes.is_empty() {
+            prop_assert!(decode(message.kind(), &bytes[..cut.index(bytes.len())]).is_err());
+        }
+        prop_assert_eq!(decode(message.kind(), &[&bytes[..], &[0]].concat()), Err(WireError::Trailing(1)));
+    }
+
+    #[test]
+    fn any_body_decodes_to_what_encodes_to_it_or_not_at_all(kind in 0u8..40, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = decode(kind, &bytes) {
+            prop_assert_eq!(message.kind(), kind);
+            prop_assert_eq!(body(&message), bytes);
+        }
+    }
+
+    #[test]
+    fn an_altered_body_decodes_to_what_encodes_to_it_or_not_at_all(message in messages(), at in any::<prop::sample::Index>(), to: u8) {
+        let mut bytes = body(&message);
+        if !bytes.is_empty() {
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+        }
+        if let Ok(other) = decode(message.kind(), &bytes) {
+            prop_assert_eq!(body(&other), bytes);
+        }
+    }
+}
