@@ -121,7 +121,8 @@ impl Log {
     /// Makes the log ready for a commit: undoes a failed one, and says whether a new file begins.
     pub(super) fn prepare<S: Storage>(&mut self, disk: &mut S, segment_max: u64) -> Result<Place, WalError> {
         self.repair(disk)?;
-        if self.segments.last().is_some_and(|segment| segment.len < segment_max) {
+        // A segment without records would be begun again under the same name, so it is filled first.
+        if self.segments.last().is_some_and(|segment| segment.len < segment_max || segment.first > self.durable) {
             return Ok(Place { header: None });
         }
         // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.

@@ -30,7 +30,7 @@ const COPY_BYTES: usize = 1024 * 1024;
 /// The files of one log that matter to recovery.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    /// First records of the segments, ascending.
+    /// First records of the segment files, ascending.
     pub(super) segments: Vec<u64>,
     /// First record of a proven fork.
     pub(super) fork: Option<u64>,
@@ -70,8 +70,16 @@ pub(super) fn examine<S: Storage>(disk: &S, id: LogId, files: &Files, window: &m
     let cursor = Cell::load(disk, format!("{dir}applied"))?;
     let mut log = Log::with_cells(id, dir, mark, cursor);
     log.frozen = files.fork;
-    let mut found = Findings { log, files: files.segments.clone(), fault: None, lost: None, unmarked: None };
-    for (index, first) in files.segments.iter().enumerate() {
+    let mut found = Findings { log, files: Vec::new(), fault: None, lost: None, unmarked: None };
+    for first in &files.segments {
+        let path = segment_path(&found.log.dir, *first);
+        // An empty file is the trace of a segment that was begun and cut back; if it ever held records, the next header or the
+        // mark tells.
+        if disk.len(&path).map_err(|e| WalError::disk("read", &path, e))? > 0 {
+            found.files.push(*first);
+        }
+    }
+    for (index, first) in found.files.clone().iter().enumerate() {
         if let Some((offset, why)) = found.scan(disk, *first, window)? {
             found.fault = Some(Fault { index, offset, why, torn: false });
             break;
@@ -186,8 +194,7 @@ pub(super) fn mend<S: Storage>(disk: &mut S, found: Findings) -> Result<(Log, Op
             damage.kind = DamageKind::Quarantined;
             set_aside(disk, &paths, &mut damage)?;
         }
-        // A file that was created and not yet filled is an ordinary trace of a crash.
-        report |= !fault.torn || damage.bytes > 0;
+        report = true;
     }
     if log.mark.value() != Some((log.durable, log.head)) && !(log.durable == 0 && log.mark.value().is_none()) {
         let (durable, head) = (log.durable, log.head);

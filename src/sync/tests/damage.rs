@@ -68,7 +68,7 @@ fn a_log_shorter_than_its_mark_is_reported_and_never_continued() {
         let mut disk = disk.clone();
         disk.files_mut().insert(path.clone(), whole[..cut].to_vec());
         let (mut wal, damages) = reopen(disk);
-        let kind = if cut == end && cut > 0 { DamageKind::Lost } else { DamageKind::Quarantined };
+        let kind = if cut == end { DamageKind::Lost } else { DamageKind::Quarantined };
         assert_eq!(damages.iter().map(|d| d.kind).collect::<Vec<_>>(), [kind], "cut at {cut}");
         assert_eq!(wal.own(), log_of(1, 2), "cut at {cut}");
         assert_eq!(wal.durable(log), records);
