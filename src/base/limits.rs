@@ -124,3 +124,7 @@ pub const APPEND_QUEUE_MAX: usize = 4096;
 pub const APPLY_RETRY_BASE: Duration = Duration::from_millis(500);
 /// Longest pause between two offers of the same record.
 pub const APPLY_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Bytes of a segment in memory while it is scanned; at least one group fits, four make the copying at the edges rare.
+pub const SCAN_WINDOW_BYTES: usize = 4 * WAL_PUSH_MAX_BYTES;
+/// A group is found in a segment by one index entry per so many bytes and a walk from there.
+pub const INDEX_STEP_BYTES: u64 = 64 * 1024;

@@ -3,20 +3,20 @@
 //! Pure but for the [`Storage`] trait: never opens a file, reads a clock or starts a thread itself. Knows nothing of links and
 //! peers' states; it proves, orders, keeps and gives back.
 
-// mod cell;
+mod cell;
 pub mod error;
 pub mod group;
-// mod log;
+mod log;
 pub mod reader;
 pub mod record;
-// mod recover;
+mod recover;
 pub mod seal;
-// mod segment;
+mod segment;
 pub mod storage;
 pub mod wal;
 
 #[cfg(test)]
-mod tests {}
+mod tests;
 
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_group, verify_group};

@@ -1,26 +1,98 @@
 //! Follows the logs of a directory that another process writes, without changing a byte.
+//!
+//! Never repairs, never verifies a signature (whoever writes the directory did) and never goes past a group that does not check:
+//! the writer may be in the middle of it. A group seen here may be a moment ahead of its sync.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 
 use crate::base::LogId;
 use crate::sync::error::WalError;
 use crate::sync::group::Group;
+use crate::sync::seal::{Head, log_head};
+use crate::sync::segment::{HEADER_BYTES, Scanner, Step, encode_header, log_dir, segment_path};
 use crate::sync::storage::Storage;
+use crate::sync::wal::list_logs;
 
 /// A read-only follower of every log in a directory.
 pub struct Reader<S: Storage> {
-    _disk: S,
+    disk: S,
+    places: BTreeMap<LogId, Place>,
+    window: Vec<u8>,
 }
 
-#[expect(clippy::todo, unused_variables, missing_docs, reason = "signatures first")]
+/// How far a log has been followed.
+struct Place {
+    /// First record of the segment being read; 0 before the first.
+    segment: u64,
+    offset: u64,
+    last: u64,
+    head: Head,
+}
+
 impl<S: Storage> Reader<S> {
+    /// Begins before the first record of every log.
     pub fn open(disk: S) -> Result<Reader<S>, WalError> {
-        todo!()
+        let mut reader = Reader { disk, places: BTreeMap::new(), window: Vec::new() };
+        reader.look()?;
+        Ok(reader)
     }
+
     /// Logs seen so far.
     pub fn logs(&self) -> Vec<LogId> {
-        todo!()
+        self.places.keys().copied().collect()
     }
+
     /// Groups that came since the last call, about `max_bytes`; empty: nothing new.
     pub fn poll(&mut self, max_bytes: usize) -> Result<Vec<Group>, WalError> {
-        todo!()
+        self.look()?;
+        let (mut groups, mut bytes) = (Vec::new(), 0);
+        for (log, place) in &mut self.places {
+            while bytes < max_bytes && place.follow(&self.disk, log, &mut self.window, max_bytes, &mut bytes, &mut groups)? {}
+        }
+        Ok(groups)
+    }
+
+    fn look(&mut self) -> Result<(), WalError> {
+        for log in list_logs(&self.disk)?.into_keys() {
+            self.places.entry(log).or_insert_with(|| Place { segment: 0, offset: 0, last: 0, head: log_head(&log) });
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// Takes groups from the current segment; `true` if it moved on to the next one and there may be more.
+    fn follow<S: Storage>(
+        &mut self,
+        disk: &S,
+        log: &LogId,
+        window: &mut Vec<u8>,
+        max_bytes: usize,
+        bytes: &mut usize,
+        groups: &mut Vec<Group>,
+    ) -> Result<bool, WalError> {
+        let dir = log_dir(log);
+        if self.segment > 0 {
+            let path = segment_path(&dir, self.segment);
+            let mut scanner = Scanner::new(disk, &path, self.offset, window)?;
+            while *bytes < max_bytes {
+                let Step::Group(offset, walked) = scanner.step(self.last + 1, &mut self.head)? else { break };
+                let checked = Bytes::copy_from_slice(scanner.stepped(&walked));
+                groups.push(Group { log: *log, first: walked.first, last: walked.last, bytes: checked });
+                (self.offset, self.last) = (offset + walked.len as u64, walked.last);
+                *bytes += walked.len;
+            }
+        }
+        let next = segment_path(&dir, self.last + 1);
+        if self.segment == self.last + 1 || disk.len(&next).is_err() {
+            return Ok(false);
+        }
+        let is_next = Scanner::new(disk, &next, 0, window)?.header_is(&encode_header(log, self.last + 1, &self.head))?;
+        if is_next {
+            (self.segment, self.offset) = (self.last + 1, HEADER_BYTES as u64);
+        }
+        Ok(is_next)
     }
 }

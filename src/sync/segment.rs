@@ -1,1 +1,227 @@
-//! To be written.
+//! Segment files: their names, their header, and a scanner over the groups in them. Never writes and never judges damage.
+//!
+//! `log/<origin, 64 hex digits>/<incarnation, 16 hex digits>/<first record, 20 digits>.wal` is
+//!
+//! ```text
+//!  0             8          12          44            52       60           92       96
+//!  +-------------+----------+-----------+-------------+--------+------------+--------+-----------+---------+-
+//!  | "VIXP2PWL"  | version  | origin    | incarnation | first  | head       | crc32c | group     | group   | ...
+//!  |             | u32 = 1  | 32 bytes  | u64         | u64    | before it  | u32    |           |         |
+//!  +-------------+----------+-----------+-------------+--------+------------+--------+-----------+---------+-
+//! ```
+//!
+//! Zero bytes up to the end of the file are no records: the log ends before them.
+
+use std::io;
+
+use crate::base::id::{from_hex, hex};
+use crate::base::{Incarnation, LogId, PeerId, limits};
+use crate::sync::error::{GroupError, WalError};
+use crate::sync::group::{Walked, walk};
+use crate::sync::record::{HEADER_BYTES as RECORD_HEADER_BYTES, SEAL_BYTES};
+use crate::sync::seal::Head;
+use crate::sync::storage::Storage;
+
+/// Bytes before the first group.
+pub(super) const HEADER_BYTES: usize = 96;
+const MAGIC: &[u8; 8] = b"VIXP2PWL";
+const VERSION: u32 = 1;
+/// Everything lies below this.
+pub(super) const ROOT: &str = "log/";
+
+// The scanner keeps one whole group in its window, so the largest one must fit.
+const _: () = assert!(limits::RECORD_PAYLOAD_MAX_BYTES + RECORD_HEADER_BYTES + SEAL_BYTES <= limits::WAL_PUSH_MAX_BYTES);
+const _: () = assert!(limits::GROUP_MAX_BYTES + limits::GROUP_MAX_RECORDS * RECORD_HEADER_BYTES + SEAL_BYTES <= limits::WAL_PUSH_MAX_BYTES);
+
+/// The directory of a log, with a slash at the end.
+pub(super) fn log_dir(log: &LogId) -> String {
+    format!("{ROOT}{}/{}/", hex(&log.origin.0), log.incarnation)
+}
+
+/// The file that names the own incarnation.
+pub(super) fn current_path(origin: &PeerId) -> String {
+    format!("{ROOT}{}/current", hex(&origin.0))
+}
+
+/// The segment that begins with this record.
+pub(super) fn segment_path(dir: &str, first: u64) -> String {
+    format!("{dir}{first:020}.wal")
+}
+
+/// Where the group that proves a fork at this record is kept.
+pub(super) fn fork_path(dir: &str, first: u64) -> String {
+    format!("{dir}{first:020}.fork")
+}
+
+/// What a file in a log's directory is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FileKind {
+    /// The segment beginning with this record.
+    Segment(u64),
+    /// Proof of a fork at this record.
+    Fork(u64),
+    /// A cell, something set aside, or a stranger.
+    Other,
+}
+
+/// Reads a path back; `None` if it is not inside a log's directory. Only the exact form this room writes is recognised.
+pub(super) fn parse_path(path: &str) -> Option<(LogId, FileKind)> {
+    let mut parts = path.strip_prefix(ROOT)?.split('/');
+    let (origin, incarnation, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let origin = PeerId(from_hex(origin)?.try_into().ok()?);
+    let incarnation = Incarnation(u64::from_str_radix(incarnation, 16).ok()?);
+    let log = LogId { origin, incarnation };
+    let dir = log_dir(&log);
+    let number = name.split_once('.').and_then(|(digits, _)| digits.parse().ok());
+    let kind = match number {
+        Some(first) if segment_path(&dir, first) == path => FileKind::Segment(first),
+        Some(first) if fork_path(&dir, first) == path => FileKind::Fork(first),
+        _ => FileKind::Other,
+    };
+    path.starts_with(&dir).then_some((log, kind))
+}
+
+/// The header of the segment of `log` that begins with record `first`, `head` being the head before it.
+pub(super) fn encode_header(log: &LogId, first: u64, head: &Head) -> [u8; HEADER_BYTES] {
+    let mut out = [0u8; HEADER_BYTES];
+    out[..8].copy_from_slice(MAGIC);
+    out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    out[12..44].copy_from_slice(&log.origin.0);
+    out[44..52].copy_from_slice(&log.incarnation.0.to_le_bytes());
+    out[52..60].copy_from_slice(&first.to_le_bytes());
+    out[60..92].copy_from_slice(head);
+    let crc = crc32c::crc32c(&out[..92]);
+    out[92..].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// Where a scan ended and why.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A whole group at this offset; the head has moved on.
+    Group(u64, Walked),
+    /// The end of the file, or zeros up to it.
+    End,
+    /// No group begins at this offset.
+    Bad(u64, GroupError),
+}
+
+/// Walks the groups of one segment file through a bounded window.
+pub(super) struct Scanner<'a, S: Storage> {
+    disk: &'a S,
+    path: &'a str,
+    file_len: u64,
+    window: &'a mut Vec<u8>,
+    base: u64,
+    at: usize,
+}
+
+impl<'a, S: Storage> Scanner<'a, S> {
+    /// Starts at `offset`. `window` is working memory, reused from scan to scan.
+    pub(super) fn new(disk: &'a S, path: &'a str, offset: u64, window: &'a mut Vec<u8>) -> Result<Scanner<'a, S>, WalError> {
+        let file_len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
+        window.clear();
+        Ok(Scanner { disk, path, file_len, window, base: offset, at: 0 })
+    }
+
+    /// Whether the file begins with exactly this header; moves behind it.
+    pub(super) fn header_is(&mut self, header: &[u8; HEADER_BYTES]) -> Result<bool, WalError> {
+        self.fill()?;
+        let found = self.window[self.at..].starts_with(header);
+        self.at += if found { HEADER_BYTES } else { 0 };
+        Ok(found)
+    }
+
+    /// The next group, which must begin with record `first` and continue `head`.
+    pub(super) fn step(&mut self, first: u64, head: &mut Head) -> Result<Step, WalError> {
+        self.fill()?;
+        let offset = self.base + self.at as u64;
+        let rest = &self.window[self.at..];
+        if rest.is_empty() {
+            return Ok(Step::End);
+        }
+        match walk(rest, Some(first), Some(head)) {
+            Ok(walked) => {
+                self.at += walked.len;
+                Ok(Step::Group(offset, walked))
+            }
+            Err(_) if self.only_zeros()? => Ok(Step::End),
+            Err(error) => Ok(Step::Bad(offset, error)),
+        }
+    }
+
+    /// The bytes of the group last stepped over.
+    pub(super) fn stepped(&self, walked: &Walked) -> &[u8] {
+        &self.window[self.at.saturating_sub(walked.len)..self.at]
+    }
+
+    /// Sees to it that the window holds a whole group from the current place on, or all there is.
+    fn fill(&mut self) -> Result<(), WalError> {
+        let end = self.base + self.window.len() as u64;
+        if self.window.len() - self.at >= limits::WAL_PUSH_MAX_BYTES || end >= self.file_len {
+            return Ok(());
+        }
+        self.window.drain(..self.at);
+        self.base += self.at as u64;
+        self.at = 0;
+        let have = self.window.len();
+        let want = (limits::SCAN_WINDOW_BYTES - have).min(usize::try_from(self.file_len - end).unwrap_or(usize::MAX));
+        self.window.resize(have + want, 0);
+        let n = read_full(self.disk, self.path, end, &mut self.window[have..])?;
+        self.window.truncate(have + n);
+        if n < want {
+            self.file_len = end + n as u64;
+        }
+        Ok(())
+    }
+
+    fn only_zeros(&self) -> Result<bool, WalError> {
+        if self.window[self.at..].iter().any(|b| *b != 0) {
+            return Ok(false);
+        }
+        let mut chunk = vec![0u8; 64 * 1024];
+        let mut offset = self.base + self.window.len() as u64;
+        while offset < self.file_len {
+            let n = read_full(self.disk, self.path, offset, &mut chunk)?;
+            if chunk[..n].iter().any(|b| *b != 0) {
+                return Ok(false);
+            }
+            if n == 0 {
+                break;
+            }
+            offset += n as u64;
+        }
+        Ok(true)
+    }
+}
+
+/// Fills `buf`, or as much of it as the file has.
+pub(super) fn read_full<S: Storage>(disk: &S, path: &str, offset: u64, buf: &mut [u8]) -> Result<usize, WalError> {
+    let mut have = 0;
+    while have < buf.len() {
+        match disk.read(path, offset + have as u64, &mut buf[have..]) {
+            Ok(0) => break,
+            Ok(n) => have += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(WalError::disk("read", path, e)),
+        }
+    }
+    Ok(have)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_log_only_in_the_exact_form_written_here() {
+        let log = LogId { origin: PeerId([0xab; 32]), incarnation: Incarnation(7) };
+        let dir = log_dir(&log);
+        assert_eq!(parse_path(&segment_path(&dir, 12)), Some((log, FileKind::Segment(12))));
+        assert_eq!(parse_path(&fork_path(&dir, 12)), Some((log, FileKind::Fork(12))));
+        assert_eq!(parse_path(&format!("{}.damaged-1", segment_path(&dir, 12))), Some((log, FileKind::Other)));
+        assert_eq!(parse_path(&current_path(&log.origin)), None);
+        assert_eq!(parse_path(&segment_path(&dir, 12).replace("ab", "AB")), None);
+        assert_eq!(parse_path(&format!("{dir}12.wal")), Some((log, FileKind::Other)));
+    }
+}

@@ -1,13 +1,26 @@
 //! All logs of one node: its own, which it appends to, and those of others, which it proves and keeps.
+//!
+//! Never gives out, acknowledges or applies anything that is not durable, and never lets one log's trouble touch another. What
+//! recovery does with damaged files is written in [`recover`](super::recover), what happens when the disk fails in
+//! [`log`](super::log).
+//!
+//! An append that failed was not acknowledged and its bytes are cut off; only if the process dies before the cut holds may
+//! its records be found, whole groups of them, at the next open. They are then in the log like any other.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::base::{Incarnation, LogId};
-use crate::sync::error::{Damage, StoreError, Stored, WalError};
-use crate::sync::group::Group;
-use crate::sync::seal::Signer;
+use crate::base::{Incarnation, LogId, limits};
+use crate::sync::cell::{self, Current};
+use crate::sync::error::{Damage, DamageKind, GroupError, StoreError, Stored, WalError};
+use crate::sync::group::{self, Group, check_label, verify_group, walk};
+use crate::sync::log::Log;
+use crate::sync::recover::{self, Files};
+use crate::sync::seal::{Head, Seal, Signer};
+use crate::sync::segment::{self, FileKind, HEADER_BYTES, current_path, fork_path};
 use crate::sync::storage::Storage;
 
 /// How far a log has come here.
@@ -24,49 +37,376 @@ pub struct LogState {
 
 /// All logs of one node.
 pub struct Wal<S: Storage> {
-    _disk: S,
+    disk: S,
+    signer: Arc<dyn Signer + Send + Sync>,
     own: LogId,
-    _signer: Arc<dyn Signer + Send + Sync>,
+    logs: BTreeMap<LogId, Log>,
+    /// Commits are put together here; what is handed out shares its memory until dropped.
+    buffer: BytesMut,
+    segment_max: u64,
 }
 
-#[expect(clippy::todo, unused_variables, missing_docs, reason = "signatures first")]
 impl<S: Storage> Wal<S> {
-    pub fn open(disk: S, signer: Arc<dyn Signer + Send + Sync>, fresh: Incarnation) -> Result<(Wal<S>, Vec<Damage>), WalError> {
-        todo!()
+    /// Opens every log on `disk` and says what was damaged. The own log is the one the disk names; `fresh` (random, never used
+    /// before) becomes it if there is none, or if acknowledged records of it may be gone.
+    pub fn open(mut disk: S, signer: Arc<dyn Signer + Send + Sync>, fresh: Incarnation) -> Result<(Wal<S>, Vec<Damage>), WalError> {
+        let files = list_logs(&disk)?;
+        let me = signer.public();
+        let fresh = LogId { origin: me, incarnation: fresh };
+        let mut damages = Vec::new();
+        let mut own = match cell::load_current(&disk, &current_path(&me))? {
+            Current::Is(incarnation) => Some(LogId { origin: me, incarnation }),
+            Current::Missing => None,
+            Current::Damaged(bytes) => {
+                damages.push(set_current_aside(&mut disk, fresh, bytes)?);
+                None
+            }
+        };
+        let (mut logs, mut window) = (BTreeMap::new(), Vec::new());
+        for (id, held) in &files {
+            let found = recover::examine(&disk, *id, held, &mut window)?;
+            if own == Some(*id) && found.is_damaged() {
+                own = Some(begin_own(&mut disk, &files, fresh)?);
+            }
+            let (log, damage) = recover::mend(&mut disk, found)?;
+            damages.extend(damage);
+            logs.insert(*id, log);
+        }
+        let own = match own {
+            Some(own) => own,
+            None => begin_own(&mut disk, &files, fresh)?,
+        };
+        logs.entry(own).or_insert_with(|| Log::new(own));
+        let segment_max = limits::SEGMENT_MAX_BYTES;
+        Ok((Wal { disk, signer, own, logs, buffer: BytesMut::new(), segment_max }, damages))
     }
+
+    /// The log `append` writes to.
     pub fn own(&self) -> LogId {
         self.own
     }
+
+    /// The disk under the logs.
+    pub fn storage(&self) -> &S {
+        &self.disk
+    }
+
+    /// The same disk, for tests that damage it under an open log.
+    #[cfg(test)]
+    pub(super) fn storage_mut(&mut self) -> &mut S {
+        &mut self.disk
+    }
+
+    /// Every log that has records or is the own one, in the order of their ids.
     pub fn states(&self) -> Vec<LogState> {
-        todo!()
+        let state = |log: &Log| LogState { log: log.id, durable: log.durable, applied: self.applied_in(log) };
+        self.logs.values().map(state).collect()
     }
-    pub fn append(&mut self, now_us: u64, payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
-        todo!()
-    }
-    /// One verdict per group, in the order given.
-    pub fn store(&mut self, groups: &[Group]) -> Vec<Result<Stored, StoreError>> {
-        todo!()
-    }
-    pub fn read(&self, log: LogId, from: u64, max_bytes: usize) -> Result<Vec<Group>, WalError> {
-        todo!()
-    }
+
+    /// Highest durable record; 0 for an unknown log.
     pub fn durable(&self, log: LogId) -> u64 {
-        todo!()
+        self.logs.get(&log).map_or(0, |log| log.durable)
     }
+
+    /// Highest applied record (see [`LogState::applied`]); 0 for an unknown log.
     pub fn applied(&self, log: LogId) -> u64 {
-        todo!()
+        self.logs.get(&log).map_or(0, |log| self.applied_in(log))
     }
+
+    fn applied_in(&self, log: &Log) -> u64 {
+        if log.id.origin == self.own.origin { log.durable } else { log.cursor.seq() }
+    }
+
+    /// Notes that the application has applied a log up to `seq`; going back is ignored. Survives a crash of the process at
+    /// once, a power cut after some time or `close`: then some records are offered to the application again.
     pub fn set_applied(&mut self, log: LogId, seq: u64) -> Result<(), WalError> {
-        todo!()
+        let entry = self.logs.get_mut(&log).ok_or(WalError::UnknownLog(log))?;
+        if log.origin == self.own.origin || seq <= entry.cursor.seq() {
+            return Ok(());
+        }
+        if seq > entry.durable {
+            return Err(WalError::AheadOfLog { log, seq, durable: entry.durable });
+        }
+        entry.cursor.put(&mut self.disk, seq, &[0; 32]).map_err(|e| WalError::disk("write applied in", &entry.dir, e))
     }
-    /// Opens a new incarnation of the own log (this node was restored from an old copy).
+
+    /// Appends records to the own log: one write and one sync for all of them, then they are returned, sealed, in groups.
+    /// `now_us` is the wall clock in microseconds since 1970. On an error none of them is in the log.
+    pub fn append(&mut self, now_us: u64, payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
+        let max = limits::RECORD_PAYLOAD_MAX_BYTES;
+        if let Some(large) = payloads.iter().find(|payload| payload.len() > max) {
+            return Err(WalError::PayloadTooLarge { got: large.len(), max });
+        }
+        if payloads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Wal { disk, signer, own, logs, buffer, segment_max } = self;
+        let log = logs.get_mut(own).ok_or(WalError::UnknownLog(*own))?;
+        let place = log.prepare(disk, *segment_max)?;
+        let cuts = cut_groups(payloads);
+        buffer.clear();
+        buffer.reserve(HEADER_BYTES + cuts.iter().map(|cut| group::encoded_len(cut)).sum::<usize>());
+        buffer.extend_from_slice(place.header.as_ref().map_or(&[], |header| &header[..]));
+        let (mut head, mut first) = (log.head, log.durable + 1);
+        let mut ends = Vec::with_capacity(cuts.len());
+        for cut in &cuts {
+            let begin = buffer.len();
+            let last = group::append_group(own, &mut head, first, now_us, cut, signer.as_ref(), buffer);
+            ends.push((first, last, begin..buffer.len()));
+            first = last + 1;
+        }
+        let bytes = buffer.split().freeze();
+        let group = |(first, last, range)| Group { log: *own, first, last, bytes: bytes.slice(range) };
+        let groups: Vec<Group> = ends.into_iter().map(group).collect();
+        log.commit(disk, &place, &bytes, &groups, head)?;
+        Ok(groups)
+    }
+
+    /// Proves groups of other origins' logs (or of this node's earlier ones) and makes them durable: one write and one sync per
+    /// log for all of them. One verdict per group, in the order given; a log's trouble does not concern the other logs.
+    pub fn store(&mut self, groups: &[Group]) -> Vec<Result<Stored, StoreError>> {
+        let mut verdicts = vec![Err(StoreError::Disk("not reached".into())); groups.len()];
+        let mut by_log: BTreeMap<LogId, Vec<usize>> = BTreeMap::new();
+        for (index, group) in groups.iter().enumerate() {
+            by_log.entry(group.log).or_default().push(index);
+        }
+        for (id, indices) in by_log {
+            if id == self.own {
+                for index in indices {
+                    verdicts[index] = self.own_claim(&groups[index]);
+                }
+                continue;
+            }
+            let full = self.logs.len() >= limits::LOGS_MAX;
+            let log = match self.logs.entry(id) {
+                Slot::Occupied(slot) => slot.into_mut(),
+                Slot::Vacant(slot) if !full => slot.insert(Log::new(id)),
+                Slot::Vacant(_) => {
+                    indices.iter().for_each(|index| verdicts[*index] = Err(StoreError::TooManyLogs { max: limits::LOGS_MAX }));
+                    continue;
+                }
+            };
+            let mut storing = Storing::new(log, &mut self.disk, &mut self.buffer, self.segment_max, groups, &mut verdicts);
+            indices.iter().for_each(|index| storing.take(*index));
+            storing.flush();
+            if log.is_blank() {
+                self.logs.remove(&id);
+            }
+        }
+        verdicts
+    }
+
+    /// Somebody pushes this node's own current log: old news, a forgery, or proof that this node was set back.
+    fn own_claim(&self, group: &Group) -> Result<Stored, StoreError> {
+        let log = self.logs.get(&self.own).ok_or(StoreError::Gap { have: 0 })?;
+        let rollback = StoreError::Rollback { have: log.durable, claimed: group.last };
+        if group.first <= log.durable {
+            return match compare(log, &self.disk, group) {
+                Err(StoreError::Fork { .. }) => Err(rollback),
+                other => other,
+            };
+        }
+        prove_seal(group)?;
+        Err(rollback)
+    }
+
+    /// Whole groups from the one with record `from` on, until `max_bytes` is passed; empty if there is nothing. Checksums are
+    /// checked again: damaged bytes are reported, never returned.
+    pub fn read(&self, log: LogId, from: u64, max_bytes: usize) -> Result<Vec<Group>, WalError> {
+        self.logs.get(&log).map_or(Ok(Vec::new()), |log| log.read(&self.disk, from, max_bytes))
+    }
+
+    /// Begins a new own log, because records of the old one exist elsewhere that are not here ([`StoreError::Rollback`]).
     pub fn renew(&mut self, fresh: Incarnation) -> Result<LogId, WalError> {
-        todo!()
+        let id = LogId { origin: self.own.origin, incarnation: fresh };
+        if self.logs.contains_key(&id) {
+            return Err(WalError::IncarnationTaken(fresh));
+        }
+        cell::store_current(&mut self.disk, &current_path(&id.origin), fresh)?;
+        self.logs.insert(id, Log::new(id));
+        self.own = id;
+        Ok(id)
     }
+
+    /// Sets the size past which a segment is closed (`limits::SEGMENT_MAX_BYTES` unless set): for tests and simulation.
     pub fn set_segment_max(&mut self, bytes: u64) {
-        todo!()
+        self.segment_max = bytes;
     }
-    pub fn close(self) -> Result<(), WalError> {
-        todo!()
+
+    /// Makes marks and cursors survive a power cut. Records need no closing.
+    pub fn close(mut self) -> Result<(), WalError> {
+        let mut result = Ok(());
+        for log in self.logs.values_mut() {
+            result = result.and(log.mark.sync(&mut self.disk)).and(log.cursor.sync(&mut self.disk));
+        }
+        result
+    }
+}
+
+/// The logs on a disk with their segments in order.
+pub(super) fn list_logs<S: Storage>(disk: &S) -> Result<BTreeMap<LogId, Files>, WalError> {
+    let mut logs: BTreeMap<LogId, Files> = BTreeMap::new();
+    for path in disk.list(segment::ROOT).map_err(|e| WalError::disk("list", segment::ROOT, e))? {
+        let Some((id, kind)) = segment::parse_path(&path) else { continue };
+        let files = logs.entry(id).or_default();
+        match kind {
+            FileKind::Segment(first) => files.segments.push(first),
+            FileKind::Fork(first) => files.fork = files.fork.or(Some(first)),
+            FileKind::Other => {}
+        }
+    }
+    Ok(logs)
+}
+
+/// Records `fresh` as the own log.
+fn begin_own<S: Storage>(disk: &mut S, taken: &BTreeMap<LogId, Files>, fresh: LogId) -> Result<LogId, WalError> {
+    if taken.contains_key(&fresh) {
+        return Err(WalError::IncarnationTaken(fresh.incarnation));
+    }
+    cell::store_current(disk, &current_path(&fresh.origin), fresh.incarnation)?;
+    Ok(fresh)
+}
+
+/// Keeps a `current` file that cannot be read, and says so: the own log begins anew.
+fn set_current_aside<S: Storage>(disk: &mut S, fresh: LogId, bytes: u64) -> Result<Damage, WalError> {
+    let path = current_path(&fresh.origin);
+    let target = format!("{path}.damaged-{}", fresh.incarnation);
+    disk.rename(&path, &target).map_err(|e| WalError::disk("rename", &path, e))?;
+    let why = "the file that names the own log does not check".to_owned();
+    let set_aside = vec![target];
+    Ok(Damage { log: fresh, after_seq: 0, segment: path, offset: 0, bytes, set_aside, kind: DamageKind::Quarantined, why })
+}
+
+fn cut_groups(mut payloads: &[Bytes]) -> Vec<&[Bytes]> {
+    let mut cuts = Vec::new();
+    while !payloads.is_empty() {
+        let (cut, rest) = payloads.split_at(group::next_group(payloads));
+        cuts.push(cut);
+        payloads = rest;
+    }
+    cuts
+}
+
+/// Form and signature of a group whose place in the chain is not known here.
+fn prove_seal(group: &Group) -> Result<Seal, GroupError> {
+    let walked = walk(&group.bytes, Some(group.first), None)?;
+    check_label(&group.log, group, &walked)?;
+    let (first, last) = (walked.first, walked.last);
+    if walked.seal.is_signed(&group.log) { Ok(walked.seal) } else { Err(GroupError::Signature { first, last }) }
+}
+
+/// Compares a group with what stands at its place here.
+fn compare<S: Storage>(log: &Log, disk: &S, group: &Group) -> Result<Stored, StoreError> {
+    let failed = |e: WalError| StoreError::Disk(e.to_string());
+    let ours = log.group_at(disk, group.first).map_err(failed)?;
+    if ours == *group {
+        return Ok(Stored::Duplicate);
+    }
+    let theirs = prove_seal(group)?;
+    let same_seal = walk(&ours.bytes, Some(ours.first), None).is_ok_and(|w| {
+        let seal = w.seal;
+        (seal.first, seal.last, seal.head) == (theirs.first, theirs.last, theirs.head)
+    });
+    if same_seal {
+        // One history, so either only the signature's bytes differ, or the records are not those that were sealed.
+        let prev = log.head_before(disk, group.first).map_err(failed)?;
+        verify_group(&log.id, &prev, group)?;
+        return Ok(Stored::Duplicate);
+    }
+    // Two seals of the origin disagree. Groups are never cut twice, so other borders are another history as well.
+    let differs = ours.entries().skip_while(|entry| entry.seq < group.first).zip(group.entries()).find(|(a, b)| a != b);
+    Err(StoreError::Fork { seq: differs.map_or(group.first, |(entry, _)| entry.seq) })
+}
+
+/// The groups of one log on their way to one write and one sync.
+struct Storing<'a, S: Storage> {
+    log: &'a mut Log,
+    disk: &'a mut S,
+    buffer: &'a mut BytesMut,
+    segment_max: u64,
+    groups: &'a [Group],
+    verdicts: &'a mut [Result<Stored, StoreError>],
+    /// Proven, in order, not yet written.
+    accepted: Vec<usize>,
+    /// Last record and head after the accepted ones.
+    last: u64,
+    head: Head,
+}
+
+impl<'a, S: Storage> Storing<'a, S> {
+    fn new(
+        log: &'a mut Log,
+        disk: &'a mut S,
+        buffer: &'a mut BytesMut,
+        segment_max: u64,
+        groups: &'a [Group],
+        verdicts: &'a mut [Result<Stored, StoreError>],
+    ) -> Storing<'a, S> {
+        let (last, head) = (log.durable, log.head);
+        Storing { log, disk, buffer, segment_max, groups, verdicts, accepted: Vec::new(), last, head }
+    }
+
+    /// Judges one group; an accepted one gets its verdict from `flush`.
+    fn take(&mut self, index: usize) {
+        let group = &self.groups[index];
+        if group.first <= self.last && group.first > self.log.durable {
+            // The batch repeats itself: what it repeats must be on disk to be compared with.
+            self.flush();
+        }
+        let verdict = if group.first == 0 {
+            Err(GroupError::Mislabelled(group.to_string()).into())
+        } else if group.first <= self.log.durable {
+            compare(self.log, self.disk, group)
+        } else if let Some(seq) = self.log.frozen {
+            Err(StoreError::Fork { seq })
+        } else if group.first > self.last + 1 {
+            Err(StoreError::Gap { have: self.last })
+        } else {
+            match verify_group(&self.log.id, &self.head, group) {
+                Ok(head) => {
+                    self.accepted.push(index);
+                    (self.last, self.head) = (group.last, head);
+                    return;
+                }
+                Err(why) => Err(StoreError::BadGroup(why)),
+            }
+        };
+        if let Err(StoreError::Fork { seq }) = verdict {
+            self.freeze(seq, group);
+        }
+        self.verdicts[index] = verdict;
+    }
+
+    /// Makes the accepted groups durable.
+    fn flush(&mut self) {
+        let taken: Vec<Group> = self.accepted.iter().map(|index| self.groups[*index].clone()).collect();
+        if !taken.is_empty() {
+            let verdict = self.commit(&taken).map(|()| Stored::New).map_err(|e| StoreError::Disk(e.to_string()));
+            self.accepted.drain(..).for_each(|index| self.verdicts[index] = verdict.clone());
+        }
+        (self.last, self.head) = (self.log.durable, self.log.head);
+    }
+
+    fn commit(&mut self, taken: &[Group]) -> Result<(), WalError> {
+        let place = self.log.prepare(self.disk, self.segment_max)?;
+        if let ([only], None) = (taken, &place.header) {
+            return self.log.commit(self.disk, &place, &only.bytes, taken, self.head);
+        }
+        self.buffer.clear();
+        self.buffer.extend_from_slice(place.header.as_ref().map_or(&[], |header| &header[..]));
+        taken.iter().for_each(|group| self.buffer.extend_from_slice(&group.bytes));
+        let done = self.log.commit(self.disk, &place, self.buffer, taken, self.head);
+        self.buffer.clear();
+        done
+    }
+
+    /// Takes nothing more into a log whose origin sealed two histories, and keeps the second one's group as proof.
+    fn freeze(&mut self, seq: u64, group: &Group) {
+        if self.log.frozen.is_none() {
+            self.log.frozen = Some(seq);
+            // Without the file the log freezes again when the fork is next pushed; nothing wrong is stored either way.
+            let path = fork_path(&self.log.dir, seq);
+            let _ = self.disk.write(&path, 0, &group.bytes).and_then(|()| self.disk.sync(&path));
+        }
     }
 }

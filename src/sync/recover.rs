@@ -1,0 +1,257 @@
+//! Opening a log after whatever happened to it. Two steps: `examine` only reads, `mend` changes files; between them the caller
+//! makes sure that this node's own numbers will not be used twice.
+//!
+//! The scan checks every checksum, number and chain link, and the signature of the last seal in each segment (it covers the
+//! chain, hence everything before it). It ends cleanly (end of the last file, or zeros up to it) or at a fault. Then:
+//!
+//! | found                                                                     | is             | done                                        |
+//! |---------------------------------------------------------------------------|----------------|---------------------------------------------|
+//! | clean end at or past the mark                                             | intact         | groups past the mark are written again and synced, because a reader may have seen them only in the page cache (a failed sync leaves such pages) |
+//! | fault in the last segment, past the mark, no seal of a later group behind | torn write     | cut off, reported as `TornTail`             |
+//! | any other fault: at or below the mark, before the last segment, or with a whole later group behind it | damage | the bytes from the fault on go to `….damaged-<n>` files, nothing is destroyed, reported as `Quarantined` |
+//! | clean end below the mark, or another chain at the mark                    | lost records   | kept as it is, reported as `Lost`           |
+//!
+//! The mark is written after every commit without a sync of its own, and synced when a segment is closed and when the log is; it
+//! is never ahead of what is durable. A missing or damaged mark counts as none: then only the two other signs of damage remain.
+//! After `Quarantined` or `Lost` the node's own log is never continued: acknowledged numbers may be gone, so a new incarnation
+//! is recorded *before* the evidence is moved, and a crash in between can only repeat the finding.
+
+use crate::base::LogId;
+use crate::sync::cell::Cell;
+use crate::sync::error::{Damage, DamageKind, WalError};
+use crate::sync::log::{Log, Segment};
+use crate::sync::record::{Kind, PREFIX_BYTES, Record, SEAL_BYTES};
+use crate::sync::seal::{Head, Seal};
+use crate::sync::segment::{self, HEADER_BYTES, Scanner, Step, log_dir, read_full, segment_path};
+use crate::sync::storage::Storage;
+
+const COPY_BYTES: usize = 1024 * 1024;
+
+/// The files of one log that matter to recovery.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// First records of the segment files, ascending.
+    pub(super) segments: Vec<u64>,
+    /// First record of a proven fork.
+    pub(super) fork: Option<u64>,
+}
+
+/// What a log's files hold.
+pub(super) struct Findings {
+    pub(super) log: Log,
+    files: Vec<u64>,
+    fault: Option<Fault>,
+    /// Why records below the mark are missing although no byte is bad.
+    lost: Option<String>,
+    /// Where the first group past the mark begins in the last segment.
+    unmarked: Option<u64>,
+}
+
+/// Where the good part ends.
+struct Fault {
+    /// Which file, counted from the first.
+    index: usize,
+    offset: u64,
+    why: String,
+    torn: bool,
+}
+
+impl Findings {
+    /// Whether records that were acknowledged may be missing.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.lost.is_some() || self.fault.as_ref().is_some_and(|fault| !fault.torn)
+    }
+}
+
+/// Reads a log through and says how far it is intact. Changes nothing.
+pub(super) fn examine<S: Storage>(disk: &S, id: LogId, files: &Files, window: &mut Vec<u8>) -> Result<Findings, WalError> {
+    let dir = log_dir(&id);
+    let mark = Cell::load(disk, format!("{dir}mark"))?;
+    let cursor = Cell::load(disk, format!("{dir}applied"))?;
+    let mut log = Log::with_cells(id, dir, mark, cursor);
+    log.frozen = files.fork;
+    let mut found = Findings { log, files: Vec::new(), fault: None, lost: None, unmarked: None };
+    for first in &files.segments {
+        let path = segment_path(&found.log.dir, *first);
+        // An empty file is the trace of a segment that was begun and cut back; if it ever held records, the next header or the
+        // mark tells.
+        if disk.len(&path).map_err(|e| WalError::disk("read", &path, e))? > 0 {
+            found.files.push(*first);
+        }
+    }
+    for (index, first) in found.files.clone().iter().enumerate() {
+        if let Some((offset, why)) = found.scan(disk, *first, window)? {
+            found.fault = Some(Fault { index, offset, why, torn: false });
+            break;
+        }
+    }
+    found.judge(disk)?;
+    Ok(found)
+}
+
+impl Findings {
+    /// Walks one segment; returns the first bad offset and what is wrong there.
+    fn scan<S: Storage>(&mut self, disk: &S, first: u64, window: &mut Vec<u8>) -> Result<Option<(u64, String)>, WalError> {
+        let log = &mut self.log;
+        let path = segment_path(&log.dir, first);
+        let mut scanner = Scanner::new(disk, &path, 0, window)?;
+        if !scanner.header_is(&segment::encode_header(&log.id, log.durable + 1, &log.head))? {
+            return Ok(Some((0, format!("no header of a segment beginning with record {}", log.durable + 1))));
+        }
+        log.segments.push(Segment::new(&log.dir, first));
+        self.unmarked = None;
+        let mut last: Option<(u64, u64, Head, Seal)> = None;
+        let mut head = log.head;
+        let ended = loop {
+            match scanner.step(log.durable + 1, &mut head)? {
+                Step::Group(offset, walked) => {
+                    last = Some((offset, log.durable, log.head, walked.seal));
+                    let mark = log.mark.value();
+                    if self.unmarked.is_none() && mark.is_none_or(|(seq, _)| walked.last > seq) {
+                        self.unmarked = Some(if offset == HEADER_BYTES as u64 { 0 } else { offset });
+                    }
+                    if mark.is_some_and(|(seq, at)| (walked.first..=walked.last).contains(&seq) && (seq != walked.last || at != head)) {
+                        self.lost = Some(format!("record {} is not the one that was durable here", walked.last));
+                    }
+                    log.add(offset, walked.first, walked.last, walked.len, head);
+                }
+                Step::End => break None,
+                Step::Bad(offset, error) => break Some((offset, error.to_string())),
+            }
+        };
+        if let Some((offset, durable, head, seal)) = last
+            && !seal.is_signed(&log.id)
+        {
+            log.take_back(offset, durable, head);
+            return Ok(Some((offset, format!("the seal over records {}..={} is not signed by the origin", seal.first, seal.last))));
+        }
+        Ok(ended)
+    }
+
+    /// Tells a torn end from damage, and notices what is missing without a trace.
+    fn judge<S: Storage>(&mut self, disk: &S) -> Result<(), WalError> {
+        let (log, marked) = (&self.log, self.log.mark.seq());
+        if let Some(fault) = &mut self.fault {
+            let last = fault.index + 1 == self.files.len();
+            fault.torn = last && marked <= log.durable && self.lost.is_none();
+            if fault.torn {
+                let path = self.files.get(fault.index).map(|first| segment_path(&log.dir, *first)).unwrap_or_default();
+                fault.torn = !later_seal(disk, &path, fault.offset, log)?;
+            }
+        } else if marked > log.durable {
+            self.lost = Some(format!("records up to {marked} were durable"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the bytes from `offset` on hold the seal of a group after the next one: then what lies between was once whole.
+fn later_seal<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Result<bool, WalError> {
+    const LEN: [u8; 4] = ((SEAL_BYTES - PREFIX_BYTES) as u32).to_le_bytes();
+    let mut chunk = vec![0u8; COPY_BYTES];
+    let mut at = offset;
+    loop {
+        let n = read_full(disk, path, at, &mut chunk)?;
+        let found = chunk[..n].windows(SEAL_BYTES).filter(|bytes| bytes.starts_with(&LEN)).any(|bytes| {
+            let seal = Record::decode(bytes).ok().filter(|record| record.kind == Kind::Seal).and_then(|record| Seal::decode(&record).ok());
+            seal.is_some_and(|seal| seal.first > log.durable + 1 && seal.is_signed(&log.id))
+        });
+        if found || n < chunk.len() {
+            return Ok(found);
+        }
+        at += (n - SEAL_BYTES + 1) as u64;
+    }
+}
+
+/// Brings the files into the state `Findings` describe and returns the open log with what there is to report.
+pub(super) fn mend<S: Storage>(disk: &mut S, found: Findings) -> Result<(Log, Option<Damage>), WalError> {
+    let Findings { mut log, files, fault, lost, unmarked } = found;
+    if let (Some(from), Some(segment)) = (unmarked, log.segments.last()) {
+        rewrite(disk, &segment.path, from, segment.len)?;
+    }
+    let end = log.segments.last().map_or_else(|| (log.dir.clone(), 0), |segment| (segment.path.clone(), segment.len));
+    let mut damage = Damage {
+        log: log.id,
+        after_seq: log.durable,
+        segment: end.0,
+        offset: end.1,
+        bytes: 0,
+        set_aside: Vec::new(),
+        kind: DamageKind::Lost,
+        why: lost.clone().unwrap_or_default(),
+    };
+    let mut report = lost.is_some();
+    if let Some(fault) = fault {
+        let paths: Vec<String> = files[fault.index..].iter().map(|first| segment_path(&log.dir, *first)).collect();
+        if let Some(path) = paths.first() {
+            damage.segment.clone_from(path);
+        }
+        (damage.offset, damage.why) = (fault.offset, fault.why);
+        if fault.torn {
+            damage.kind = DamageKind::TornTail;
+            damage.bytes = cut(disk, &damage.segment, fault.offset)?;
+        } else {
+            damage.kind = DamageKind::Quarantined;
+            set_aside(disk, &paths, &mut damage)?;
+        }
+        report = true;
+    }
+    if log.mark.value() != Some((log.durable, log.head)) && !(log.durable == 0 && log.mark.value().is_none()) {
+        let (durable, head) = (log.durable, log.head);
+        log.mark.put(disk, durable, &head).map_err(|e| WalError::disk("write mark in", &log.dir, e))?;
+        log.mark.sync(disk)?;
+    }
+    Ok((log, report.then_some(damage)))
+}
+
+/// Writes what is there once more and syncs it, so that it is on the disk and not only in a page that a failed sync marked clean.
+fn rewrite<S: Storage>(disk: &mut S, path: &str, from: u64, to: u64) -> Result<(), WalError> {
+    copy(disk, path, from..to, path, from)?;
+    disk.sync(path).map_err(|e| WalError::disk("sync", path, e))
+}
+
+/// Cuts a torn end; returns the bytes cut.
+fn cut<S: Storage>(disk: &mut S, path: &str, offset: u64) -> Result<u64, WalError> {
+    let len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
+    if len > offset {
+        disk.truncate(path, offset).and_then(|()| disk.sync(path)).map_err(|e| WalError::disk("cut", path, e))?;
+    }
+    Ok(len.saturating_sub(offset))
+}
+
+/// Moves the bytes from the damage on, and every later segment, out of the log's way. The copy is durable before the original
+/// is cut, so a crash in between leaves too much and never too little.
+fn set_aside<S: Storage>(disk: &mut S, paths: &[String], damage: &mut Damage) -> Result<(), WalError> {
+    for (i, path) in paths.iter().enumerate() {
+        let prefix = format!("{path}.damaged-");
+        let taken = disk.list(&prefix).map_err(|e| WalError::disk("list", &prefix, e))?.len();
+        let target = format!("{prefix}{}", taken + 1);
+        let len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
+        if i == 0 && damage.offset > 0 {
+            copy(disk, path, damage.offset..len, &target, 0)?;
+            disk.sync(&target).map_err(|e| WalError::disk("sync", &target, e))?;
+            cut(disk, path, damage.offset)?;
+            damage.bytes += len - damage.offset;
+        } else {
+            disk.rename(path, &target).map_err(|e| WalError::disk("rename", path, e))?;
+            damage.bytes += len;
+        }
+        damage.set_aside.push(target);
+    }
+    Ok(())
+}
+
+fn copy<S: Storage>(disk: &mut S, from: &str, range: std::ops::Range<u64>, to: &str, at: u64) -> Result<(), WalError> {
+    let mut chunk = Vec::new();
+    let mut done = range.start;
+    while done < range.end {
+        chunk.resize(COPY_BYTES.min(usize::try_from(range.end - done).unwrap_or(COPY_BYTES)), 0);
+        let n = read_full(disk, from, done, &mut chunk)?;
+        if n == 0 {
+            break;
+        }
+        disk.write(to, at + (done - range.start), &chunk[..n]).map_err(|e| WalError::disk("write", to, e))?;
+        done += n as u64;
+    }
+    Ok(())
+}
