@@ -70,6 +70,16 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long `stop` waits for queued bytes and the log.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// Endpoints this node keeps itself connected to; an automatic one that never answered gives way to a new one.
+pub const DIAL_TARGETS_MAX: usize = 1024;
+/// Dials under way at once; the others wait for one to end.
+pub const DIALS_MAX: usize = 64;
+/// Peers that are gone and stay listed; the one gone longest is forgotten.
+pub const GONE_PEERS_MAX: usize = 1024;
+/// Pause before another origin's new records are forwarded: a neighbour usually has them from the origin itself by then.
+pub const SPREAD_DELAY: Duration = Duration::from_millis(250);
+/// Pause before records that could not be stored or read here are asked for or read again.
+pub const REPLICA_RETRY: Duration = Duration::from_secs(1);
 
 // ---- events ----------------------------------------------------------------------------------------------------
 

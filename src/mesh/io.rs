@@ -99,6 +99,18 @@ pub enum Input {
         /// Why; one that `blames_peer` closes the link, another is retried by a later push.
         reason: CloseReason,
     },
+    /// Instead of `StoreFailed`: the pushed group is rightly sealed but contradicts what is durable here. The log is frozen
+    /// here from now on; no peer is to blame but the origin.
+    Forked {
+        /// The link the group came from.
+        link: LinkId,
+        /// Which log.
+        log: LogId,
+        /// The first record in doubt.
+        seq: u64,
+        /// What was seen, for people.
+        detail: String,
+    },
     /// The answer to `Output::Read`: whole groups from the asked record on; empty if there is nothing (or reading failed).
     ReadDone {
         /// For which link.
@@ -159,7 +171,8 @@ pub enum Output {
     },
     /// Tell the application.
     Event(Event),
-    /// Verify and make durable; answer `Durable` or `StoreFailed`.
+    /// Verify and make durable; answer `Durable`, `StoreFailed` or `Forked`, also when the link has gone meanwhile. The groups
+    /// of a log come in order, each after the one before it. A group the log has already is answered by `Durable`.
     Store {
         /// Where the group came from.
         link: LinkId,
@@ -230,6 +243,7 @@ impl fmt::Display for Input {
                 groups.iter().try_for_each(|g| write!(f, " {g}"))
             }
             Input::StoreFailed { link, log, durable, reason } => write!(f, "{link} store of {log} failed at {durable}: {reason}"),
+            Input::Forked { link, log, seq, detail } => write!(f, "{link} {log} forked at {seq}: {detail}"),
             Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
             Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),

@@ -1,3 +1,197 @@
-//! One node's decisions.
+//! One node's decisions: messages and time in, decisions out.
+//!
+//! ```text
+//!              handle(now, Input)                      next_output() -> Output
+//!                     │                                        ▲
+//!        one match, one owner for each input                 out.rs
+//!                     │                                        │
+//!   dialer ─ guard    lifecycle ─ peers    heartbeat    replica/{mod, session, local}
+//!   whom, and when    links and admission  life         the log, to and from every neighbour
+//! ```
+//!
+//! Never reads a clock, opens a socket or file, locks, or draws randomness but from its seed: the same inputs give the same
+//! outputs. A carrier feeds it, takes every output after every input, and comes back with `Tick` at `deadline`.
 
+mod dialer;
+mod guard;
+mod heartbeat;
 pub mod io;
+mod lifecycle;
+mod out;
+pub mod peers;
+mod replica;
+mod stats;
+
+use std::time::Duration;
+
+use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time};
+use crate::wire::Message;
+
+pub use io::{Inbound, Input, Output, PeerInfo};
+pub use peers::{PeerSnapshot, PeerState};
+pub use replica::LogView;
+
+use dialer::Dialer;
+use heartbeat::Heartbeat;
+use out::Outbox;
+use peers::Peers;
+use replica::Replica;
+use stats::Handshakes;
+
+/// What a mesh is told at birth, besides its logs.
+#[derive(Clone, Debug)]
+pub struct MeshSettings {
+    /// This node's identity.
+    pub local: PeerId,
+    /// Connected peers allowed.
+    pub max_peers: usize,
+    /// From TCP up to an authenticated link.
+    pub handshake_timeout: Duration,
+    /// Silence after which a Ping goes out.
+    pub heartbeat_interval: Duration,
+    /// Silence after which a link is closed.
+    pub stale_after: Duration,
+    /// Whether anything is dialled.
+    pub dial: bool,
+}
+
+impl MeshSettings {
+    /// The mesh's part of a node's settings.
+    pub fn from_config(config: &Config, local: PeerId) -> MeshSettings {
+        MeshSettings {
+            local,
+            max_peers: config.max_peers,
+            handshake_timeout: config.handshake_timeout,
+            heartbeat_interval: config.heartbeat_interval,
+            stale_after: config.stale_after,
+            dial: config.dial,
+        }
+    }
+}
+
+/// The decision machine of one node.
+#[derive(Debug)]
+pub struct Mesh {
+    settings: MeshSettings,
+    last_link: u64,
+    out: Outbox,
+    peers: Peers,
+    dialer: Dialer,
+    heartbeat: Heartbeat,
+    replica: Replica,
+    handshakes: Handshakes,
+}
+
+impl Mesh {
+    /// A mesh whose node holds `logs` (each durable and applied up to a record) and writes `own_log`. Everything random comes
+    /// from `seed`. Take its outputs at once: logs that are not applied to their end have something to do.
+    pub fn new(settings: MeshSettings, logs: Vec<(LogId, u64, u64)>, own_log: LogId, seed: u64) -> Mesh {
+        let mut out = Outbox::default();
+        Mesh {
+            last_link: 0,
+            peers: Peers::default(),
+            dialer: Dialer::new(&settings, seed),
+            heartbeat: Heartbeat::new(&settings),
+            replica: Replica::new(logs, own_log, &mut out),
+            handshakes: Handshakes::default(),
+            settings,
+            out,
+        }
+    }
+
+    /// Takes one input. Time never runs backwards.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Connect { endpoint, manual } => self.dialer.connect(now, endpoint, manual, &self.peers, &mut self.out),
+            Input::Disconnect { peer } => self.disconnect(now, peer),
+            Input::Accepted { link, endpoint } => self.accepted(now, link, endpoint),
+            Input::Dialled { link } => self.dialled(now, link),
+            Input::Authenticated { link, peer } => self.authenticated(now, link, peer),
+            Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => self.gone(now, link, reason),
+            Input::Received { link, items } => self.received(now, link, items),
+            Input::Durable { groups } => self.replica.durable(now, &groups, &mut self.out),
+            Input::StoreFailed { link, log, durable, reason } => {
+                if let Some(reason) = self.replica.store_failed(now, (link, log), durable, reason, &mut self.out) {
+                    self.close(now, link, reason);
+                }
+            }
+            Input::Forked { link: _, log, seq, detail } => self.replica.forked(log, seq, detail, &mut self.out),
+            Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
+            Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
+            Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
+            Input::Tick => self.tick(now),
+        }
+        self.dial_due(now);
+        self.replica.flush(&mut self.out);
+    }
+
+    /// The next thing to do; ask until `None` after every `handle`.
+    pub fn next_output(&mut self) -> Option<Output> {
+        self.out.next()
+    }
+
+    /// When `Tick` is due, if nothing else happens before.
+    pub fn deadline(&self) -> Option<Time> {
+        [self.dialer.deadline(), self.heartbeat.deadline(), self.replica.deadline()].into_iter().flatten().min()
+    }
+
+    /// A number for a connection the carrier has accepted.
+    pub fn next_link(&mut self) -> LinkId {
+        self.last_link += 1;
+        LinkId(self.last_link)
+    }
+
+    /// The counters a mesh owns; those of the transport and the log are zero here.
+    pub fn stats(&self) -> Stats {
+        stats::snapshot(&self.handshakes, &self.dialer.guard, &self.peers)
+    }
+
+    /// Every peer met, then every endpoint being dialled whose peer is not known yet.
+    pub fn peers(&self, now: Time) -> Vec<PeerSnapshot> {
+        self.snapshots(now)
+    }
+
+    /// Every log with its progress here and at every connected peer.
+    pub fn logs(&self) -> Vec<LogView> {
+        self.replica.views()
+    }
+
+    fn tick(&mut self, now: Time) {
+        for (link, reason) in self.heartbeat.tick(now, &mut self.out) {
+            self.close(now, link, reason);
+        }
+        self.replica.tick(now, &mut self.out);
+    }
+
+    fn received(&mut self, now: Time, link: LinkId, items: Vec<Inbound>) {
+        self.heartbeat.heard(now, link);
+        for item in items {
+            let Some(peer) = self.peers.peer_of(link) else { return };
+            let verdict = match item {
+                Inbound::Data(batch) => {
+                    self.out.event(Event::Data { peer, batch });
+                    Ok(())
+                }
+                Inbound::Message(message) => self.message(now, link, message),
+            };
+            if let Err(reason) = verdict {
+                self.close(now, link, reason);
+            }
+        }
+    }
+
+    /// Hands a message to its owner; an error closes the link.
+    fn message(&mut self, now: Time, link: LinkId, message: Message) -> Result<(), CloseReason> {
+        match message {
+            Message::Ping { nonce } => self.heartbeat.ping(link, nonce, &mut self.out),
+            Message::Pong { .. } => {}
+            Message::Welcome => return Err(CloseReason::Protocol("welcome after the handshake".into())),
+            Message::Close { code, detail } => return Err(CloseReason::from_code(code, &detail)),
+            Message::Vector(entries) => return self.replica.vector(link, &entries, &mut self.out),
+            Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
+            Message::WalAck(ack) => return self.replica.ack(link, &ack, &mut self.out),
+            Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Signs of life: the deadline of every handshake, Ping after silence, the end of a link that stays silent.
+//!
+//! Never closes a link itself: it names the ones whose time is up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::base::{CloseReason, LinkId, Time};
+use crate::mesh::MeshSettings;
+use crate::mesh::out::Outbox;
+use crate::wire::Message;
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Not authenticated: closed at its next check whatever arrives.
+    Expected,
+    /// Authenticated: alive as long as something arrives.
+    Live { heard: Time, pinged: Time },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pulse {
+    phase: Phase,
+    check: Time,
+}
+
+/// One pulse per link, and when each is to be looked at next. What arrives only moves `heard`; the look is corrected when it comes.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    interval: Duration,
+    stale_after: Duration,
+    pulses: BTreeMap<LinkId, Pulse>,
+    checks: BTreeSet<(Time, LinkId)>,
+    nonce: u64,
+}
+
+impl Heartbeat {
+    pub(super) fn new(settings: &MeshSettings) -> Heartbeat {
+        Heartbeat {
+            interval: settings.heartbeat_interval.max(Duration::from_millis(1)),
+            stale_after: settings.stale_after,
+            pulses: BTreeMap::new(),
+            checks: BTreeSet::new(),
+            nonce: 0,
+        }
+    }
+
+    /// The link has until `deadline` to be authenticated, or to reach the next step of that.
+    pub(super) fn expect(&mut self, link: LinkId, deadline: Time) {
+        self.set(link, Phase::Expected, deadline);
+    }
+
+    /// The link is authenticated.
+    pub(super) fn alive(&mut self, now: Time, link: LinkId) {
+        self.set(link, Phase::Live { heard: now, pinged: now }, now + self.interval);
+    }
+
+    /// Something arrived on a link.
+    pub(super) fn heard(&mut self, now: Time, link: LinkId) {
+        if let Some(Pulse { phase: Phase::Live { heard, .. }, .. }) = self.pulses.get_mut(&link) {
+            *heard = now;
+        }
+    }
+
+    /// When something last arrived on an authenticated link.
+    pub(super) fn last_heard(&self, link: LinkId) -> Option<Time> {
+        match self.pulses.get(&link)?.phase {
+            Phase::Live { heard, .. } => Some(heard),
+            Phase::Expected => None,
+        }
+    }
+
+    /// Whether a link's silence has lasted so long that a Ping must have gone unanswered.
+    pub(super) fn is_stale(&self, now: Time, link: LinkId) -> bool {
+        self.last_heard(link).is_some_and(|heard| now.since(heard) > (self.interval + self.stale_after) / 2)
+    }
+
+    /// The link is gone.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        if let Some(pulse) = self.pulses.remove(&link) {
+            self.checks.remove(&(pulse.check, link));
+        }
+    }
+
+    /// When `tick` is needed next.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.checks.first().map(|(at, _)| *at)
+    }
+
+    /// Answers a question of life.
+    pub(super) fn ping(&self, link: LinkId, nonce: u64, out: &mut Outbox) {
+        out.send(link, Message::Pong { nonce });
+    }
+
+    /// Asks the silent, and names the links whose time is up.
+    pub(super) fn tick(&mut self, now: Time, out: &mut Outbox) -> Vec<(LinkId, CloseReason)> {
+        let mut over = Vec::new();
+        while let Some((at, link)) = self.checks.first().copied().filter(|(at, _)| *at <= now) {
+            self.checks.remove(&(at, link));
+            let Some(pulse) = self.pulses.get_mut(&link) else { continue };
+            let check = match &mut pulse.phase {
+                Phase::Expected => {
+                    over.push((link, CloseReason::Timeout));
+                    now + self.interval
+                }
+                Phase::Live { heard, .. } if now.since(*heard) >= self.stale_after => {
+                    over.push((link, CloseReason::Stale));
+                    now + self.interval
+                }
+                Phase::Live { heard, pinged } => {
+                    if now >= (*heard).max(*pinged) + self.interval {
+                        *pinged = now;
+                        self.nonce += 1;
+                        out.send(link, Message::Ping { nonce: self.nonce });
+                    }
+                    ((*heard).max(*pinged) + self.interval).min(*heard + self.stale_after)
+                }
+            };
+            pulse.check = check;
+            self.checks.insert((check, link));
+        }
+        over
+    }
+
+    fn set(&mut self, link: LinkId, phase: Phase, check: Time) {
+        self.forget(link);
+        self.pulses.insert(link, Pulse { phase, check });
+        self.checks.insert((check, link));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Config, PeerId};
+    use crate::mesh::io::Output;
+
+    const LINK: LinkId = LinkId(1);
+
+    fn heartbeat() -> Heartbeat {
+        Heartbeat::new(&MeshSettings::from_config(&Config::new("n"), PeerId([0; 32])))
+    }
+
+    fn pings(out: &mut Outbox) -> usize {
+        std::iter::from_fn(|| out.next()).filter(|o| matches!(o, Output::Send { message: Message::Ping { .. }, .. })).count()
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_each_interval_and_closed_when_stale() {
+        let (mut heart, mut out) = (heartbeat(), Outbox::default());
+        heart.alive(Time::ZERO, LINK);
+        let mut seen = Vec::new();
+        loop {
+            let now = heart.deadline().expect("a live link is watched");
+            let over = heart.tick(now, &mut out);
+            seen.push((now.as_millis(), pings(&mut out), over.len()));
+            if !over.is_empty() {
+                assert_eq!(over, [(LINK, CloseReason::Stale)]);
+                break;
+            }
+        }
+        assert_eq!(seen, [(5_000, 1, 0), (10_000, 1, 0), (15_000, 0, 1)]);
+    }
+
+    #[test]
+    fn anything_received_is_a_sign_of_life_and_saves_the_ping() {
+        let (mut heart, mut out) = (heartbeat(), Outbox::default());
+        heart.alive(Time::ZERO, LINK);
+        for ms in (1_000..60_000).step_by(1_000) {
+            heart.heard(Time::from_millis(ms), LINK);
+            assert!(heart.tick(Time::from_millis(ms), &mut out).is_empty());
+        }
+        assert_eq!(pings(&mut out), 0);
+        assert!(!heart.is_stale(Time::from_millis(69_000), LINK) && heart.is_stale(Time::from_millis(70_000), LINK));
+    }
+
+    #[test]
+    fn a_handshake_has_one_deadline_that_no_byte_moves() {
+        let (mut heart, mut out) = (heartbeat(), Outbox::default());
+        heart.expect(LINK, Time::from_millis(5_000));
+        heart.heard(Time::from_millis(4_999), LINK);
+        assert!(heart.tick(Time::from_millis(4_999), &mut out).is_empty());
+        assert_eq!(heart.tick(Time::from_millis(5_000), &mut out), [(LINK, CloseReason::Timeout)]);
+    }
+
+    #[test]
+    fn a_forgotten_link_leaves_nothing_to_wait_for() {
+        let mut heart = heartbeat();
+        heart.alive(Time::ZERO, LINK);
+        heart.forget(LINK);
+        assert_eq!(heart.deadline(), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! The life of a link, from dial or accept to its end, and the peer list. Every link ends through `gone`.
+//!
+//! Never looks into messages, and leaves every rule to the table that owns it: peers, dialer, heartbeat, replica.
+
+use crate::base::{CloseReason, Direction, Endpoint, Event, LinkId, PeerId, Time, limits};
+use crate::mesh::Mesh;
+use crate::mesh::io::PeerInfo;
+use crate::mesh::peers::{Link, LinkState, Peer, PeerSnapshot, PeerState, Verdict};
+use crate::wire::Message;
+
+impl Mesh {
+    /// Opens what the dialer has due.
+    pub(super) fn dial_due(&mut self, now: Time) {
+        while let Some(endpoint) = self.dialer.due(now, &self.peers, &mut self.out) {
+            let link = self.next_link();
+            self.dialer.opened(now, &endpoint, link);
+            self.peers.open(link, endpoint.clone(), Direction::Outbound);
+            self.heartbeat.expect(link, now + limits::DIAL_TIMEOUT);
+            self.out.dial(link, endpoint);
+        }
+    }
+
+    pub(super) fn accepted(&mut self, now: Time, link: LinkId, endpoint: Endpoint) {
+        if self.peers.half_open() >= limits::HALF_OPEN_MAX {
+            self.out.close(link, CloseReason::Busy);
+            return;
+        }
+        self.handshakes.started += 1;
+        self.peers.open(link, endpoint, Direction::Inbound);
+        self.heartbeat.expect(link, now + self.settings.handshake_timeout);
+    }
+
+    pub(super) fn dialled(&mut self, now: Time, link: LinkId) {
+        if self.peers.handshaking(link) {
+            self.handshakes.started += 1;
+            self.heartbeat.expect(link, now + self.settings.handshake_timeout);
+        }
+    }
+
+    pub(super) fn authenticated(&mut self, now: Time, link: LinkId, info: PeerInfo) {
+        self.dialled(now, link);
+        let Some(entry) = self.peers.link(link).filter(|l| l.state == LinkState::Handshaking).cloned() else { return };
+        match self.peers.verdict(&self.settings, link, &info.id, now) {
+            Verdict::Admit => self.admit(now, link, &entry, info, None),
+            Verdict::Replace { old, came_back } => self.admit(now, link, &entry, info, Some((old, came_back))),
+            Verdict::Refuse(CloseReason::Duplicate) => {
+                // The handshake itself went well; what this node dialled leads to a peer it has.
+                self.handshakes.completed += 1;
+                self.dialer.reached(&entry.endpoint, link, info.id);
+                self.out.close(link, CloseReason::Duplicate);
+                self.heartbeat.forget(link);
+                self.peers.remove(link, now);
+                self.dialer.lost(now, &entry.endpoint, link, &CloseReason::Duplicate, limits::BACKOFF_AUTOMATIC.0);
+            }
+            Verdict::Refuse(reason) => self.close(now, link, reason),
+        }
+    }
+
+    fn admit(&mut self, now: Time, link: LinkId, entry: &Link, info: PeerInfo, replaced: Option<(LinkId, bool)>) {
+        let id = info.id;
+        self.handshakes.completed += 1;
+        self.dialer.reached(&entry.endpoint, link, id);
+        if let Some((old, true)) = replaced {
+            self.close(now, old, CloseReason::Duplicate);
+        }
+        let node_id = info.node_id.clone();
+        let was_connected = self.peers.link_of(&id).is_some();
+        self.peers.admit(link, info, now);
+        self.heartbeat.alive(now, link);
+        if entry.direction == Direction::Inbound {
+            self.out.send(link, Message::Welcome);
+        }
+        self.replica.open(link, id, &mut self.out);
+        self.out.route(id, Some(link));
+        if let Some((old, false)) = replaced {
+            self.close(now, old, CloseReason::Duplicate);
+        }
+        if !was_connected {
+            let (endpoint, direction, connected) = (entry.endpoint.clone(), entry.direction, self.peers.connected());
+            self.out.event(Event::PeerConnected { peer: id, node_id, endpoint, direction, connected });
+        }
+    }
+
+    /// The application wants no link to `peer`, and no redial.
+    pub(super) fn disconnect(&mut self, now: Time, peer: PeerId) {
+        let dialling = self.dialer.disconnect(&peer);
+        for link in dialling.into_iter().chain(self.peers.link_of(&peer)) {
+            self.close(now, link, CloseReason::Disconnected);
+        }
+    }
+
+    /// Ends a link from this side.
+    pub(super) fn close(&mut self, now: Time, link: LinkId, reason: CloseReason) {
+        if self.peers.link(link).is_some() {
+            self.out.close(link, reason.clone());
+            self.gone(now, link, reason);
+        }
+    }
+
+    /// A link has ended, from whichever side; a second time it is nobody's.
+    pub(super) fn gone(&mut self, now: Time, link: LinkId, reason: CloseReason) {
+        let last_heard = self.heartbeat.last_heard(link).unwrap_or(now);
+        let Some(Link { endpoint, direction, state }) = self.peers.remove(link, last_heard) else { return };
+        self.heartbeat.forget(link);
+        if state == LinkState::Handshaking {
+            self.handshakes.failed += 1;
+            if reason != CloseReason::Duplicate {
+                self.out.event(Event::HandshakeFailed { endpoint: endpoint.clone(), direction, reason: reason.clone() });
+            }
+        }
+        let LinkState::Connected { peer, since } = state else {
+            self.dialer.failed(now, endpoint, link, reason, &mut self.out);
+            return;
+        };
+        self.replica.close(link);
+        self.dialer.lost(now, &endpoint, link, &reason, now.since(since));
+        if self.peers.link_of(&peer).is_none() {
+            let node_id = self.peers.peer(&peer).map(|p| p.node_id.clone()).unwrap_or_default();
+            self.dialer.peer_gone(now, &peer);
+            self.out.route(peer, None);
+            let connected = self.peers.connected();
+            self.out.event(Event::PeerDisconnected { peer, node_id, endpoint, direction, reason, connected });
+        }
+    }
+
+    pub(super) fn snapshots(&self, now: Time) -> Vec<PeerSnapshot> {
+        let mut list: Vec<PeerSnapshot> = self.peers.iter().map(|(id, peer)| self.met(now, *id, peer)).collect();
+        for (endpoint, id, link) in self.dialer.targets() {
+            let open = link.and_then(|link| self.peers.link(link)).map(|l| l.state);
+            let state = if open == Some(LinkState::Handshaking) { PeerState::Handshaking } else { PeerState::Connecting };
+            match id.and_then(|id| list.iter_mut().find(|s| s.id == Some(id))) {
+                Some(met) if met.link.is_none() && link.is_some() => met.state = state,
+                Some(_) => {}
+                None => list.push(PeerSnapshot {
+                    id,
+                    node_id: String::new(),
+                    state,
+                    endpoint: endpoint.clone(),
+                    direction: Direction::Outbound,
+                    secure: false,
+                    last_seen_ms_ago: None,
+                    link: None,
+                    capabilities: Vec::new(),
+                }),
+            }
+        }
+        list
+    }
+
+    fn met(&self, now: Time, id: PeerId, peer: &Peer) -> PeerSnapshot {
+        let state = match peer.link {
+            Some(link) if self.heartbeat.is_stale(now, link) => PeerState::Stale,
+            Some(_) => PeerState::Connected,
+            None => PeerState::Closed,
+        };
+        let last_seen = peer.link.and_then(|link| self.heartbeat.last_heard(link)).unwrap_or(peer.last_seen);
+        PeerSnapshot {
+            id: Some(id),
+            node_id: peer.node_id.clone(),
+            state,
+            endpoint: peer.endpoint.clone(),
+            direction: peer.direction,
+            secure: true,
+            last_seen_ms_ago: Some(now.since(last_seen).as_millis() as u64),
+            link: peer.link,
+            capabilities: peer.capabilities.clone(),
+        }
+    }
+}

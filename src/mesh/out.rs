@@ -1,0 +1,53 @@
+//! The outbox: verbs for everything a mesh can ask of its carrier. Never decides and never reorders.
+
+use std::collections::VecDeque;
+
+use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId};
+use crate::mesh::io::Output;
+use crate::sync::Group;
+use crate::wire::Message;
+
+/// Outputs in the order they were decided, until the carrier takes them.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    queue: VecDeque<Output>,
+}
+
+impl Outbox {
+    /// The oldest output not taken yet.
+    pub(super) fn next(&mut self) -> Option<Output> {
+        self.queue.pop_front()
+    }
+
+    pub(super) fn dial(&mut self, link: LinkId, endpoint: Endpoint) {
+        self.queue.push_back(Output::Dial { link, endpoint });
+    }
+
+    pub(super) fn send(&mut self, link: LinkId, message: Message) {
+        self.queue.push_back(Output::Send { link, message });
+    }
+
+    pub(super) fn close(&mut self, link: LinkId, reason: CloseReason) {
+        self.queue.push_back(Output::Close { link, reason });
+    }
+
+    pub(super) fn route(&mut self, peer: PeerId, link: Option<LinkId>) {
+        self.queue.push_back(Output::Route { peer, link });
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.queue.push_back(Output::Event(event));
+    }
+
+    pub(super) fn store(&mut self, link: LinkId, group: Group) {
+        self.queue.push_back(Output::Store { link, group });
+    }
+
+    pub(super) fn read(&mut self, link: LinkId, log: LogId, from: u64, max_bytes: usize) {
+        self.queue.push_back(Output::Read { link, log, from, max_bytes });
+    }
+
+    pub(super) fn apply(&mut self, log: LogId, from: u64, upto: u64) {
+        self.queue.push_back(Output::Apply { log, from, upto });
+    }
+}

@@ -1,0 +1,337 @@
+//! The tables of links and peers, and who is admitted. Never sends anything and never dials.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::{CloseReason, Direction, Endpoint, LinkId, PeerId, Time, limits};
+use crate::mesh::MeshSettings;
+use crate::mesh::io::PeerInfo;
+
+/// Where a peer stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerState {
+    /// Neither met nor dialled: where every peer starts. A mesh lists nobody in this state.
+    #[default]
+    Disconnected,
+    /// Being dialled, or waiting for the next attempt.
+    Connecting,
+    /// A connection is open; the peer is not authenticated on it yet.
+    Handshaking,
+    /// Authenticated and heard of.
+    Connected,
+    /// Still connected, but silent although asked; soon closed.
+    Stale,
+    /// Gone.
+    Closed,
+}
+
+impl PeerState {
+    /// The state's name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            PeerState::Disconnected => "disconnected",
+            PeerState::Connecting => "connecting",
+            PeerState::Handshaking => "handshaking",
+            PeerState::Connected => "connected",
+            PeerState::Stale => "stale",
+            PeerState::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for PeerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One line of the peer list: a peer met, or an endpoint being dialled that nobody has answered for yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PeerSnapshot {
+    /// Its identity; `None` for an endpoint whose peer is not authenticated yet.
+    pub id: Option<PeerId>,
+    /// Its label; empty if not met.
+    pub node_id: String,
+    /// Where it stands.
+    pub state: PeerState,
+    /// The other end's address on its last link.
+    pub endpoint: Endpoint,
+    /// Who opened the last link.
+    pub direction: Direction,
+    /// Whether the peer is authenticated; there are no other links than sealed ones.
+    pub secure: bool,
+    /// Milliseconds since anything was received from it.
+    pub last_seen_ms_ago: Option<u64>,
+    /// The connected link.
+    pub link: Option<LinkId>,
+    /// What it says it can do.
+    pub capabilities: Vec<(String, String)>,
+}
+
+/// How far a link has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum LinkState {
+    Connecting,
+    Handshaking,
+    Connected { peer: PeerId, since: Time },
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) endpoint: Endpoint,
+    pub(super) direction: Direction,
+    pub(super) state: LinkState,
+}
+
+/// Somebody met. `link` is `None` once it is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) node_id: String,
+    pub(super) capabilities: Vec<(String, String)>,
+    pub(super) endpoint: Endpoint,
+    pub(super) direction: Direction,
+    pub(super) link: Option<LinkId>,
+    pub(super) last_seen: Time,
+}
+
+/// What is to be done with a link whose peer has just proved who it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// A new peer: welcome.
+    Admit,
+    /// The link takes the place of `old`: both sides dialled at once, or the peer came back while its old link seemed alive.
+    Replace { old: LinkId, came_back: bool },
+    /// Not this link.
+    Refuse(CloseReason),
+}
+
+/// Every link and every peer of one node.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    links: BTreeMap<LinkId, Link>,
+    peers: BTreeMap<PeerId, Peer>,
+    gone: BTreeSet<(Time, PeerId)>,
+    connected: usize,
+    half_open: usize,
+}
+
+impl Peers {
+    /// Peers met, connected or gone.
+    pub(super) fn known(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Peers connected now.
+    pub(super) fn connected(&self) -> usize {
+        self.connected
+    }
+
+    /// Accepted connections whose peer is not authenticated yet.
+    pub(super) fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    pub(super) fn link(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+
+    pub(super) fn peer(&self, peer: &PeerId) -> Option<&Peer> {
+        self.peers.get(peer)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.peers.iter()
+    }
+
+    /// The peer behind an authenticated link.
+    pub(super) fn peer_of(&self, link: LinkId) -> Option<PeerId> {
+        match self.links.get(&link)?.state {
+            LinkState::Connected { peer, .. } => Some(peer),
+            LinkState::Connecting | LinkState::Handshaking => None,
+        }
+    }
+
+    /// The link a peer is connected by.
+    pub(super) fn link_of(&self, peer: &PeerId) -> Option<LinkId> {
+        self.peers.get(peer)?.link
+    }
+
+    /// A new connection: one being dialled, or one accepted.
+    pub(super) fn open(&mut self, link: LinkId, endpoint: Endpoint, direction: Direction) {
+        let state = match direction {
+            Direction::Outbound => LinkState::Connecting,
+            Direction::Inbound => LinkState::Handshaking,
+        };
+        self.half_open += usize::from(direction == Direction::Inbound);
+        self.links.insert(link, Link { endpoint, direction, state });
+    }
+
+    /// A dialled connection is open. `false` if there is no such dial.
+    pub(super) fn handshaking(&mut self, link: LinkId) -> bool {
+        match self.links.get_mut(&link) {
+            Some(entry) if entry.state == LinkState::Connecting => {
+                entry.state = LinkState::Handshaking;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Who may stay: never ourselves, one link per peer, at most `max_peers` peers.
+    ///
+    /// A second link in the same direction stays: the peer would not have opened it if it still had the first. With opposite
+    /// directions both sides dialled at once, and both keep the link dialled by the greater id, unless the first link has
+    /// stood for longer than two dials can overlap: then the peer came back, and the newer link stays.
+    pub(super) fn verdict(&self, settings: &MeshSettings, link: LinkId, peer: &PeerId, now: Time) -> Verdict {
+        if *peer == settings.local {
+            return Verdict::Refuse(CloseReason::SelfConnect);
+        }
+        let new_direction = self.links.get(&link).map(|l| l.direction);
+        let Some((old, entry)) = self.link_of(peer).and_then(|old| Some((old, self.links.get(&old)?))) else {
+            let full = self.connected >= settings.max_peers;
+            return if full { Verdict::Refuse(CloseReason::MaxPeers) } else { Verdict::Admit };
+        };
+        let LinkState::Connected { since, .. } = entry.state else { return Verdict::Admit };
+        if new_direction == Some(entry.direction) || now.since(since) > overlap(settings) {
+            return Verdict::Replace { old, came_back: true };
+        }
+        let dialled_here = new_direction == Some(Direction::Outbound);
+        if dialled_here == (settings.local > *peer) {
+            Verdict::Replace { old, came_back: false }
+        } else {
+            Verdict::Refuse(CloseReason::Duplicate)
+        }
+    }
+
+    /// The peer of a link is admitted; from now on it is the peer's link.
+    pub(super) fn admit(&mut self, link: LinkId, info: PeerInfo, now: Time) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        self.half_open -= usize::from(entry.direction == Direction::Inbound && entry.state == LinkState::Handshaking);
+        entry.state = LinkState::Connected { peer: info.id, since: now };
+        let (endpoint, direction) = (entry.endpoint.clone(), entry.direction);
+        let peer = Peer { node_id: info.node_id, capabilities: info.capabilities, endpoint, direction, link: Some(link), last_seen: now };
+        match self.peers.insert(info.id, peer) {
+            Some(Peer { link: Some(_), .. }) => {}
+            Some(Peer { link: None, last_seen, .. }) => {
+                self.gone.remove(&(last_seen, info.id));
+                self.connected += 1;
+            }
+            None => self.connected += 1,
+        }
+    }
+
+    /// Forgets a link. Its peer, if this was its link, is gone and stays listed.
+    pub(super) fn remove(&mut self, link: LinkId, last_seen: Time) -> Option<Link> {
+        let entry = self.links.remove(&link)?;
+        match entry.state {
+            LinkState::Connecting => {}
+            LinkState::Handshaking => self.half_open -= usize::from(entry.direction == Direction::Inbound),
+            LinkState::Connected { peer: id, .. } => {
+                if let Some(peer) = self.peers.get_mut(&id).filter(|p| p.link == Some(link)) {
+                    peer.link = None;
+                    peer.last_seen = last_seen;
+                    self.connected -= 1;
+                    self.gone.insert((last_seen, id));
+                    self.forget_oldest();
+                }
+            }
+        }
+        Some(entry)
+    }
+
+    fn forget_oldest(&mut self) {
+        if self.gone.len() > limits::GONE_PEERS_MAX
+            && let Some((_, id)) = self.gone.pop_first()
+        {
+            self.peers.remove(&id);
+        }
+    }
+}
+
+/// The longest time by which one of two simultaneous dials can be authenticated after the other.
+fn overlap(settings: &MeshSettings) -> Duration {
+    limits::DIAL_TIMEOUT + settings.handshake_timeout
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: PeerId = PeerId([5; 32]);
+    const LESSER: PeerId = PeerId([1; 32]);
+    const GREATER: PeerId = PeerId([9; 32]);
+
+    fn settings() -> MeshSettings {
+        let mut settings = MeshSettings::from_config(&crate::base::Config::new("n"), LOCAL);
+        settings.max_peers = 1;
+        settings
+    }
+
+    fn info(id: PeerId) -> PeerInfo {
+        PeerInfo { id, node_id: "peer".into(), capabilities: Vec::new() }
+    }
+
+    /// Peers with link 1 connected to `first` in one direction and link 2 in the handshake in the other.
+    fn two_links(first: PeerId, one: Direction, two: Direction) -> Peers {
+        let mut peers = Peers::default();
+        peers.open(LinkId(1), Endpoint::tcp("h", 1), one);
+        peers.admit(LinkId(1), info(first), Time::ZERO);
+        peers.open(LinkId(2), Endpoint::tcp("h", 2), two);
+        peers
+    }
+
+    #[test]
+    fn this_node_itself_is_refused_before_anything_else() {
+        let peers = two_links(GREATER, Direction::Inbound, Direction::Inbound);
+        assert_eq!(peers.verdict(&settings(), LinkId(2), &LOCAL, Time::ZERO), Verdict::Refuse(CloseReason::SelfConnect));
+    }
+
+    #[test]
+    fn a_peer_over_the_limit_is_refused_but_a_connected_one_may_replace_its_link() {
+        let peers = two_links(GREATER, Direction::Inbound, Direction::Inbound);
+        assert_eq!(peers.verdict(&settings(), LinkId(2), &LESSER, Time::ZERO), Verdict::Refuse(CloseReason::MaxPeers));
+        let again = peers.verdict(&settings(), LinkId(2), &GREATER, Time::ZERO);
+        assert_eq!(again, Verdict::Replace { old: LinkId(1), came_back: true });
+    }
+
+    #[test]
+    fn of_two_simultaneous_dials_the_one_by_the_greater_id_stays() {
+        use Direction::{Inbound, Outbound};
+        let replace = Verdict::Replace { old: LinkId(1), came_back: false };
+        let refuse = Verdict::Refuse(CloseReason::Duplicate);
+        for (peer, one, two, expected) in [
+            (GREATER, Outbound, Inbound, &replace),
+            (GREATER, Inbound, Outbound, &refuse),
+            (LESSER, Outbound, Inbound, &refuse),
+            (LESSER, Inbound, Outbound, &replace),
+        ] {
+            let peers = two_links(peer, one, two);
+            assert_eq!(peers.verdict(&settings(), LinkId(2), &peer, Time::from_millis(10_000)), *expected);
+        }
+    }
+
+    #[test]
+    fn a_link_older_than_any_dial_gives_way_to_a_peer_that_came_back() {
+        let peers = two_links(LESSER, Direction::Outbound, Direction::Inbound);
+        let late = peers.verdict(&settings(), LinkId(2), &LESSER, Time::from_millis(10_001));
+        assert_eq!(late, Verdict::Replace { old: LinkId(1), came_back: true });
+    }
+
+    #[test]
+    fn peers_that_are_gone_stay_listed_up_to_a_cap() {
+        let mut peers = Peers::default();
+        for n in 0..limits::GONE_PEERS_MAX as u64 + 7 {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            peers.open(LinkId(n), Endpoint::tcp("h", 1), Direction::Inbound);
+            peers.admit(LinkId(n), info(PeerId(id)), Time(n));
+            peers.remove(LinkId(n), Time(n));
+        }
+        assert_eq!((peers.known(), peers.connected(), peers.half_open()), (limits::GONE_PEERS_MAX, 0, 0));
+    }
+}

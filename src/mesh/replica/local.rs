@@ -1,0 +1,198 @@
+//! One log as it stands here: durable, applied, what is being stored and what is being applied.
+//!
+//! Never speaks to a peer; it keeps the order `applied <= durable <= in storage`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::base::{LinkId, Time, limits};
+
+/// Credit to give back to a link: bytes it pushed that are settled now.
+pub(super) type Credit = (LinkId, usize);
+
+/// Groups handed out for storage and not answered yet, all from one link, so that a bad group spoils only its sender's others.
+#[derive(Debug)]
+struct Storing {
+    link: LinkId,
+    /// Last record and cost of each.
+    groups: VecDeque<(u64, usize)>,
+}
+
+/// What the application is doing with the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Apply {
+    Idle,
+    /// It has been given the records up to here.
+    Running {
+        upto: u64,
+    },
+    /// It refused a record and gets it again after a pause.
+    Refused,
+}
+
+/// The state of one log.
+#[derive(Debug)]
+pub(super) struct Local {
+    /// Highest durable record.
+    pub(super) durable: u64,
+    /// Highest applied record.
+    pub(super) applied: u64,
+    /// The disk refused; nothing is stored or asked for until then.
+    pub(super) paused: Option<Time>,
+    /// Forked: stays as it is.
+    pub(super) frozen: bool,
+    /// Pushes were let drop while the log stood at this record; it is looked at again later.
+    watched: Option<u64>,
+    storing: Option<Storing>,
+    apply: Apply,
+    refusal: Option<(u64, Duration)>,
+}
+
+impl Local {
+    pub(super) fn new(durable: u64, applied: u64) -> Local {
+        let applied = applied.min(durable);
+        Local { durable, applied, paused: None, frozen: false, watched: None, storing: None, apply: Apply::Idle, refusal: None }
+    }
+
+    /// Notes that pushes were let drop. Whether nobody had noted so before.
+    pub(super) fn watch(&mut self) -> bool {
+        self.watched.replace(self.durable).is_none()
+    }
+
+    /// Whether the log has moved since [`Local::watch`]; ends the watch.
+    pub(super) fn has_moved(&mut self) -> bool {
+        self.watched.take().is_some_and(|stood| stood < self.durable)
+    }
+
+    /// The link whose groups are in storage.
+    pub(super) fn storing_from(&self) -> Option<LinkId> {
+        self.storing.as_ref().map(|s| s.link)
+    }
+
+    /// The highest record durable or in storage.
+    pub(super) fn upto(&self) -> u64 {
+        let last = self.storing.as_ref().and_then(|s| s.groups.back()).map_or(0, |(last, _)| *last);
+        last.max(self.durable)
+    }
+
+    /// A group goes to storage.
+    pub(super) fn store(&mut self, link: LinkId, last: u64, cost: usize) {
+        let storing = self.storing.get_or_insert_with(|| Storing { link, groups: VecDeque::new() });
+        storing.groups.push_back((last, cost));
+    }
+
+    /// Records up to `durable` are durable; what was in storage up to there is settled.
+    pub(super) fn advance(&mut self, durable: u64) -> Option<Credit> {
+        self.durable = self.durable.max(durable);
+        let storing = self.storing.as_mut()?;
+        let (link, mut freed) = (storing.link, 0);
+        while let Some((_, cost)) = storing.groups.front().filter(|(last, _)| *last <= self.durable) {
+            freed += cost;
+            storing.groups.pop_front();
+        }
+        if storing.groups.is_empty() {
+            self.storing = None;
+        }
+        Some((link, freed))
+    }
+
+    /// Nothing in storage will come to anything.
+    pub(super) fn give_up(&mut self) -> Option<Credit> {
+        self.storing.take().map(|s| (s.link, s.groups.iter().map(|(_, cost)| cost).sum()))
+    }
+
+    /// The next range for the application, if it has none and there is one.
+    pub(super) fn offer(&mut self) -> Option<(u64, u64)> {
+        if self.apply != Apply::Idle || self.applied >= self.durable {
+            return None;
+        }
+        self.apply = Apply::Running { upto: self.durable };
+        Some((self.applied + 1, self.durable))
+    }
+
+    /// The application has applied up to `seq`.
+    pub(super) fn applied(&mut self, seq: u64) {
+        self.applied = self.applied.max(seq.min(self.durable));
+        if matches!(self.apply, Apply::Running { upto } if self.applied >= upto) {
+            self.apply = Apply::Idle;
+        }
+        if self.refusal.is_some_and(|(refused, _)| self.applied >= refused) {
+            self.refusal = None;
+        }
+    }
+
+    /// The application refused `seq` after applying what comes before. Returns when to offer it again: later each time, for the
+    /// same record. `None` if it has not been offered.
+    pub(super) fn refused(&mut self, seq: u64) -> Option<Duration> {
+        if !matches!(self.apply, Apply::Running { upto } if seq > self.applied && seq <= upto) {
+            return None;
+        }
+        let pause = match self.refusal {
+            Some((last, pause)) if last == seq => (pause * 2).min(limits::APPLY_RETRY_MAX),
+            _ => limits::APPLY_RETRY_BASE,
+        };
+        self.applied = seq - 1;
+        self.apply = Apply::Refused;
+        self.refusal = Some((seq, pause));
+        Some(pause)
+    }
+
+    /// The pause after a refusal is over.
+    pub(super) fn resume(&mut self) {
+        if self.apply == Apply::Refused {
+            self.apply = Apply::Idle;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_under_way_at_a_time_and_the_next_begins_where_it_ended() {
+        let mut log = Local::new(3, 0);
+        assert_eq!(log.offer(), Some((1, 3)));
+        log.advance(5);
+        assert_eq!(log.offer(), None);
+        log.applied(2);
+        assert_eq!(log.offer(), None);
+        log.applied(3);
+        assert_eq!(log.offer(), Some((4, 5)));
+    }
+
+    #[test]
+    fn applied_never_exceeds_durable() {
+        let mut log = Local::new(3, 9);
+        log.applied(100);
+        assert_eq!((log.durable, log.applied), (3, 3));
+    }
+
+    #[test]
+    fn a_record_refused_again_and_again_is_offered_after_pauses_that_double_to_a_limit() {
+        let mut log = Local::new(9, 0);
+        let pauses: Vec<u64> = (0..8)
+            .map(|_| {
+                log.offer().expect("offered again");
+                let pause = log.refused(4).expect("was offered");
+                log.resume();
+                pause.as_millis() as u64
+            })
+            .collect();
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        assert_eq!((log.applied, log.offer()), (3, Some((4, 9))));
+        log.applied(4);
+        assert_eq!(log.refused(5), Some(limits::APPLY_RETRY_BASE));
+    }
+
+    #[test]
+    fn credit_comes_back_when_a_group_is_durable_or_given_up() {
+        let mut log = Local::new(0, 0);
+        for last in 1..=3 {
+            log.store(LinkId(7), last, 100);
+        }
+        assert_eq!((log.upto(), log.advance(2)), (3, Some((LinkId(7), 200))));
+        assert_eq!((log.upto(), log.give_up()), (3, Some((LinkId(7), 100))));
+        assert_eq!((log.upto(), log.storing_from()), (2, None));
+    }
+}

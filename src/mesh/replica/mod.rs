@@ -1,0 +1,269 @@
+//! Replication: what a neighbour lacks is pushed, what it pushes is stored, and both sides say how far they are.
+//!
+//! ```text
+//!   local appends ──Durable──► tail push ─────────────────────────────┐
+//!   vector, ack, nak ──► session: behind? ──Read──► ReadDone ──push──►│ neighbour
+//!                                                                     │
+//!   neighbour ──push──► Store ──Durable──► Apply ──Applied──► ack ───►│ every neighbour
+//! ```
+//!
+//! One engine for every log, whoever writes it. Never touches a record's bytes, never decides about links, and keeps no belief
+//! about a peer longer than its link.
+
+mod local;
+mod receive;
+mod send;
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::base::{CloseReason, Event, LinkId, LogId, PeerId, Time, limits};
+use crate::mesh::out::Outbox;
+use crate::wire::Message;
+use crate::wire::message::{VectorEntry, WalAck, WalNak};
+
+use local::{Credit, Local};
+use session::Session;
+
+/// One log with its progress.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LogView {
+    /// Which log.
+    pub log: LogId,
+    /// Highest record durable here.
+    pub durable: u64,
+    /// Highest record applied here (of the own log: the same).
+    pub applied: u64,
+    /// What connected peers have confirmed in this session.
+    pub acked: Vec<LogAcked>,
+}
+
+/// A connected peer's progress on a log, as it said itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct LogAcked {
+    /// Who.
+    pub peer: PeerId,
+    /// Highest record durable there.
+    pub durable: u64,
+    /// Highest record applied there.
+    pub applied: u64,
+}
+
+/// What to look at again when its time comes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Retry {
+    /// Offer a refused record again.
+    Apply,
+    /// See whether a log still lacks records that were pushed and let drop.
+    Store,
+}
+
+/// The replication engine of one node.
+#[derive(Debug)]
+pub(super) struct Replica {
+    own: LogId,
+    logs: BTreeMap<LogId, Local>,
+    sessions: BTreeMap<LinkId, Session>,
+    /// When which follower may be pushed more.
+    later: BTreeSet<(Time, LinkId, LogId)>,
+    retries: BTreeSet<(Time, LogId, Retry)>,
+    /// Logs that moved during this input; acknowledged once, at its end.
+    news: BTreeSet<LogId>,
+    /// Pushes of records this node had; their senders wait for an ack although nothing moved.
+    awaited: BTreeSet<(LinkId, LogId)>,
+    /// Whether the application knows that the own log was rolled back.
+    rollback_told: bool,
+}
+
+impl Replica {
+    pub(super) fn new(logs: Vec<(LogId, u64, u64)>, own: LogId, out: &mut Outbox) -> Replica {
+        let mut table: BTreeMap<LogId, Local> = logs
+            .into_iter()
+            .map(|(log, durable, applied)| (log, Local::new(durable, if log == own { durable } else { applied })))
+            .collect();
+        table.entry(own).or_insert(Local::new(0, 0));
+        for (log, local) in &mut table {
+            offer(*log, local, out);
+        }
+        Replica {
+            own,
+            logs: table,
+            sessions: BTreeMap::new(),
+            later: BTreeSet::new(),
+            retries: BTreeSet::new(),
+            news: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            rollback_told: false,
+        }
+    }
+
+    /// A link is admitted: tells the peer everything this node has, its own log first. A chunk that is not full ends the vector.
+    pub(super) fn open(&mut self, link: LinkId, peer: PeerId, out: &mut Outbox) {
+        let line = |(log, local): (&LogId, &Local)| VectorEntry { log: *log, durable: local.durable, applied: local.applied };
+        let own = self.logs.iter().filter(|(log, _)| **log == self.own);
+        let others = self.logs.iter().filter(|(log, _)| **log != self.own);
+        let mut lines: Vec<VectorEntry> = own.chain(others).map(line).collect();
+        let mut session = Session::new(link, peer);
+        for line in &lines {
+            session.told(line);
+        }
+        self.sessions.insert(link, session);
+        while lines.len() >= limits::VECTOR_MAX_ENTRIES {
+            let rest = lines.split_off(limits::VECTOR_MAX_ENTRIES);
+            out.send(link, Message::Vector(std::mem::replace(&mut lines, rest)));
+        }
+        out.send(link, Message::Vector(lines));
+    }
+
+    /// A link is gone. What it handed to storage is still answered for.
+    pub(super) fn close(&mut self, link: LinkId) {
+        self.sessions.remove(&link);
+    }
+
+    /// A chunk of the peer's vector; after the last, what it lacks is pushed.
+    pub(super) fn vector(&mut self, link: LinkId, lines: &[VectorEntry], out: &mut Outbox) -> Result<(), CloseReason> {
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        if session.complete {
+            return Err(CloseReason::Protocol("a vector after the end of the vector".into()));
+        }
+        if session.lines == 0 {
+            session.home = lines.first().map(|line| line.log).filter(|log| log.origin == session.peer);
+        }
+        session.lines += lines.len();
+        if session.lines > limits::LOGS_MAX + limits::VECTOR_MAX_ENTRIES {
+            let rule = format!("a vector of {} logs, limit is {}", session.lines, limits::LOGS_MAX + limits::VECTOR_MAX_ENTRIES);
+            return Err(CloseReason::Protocol(rule));
+        }
+        for line in lines {
+            self.said(link, line, line.log == self.own, out);
+        }
+        if lines.len() < limits::VECTOR_MAX_ENTRIES {
+            self.begin(link, out);
+        }
+        Ok(())
+    }
+
+    /// The peer confirms progress on a log.
+    pub(super) fn ack(&mut self, link: LinkId, ack: &WalAck, out: &mut Outbox) -> Result<(), CloseReason> {
+        if !self.is_open(link, "ack")? {
+            return Ok(());
+        }
+        self.said(link, ack, true, out);
+        if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&ack.log)) {
+            session.queue(ack.log, local.durable);
+            session.pump(out);
+        }
+        Ok(())
+    }
+
+    /// The peer was pushed something that does not follow what it has, or wants no more of a log.
+    pub(super) fn nak(&mut self, now: Time, link: LinkId, nak: &WalNak, out: &mut Outbox) -> Result<(), CloseReason> {
+        if !self.is_open(link, "nak")? {
+            return Ok(());
+        }
+        let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&nak.log)) else { return Ok(()) };
+        session.rewind(nak.log, nak.have, nak.have > local.durable);
+        let Some(follower) = session.follower(nak.log, true) else { return Ok(()) };
+        let again = follower.nak_got.replace(nak.have).is_some_and(|last| nak.have <= last);
+        if again {
+            // It was pushed just that and could not use it: not at once again.
+            send::park(&mut self.later, session, nak.log, now + limits::REPLICA_RETRY);
+        }
+        session.queue(nak.log, local.durable);
+        session.pump(out);
+        Ok(())
+    }
+
+    /// When `tick` is needed next.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let later = self.later.first().map(|(at, ..)| *at);
+        let retries = self.retries.first().map(|(at, ..)| *at);
+        later.into_iter().chain(retries).min()
+    }
+
+    /// Does what had to wait until now.
+    pub(super) fn tick(&mut self, now: Time, out: &mut Outbox) {
+        while let Some((at, link, log)) = self.later.first().copied().filter(|(at, ..)| *at <= now) {
+            self.later.remove(&(at, link, log));
+            self.continue_push(link, log, out);
+        }
+        while let Some((at, log, retry)) = self.retries.first().copied().filter(|(at, ..)| *at <= now) {
+            self.retries.remove(&(at, log, retry));
+            match retry {
+                Retry::Apply => self.offer_again(log, out),
+                Retry::Store => self.look_again(now, log, out),
+            }
+        }
+    }
+
+    /// Acknowledges what moved during this input: at most one ack for each log and link.
+    pub(super) fn flush(&mut self, out: &mut Outbox) {
+        for (link, log) in std::mem::take(&mut self.awaited) {
+            if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) {
+                session.tell(log, local.durable, local.applied, true, out);
+            }
+        }
+        for log in std::mem::take(&mut self.news) {
+            let Some(local) = self.logs.get(&log) else { continue };
+            for session in self.sessions.values_mut() {
+                session.tell(log, local.durable, local.applied, false, out);
+            }
+        }
+    }
+
+    pub(super) fn views(&self) -> Vec<LogView> {
+        let acked = |log: &LogId| {
+            let at = |s: &Session| s.known(log).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
+            self.sessions.values().filter_map(at).collect()
+        };
+        let view =
+            |(log, local): (&LogId, &Local)| LogView { log: *log, durable: local.durable, applied: local.applied, acked: acked(log) };
+        self.logs.iter().map(view).collect()
+    }
+
+    /// Takes a peer's word on a log.
+    fn said(&mut self, link: LinkId, line: &WalAck, tell: bool, out: &mut Outbox) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let local = self.logs.get(&line.log);
+        let news = session.heard(line, local.is_some());
+        if news && tell && local.is_some() && line.durable > 0 {
+            out.event(Event::Acked { peer: session.peer, log: line.log, durable: line.durable, applied: line.applied });
+        }
+        let here = local.map_or(0, |l| l.durable);
+        if line.log == self.own && line.durable > here && !self.rollback_told {
+            self.rollback_told = true;
+            let detail = format!(
+                "peer {} has this node's records up to {}, here they end at {here}; the data directory was rolled back or restored, \
+                 and the missing records are taken back from peers",
+                session.peer.short(),
+                line.durable
+            );
+            out.event(Event::LogDamaged { detail });
+        }
+    }
+
+    /// Whether the link is one of this engine and its peer has told its vector; anything else before that is an error.
+    fn is_open(&self, link: LinkId, what: &str) -> Result<bool, CloseReason> {
+        match self.sessions.get(&link) {
+            Some(session) if !session.complete => Err(CloseReason::Protocol(format!("{what} before the end of the vector"))),
+            session => Ok(session.is_some()),
+        }
+    }
+
+    fn give_back(&mut self, credit: Option<Credit>) {
+        if let Some((link, bytes)) = credit
+            && let Some(session) = self.sessions.get_mut(&link)
+        {
+            session.receiving = session.receiving.saturating_sub(bytes);
+        }
+    }
+}
+
+/// Gives the application the next range, if it has none.
+fn offer(log: LogId, local: &mut Local, out: &mut Outbox) {
+    if let Some((from, upto)) = local.offer() {
+        out.apply(log, from, upto);
+    }
+}

@@ -1,0 +1,196 @@
+//! The receiving side: pushes into storage in order, durable records to the application.
+//!
+//! Never believes a push: what counts is `Durable`. Groups that cannot be used are let drop and asked for again.
+
+use std::collections::BTreeMap;
+
+use crate::base::{CloseReason, Event, LinkId, LogId, Time, limits};
+use crate::mesh::out::Outbox;
+use crate::mesh::replica::local::Local;
+use crate::mesh::replica::session::{REFUSED, cost};
+use crate::mesh::replica::{Replica, Retry, offer};
+use crate::sync::Group;
+use crate::wire::message::WalPush;
+
+impl Replica {
+    /// Records from a peer.
+    pub(in crate::mesh) fn push(&mut self, now: Time, link: LinkId, push: WalPush, out: &mut Outbox) -> Result<(), CloseReason> {
+        let WalPush { log, seq_begin, seq_end, wal_bytes } = push;
+        if !self.is_open(link, "push")? {
+            return Ok(());
+        }
+        if seq_begin == 0 || seq_end < seq_begin || wal_bytes.is_empty() {
+            return Err(CloseReason::Protocol(format!("push of records {seq_begin}..={seq_end} in {} bytes", wal_bytes.len())));
+        }
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        if self.logs.len() >= limits::LOGS_MAX && !self.logs.contains_key(&log) {
+            session.nak(log, REFUSED, out);
+            return Ok(());
+        }
+        let local = self.logs.entry(log).or_insert_with(|| Local::new(0, 0));
+        let Some(follower) = session.follower(log, true) else { return Ok(()) };
+        follower.pushed = follower.pushed.max(seq_end);
+        follower.sent = follower.sent.max(seq_end);
+        let (upto, cost) = (local.upto(), cost(wal_bytes.len()));
+        if local.frozen {
+            if follower.nak_sent != Some(REFUSED) {
+                session.nak(log, REFUSED, out);
+            }
+        } else if seq_end <= upto {
+            self.awaited.insert((link, log));
+        } else if local.paused.is_some() || local.storing_from().is_some_and(|from| from != link) {
+            follower.held = true;
+            if local.watch() {
+                self.retries.insert((now + limits::SPREAD_DELAY, log, Retry::Store));
+            }
+        } else if seq_begin == upto.saturating_add(1) {
+            (follower.pushed, follower.held, follower.nak_sent) = (seq_end, false, None);
+            session.receiving += cost;
+            if session.receiving > limits::REPLICA_WINDOW_BYTES {
+                let (got, max) = (session.receiving, limits::REPLICA_WINDOW_BYTES);
+                return Err(CloseReason::Protocol(format!("{got} bytes pushed without waiting for an ack, window is {max}")));
+            }
+            local.store(link, seq_end, cost);
+            out.store(link, Group { log, first: seq_begin, last: seq_end, bytes: wal_bytes });
+        } else if !follower.held && follower.nak_sent != Some(upto) {
+            session.nak(log, upto, out);
+        }
+        session.queue(log, local.durable);
+        Ok(())
+    }
+
+    /// Groups are durable here, written by this node or stored for a peer.
+    pub(in crate::mesh) fn durable(&mut self, now: Time, groups: &[Group], out: &mut Outbox) {
+        let mut moved: BTreeMap<LogId, u64> = BTreeMap::new();
+        for group in groups {
+            let local = self.logs.entry(group.log).or_insert_with(|| Local::new(0, 0));
+            let (before, from_peer) = (local.durable, local.storing_from().is_some());
+            let credit = local.advance(group.last);
+            let news = local.durable > before;
+            if group.log == self.own {
+                local.applied = local.durable;
+                if from_peer {
+                    self.news.insert(group.log);
+                }
+                if news {
+                    self.tail(group, out);
+                }
+            } else if news {
+                moved.entry(group.log).or_insert(before);
+            }
+            self.give_back(credit);
+        }
+        for (log, before) in moved {
+            self.moved(now, log, before, out);
+        }
+    }
+
+    /// Storage refused a group. The reason to close the link with, if it is the peer's fault.
+    pub(in crate::mesh) fn store_failed(
+        &mut self,
+        now: Time,
+        (link, log): (LinkId, LogId),
+        durable: u64,
+        reason: CloseReason,
+        out: &mut Outbox,
+    ) -> Option<CloseReason> {
+        let local = self.logs.get_mut(&log).filter(|l| l.storing_from() == Some(link))?;
+        let (before, credit) = (local.durable, local.give_up());
+        local.advance(durable);
+        self.give_back(credit);
+        if durable > before && log != self.own {
+            self.moved(now, log, before, out);
+        }
+        if reason.blames_peer() {
+            self.close(link);
+            self.ask_again(log, out);
+            if log != self.own {
+                // A log nothing is held of is no log: a false push must not use up a place.
+                self.logs.retain(|id, local| *id != log || local.durable > 0);
+            }
+            return Some(reason);
+        }
+        let until = now + limits::REPLICA_RETRY;
+        if let Some(local) = self.logs.get_mut(&log) {
+            local.paused = Some(until);
+            local.watch();
+        }
+        self.retries.insert((until, log, Retry::Store));
+        None
+    }
+
+    /// Two truths about one log, both sealed by its origin: it stays as it is, and nobody need push more of it.
+    pub(in crate::mesh) fn forked(&mut self, log: LogId, seq: u64, detail: String, out: &mut Outbox) {
+        let Some(local) = self.logs.get_mut(&log) else { return };
+        let credit = local.give_up();
+        if !std::mem::replace(&mut local.frozen, true) {
+            out.event(Event::LogForked { log, seq, detail });
+        }
+        self.give_back(credit);
+        self.ask_again(log, out);
+    }
+
+    /// The application has applied records of a log.
+    pub(in crate::mesh) fn applied(&mut self, log: LogId, seq: u64, out: &mut Outbox) {
+        if let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) {
+            local.applied(seq);
+            self.news.insert(log);
+            offer(log, local, out);
+        }
+    }
+
+    /// The application refused a record; it gets it again after a pause.
+    pub(in crate::mesh) fn apply_refused(&mut self, now: Time, log: LogId, seq: u64, out: &mut Outbox) {
+        if let Some(pause) = self.logs.get_mut(&log).and_then(|local| local.refused(seq)) {
+            self.news.insert(log);
+            self.retries.insert((now + pause, log, Retry::Apply));
+            out.event(Event::ApplyRefused { log, seq, retry_in_ms: pause.as_millis() as u64 });
+        }
+    }
+
+    pub(super) fn offer_again(&mut self, log: LogId, out: &mut Outbox) {
+        if let Some(local) = self.logs.get_mut(&log) {
+            local.resume();
+            offer(log, local, out);
+        }
+    }
+
+    /// Pushes were let drop a while ago. If the log has moved since, or is about to, they are likely to come to it from
+    /// elsewhere, and it is looked at once more later; if not, they are asked for.
+    pub(super) fn look_again(&mut self, now: Time, log: LogId, out: &mut Outbox) {
+        let Some(local) = self.logs.get_mut(&log) else { return };
+        if local.paused.is_some_and(|until| until > now) {
+            return;
+        }
+        local.paused = None;
+        let moving = local.has_moved() || local.storing_from().is_some();
+        let durable = local.durable;
+        let lacks = self.sessions.values().any(|s| s.known(&log).is_some_and(|f| f.pushed > durable));
+        if moving && lacks {
+            local.watch();
+            self.retries.insert((now + limits::SPREAD_DELAY, log, Retry::Store));
+        } else {
+            self.ask_again(log, out);
+        }
+    }
+
+    /// Has every peer that pushed records which are not durable here push them again, or no more of a frozen log.
+    fn ask_again(&mut self, log: LogId, out: &mut Outbox) {
+        let Some(local) = self.logs.get(&log) else { return };
+        let have = if local.frozen { REFUSED } else { local.durable };
+        for session in self.sessions.values_mut() {
+            if session.known(&log).is_some_and(|f| f.pushed > local.durable) {
+                session.nak(log, have, out);
+            }
+        }
+    }
+
+    /// Another origin's log has moved: tells the application and the neighbours.
+    fn moved(&mut self, now: Time, log: LogId, before: u64, out: &mut Outbox) {
+        let Some(local) = self.logs.get_mut(&log) else { return };
+        out.event(Event::Stored { log, durable: local.durable });
+        offer(log, local, out);
+        self.news.insert(log);
+        self.spread(now, log, before);
+    }
+}

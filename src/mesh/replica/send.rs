@@ -1,0 +1,90 @@
+//! The sending side: the tail as it becomes durable, the backlog by reading, other origins' records after a pause.
+//!
+//! Never holds a group longer than the input that brought it: what cannot go now is read again later.
+
+use std::collections::BTreeSet;
+
+use crate::base::{LinkId, LogId, Time, limits};
+use crate::mesh::out::Outbox;
+use crate::mesh::replica::Replica;
+use crate::mesh::replica::session::{Session, cost};
+use crate::sync::Group;
+
+impl Replica {
+    /// The peer's vector is complete: what it lacks goes into the queue.
+    pub(super) fn begin(&mut self, link: LinkId, out: &mut Outbox) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        session.complete = true;
+        for (log, local) in self.logs.iter().filter(|(_, local)| local.durable > 0) {
+            session.queue(*log, local.durable);
+        }
+        session.pump(out);
+    }
+
+    /// A group of the own log is durable: whoever has all before it gets it now, the others in their turn.
+    pub(super) fn tail(&mut self, group: &Group, out: &mut Outbox) {
+        for session in self.sessions.values_mut().filter(|s| s.complete) {
+            let has = session.known(&group.log).is_some_and(|f| f.sent >= group.last);
+            if has || (session.is_caught_up() && session.push(group, out)) {
+                continue;
+            }
+            session.queue(group.log, group.last);
+            session.pump(out);
+        }
+    }
+
+    /// Another origin's log has moved past `before`: neighbours that lack it get it, unless they have it from elsewhere soon.
+    pub(super) fn spread(&mut self, now: Time, log: LogId, before: u64) {
+        let Some(durable) = self.logs.get(&log).map(|l| l.durable) else { return };
+        for session in self.sessions.values_mut().filter(|s| s.complete) {
+            let (home, queued) = (session.home == Some(log), session.is_queued(&log));
+            let Some(follower) = session.follower(log, true) else { continue };
+            if home && follower.sent >= before {
+                // The peer wrote these records itself.
+                follower.sent = follower.sent.max(durable);
+            } else if follower.sent < durable && !queued {
+                park(&mut self.later, session, log, now + limits::SPREAD_DELAY);
+            }
+        }
+    }
+
+    /// A follower's pause is over.
+    pub(super) fn continue_push(&mut self, link: LinkId, log: LogId, out: &mut Outbox) {
+        let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) else { return };
+        if let Some(follower) = session.follower(log, true) {
+            follower.waiting = false;
+        }
+        session.queue(log, local.durable);
+        session.pump(out);
+    }
+
+    /// Groups were read for a laggard: pushes those that are next and fit the window.
+    pub(in crate::mesh) fn read_done(&mut self, now: Time, link: LinkId, log: LogId, groups: &[Group], out: &mut Outbox) {
+        let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) else { return };
+        let Some((_, from)) = session.reading.take_if(|(reading, _)| *reading == log) else { return };
+        let sent = session.known(&log).map_or(0, |f| f.sent);
+        let mut pushed = 0;
+        for group in groups.iter().filter(|g| g.log == log && g.last > sent) {
+            if !session.push(group, out) {
+                break;
+            }
+            pushed += 1;
+        }
+        let had_room = session.free() >= cost(limits::WAL_PUSH_MAX_BYTES);
+        if pushed == 0 && had_room && sent < local.durable && from == sent.saturating_add(1) {
+            // The log could not be read where it should be: not at once again.
+            park(&mut self.later, session, log, now + limits::REPLICA_RETRY);
+        }
+        session.queue(log, local.durable);
+        session.pump(out);
+    }
+}
+
+/// Lets a follower wait until `at`, unless it waits already.
+pub(super) fn park(later: &mut BTreeSet<(Time, LinkId, LogId)>, session: &mut Session, log: LogId, at: Time) {
+    let link = session.link;
+    if let Some(follower) = session.follower(log, true).filter(|f| !f.waiting) {
+        follower.waiting = true;
+        later.insert((at, link, log));
+    }
+}

@@ -1,0 +1,205 @@
+//! One link's part of replication: what the peer has of each log, what was pushed to it, and what comes next.
+//!
+//! Never looks at another link, and is thrown away with its own: no belief about a peer outlives the link.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+
+use crate::base::{LinkId, LogId, PeerId, limits};
+use crate::mesh::out::Outbox;
+use crate::sync::Group;
+use crate::wire::Message;
+use crate::wire::message::{WalAck, WalNak, WalPush};
+
+/// What a push costs of the window on top of its bytes: its header, so that a flood of tiny pushes is bounded too.
+const PUSH_OVERHEAD_BYTES: usize = 64;
+
+/// The `have` of a nak that says: nothing of this log, please, as long as this link lives.
+pub(super) const REFUSED: u64 = u64::MAX;
+
+/// What pushing this many bytes costs of the window.
+pub(super) fn cost(bytes: usize) -> usize {
+    bytes.saturating_add(PUSH_OVERHEAD_BYTES)
+}
+
+/// What is known about one log at the other end of a link.
+#[derive(Debug, Default)]
+pub(super) struct Follower {
+    /// Highest record durable there, as the peer said.
+    pub(super) durable: u64,
+    /// Highest record applied there, as the peer said.
+    pub(super) applied: u64,
+    /// Nothing up to here needs pushing: pushed already, or the peer has it.
+    pub(super) sent: u64,
+    /// Pushed and not acknowledged: last record and cost.
+    unacked: VecDeque<(u64, usize)>,
+    /// The highest record the peer pushed here.
+    pub(super) pushed: u64,
+    /// Where the last nak to the peer said to begin again; nothing it pushed from there has been taken yet.
+    pub(super) nak_sent: Option<u64>,
+    /// Pushes from the peer were let drop because another link was feeding the log.
+    pub(super) held: bool,
+    /// Where the peer's last nak said to begin again.
+    pub(super) nak_got: Option<u64>,
+    /// Whether the log waits for its time before more of it is pushed.
+    pub(super) waiting: bool,
+    /// What the peer was last told about this node's progress.
+    told: (u64, u64),
+}
+
+/// One link.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) link: LinkId,
+    pub(super) peer: PeerId,
+    /// The log the peer writes itself.
+    pub(super) home: Option<LogId>,
+    /// The peer's vector has come to its end.
+    pub(super) complete: bool,
+    /// Lines of the peer's vector so far.
+    pub(super) lines: usize,
+    /// A read under way: which log, from which record.
+    pub(super) reading: Option<(LogId, u64)>,
+    /// Pushed by the peer and in storage here.
+    pub(super) receiving: usize,
+    followers: BTreeMap<LogId, Follower>,
+    behind: BTreeSet<LogId>,
+    turn: Option<LogId>,
+    in_flight: usize,
+}
+
+impl Session {
+    pub(super) fn new(link: LinkId, peer: PeerId) -> Session {
+        Session {
+            link,
+            peer,
+            home: None,
+            complete: false,
+            lines: 0,
+            reading: None,
+            receiving: 0,
+            followers: BTreeMap::new(),
+            behind: BTreeSet::new(),
+            turn: None,
+            in_flight: 0,
+        }
+    }
+
+    /// The follower of a log, made if need be. Logs this node does not have are remembered up to a cap.
+    pub(super) fn follower(&mut self, log: LogId, known: bool) -> Option<&mut Follower> {
+        if !known && self.followers.len() >= limits::LOGS_MAX && !self.followers.contains_key(&log) {
+            return None;
+        }
+        Some(self.followers.entry(log).or_default())
+    }
+
+    /// The follower of a log, if there is one.
+    pub(super) fn known(&self, log: &LogId) -> Option<&Follower> {
+        self.followers.get(log)
+    }
+
+    /// Whether no log waits for its turn to be read and pushed.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.behind.is_empty()
+    }
+
+    /// Bytes that may still be pushed.
+    pub(super) fn free(&self) -> usize {
+        limits::REPLICA_WINDOW_BYTES.saturating_sub(self.in_flight)
+    }
+
+    /// Puts a log in the queue for reading if the peer lacks some of it, takes it out if not.
+    pub(super) fn queue(&mut self, log: LogId, durable: u64) {
+        let lacks = self.followers.get(&log).is_none_or(|f| !f.waiting && f.sent < durable);
+        if lacks {
+            self.behind.insert(log);
+        } else {
+            self.behind.remove(&log);
+        }
+    }
+
+    /// Whether a log is in the queue.
+    pub(super) fn is_queued(&self, log: &LogId) -> bool {
+        self.behind.contains(log)
+    }
+
+    /// The peer's own word on a log. Whether it was news.
+    pub(super) fn heard(&mut self, ack: &WalAck, known: bool) -> bool {
+        let Some(follower) = self.follower(ack.log, known) else { return false };
+        let news = ack.durable > follower.durable || ack.applied > follower.applied;
+        follower.durable = follower.durable.max(ack.durable);
+        follower.applied = follower.applied.max(ack.applied.min(ack.durable));
+        follower.sent = follower.sent.max(follower.durable);
+        let mut freed = 0;
+        while let Some((_, cost)) = follower.unacked.front().filter(|(last, _)| *last <= follower.durable) {
+            freed += cost;
+            follower.unacked.pop_front();
+        }
+        self.in_flight -= freed;
+        news
+    }
+
+    /// The peer dropped what was pushed after `have` (all of it, if it `refuses` the log).
+    pub(super) fn rewind(&mut self, log: LogId, have: u64, refuses: bool) {
+        let Some(follower) = self.followers.get_mut(&log) else { return };
+        follower.sent = have.max(follower.durable);
+        let mut freed = 0;
+        while let Some((_, cost)) = follower.unacked.back().filter(|(last, _)| refuses || *last > have) {
+            freed += cost;
+            follower.unacked.pop_back();
+        }
+        self.in_flight -= freed;
+    }
+
+    /// Pushes a group, if it is the next one and fits the window.
+    pub(super) fn push(&mut self, group: &Group, out: &mut Outbox) -> bool {
+        let (cost, free) = (cost(group.bytes.len()), self.free());
+        let follower = self.followers.entry(group.log).or_default();
+        if follower.sent.checked_add(1) != Some(group.first) || cost > free {
+            return false;
+        }
+        follower.sent = group.last;
+        follower.unacked.push_back((group.last, cost));
+        self.in_flight += cost;
+        let push = WalPush { log: group.log, seq_begin: group.first, seq_end: group.last, wal_bytes: group.bytes.clone() };
+        out.send(self.link, Message::WalPush(push));
+        true
+    }
+
+    /// Asks for a read for the next log in turn, if none is under way and the window has room for the largest group.
+    pub(super) fn pump(&mut self, out: &mut Outbox) {
+        let room = self.free().checked_sub(cost(limits::WAL_PUSH_MAX_BYTES));
+        let Some(room) = room.filter(|_| self.complete && self.reading.is_none()) else { return };
+        let after = self.turn.map_or(Bound::Unbounded, Bound::Excluded);
+        let Some(log) = self.behind.range((after, Bound::Unbounded)).next().or(self.behind.first()).copied() else { return };
+        let from = self.followers.entry(log).or_default().sent.saturating_add(1);
+        self.turn = Some(log);
+        self.reading = Some((log, from));
+        out.read(self.link, log, from, room.clamp(1, limits::READ_RECORDS_MAX_BYTES));
+    }
+
+    /// Tells the peer this node's progress on a log, unless it was told the same before and does not wait for it.
+    pub(super) fn tell(&mut self, log: LogId, durable: u64, applied: u64, awaited: bool, out: &mut Outbox) {
+        let Some(follower) = self.follower(log, true) else { return };
+        if awaited || follower.told != (durable, applied) {
+            follower.told = (durable, applied);
+            out.send(self.link, Message::WalAck(WalAck { log, durable, applied }));
+        }
+    }
+
+    /// Notes what the vector told the peer.
+    pub(super) fn told(&mut self, line: &WalAck) {
+        if let Some(follower) = self.follower(line.log, true) {
+            follower.told = (line.durable, line.applied);
+        }
+    }
+
+    /// Has the peer push again from `have + 1`, or nothing more if that is [`REFUSED`].
+    pub(super) fn nak(&mut self, log: LogId, have: u64, out: &mut Outbox) {
+        if let Some(follower) = self.follower(log, false) {
+            follower.nak_sent = Some(have);
+            follower.pushed = if have == REFUSED { 0 } else { have };
+        }
+        out.send(self.link, Message::WalNak(WalNak { log, have }));
+    }
+}
