@@ -12,8 +12,8 @@ use crate::wire::Message;
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// Not authenticated: closed at this time whatever arrives.
-    Until(Time),
+    /// Not authenticated: closed at its next check whatever arrives.
+    Expected,
     /// Authenticated: alive as long as something arrives.
     Live { heard: Time, pinged: Time },
 }
@@ -47,7 +47,7 @@ impl Heartbeat {
 
     /// The link has until `deadline` to be authenticated, or to reach the next step of that.
     pub(super) fn expect(&mut self, link: LinkId, deadline: Time) {
-        self.set(link, Phase::Until(deadline), deadline);
+        self.set(link, Phase::Expected, deadline);
     }
 
     /// The link is authenticated.
@@ -66,7 +66,7 @@ impl Heartbeat {
     pub(super) fn last_heard(&self, link: LinkId) -> Option<Time> {
         match self.pulses.get(&link)?.phase {
             Phase::Live { heard, .. } => Some(heard),
-            Phase::Until(_) => None,
+            Phase::Expected => None,
         }
     }
 
@@ -99,7 +99,7 @@ impl Heartbeat {
             self.checks.remove(&(at, link));
             let Some(pulse) = self.pulses.get_mut(&link) else { continue };
             let check = match &mut pulse.phase {
-                Phase::Until(_) => {
+                Phase::Expected => {
                     over.push((link, CloseReason::Timeout));
                     now + self.interval
                 }

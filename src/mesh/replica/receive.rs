@@ -104,8 +104,9 @@ impl Replica {
         if reason.blames_peer() {
             self.close(link);
             self.ask_again(log, out);
-            if durable == 0 && log != self.own {
-                self.logs.remove(&log);
+            if log != self.own {
+                // A log nothing is held of is no log: a false push must not use up a place.
+                self.logs.retain(|id, local| *id != log || local.durable > 0);
             }
             return Some(reason);
         }
@@ -162,7 +163,7 @@ impl Replica {
             return;
         }
         local.paused = None;
-        let moving = local.storing_from().is_some() || local.has_moved();
+        let moving = local.has_moved() || local.storing_from().is_some();
         let durable = local.durable;
         let lacks = self.sessions.values().any(|s| s.known(&log).is_some_and(|f| f.pushed > durable));
         if moving && lacks {
