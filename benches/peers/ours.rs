@@ -8,8 +8,8 @@ use vixp2p::base::config::Listen;
 use vixp2p::driver::link::PeerSender;
 use vixp2p::{Config, Event, Node, PeerId};
 
-use crate::work::{self, Channel, Receiver};
 use crate::Result;
+use crate::work::{self, Channel, Receiver};
 
 /// Records appended in one call by the replication measurement, and calls under way at once.
 const APPEND_BATCH: usize = 256;

@@ -6,8 +6,8 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::work::{self, Channel, Receiver};
 use crate::Result;
+use crate::work::{self, Channel, Receiver};
 
 const WRITE_BUFFER: usize = 128 << 10;
 const READ_BUFFER: usize = 256 << 10;

@@ -119,6 +119,7 @@ impl Mesh {
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
+            Input::Renewed { log } => self.replica.renewed(log),
             Input::Tick => self.tick(now),
         }
         self.dial_due(now);
@@ -149,6 +150,11 @@ impl Mesh {
     /// Every peer met, then every endpoint being dialled whose peer is not known yet.
     pub fn peers(&self, now: Time) -> Vec<PeerSnapshot> {
         self.snapshots(now)
+    }
+
+    /// The log this node appends to.
+    pub fn own_log(&self) -> LogId {
+        self.replica.own_log()
     }
 
     /// Every log with its progress here and at every connected peer.

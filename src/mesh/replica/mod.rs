@@ -99,6 +99,18 @@ impl Replica {
         }
     }
 
+    /// Appending goes on in `log`; the old one is kept and replicated like anybody's.
+    pub(super) fn renewed(&mut self, log: LogId) {
+        self.own = log;
+        self.logs.entry(log).or_insert(Local::new(0, 0));
+        self.rollback_told = false;
+    }
+
+    /// The log this node appends to.
+    pub(super) fn own_log(&self) -> LogId {
+        self.own
+    }
+
     /// A link is admitted: tells the peer everything this node has, its own log first. A chunk that is not full ends the vector.
     pub(super) fn open(&mut self, link: LinkId, peer: PeerId, out: &mut Outbox) {
         let line = |(log, local): (&LogId, &Local)| VectorEntry { log: *log, durable: local.durable, applied: local.applied };
