@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::Result;
 
 /// Records of `record` bytes per second when every `batch` of them is written and synced at once.
-pub fn synced_records(dir: &Path, record: usize, batch: usize, secs: f64) -> Result<f64> {
+pub(crate) fn synced_records(dir: &Path, record: usize, batch: usize, secs: f64) -> Result<f64> {
     let path = dir.join(format!("vixp2p-bench-disk-{}", std::process::id()));
     let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
     let block = vec![7u8; record * batch];

@@ -31,4 +31,4 @@ fn number(text: &str) -> usize {
 }
 
 /// Anything that went wrong, as text: a benchmark stops at the first surprise.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -83,7 +83,7 @@ fn config(name: &str, dir: Option<&str>) -> Config {
     config
 }
 
-pub fn serve(dir: &str) -> Result<()> {
+pub(crate) fn serve(dir: &str) -> Result<()> {
     work::die_with_parent();
     runtime()?.block_on(async {
         let mut config = config("receiver", Some(dir));
@@ -107,7 +107,7 @@ pub fn serve(dir: &str) -> Result<()> {
     })
 }
 
-pub fn drive(mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
+pub(crate) fn drive(mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
     runtime()?.block_on(async {
         let dir = (mode == "replicate").then(|| std::env::temp_dir().join(format!("vixp2p-bench-{}", std::process::id())));
         let node = Node::open(config("sender", dir.as_deref().and_then(|d| d.to_str())))?;

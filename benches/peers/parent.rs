@@ -35,7 +35,7 @@ fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-pub fn run(args: &[&str]) -> Result<()> {
+pub(crate) fn run(args: &[&str]) -> Result<()> {
     let options = parse(args)?;
     println!("congestion control: {}", std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").unwrap_or_default().trim());
     println!("{} rounds of {} s, medians; ratios within a round", options.rounds, options.secs);

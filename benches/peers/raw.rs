@@ -110,7 +110,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-pub fn serve() -> Result<()> {
+pub(crate) fn serve() -> Result<()> {
     work::die_with_parent();
     runtime()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -141,7 +141,7 @@ async fn echo(channel: &mut Framed) -> Result<()> {
     }
 }
 
-pub fn drive(mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
+pub(crate) fn drive(mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
     runtime()?.block_on(async {
         match mode {
             "throughput" => {

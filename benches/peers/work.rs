@@ -6,16 +6,16 @@ use std::time::Instant;
 use crate::Result;
 
 /// First byte of a message: one of a burst.
-pub const DATA: u8 = 0;
+pub(crate) const DATA: u8 = 0;
 /// The last of a burst; answered by an ack with the counts.
-pub const LAST: u8 = 1;
+pub(crate) const LAST: u8 = 1;
 /// Sent back as it came.
-pub const ECHO: u8 = 2;
+pub(crate) const ECHO: u8 = 2;
 /// Last byte of every message.
-pub const TRAILER: u8 = 0x5a;
+pub(crate) const TRAILER: u8 = 0x5a;
 
 /// An ordered, reliable channel of messages.
-pub trait Channel {
+pub(crate) trait Channel {
     /// Queues one message; may wait for room.
     fn send(&mut self, message: &[u8]) -> impl Future<Output = Result<()>>;
     /// Sees that everything queued leaves.
@@ -26,7 +26,7 @@ pub trait Channel {
 
 /// What a receiver counts and answers.
 #[derive(Default)]
-pub struct Receiver {
+pub(crate) struct Receiver {
     next: u64,
     bytes: u64,
     /// Answers to send.
@@ -80,7 +80,7 @@ async fn burst<C: Channel>(channel: &mut C, message: &mut [u8], n: u64) -> Resul
 }
 
 /// Messages per second, one way.
-pub async fn throughput<C: Channel>(channel: &mut C, size: usize, secs: f64) -> Result<f64> {
+pub(crate) async fn throughput<C: Channel>(channel: &mut C, size: usize, secs: f64) -> Result<f64> {
     let mut message = vec![TRAILER; size.max(64)];
     let mut n = 4u64;
     let rate = loop {
@@ -100,7 +100,7 @@ pub async fn throughput<C: Channel>(channel: &mut C, size: usize, secs: f64) -> 
 }
 
 /// 64 bytes there and back, one at a time: p50 and p99 in microseconds.
-pub async fn round_trips<C: Channel>(channel: &mut C, secs: f64) -> Result<(f64, f64)> {
+pub(crate) async fn round_trips<C: Channel>(channel: &mut C, secs: f64) -> Result<(f64, f64)> {
     let mut message = [TRAILER; 64];
     message[0] = ECHO;
     let (warm_up, mut times) = (500, Vec::with_capacity(100_000));
@@ -122,7 +122,7 @@ pub async fn round_trips<C: Channel>(channel: &mut C, secs: f64) -> Result<(f64,
 }
 
 /// One 64-byte echo.
-pub async fn one_echo<C: Channel>(channel: &mut C) -> Result<()> {
+pub(crate) async fn one_echo<C: Channel>(channel: &mut C) -> Result<()> {
     let mut message = [TRAILER; 64];
     message[0] = ECHO;
     channel.send(&message).await?;
@@ -135,7 +135,7 @@ pub async fn one_echo<C: Channel>(channel: &mut C) -> Result<()> {
 }
 
 /// Ends the process when the parent closes our standard input or the time is up.
-pub fn die_with_parent() {
+pub(crate) fn die_with_parent() {
     std::thread::spawn(|| {
         let mut byte = [0; 1];
         while matches!(std::io::Read::read(&mut std::io::stdin(), &mut byte), Ok(n) if n > 0) {}
