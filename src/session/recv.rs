@@ -42,6 +42,9 @@ impl RecvHalf {
             if length > max {
                 return Err(CloseReason::FrameTooLarge { got: length as u64, max: max as u64 });
             }
+            if length <= OVERHEAD_BYTES {
+                return Err(CloseReason::BadRecord(format!("a record of {length} bytes holds nothing")));
+            }
             if input.len() < length {
                 input.reserve(length - input.len());
                 break;
