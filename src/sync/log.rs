@@ -133,6 +133,12 @@ impl Log {
         if goes_on {
             return Ok(Place { header: None });
         }
+        // A file of that name may be left of a segment that was begun and cut back, and the same holds for its cut.
+        let path = segment_path(&self.dir, self.durable + 1);
+        match disk.truncate(&path, 0) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
+            _ => {}
+        }
         // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.
         let _ = self.mark.sync(disk);
         Ok(Place { header: Some(segment::encode_header(&self.id, self.durable + 1, &self.head)) })
