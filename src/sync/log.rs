@@ -136,6 +136,11 @@ impl Log {
             }
         }
         if place.header.is_some() {
+            if let (false, Some(left)) = (self.settled, self.segments.last()) {
+                // Whole groups that came back behind its end would contradict the new segment.
+                let cut = disk.truncate(&left.path, left.len).and_then(|()| disk.sync(&left.path));
+                cut.map_err(|e| WalError::disk("cut", &left.path, e))?;
+            }
             // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.
             let _ = self.mark.sync(disk);
         }
