@@ -35,7 +35,7 @@ pub(super) struct Log {
     /// First record of a proven fork: the log takes nothing more.
     pub(super) frozen: Option<u64>,
     broken: Option<Broken>,
-    /// Whether this process has made sure that the disk, too, has nothing behind the last segment's end. A process before may
+    /// Whether this process has committed to the last segment, hence knows that nothing lies behind its end. A process before may
     /// have cut a failed write and died before the cut was durable; what it saw as cut would come back after a power cut.
     settled: bool,
 }
@@ -125,23 +125,26 @@ impl Log {
     pub(super) fn prepare<S: Storage>(&mut self, disk: &mut S, segment_max: u64) -> Result<Place, WalError> {
         self.repair(disk)?;
         // A segment without records would be begun again under the same name, so it is filled first.
-        let goes_on = self.segments.last().is_some_and(|segment| segment.len < segment_max || segment.first > self.durable);
-        if let (false, Some(last)) = (self.settled, self.segments.last()) {
-            let cut = disk.truncate(&last.path, last.len).and_then(|()| if goes_on { Ok(()) } else { disk.sync(&last.path) });
-            cut.map_err(|e| WalError::disk("cut", &last.path, e))?;
+        let goes_on = self.segments.last().filter(|segment| segment.len < segment_max || segment.first > self.durable);
+        let (path, end) =
+            goes_on.map_or_else(|| (segment_path(&self.dir, self.durable + 1), 0), |segment| (segment.path.clone(), segment.len));
+        let place = Place { header: goes_on.is_none().then(|| segment::encode_header(&self.id, self.durable + 1, &self.head)) };
+        if place.header.is_some() || !self.settled {
+            match disk.truncate(&path, end) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
+                _ => {}
+            }
         }
-        if goes_on {
-            return Ok(Place { header: None });
+        if place.header.is_some() {
+            if let (false, Some(left)) = (self.settled, self.segments.last()) {
+                // Whole groups that came back behind its end would contradict the new segment.
+                let cut = disk.truncate(&left.path, left.len).and_then(|()| disk.sync(&left.path));
+                cut.map_err(|e| WalError::disk("cut", &left.path, e))?;
+            }
+            // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.
+            let _ = self.mark.sync(disk);
         }
-        // A file of that name may be left of a segment that was begun and cut back, and the same holds for its cut.
-        let path = segment_path(&self.dir, self.durable + 1);
-        match disk.truncate(&path, 0) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
-            _ => {}
-        }
-        // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.
-        let _ = self.mark.sync(disk);
-        Ok(Place { header: Some(segment::encode_header(&self.id, self.durable + 1, &self.head)) })
+        Ok(place)
     }
 
     /// Writes and syncs `bytes` (the header of `place`, if any, then the groups) and takes note of the groups, `head` being the
