@@ -55,11 +55,14 @@ impl LinkShared {
         if half.pending() > limits::LINK_QUEUE_MAX_BYTES + limits::LINK_CONTROL_RESERVE_BYTES {
             return false;
         }
+        let was_empty = half.pending() == 0;
         half.push(message);
         drop(send);
         // A heartbeat means nothing else has moved for a while: the buffers go back.
         self.idle.store(matches!(message, Message::Ping { .. } | Message::Pong { .. }), Ordering::Relaxed);
-        self.bell.notify_one();
+        if was_empty {
+            self.bell.notify_one();
+        }
         true
     }
 
@@ -230,6 +233,7 @@ async fn read(
         if link.idle.load(Ordering::Relaxed) && input.is_empty() {
             chunk = limits::READ_BUFFER_MIN_BYTES;
             input = BytesMut::new();
+            recv.relax();
         }
         input.reserve(chunk);
         match reader.read_buf(&mut input).await {
@@ -258,6 +262,8 @@ pub struct PeerSender {
 pub struct Batch<'a> {
     send: parking_lot::MutexGuard<'a, Option<SendHalf>>,
     link: &'a LinkShared,
+    /// Whether the writer has to be told: what was queued before it knows of.
+    was_empty: bool,
 }
 
 mod sender {
@@ -302,7 +308,8 @@ mod sender {
             if send.is_none() || self.link.closing.get().is_some() {
                 return Err(Error::NotConnected(self.peer));
             }
-            Ok(Batch { send, link: &self.link })
+            let was_empty = send.as_ref().is_some_and(|half| half.pending() == 0);
+            Ok(Batch { send, link: &self.link, was_empty })
         }
     }
 
@@ -329,7 +336,9 @@ mod sender {
     impl Drop for Batch<'_> {
         fn drop(&mut self) {
             self.link.idle.store(false, std::sync::atomic::Ordering::Relaxed);
-            self.link.bell.notify_one();
+            if self.was_empty {
+                self.link.bell.notify_one();
+            }
         }
     }
 }

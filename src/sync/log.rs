@@ -35,6 +35,9 @@ pub(super) struct Log {
     /// First record of a proven fork: the log takes nothing more.
     pub(super) frozen: Option<u64>,
     broken: Option<Broken>,
+    /// Whether this process has made sure that the disk, too, has nothing behind the last segment's end. A process before may
+    /// have cut a failed write and died before the cut was durable; what it saw as cut would come back after a power cut.
+    settled: bool,
 }
 
 /// One file of a log.
@@ -93,7 +96,7 @@ impl Log {
 
     /// A log whose cells are known and whose segments are yet to be scanned.
     pub(super) fn with_cells(id: LogId, dir: String, mark: Cell, cursor: Cell) -> Log {
-        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None }
+        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None, settled: false }
     }
 
     /// Whether there is nothing of it, neither on disk nor to remember.
@@ -122,8 +125,19 @@ impl Log {
     pub(super) fn prepare<S: Storage>(&mut self, disk: &mut S, segment_max: u64) -> Result<Place, WalError> {
         self.repair(disk)?;
         // A segment without records would be begun again under the same name, so it is filled first.
-        if self.segments.last().is_some_and(|segment| segment.len < segment_max || segment.first > self.durable) {
+        let goes_on = self.segments.last().is_some_and(|segment| segment.len < segment_max || segment.first > self.durable);
+        if let (false, Some(last)) = (self.settled, self.segments.last()) {
+            let cut = disk.truncate(&last.path, last.len).and_then(|()| if goes_on { Ok(()) } else { disk.sync(&last.path) });
+            cut.map_err(|e| WalError::disk("cut", &last.path, e))?;
+        }
+        if goes_on {
             return Ok(Place { header: None });
+        }
+        // A file of that name may be left of a segment that was begun and cut back, and the same holds for its cut.
+        let path = segment_path(&self.dir, self.durable + 1);
+        match disk.truncate(&path, 0) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
+            _ => {}
         }
         // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.
         let _ = self.mark.sync(disk);
@@ -154,6 +168,7 @@ impl Log {
             let _ = self.repair(disk);
             return Err(error);
         }
+        self.settled = true;
         let mut at = if fresh.is_some() { HEADER_BYTES as u64 } else { offset };
         self.segments.extend(fresh);
         for group in groups {
