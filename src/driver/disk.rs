@@ -12,7 +12,8 @@ use crate::crypto::{Identity, Secret};
 use crate::sync::Storage;
 
 const KEY_FILE: &str = "identity.key";
-const LOCK_FILE: &str = "lock";
+/// The file whose lock makes a process the directory's owner.
+pub const LOCK_FILE: &str = "lock";
 /// A key file is one short line; anything larger is something else.
 const KEY_FILE_MAX_BYTES: u64 = 4096;
 
