@@ -9,6 +9,7 @@ pub mod driver;
 pub mod mesh;
 pub mod node;
 pub mod session;
+pub mod sim;
 pub mod sync;
 pub mod wire;
 
