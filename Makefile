@@ -1,0 +1,63 @@
+# The project's commands. `make demo` and `make test` work on a fresh machine; the rest is for those who change things.
+
+CARGO ?= cargo
+FEATURES := cli,null-crypto,test-ffi
+PYTHON := .venv/bin/python
+# Everything cargo builds for the installed library; `cargo rustc` because plain `cargo build` leaves LTO off for these crate types.
+DEMO_DIR ?= target/demo
+SEEDS ?= 200
+T ?= 60
+
+.PHONY: help setup build demo test check rust-test c python bench sim header clean
+
+help:
+	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
+	@echo 'make test      everything CI runs: format, lints, Rust tests, header, C, C++ and Python'
+	@echo 'make check     format, lints and house rules only (seconds)'
+	@echo 'make bench     throughput, round trip, handshakes and replication beside raw TCP and the disk'
+	@echo 'make sim SEEDS=N   run N simulator seeds'
+	@echo 'make c         build with CMake, install, move, build the examples, ctest'
+	@echo 'make python    pytest against the library'
+	@echo 'make header    regenerate include/vixp2p.h'
+
+setup:
+	@scripts/setup
+
+build:
+	@scripts/setup rust
+	$(CARGO) build --release --locked --features cli
+
+demo: build
+	rm -rf $(DEMO_DIR)
+	target/release/vixp2p demo --input Cargo.lock --dir $(DEMO_DIR)
+
+check: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets --locked --features $(FEATURES) -- -D warnings
+	$(CARGO) test --locked --features $(FEATURES) --test tidy
+
+rust-test: setup
+	$(CARGO) test --locked --features $(FEATURES)
+	$(CARGO) test --locked --no-default-features --lib crypto session
+
+c: setup
+	scripts/test-native
+
+python: c
+	$(PYTHON) -m pytest -q bindings/python
+
+test: check rust-test c python
+
+bench: build
+	$(CARGO) bench --locked --features cli --bench peers --no-run
+	scripts/bench $(ARGS)
+
+sim: build
+	scripts/sim $(SEEDS)
+
+header:
+	VIXP2P_UPDATE_HEADER=1 $(CARGO) test --features $(FEATURES) --test header
+
+clean:
+	$(CARGO) clean
+	rm -rf build .venv
