@@ -274,8 +274,13 @@ impl Node {
     /// [`Node::stop`] for threads without a runtime. Never call it from the apply handler, a log sink or the runtime's own thread: it
     /// waits for them.
     pub fn stop_blocking(&self) {
+        self.stop_within(2 * limits::STOP_GRACE);
+    }
+
+    /// [`Node::stop_blocking`] with another grace for the goodbyes.
+    pub(crate) fn stop_within(&self, grace: Duration) {
         if let Some(shell) = self.begin_stop() {
-            shell.wait_drained();
+            shell.wait_drained(grace);
         }
         self.finish_stop();
     }

@@ -23,7 +23,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time, limits};
+use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
@@ -309,9 +309,9 @@ impl Shell {
     }
 
     /// Waits until every task has ended, or the time a link has for its goodbye is well over. Not on a thread the tasks need.
-    pub(crate) fn wait_drained(&self) {
+    pub(crate) fn wait_drained(&self, grace: Duration) {
         #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
-        let deadline = Instant::now() + 2 * limits::STOP_GRACE;
+        let deadline = Instant::now() + grace;
         let mut guard = self.drained.0.lock();
         while !self.is_drained() {
             if self.drained.1.wait_until(&mut guard, deadline).timed_out() {
