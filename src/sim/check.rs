@@ -109,7 +109,10 @@ impl Oracle {
         self.claim(node, log, durable)?;
         let really = if log.origin == node.identity.id() { durable } else { node.app.applied(log) };
         if applied > really || applied > durable {
-            return Err(format!("{} acknowledges {log} applied to {applied}, durable to {durable}; it has applied {really}", name(node.index)));
+            return Err(format!(
+                "{} acknowledges {log} applied to {applied}, durable to {durable}; it has applied {really}",
+                name(node.index)
+            ));
         }
         Ok(())
     }
@@ -119,13 +122,19 @@ impl Oracle {
         for view in views {
             self.acked(&nodes[index], view.log, view.durable, view.applied)?;
             for ack in &view.acked {
-                let Some(peer) = self.people.get(&ack.peer).copied() else { return Err(format!("{} holds an ack of a stranger", name(index))) };
+                let Some(peer) = self.people.get(&ack.peer).copied() else {
+                    return Err(format!("{} holds an ack of a stranger", name(index)));
+                };
                 let claimed = self.claimed[peer].get(&view.log).copied().unwrap_or(0);
                 let applied = if view.log.origin == ack.peer { claimed } else { nodes[peer].app.applied(view.log) };
                 if ack.durable > claimed || ack.applied > applied {
                     return Err(format!(
                         "{} believes {} has {} durable to {}, applied to {}; true is {claimed} and {applied}",
-                        name(index), name(peer), view.log, ack.durable, ack.applied
+                        name(index),
+                        name(peer),
+                        view.log,
+                        ack.durable,
+                        ack.applied
                     ));
                 }
             }
@@ -180,7 +189,9 @@ impl Oracle {
             }
         }
         let own = life.wal.own();
-        if let Some((other, records)) = self.truth.iter().find(|(log, records)| log.origin == own.origin && **log != own && !records.is_empty()) {
+        if let Some((other, records)) =
+            self.truth.iter().find(|(log, records)| log.origin == own.origin && **log != own && !records.is_empty())
+        {
             return Err(format!("{} begins log {own} although {other} with {} records was never damaged", name(index), records.len()));
         }
         Ok(())
@@ -240,7 +251,12 @@ impl Oracle {
                 return Some(format!("{who}'s mesh does not know that {log} is applied to {written}: {view:?}"));
             }
             if let Some(ack) = view.and_then(|view| view.acked.iter().find(|ack| (ack.durable, ack.applied) != (written, written))) {
-                return Some(format!("{who} knows of {} only that it has {log} to {}, applied to {}, of {written}", ack.peer.short(), ack.durable, ack.applied));
+                return Some(format!(
+                    "{who} knows of {} only that it has {log} to {}, applied to {}, of {written}",
+                    ack.peer.short(),
+                    ack.durable,
+                    ack.applied
+                ));
             }
         }
         None

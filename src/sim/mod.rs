@@ -116,21 +116,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            seed: 1,
-            nodes: 3,
-            steps: 3_000,
-            trace: false,
-            writes: 400,
-            faults: true,
-            scenario: Scenario::Storm,
-            sabotage: None,
-        }
+        Options { seed: 1, nodes: 3, steps: 3_000, trace: false, writes: 400, faults: true, scenario: Scenario::Storm, sabotage: None }
     }
 }
 
 impl Options {
-    /// The command that plays this run again, with its trace.
+    /// The command that plays this run again and prints its trace.
     pub fn command(&self) -> String {
         let mut text = format!("vixp2p simulate --seed {} --nodes {} --steps {}", self.seed, self.nodes, self.steps);
         let default = Options::default();
@@ -143,7 +134,6 @@ impl Options {
         if self.scenario != Scenario::Storm {
             text.push_str(&format!(" --scenario {}", self.scenario.name()));
         }
-        text.push_str(" --trace");
         text
     }
 }
@@ -217,10 +207,26 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = &self.counts;
-        writeln!(f, "seed {}: {} nodes held every rule through {} steps, {} of virtual time", self.seed, self.nodes, self.steps, self.time)?;
-        writeln!(f, "  records     {} in {} logs, {} applied, {} repeated after a crash, {} appends refused by the disk", self.records, self.logs, c.applied, c.repeated, c.refused)?;
-        writeln!(f, "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} disk errors", c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.disk_errors)?;
-        writeln!(f, "  network     {} connections, {} ends authenticated, {} cut, {} partitions, {} pauses, {} messages", c.connections, c.authenticated, c.cuts, c.partitions, c.pauses, c.messages)?;
+        writeln!(
+            f,
+            "seed {}: {} nodes held every rule through {} steps, {} of virtual time",
+            self.seed, self.nodes, self.steps, self.time
+        )?;
+        writeln!(
+            f,
+            "  records     {} in {} logs, {} applied, {} repeated after a crash, {} appends refused by the disk",
+            self.records, self.logs, c.applied, c.repeated, c.refused
+        )?;
+        writeln!(
+            f,
+            "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} disk errors",
+            c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.disk_errors
+        )?;
+        writeln!(
+            f,
+            "  network     {} connections, {} ends authenticated, {} cut, {} partitions, {} pauses, {} messages",
+            c.connections, c.authenticated, c.cuts, c.partitions, c.pauses, c.messages
+        )?;
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }

@@ -65,7 +65,10 @@ enum Phase {
     /// Everything is healed since then and has to become equal.
     Converge(Time),
     /// It became equal; nothing may change until then.
-    Quiet { healed: Duration, until: Time },
+    Quiet {
+        healed: Duration,
+        until: Time,
+    },
 }
 
 /// Everything there is.

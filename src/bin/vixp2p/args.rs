@@ -151,12 +151,21 @@ pub(crate) struct SimulateArgs {
     /// Number of nodes
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = from_one)]
     pub(crate) nodes: u32,
-    /// Number of steps
-    #[arg(long, value_name = "M", default_value = "2000", allow_negative_numbers = true, value_parser = from_one)]
+    /// Events to play before everything is healed
+    #[arg(long, value_name = "M", default_value = "3000", allow_negative_numbers = true, value_parser = from_one)]
     pub(crate) steps: u32,
-    /// Print every input and output
+    /// Records written at most
+    #[arg(long, value_name = "W", default_value = "400", allow_negative_numbers = true, value_parser = from_one)]
+    pub(crate) writes: u32,
+    /// What goes on: storm, partition-heals, crash-before-sync, transitive, simultaneous-dial
+    #[arg(long, value_name = "NAME", default_value = "storm", value_parser = scenario)]
+    pub(crate) scenario: vixp2p::sim::Scenario,
+    /// Leave out kills, cuts and disk errors
     #[arg(long)]
-    pub(crate) trace: bool,
+    pub(crate) no_faults: bool,
+    /// Print only the summary, not every input and output
+    #[arg(long)]
+    pub(crate) no_trace: bool,
 }
 
 /// Runs the demonstration.
@@ -266,4 +275,9 @@ mod tests {
             assert!(listen(wrong).is_err(), "{wrong}");
         }
     }
+}
+
+fn scenario(text: &str) -> Result<vixp2p::sim::Scenario, String> {
+    let names = || vixp2p::sim::Scenario::ALL.map(vixp2p::sim::Scenario::name).join(", ");
+    vixp2p::sim::Scenario::from_name(text).ok_or_else(|| format!("it is none of {}", names()))
 }
