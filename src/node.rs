@@ -277,7 +277,7 @@ impl Node {
         self.stop_within(2 * limits::STOP_GRACE);
     }
 
-    /// [`Node::stop_blocking`] with another grace for the goodbyes.
+    /// [`Node::stop_blocking`] that waits so long for tasks to end by themselves.
     pub(crate) fn stop_within(&self, grace: Duration) {
         if let Some(shell) = self.begin_stop() {
             shell.wait_drained(grace);
