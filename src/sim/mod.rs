@@ -179,6 +179,8 @@ pub struct Counts {
     pub before_sync: u64,
     /// Unfinished writes found and cut off at a restart.
     pub torn_tails: u64,
+    /// Unfinished writes that looked like damage and were set aside, with nothing acknowledged in them.
+    pub set_aside: u64,
     /// Writes and syncs the disk refused.
     pub disk_errors: u64,
     /// Connections cut in the middle.
@@ -219,7 +221,7 @@ impl fmt::Display for Report {
         let c = &self.counts;
         writeln!(f, "seed {}: {} nodes held every rule through {} steps, {} of virtual time", self.seed, self.nodes, self.steps, self.time)?;
         writeln!(f, "  records     {} in {} logs, {} applied, {} repeated after a crash, {} appends refused by the disk", self.records, self.logs, c.applied, c.repeated, c.refused)?;
-        writeln!(f, "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} disk errors", c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.disk_errors)?;
+        writeln!(f, "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} set aside, {} disk errors", c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.set_aside, c.disk_errors)?;
         writeln!(f, "  network     {} connections, {} ends authenticated, {} cut, {} partitions, {} pauses, {} messages", c.connections, c.authenticated, c.cuts, c.partitions, c.pauses, c.messages)?;
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
