@@ -112,7 +112,10 @@ impl Oracle {
         self.claim(node, log, durable)?;
         let really = if log.origin == node.identity.id() { durable } else { node.app.applied(log) };
         if applied > really || applied > durable {
-            return Err(format!("{} acknowledges {log} applied to {applied}, durable to {durable}; it has applied {really}", name(node.index)));
+            return Err(format!(
+                "{} acknowledges {log} applied to {applied}, durable to {durable}; it has applied {really}",
+                name(node.index)
+            ));
         }
         Ok(())
     }
@@ -122,13 +125,19 @@ impl Oracle {
         for view in views {
             self.acked(&nodes[index], view.log, view.durable, view.applied)?;
             for ack in &view.acked {
-                let Some(peer) = self.people.get(&ack.peer).copied() else { return Err(format!("{} holds an ack of a stranger", name(index))) };
+                let Some(peer) = self.people.get(&ack.peer).copied() else {
+                    return Err(format!("{} holds an ack of a stranger", name(index)));
+                };
                 let claimed = self.claimed[peer].get(&view.log).copied().unwrap_or(0);
                 let applied = if view.log.origin == ack.peer { claimed } else { nodes[peer].app.applied(view.log) };
                 if ack.durable > claimed || ack.applied > applied {
                     return Err(format!(
                         "{} believes {} has {} durable to {}, applied to {}; true is {claimed} and {applied}",
-                        name(index), name(peer), view.log, ack.durable, ack.applied
+                        name(index),
+                        name(peer),
+                        view.log,
+                        ack.durable,
+                        ack.applied
                     ));
                 }
             }
@@ -185,7 +194,9 @@ impl Oracle {
         let own = life.wal.own();
         let before = self.own[index].replace(own);
         match before {
-            Some(before) if before != own && !own_set_aside => Err(format!("{} begins log {own} although {before} was not damaged", name(index))),
+            Some(before) if before != own && !own_set_aside => {
+                Err(format!("{} begins log {own} although {before} was not damaged", name(index)))
+            }
             _ => Ok(()),
         }
     }
@@ -246,7 +257,12 @@ impl Oracle {
             // An origin says nothing about its own log after its vector: its pushes say it.
             let late = |ack: &&LogAcked| ack.peer != log.origin && (ack.durable, ack.applied) != (written, written);
             if let Some(ack) = view.and_then(|view| view.acked.iter().find(late)) {
-                return Some(format!("{who} knows of {} only that it has {log} to {}, applied to {}, of {written}", ack.peer.short(), ack.durable, ack.applied));
+                return Some(format!(
+                    "{who} knows of {} only that it has {log} to {}, applied to {}, of {written}",
+                    ack.peer.short(),
+                    ack.durable,
+                    ack.applied
+                ));
             }
         }
         None

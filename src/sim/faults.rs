@@ -162,7 +162,11 @@ impl World<'_> {
 
     /// A node dies. Its machine, if it still has power, tells the other ends; without power nobody hears anything.
     pub(super) fn crash(&mut self, node: usize, power: bool) -> Check {
-        if power { self.counts.power_cuts += 1 } else { self.counts.kills += 1 }
+        if power {
+            self.counts.power_cuts += 1
+        } else {
+            self.counts.kills += 1
+        }
         self.trace.line(self.now, format_args!("{} * {}", name(node), if power { "loses power" } else { "dies" }))?;
         let Some(life) = self.nodes[node].end(power) else { return Ok(()) };
         for (conn, side) in self.net.ends_of(node, life) {

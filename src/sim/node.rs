@@ -167,7 +167,10 @@ impl Node {
         if self.app.own_cursor {
             for (log, seq) in self.app.cursors() {
                 if wal.durable(log) < seq {
-                    return Err(format!("the application has applied {log} to {seq}, after the restart the log ends at {}", wal.durable(log)));
+                    return Err(format!(
+                        "the application has applied {log} to {seq}, after the restart the log ends at {}",
+                        wal.durable(log)
+                    ));
                 }
                 // If the disk refuses, the library's cursor stays behind; the mesh is told the truth all the same.
                 let _ = wal.set_applied(log, seq);

@@ -63,9 +63,14 @@ pub(super) enum What {
 enum Phase {
     Play,
     /// Everything is healed since then and has to become equal, and to stay so.
-    Converge { since: Time, equal: Option<Time> },
+    Converge {
+        since: Time,
+        equal: Option<Time>,
+    },
     /// It stayed equal for the quiet time.
-    Over { healed: Duration },
+    Over {
+        healed: Duration,
+    },
 }
 
 /// Everything there is.
