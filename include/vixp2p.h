@@ -14,7 +14,8 @@
  *   thread of the node or on the thread that polls. They may take long: the protocol goes on meanwhile. They may call every
  *   function but vixp2p_node_stop(), vixp2p_node_next_event(), vixp2p_node_wait_event() and vixp2p_node_dispatch(), which
  *   answer VIXP2P_ERR_WOULD_DEADLOCK. No exception may leave a callback.
- * - After fork(), nodes of the parent answer VIXP2P_ERR_FORKED in the child; the child may create its own.
+ * - After fork(), nodes of the parent answer VIXP2P_ERR_FORKED in the child. The child may create nodes of its own if the
+ *   parent had none when it was forked, or after exec.
  *
  * Generated from src/ffi/ by cbindgen. Do not edit; see cbindgen.toml.
  */
@@ -207,7 +208,7 @@ typedef enum vixp2p_status {
      */
     VIXP2P_ERR_WOULD_DEADLOCK = -14,
     /**
-     * The handle belongs to the process this one was forked from.
+     * The handle belongs to the process this one was forked from, or that process had nodes.
      */
     VIXP2P_ERR_FORKED = -15,
     /**
@@ -1037,7 +1038,8 @@ VIXP2P_API enum vixp2p_status vixp2p_node_set_log_level(struct vixp2p_node *node
  * @param options  the settings; NULL for the defaults. Copied: nothing it points to is used after the call but userdata.
  * @param out      where the node goes; NULL there on failure.
  * @return VIXP2P_OK; VIXP2P_ERR_INVALID, VIXP2P_ERR_UTF8, VIXP2P_ERR_UNSUPPORTED for an unusable setting;
- *         VIXP2P_ERR_DIR_IN_USE, VIXP2P_ERR_KEY, VIXP2P_ERR_LOG, VIXP2P_ERR_IO for the data directory.
+ *         VIXP2P_ERR_DIR_IN_USE, VIXP2P_ERR_KEY, VIXP2P_ERR_LOG, VIXP2P_ERR_IO for the data directory; VIXP2P_ERR_FORKED in
+ *         the child of a process that had nodes when it was forked.
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_node_create(const struct vixp2p_node_options *options,
@@ -1053,8 +1055,8 @@ VIXP2P_API
 enum vixp2p_status vixp2p_node_start(struct vixp2p_node *node);
 
 /**
- * Says goodbye to every peer, lets the log finish, and ends; VIXP2P_EVENT_STOPPED is the last event. Blocks meanwhile, but not
- * for callbacks. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
+ * Lets the callback that runs return, says goodbye to every peer, lets the log finish, and ends; VIXP2P_EVENT_STOPPED is the
+ * last event. Blocks meanwhile. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
  *
  * @param node        the node.
  * @param timeout_ms  how long goodbyes may take; -1 for the default of two seconds. What the log acknowledged is always kept.

@@ -458,6 +458,13 @@ impl Node {
         self.inner.state.lock().apply_in_ring = true;
     }
 
+    /// Has [`Node::apply`] return after the present record, for good in this run: what is applied can still be noted before a stop.
+    pub(crate) fn stop_applying(&self) {
+        if let Ok(shell) = self.shell() {
+            shell.apply.stop();
+        }
+    }
+
     /// Runs one apply request that came through the ring.
     pub(crate) fn apply(&self, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
         if let Ok(shell) = self.shell() {

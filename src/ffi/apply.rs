@@ -44,6 +44,7 @@ impl Inner {
     /// Waiting log lines, then the next thing; `None` if there was none.
     pub(super) fn deliver_next(&self, turn: &Turn<'_>) -> Option<()> {
         self.deliver_lines(turn);
+        let run = self.desk.run();
         match self.desk.next(self.node.ring())? {
             Work::Event(event) => self.deliver_event(event),
             Work::Message(peer, data) => {
@@ -53,7 +54,7 @@ impl Inner {
                     slot.run(|call, userdata| unsafe { call(userdata, &raw const peer, data.as_ptr().cast(), data.len()) });
                 }
             }
-            Work::Apply(request) => self.deliver_records(turn, request),
+            Work::Apply(request) => self.deliver_records(turn, run, request),
         }
         Some(())
     }
@@ -85,10 +86,14 @@ impl Inner {
         }
     }
 
-    /// Gives records to the apply callback, a bounded run of them; the rest of the request waits for another turn.
-    pub(super) fn deliver_records(&self, _turn: &Turn<'_>, request: ApplyRequest) {
+    /// Gives records to the apply callback, a bounded number of them; the rest of the request waits for another turn. A request of
+    /// an earlier run of the node is void.
+    pub(super) fn deliver_records(&self, _turn: &Turn<'_>, run: u64, request: ApplyRequest) {
+        if self.desk.run() != run {
+            return;
+        }
         let upto = request.upto.min(request.from.saturating_add(APPLY_RUN_RECORDS - 1));
-        let (run, mut applied) = (self.desk.run(), 0);
+        let mut applied = 0;
         self.node.apply(ApplyRequest { upto, ..request }, &mut |record| {
             let outcome = self.apply_record(record);
             if outcome == Outcome::Applied {
@@ -136,7 +141,7 @@ impl Inner {
                 Work::Message(peer, data) => return Some(vixp2p_event::given_message(peer, data)),
                 Work::Apply(request) if !may_apply => self.desk.defer(run, request),
                 Work::Apply(request) => match self.desk.turn(deadline) {
-                    Some(turn) => self.deliver_records(&turn, request),
+                    Some(turn) => self.deliver_records(&turn, run, request),
                     None => self.desk.defer(run, request),
                 },
             }

@@ -30,7 +30,20 @@ pub(super) struct Inner {
     pub(super) thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Inner {
+    /// A node that counts as alive until it is dropped.
+    pub(super) fn new(node: Node, desk: Arc<Desk>, callbacks: Callbacks, polled: bool, level: Level) -> Arc<Inner> {
+        LIVE.fetch_add(1, Ordering::Relaxed);
+        let (level, poisoned, thread) = (AtomicU8::new(level as u8), AtomicBool::new(false), Mutex::new(None));
+        Arc::new(Inner { node, desk, callbacks, polled, level, poisoned, thread })
+    }
+
     pub(super) fn set_log_level(&self, level: Level) {
         self.level.store(level as u8, Ordering::Relaxed);
         self.renew_log_level();
@@ -48,11 +61,16 @@ struct Slab {
     generation: u32,
     /// Handles below this belong to the parent process.
     floor: usize,
+    /// The parent had nodes when it was forked: their threads are gone here, but not from the queues of the locks they waited for
+    /// (parking_lot keeps those in one table per process), so that a node of this process could meet their remains.
+    haunted: bool,
     nodes: RwLock<HashMap<usize, Arc<Inner>>>,
 }
 
 static CURRENT: AtomicPtr<Slab> = AtomicPtr::new(std::ptr::null_mut());
 static NEXT: AtomicUsize = AtomicUsize::new(1);
+/// Nodes of this process that are not wholly gone.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
 /// Handles are multiples of this, as addresses would be.
 const STEP: usize = 16;
 
@@ -65,7 +83,8 @@ fn slab() -> &'static Slab {
     {
         return slab;
     }
-    let fresh = Slab { generation, floor: NEXT.load(Ordering::Relaxed), nodes: RwLock::default() };
+    let haunted = !current.is_null() && LIVE.load(Ordering::Relaxed) > 0;
+    let fresh = Slab { generation, floor: NEXT.load(Ordering::Relaxed), haunted, nodes: RwLock::default() };
     let fresh = Box::into_raw(Box::new(fresh));
     match CURRENT.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: just made, and never freed from here on. What it replaces stays too: it is the parent's.
@@ -78,6 +97,15 @@ fn slab() -> &'static Slab {
             }
         }
     }
+}
+
+/// Refuses a node in the child of a process that had some.
+pub(super) fn refuse_haunted() -> Answer<()> {
+    if slab().haunted {
+        let text = "this process was forked from one that had nodes; fork before creating any, or exec first";
+        return Err(Failure::new(VIXP2P_ERR_FORKED, text));
+    }
+    Ok(())
 }
 
 /// Gives a new node its handle.

@@ -1,10 +1,8 @@
 //! A node's life: create, start, stop, destroy. Never waits for a callback while inside one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use crate::base::{Config, Error, Level, limits};
 use crate::ffi::apply;
@@ -31,7 +29,8 @@ const STOP_GRACE: Duration = limits::STOP_GRACE.saturating_mul(2);
 /// @param options  the settings; NULL for the defaults. Copied: nothing it points to is used after the call but userdata.
 /// @param out      where the node goes; NULL there on failure.
 /// @return VIXP2P_OK; VIXP2P_ERR_INVALID, VIXP2P_ERR_UTF8, VIXP2P_ERR_UNSUPPORTED for an unusable setting;
-///         VIXP2P_ERR_DIR_IN_USE, VIXP2P_ERR_KEY, VIXP2P_ERR_LOG, VIXP2P_ERR_IO for the data directory.
+///         VIXP2P_ERR_DIR_IN_USE, VIXP2P_ERR_KEY, VIXP2P_ERR_LOG, VIXP2P_ERR_IO for the data directory; VIXP2P_ERR_FORKED in
+///         the child of a process that had nodes when it was forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_node_create(options: *const vixp2p_node_options, out: *mut *mut vixp2p_node) -> vixp2p_status {
     guard("vixp2p_node_create", || {
@@ -41,6 +40,7 @@ pub unsafe extern "C" fn vixp2p_node_create(options: *const vixp2p_node_options,
         let (options, asks_more) = unsafe { vixp2p_node_options::read(options) }?;
         let callbacks = take_callbacks(&options);
         place?;
+        handle::refuse_haunted()?;
         if asks_more {
             let text = "options has members set that this library does not know; use a newer library";
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, text));
@@ -73,10 +73,9 @@ fn create(config: Config, callbacks: Callbacks, polled: bool, level: Level) -> A
     let bell = desk.clone();
     node.set_signal(Box::new(move |readable| bell.ring_is(readable)));
     node.set_thread_start(sys::block_signals);
-    let (level, poisoned, thread) = (AtomicU8::new(level as u8), AtomicBool::new(false), Mutex::new(None));
-    let inner = Inner { node, desk, callbacks, polled, level, poisoned, thread };
+    let inner = Inner::new(node, desk, callbacks, polled, level);
     inner.renew_log_level();
-    Ok(Arc::new(inner))
+    Ok(inner)
 }
 
 /// Starts listening and dialling. Returns at once; VIXP2P_EVENT_STARTED tells the port. A stopped node can be started again.
@@ -122,8 +121,8 @@ fn start_calling(inner: &Arc<Inner>) -> Answer<()> {
     Ok(())
 }
 
-/// Says goodbye to every peer, lets the log finish, and ends; VIXP2P_EVENT_STOPPED is the last event. Blocks meanwhile, but not
-/// for callbacks. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
+/// Lets the callback that runs return, says goodbye to every peer, lets the log finish, and ends; VIXP2P_EVENT_STOPPED is the
+/// last event. Blocks meanwhile. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
 ///
 /// @param node        the node.
 /// @param timeout_ms  how long goodbyes may take; -1 for the default of two seconds. What the log acknowledged is always kept.
@@ -170,6 +169,12 @@ pub unsafe extern "C" fn vixp2p_node_destroy(node: *mut vixp2p_node) {
 
 impl Inner {
     fn stop(&self, grace: Duration) {
+        // What the running callback has applied is to be in the log before it closes; no other is begun meanwhile.
+        self.node.stop_applying();
+        let turn = self.desk.turn(None);
+        if turn.is_none() {
+            self.desk.wait_idle();
+        }
         self.node.stop_within(grace);
         self.desk.set_running(self.node.is_running());
     }
@@ -177,7 +182,6 @@ impl Inner {
     /// The blocking part of destroy.
     fn end(&self) {
         let stopped = catch(|| self.stop(STOP_GRACE));
-        self.desk.wait_idle();
         let thread = self.thread.lock().take();
         // A panic there has been reported by its own event.
         let _ = thread.map(std::thread::JoinHandle::join);

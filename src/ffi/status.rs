@@ -49,7 +49,7 @@ pub enum vixp2p_status {
     VIXP2P_ERR_BUFFER_TOO_SMALL = -13,
     /// The call would wait for the callback it is made from.
     VIXP2P_ERR_WOULD_DEADLOCK = -14,
-    /// The handle belongs to the process this one was forked from.
+    /// The handle belongs to the process this one was forked from, or that process had nodes.
     VIXP2P_ERR_FORKED = -15,
     /// The library failed inside the call (a defect); the node can only be destroyed.
     VIXP2P_ERR_PANIC = -16,
@@ -106,7 +106,7 @@ pub extern "C" fn vixp2p_status_str(status: i32) -> *const c_char {
         -12 => c"too large",
         -13 => c"buffer too small",
         -14 => c"would deadlock",
-        -15 => c"handle of the parent process",
+        -15 => c"node of the parent process",
         -16 => c"internal error",
         -17 => c"node is unusable after an internal error",
         -18 => c"not supported",

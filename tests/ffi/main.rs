@@ -7,6 +7,7 @@ mod delivery;
 mod life;
 mod null;
 mod options;
-mod process;
+#[cfg(feature = "test-ffi")]
+mod panic;
 mod replicate;
 mod support;
