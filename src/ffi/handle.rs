@@ -1,6 +1,6 @@
 //! Handles: numbers that look like pointers, never used twice, so that a destroyed handle is known as such. Never dereferenced.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -64,7 +64,7 @@ struct Slab {
     /// The parent had nodes when it was forked: their threads are gone here, but not from the queues of the locks they waited for
     /// (parking_lot keeps those in one table per process), so that a node of this process could meet their remains.
     haunted: bool,
-    nodes: RwLock<HashMap<usize, Arc<Inner>>>,
+    nodes: RwLock<BTreeMap<usize, Arc<Inner>>>,
 }
 
 static CURRENT: AtomicPtr<Slab> = AtomicPtr::new(std::ptr::null_mut());

@@ -1,7 +1,7 @@
 /*
  * The library as a guest: it writes nothing to standard output and error, leaves signal handlers alone, reads no environment
  * variable of its own, and its threads block every signal and carry its name. The program interposes what it watches, so it is linked with
- * the shared library; Linux only. Compiles as C99 and as C++11.
+ * the shared library; Linux only, and not under valgrind, which keeps signal masks to itself. Compiles as C99 and as C++11.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
