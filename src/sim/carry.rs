@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::base::Endpoint;
 use crate::base::{CloseReason, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
@@ -12,7 +13,6 @@ use crate::sim::link::Link;
 use crate::sim::net::{Arrival, End, Parcel};
 use crate::sim::node::{Life, listener, name};
 use crate::sim::world::{What, World};
-use crate::base::Endpoint;
 use crate::wire::Message;
 
 impl World<'_> {

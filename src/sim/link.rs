@@ -13,7 +13,10 @@ enum Stage {
     /// Dialled, not open yet.
     Waiting,
     Handshaking(Box<Handshaking>),
-    Open { send: Box<SendHalf>, recv: Box<RecvHalf> },
+    Open {
+        send: Box<SendHalf>,
+        recv: Box<RecvHalf>,
+    },
 }
 
 /// A link as its carrier holds it.

@@ -60,6 +60,8 @@ pub(super) struct Node {
     pub(super) lives: u32,
     /// Whether the machine under the process runs and answers for it.
     pub(super) powered: bool,
+    /// Whether the power failed since the last start that succeeded.
+    pub(super) cut_off: bool,
     /// The disk while no process has it.
     disk: Option<SimDisk>,
     /// Whom it is configured to connect to.
@@ -122,6 +124,7 @@ impl Node {
             life: None,
             lives: 0,
             powered: true,
+            cut_off: false,
             targets: BTreeSet::new(),
             paused: false,
             waiting: VecDeque::new(),
@@ -164,7 +167,10 @@ impl Node {
         if self.app.own_cursor {
             for (log, seq) in self.app.cursors() {
                 if wal.durable(log) < seq {
-                    return Err(format!("the application has applied {log} to {seq}, after the restart the log ends at {}", wal.durable(log)));
+                    return Err(format!(
+                        "the application has applied {log} to {seq}, after the restart the log ends at {}",
+                        wal.durable(log)
+                    ));
                 }
                 // If the disk refuses, the library's cursor stays behind; the mesh is told the truth all the same.
                 let _ = wal.set_applied(log, seq);
@@ -210,6 +216,7 @@ impl Node {
         self.waiting.clear();
         (self.paused, self.pauses) = (false, self.pauses + 1);
         self.powered = !power;
+        self.cut_off |= power;
         life.map(|life| life.number)
     }
 }

@@ -165,9 +165,9 @@ pub(crate) struct SimulateArgs {
     /// Only writes, nothing fails
     #[arg(long)]
     pub(crate) no_faults: bool,
-    /// Print every input and output
+    /// Print only the summary, not every input and output
     #[arg(long)]
-    pub(crate) trace: bool,
+    pub(crate) no_trace: bool,
 }
 
 /// Runs the demonstration.

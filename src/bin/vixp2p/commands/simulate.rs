@@ -13,7 +13,7 @@ pub(crate) fn run(args: SimulateArgs) -> Result<(), Failure> {
         seed: args.seed,
         nodes: args.nodes as usize,
         steps: u64::from(args.steps),
-        trace: args.trace,
+        trace: !args.no_trace,
         writes: u64::from(args.writes),
         faults: !args.no_faults,
         scenario,
