@@ -5,8 +5,9 @@
  * Nodes authenticate each other by key, seal their link, exchange messages and replicate a signed append-only log.
  *
  * - Every function may be called from any thread at any time. No lock is held while the application's code runs.
- * - Nothing is printed, no signal handler is installed, the environment is not read. Threads of the library are named
- *   vixp2p-* and block every signal.
+ * - Nothing is printed, no signal handler is installed. Threads of the library are named vixp2p-* and block every signal.
+ *   The environment is not read, but for two variables that tune the crypto and I/O libraries underneath
+ *   (OPENSSL_ia32cap, TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE).
  * - Text is zero-terminated UTF-8. Times are milliseconds unless a name says otherwise. Options structs begin with their
  *   size, so that programs and libraries of different age fit together.
  * - Callbacks of one node never run at the same time: log, event, message and apply callbacks run one after the other, on a
@@ -48,11 +49,11 @@
 #endif
 
 /** Initialises a vixp2p_node_options with the defaults, as vixp2p_node_options_init() does. */
-#define VIXP2P_NODE_OPTIONS_INIT                                                                            \
-    {                                                                                                       \
-        (uint32_t)sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, \
-            0, VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},           \
-            {NULL, NULL, NULL}, {NULL, NULL, NULL},                                                         \
+#define VIXP2P_NODE_OPTIONS_INIT                                                                          \
+    {                                                                                                     \
+        sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
+            VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
+            {NULL, NULL, NULL}, {NULL, NULL, NULL},                                                       \
     }
 
 
@@ -314,6 +315,70 @@ typedef enum vixp2p_direction {
      */
     VIXP2P_DIRECTION_INBOUND = 2,
 } vixp2p_direction;
+
+/**
+ * How much a log line matters.
+ */
+typedef enum vixp2p_log_level {
+    /**
+     * Every message.
+     */
+    VIXP2P_LOG_TRACE = 0,
+    /**
+     * Every decision.
+     */
+    VIXP2P_LOG_DEBUG = 1,
+    /**
+     * What an operator wants to see.
+     */
+    VIXP2P_LOG_INFO = 2,
+    /**
+     * Something went wrong and was dealt with.
+     */
+    VIXP2P_LOG_WARN = 3,
+    /**
+     * Something went wrong and needs a person.
+     */
+    VIXP2P_LOG_ERROR = 4,
+    /**
+     * The node cannot go on.
+     */
+    VIXP2P_LOG_CRITICAL = 5,
+    /**
+     * Nothing at all.
+     */
+    VIXP2P_LOG_OFF = 6,
+} vixp2p_log_level;
+
+/**
+ * Where a peer stands.
+ */
+typedef enum vixp2p_peer_state {
+    /**
+     * Neither met nor dialled.
+     */
+    VIXP2P_PEER_DISCONNECTED = 0,
+    /**
+     * Being dialled, or waiting for the next attempt.
+     */
+    VIXP2P_PEER_CONNECTING = 1,
+    /**
+     * A connection is open; the peer is not authenticated on it yet.
+     */
+    VIXP2P_PEER_HANDSHAKING = 2,
+    /**
+     * Authenticated and heard of.
+     */
+    VIXP2P_PEER_CONNECTED = 3,
+    /**
+     * Still connected, but silent although asked; soon closed.
+     */
+    VIXP2P_PEER_STALE = 4,
+    /**
+     * Gone.
+     */
+    VIXP2P_PEER_CLOSED = 5,
+} vixp2p_peer_state;
 
 /**
  * An event. What its accessors return stays valid until it is freed; inside a callback, until the callback returns.
@@ -992,7 +1057,7 @@ enum vixp2p_status vixp2p_node_start(struct vixp2p_node *node);
  * for callbacks. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
  *
  * @param node        the node.
- * @param timeout_ms  how long goodbyes may take; -1 for the default of one second. What the log acknowledged is always kept.
+ * @param timeout_ms  how long goodbyes may take; -1 for the default of two seconds. What the log acknowledged is always kept.
  * @return VIXP2P_OK; VIXP2P_ALREADY if it does not run; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
  */
 VIXP2P_API
@@ -1274,7 +1339,8 @@ enum vixp2p_status vixp2p_node_append_batch(struct vixp2p_node *node,
 
 /**
  * Tells where the application stands: the last record of a log that has taken effect in its own store. It replaces the library's
- * own note of that; a program that keeps the number in the same transaction as the effect applies every record exactly once.
+ * own note of that, back as well as forth; a program that keeps the number in the same transaction as the effect applies every
+ * record exactly once.
  *
  * @param node  a node that was created and not started yet, or was stopped.
  * @param log   which log; one that this node has never seen is accepted if seq is 0.

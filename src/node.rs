@@ -164,7 +164,7 @@ impl Node {
     pub fn set_applied(&self, log: LogId, seq: u64) -> Result<()> {
         let mut state = self.inner.state.lock();
         let wal = state.wal.as_mut().ok_or_else(|| Error::Invalid("set_applied comes before start".into()))?;
-        match wal.set_applied(log, seq) {
+        match wal.move_applied(log, seq) {
             Ok(()) => Ok(()),
             Err(WalError::UnknownLog(_)) if seq == 0 => Ok(()),
             Err(e) => Err(Error::Log(e.to_string())),

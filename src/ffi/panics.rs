@@ -58,5 +58,7 @@ fn is_ours() -> bool {
 
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-    format!("internal error: {}{place}", info.payload_as_str().unwrap_or("no message"))
+    let payload = info.payload();
+    let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("internal error: {}{place}", message.unwrap_or("no message"))
 }
