@@ -23,8 +23,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Rooms that only compute: no clock, socket, file, thread, lock or task.
 const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "sim"];
 const BANNED_IN_PURE: &[&str] = &[
-    "std::net::", "std::fs", "std::thread", "tokio::", "parking_lot", "std::sync::Mutex", "std::sync::RwLock", "Instant::now", "SystemTime", "async fn", "mio::",
-    "HashMap", "println!", "eprintln!",
+    "std::net::",
+    "std::fs",
+    "std::thread",
+    "tokio::",
+    "parking_lot",
+    "std::sync::Mutex",
+    "std::sync::RwLock",
+    "Instant::now",
+    "SystemTime",
+    "async fn",
+    "mio::",
+    "HashMap",
+    "println!",
+    "eprintln!",
 ];
 
 fn root() -> &'static Path {
@@ -94,7 +106,10 @@ fn every_room_is_in_the_import_table() {
     let outside = ["lib", "bin"];
     for path in sources().keys() {
         let room = room(path);
-        assert!(outside.contains(&room) || IMPORTS.iter().any(|(name, _)| *name == room), "src/{path}: room {room} has no row in the table");
+        assert!(
+            outside.contains(&room) || IMPORTS.iter().any(|(name, _)| *name == room),
+            "src/{path}: room {room} has no row in the table"
+        );
     }
 }
 
@@ -143,7 +158,9 @@ fn the_core_rooms_have_no_clock_socket_file_thread_lock_or_task() {
         }
         for (number, line) in shipped(&text).lines().enumerate() {
             let code = line.split("//").next().unwrap_or("");
-            wrong.extend(BANNED_IN_PURE.iter().filter(|word| code.contains(**word)).map(|word| format!("src/{path}:{}: {word}", number + 1)));
+            wrong.extend(
+                BANNED_IN_PURE.iter().filter(|word| code.contains(**word)).map(|word| format!("src/{path}:{}: {word}", number + 1)),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -154,9 +171,8 @@ fn every_limit_is_used() {
     let sources = sources();
     let limits = &sources["base/limits.rs"];
     let names = limits.lines().filter_map(|line| line.strip_prefix("pub const ")).filter_map(|rest| rest.split(':').next());
-    let unused: Vec<&str> = names
-        .filter(|name| !sources.iter().any(|(path, text)| path != "base/limits.rs" && text.contains(name)))
-        .collect();
+    let unused: Vec<&str> =
+        names.filter(|name| !sources.iter().any(|(path, text)| path != "base/limits.rs" && text.contains(name))).collect();
     assert!(unused.is_empty(), "limits nobody holds: {}", unused.join(", "));
 }
 

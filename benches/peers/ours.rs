@@ -41,15 +41,20 @@ async fn connected(node: &Node) -> Result<PeerId> {
 }
 
 impl Channel for Linked {
-    #[inline]
     async fn send(&mut self, message: &[u8]) -> Result<()> {
-        let full = {
-            let mut batch = self.sender.batch()?;
-            batch.push(message)?;
-            batch.is_full()
-        };
-        if full {
+        Ok(self.sender.send(message).await?)
+    }
+
+    async fn send_run(&mut self, message: &mut [u8], n: u64, number: impl Fn(&mut [u8], u64)) -> Result<()> {
+        let mut next = 0;
+        while next < n {
             self.sender.ready().await?;
+            let mut batch = self.sender.batch()?;
+            while next < n && !batch.is_full() {
+                number(message, next);
+                batch.push(message)?;
+                next += 1;
+            }
         }
         Ok(())
     }

@@ -83,6 +83,14 @@ impl Channel for Framed {
         Ok(())
     }
 
+    async fn send_run(&mut self, message: &mut [u8], n: u64, number: impl Fn(&mut [u8], u64)) -> Result<()> {
+        for i in 0..n {
+            number(message, i);
+            self.send(message).await?;
+        }
+        Ok(())
+    }
+
     async fn flush(&mut self) -> Result<()> {
         self.stream.write_all(&self.out).await?;
         self.out.clear();

@@ -18,6 +18,8 @@ pub(crate) const TRAILER: u8 = 0x5a;
 pub(crate) trait Channel {
     /// Queues one message; may wait for room.
     fn send(&mut self, message: &[u8]) -> impl Future<Output = Result<()>>;
+    /// Queues `n` messages, each made by `number` from its place in the run.
+    fn send_run(&mut self, message: &mut [u8], n: u64, number: impl Fn(&mut [u8], u64)) -> impl Future<Output = Result<()>>;
     /// Sees that everything queued leaves.
     fn flush(&mut self) -> impl Future<Output = Result<()>>;
     /// Waits for messages and gives each to `take`.
@@ -30,15 +32,15 @@ pub(crate) struct Receiver {
     next: u64,
     bytes: u64,
     /// Answers to send.
-    pub replies: Vec<[u8; 64]>,
+    pub(crate) replies: Vec<[u8; 64]>,
     /// Set by a message that is not what the sender sends next.
-    pub damaged: Option<String>,
+    pub(crate) damaged: Option<String>,
 }
 
 impl Receiver {
     /// Checks one message.
     #[inline]
-    pub fn take(&mut self, message: &[u8]) {
+    pub(crate) fn take(&mut self, message: &[u8]) {
         if message.len() < 64 || message[message.len() - 1] != TRAILER {
             self.damaged.get_or_insert_with(|| format!("damaged message of {} bytes", message.len()));
             return;
@@ -66,11 +68,11 @@ impl Receiver {
 }
 
 async fn burst<C: Channel>(channel: &mut C, message: &mut [u8], n: u64) -> Result<()> {
-    for i in 0..n {
+    let number = |message: &mut [u8], i: u64| {
         message[0] = if i + 1 == n { LAST } else { DATA };
         message[1..9].copy_from_slice(&i.to_le_bytes());
-        channel.send(message).await?;
-    }
+    };
+    channel.send_run(message, n, number).await?;
     channel.flush().await?;
     let mut confirmed = None;
     while confirmed.is_none() {

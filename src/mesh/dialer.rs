@@ -32,7 +32,7 @@ struct Target {
     attempt_manual: bool,
     /// Who answered last time.
     peer: Option<PeerId>,
-    /// Links in a row that ended almost as soon as they stood.
+    /// Links in a row that ended almost as soon as they stood, or because the peer broke a rule.
     short_lives: u32,
 }
 
@@ -181,9 +181,11 @@ impl Dialer {
     pub(super) fn lost(&mut self, now: Time, endpoint: &Endpoint, link: LinkId, reason: &CloseReason, lived: Duration) {
         let Some(target) = self.target_of(endpoint, link) else { return };
         target.attempt_manual = false;
-        target.short_lives = if lived < limits::BACKOFF_AUTOMATIC.0 { target.short_lives.saturating_add(1) } else { 0 };
+        let duplicate = *reason == CloseReason::Duplicate;
+        let in_vain = !duplicate && (lived < limits::BACKOFF_AUTOMATIC.0 || reason.blames_peer());
+        target.short_lives = if in_vain { target.short_lives.saturating_add(1) } else { 0 };
         let short_lives = target.short_lives;
-        if *reason == CloseReason::Duplicate || reason.is_transient() {
+        if duplicate || reason.is_transient() {
             let pause = match short_lives {
                 0 => guard::jitter(limits::BACKOFF_AUTOMATIC.0, &mut self.rng),
                 n => guard::backoff(n, false, &mut self.rng),

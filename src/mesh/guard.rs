@@ -111,7 +111,12 @@ pub(super) fn backoff(failures: u32, manual: bool, rng: &mut fastrand::Rng) -> D
 
 /// Up to a tenth of `delay`.
 pub(super) fn jitter(delay: Duration, rng: &mut fastrand::Rng) -> Duration {
-    Duration::from_micros(rng.u64(0..=delay.as_micros() as u64 / 10))
+    up_to(delay / 10, rng)
+}
+
+/// Any duration up to `most`.
+pub(super) fn up_to(most: Duration, rng: &mut fastrand::Rng) -> Duration {
+    Duration::from_micros(rng.u64(0..=most.as_micros() as u64))
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Mesh {
             peers: Peers::default(),
             dialer: Dialer::new(&settings, seed),
             heartbeat: Heartbeat::new(&settings),
-            replica: Replica::new(logs, own_log, &mut out),
+            replica: Replica::new(logs, own_log, seed, &mut out),
             handshakes: Handshakes::default(),
             settings,
             out,
@@ -193,11 +193,42 @@ impl Mesh {
             Message::Pong { .. } => {}
             Message::Welcome => return Err(CloseReason::Protocol("welcome after the handshake".into())),
             Message::Close { code, detail } => return Err(CloseReason::from_code(code, &detail)),
-            Message::Vector(entries) => return self.replica.vector(link, &entries, &mut self.out),
+            Message::Vector(entries) => return self.replica.vector(now, link, &entries, &mut self.out),
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
-            Message::WalAck(ack) => return self.replica.ack(link, &ack, &mut self.out),
+            Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::base::{DataBatch, Endpoint, Incarnation};
+
+    fn outputs(mesh: &mut Mesh) -> Vec<String> {
+        std::iter::from_fn(|| mesh.next_output()).map(|o| o.to_string()).collect()
+    }
+
+    #[test]
+    fn application_data_is_handed_on_in_its_order_and_only_from_an_authenticated_link() {
+        let own = LogId { origin: PeerId([1; 32]), incarnation: Incarnation(1) };
+        let mut mesh = Mesh::new(MeshSettings::from_config(&Config::new("n"), own.origin), Vec::new(), own, 0);
+        let link = mesh.next_link();
+        mesh.handle(Time::ZERO, Input::Accepted { link, endpoint: Endpoint::tcp("h", 1) });
+        let data = |n| Inbound::Data(DataBatch::new(Bytes::from_static(&[2, 32, 7, 2, 32, 8]).slice(..3 * n), n));
+        mesh.handle(Time::ZERO, Input::Received { link, items: vec![data(1)] });
+        assert!(outputs(&mut mesh).is_empty());
+        let peer = PeerInfo { id: PeerId([2; 32]), node_id: "p".into(), capabilities: Vec::new() };
+        mesh.handle(Time::ZERO, Input::Authenticated { link, peer });
+        outputs(&mut mesh);
+        let closing = Inbound::Message(Message::Close { code: CloseReason::Shutdown.code(), detail: String::new() });
+        mesh.handle(Time::ZERO, Input::Received { link, items: vec![data(2), data(1), closing, data(2)] });
+        let seen = outputs(&mut mesh);
+        assert_eq!(seen[..2], ["event: 2 messages from 02020202", "event: 1 messages from 02020202"]);
+        assert_eq!(seen.iter().filter(|line| line.contains("messages")).count(), 2, "nothing after the close");
     }
 }

@@ -16,21 +16,21 @@ use crate::wire::{Inbound, Message};
 pub struct RecvHalf {
     opener: Opener,
     partial: Option<Partial>,
+    /// Where long frames are put together; its memory comes back once the application has dropped the frame before.
+    assembly: BytesMut,
     frames: u64,
 }
 
 /// A frame longer than a record, as far as it has come.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Partial {
-    /// The frame from its header on.
-    bytes: Vec<u8>,
     header: usize,
     whole: usize,
 }
 
 impl RecvHalf {
     pub(crate) fn new(opener: Opener) -> RecvHalf {
-        RecvHalf { opener, partial: None, frames: 0 }
+        RecvHalf { opener, partial: None, assembly: BytesMut::new(), frames: 0 }
     }
 
     /// Takes every whole record off the front of `input` and appends what they hold to `items`.
@@ -41,6 +41,9 @@ impl RecvHalf {
             let max = OVERHEAD_BYTES + limits::RECORD_PLAINTEXT_MAX_BYTES;
             if length > max {
                 return Err(CloseReason::FrameTooLarge { got: length as u64, max: max as u64 });
+            }
+            if length <= OVERHEAD_BYTES {
+                return Err(CloseReason::BadRecord(format!("a record of {length} bytes holds nothing")));
             }
             if input.len() < length {
                 input.reserve(length - input.len());
@@ -61,18 +64,34 @@ impl RecvHalf {
     }
 
     fn read_frames(&mut self, mut plain: Bytes, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
-        if let Some(partial) = &mut self.partial {
-            let take = plain.len().min(partial.whole - partial.bytes.len());
-            partial.bytes.extend_from_slice(&plain[..take]);
+        if let Some(partial) = self.partial {
+            let take = plain.len().min(partial.whole - self.assembly.len());
+            self.assemble(&plain[..take]);
             plain.advance(take);
-            if partial.bytes.len() < partial.whole {
+            if self.assembly.len() < partial.whole {
                 return Ok(());
             }
-        }
-        if let Some(partial) = self.partial.take() {
-            self.deliver(Bytes::from(partial.bytes), partial.header, items)?;
+            self.partial = None;
+            let frame = self.assembly.split().freeze();
+            self.deliver(frame, partial.header, items)?;
         }
         self.read_whole_frames(plain, items)
+    }
+
+    /// Adds to the long frame under way. Memory grows with what has come, never with what is announced.
+    fn assemble(&mut self, bytes: &[u8]) {
+        let short = (self.assembly.len() + bytes.len()).saturating_sub(self.assembly.capacity());
+        if short > 0 {
+            self.assembly.reserve(bytes.len().max(self.assembly.len()));
+        }
+        self.assembly.extend_from_slice(bytes);
+    }
+
+    /// Gives memory back that a link at rest does not need.
+    pub fn relax(&mut self) {
+        if self.partial.is_none() {
+            self.assembly = BytesMut::new();
+        }
     }
 
     /// Reads frames off `plain`; one that runs past its end is begun as a partial.
@@ -83,9 +102,8 @@ impl RecvHalf {
             let (header, whole) = frame_span(&bytes[at..])?;
             if bytes.len() - at < whole {
                 self.flush_run(&plain, run..at, count, items);
-                let mut begun = Vec::with_capacity(whole.min(2 * (bytes.len() - at)));
-                begun.extend_from_slice(&bytes[at..]);
-                self.partial = Some(Partial { bytes: begun, header, whole });
+                self.partial = Some(Partial { header, whole });
+                self.assemble(&bytes[at..]);
                 return Ok(());
             }
             if bytes[at + header] == kind::DATA {

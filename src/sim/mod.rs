@@ -121,7 +121,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The command that plays this run again, with its trace.
+    /// The command that plays this run again and prints its trace.
     pub fn command(&self) -> String {
         let mut text = format!("vixp2p simulate --seed {} --nodes {} --steps {}", self.seed, self.nodes, self.steps);
         let default = Options::default();
@@ -134,7 +134,6 @@ impl Options {
         if self.scenario != Scenario::Storm {
             text.push_str(&format!(" --scenario {}", self.scenario.name()));
         }
-        text.push_str(" --trace");
         text
     }
 }

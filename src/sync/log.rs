@@ -35,6 +35,9 @@ pub(super) struct Log {
     /// First record of a proven fork: the log takes nothing more.
     pub(super) frozen: Option<u64>,
     broken: Option<Broken>,
+    /// Whether this process has committed to the last segment, hence knows that nothing lies behind its end. A process before may
+    /// have cut a failed write and died before the cut was durable; what it saw as cut would come back after a power cut.
+    settled: bool,
 }
 
 /// One file of a log.
@@ -93,7 +96,7 @@ impl Log {
 
     /// A log whose cells are known and whose segments are yet to be scanned.
     pub(super) fn with_cells(id: LogId, dir: String, mark: Cell, cursor: Cell) -> Log {
-        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None }
+        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None, settled: false }
     }
 
     /// Whether there is nothing of it, neither on disk nor to remember.
@@ -122,12 +125,26 @@ impl Log {
     pub(super) fn prepare<S: Storage>(&mut self, disk: &mut S, segment_max: u64) -> Result<Place, WalError> {
         self.repair(disk)?;
         // A segment without records would be begun again under the same name, so it is filled first.
-        if self.segments.last().is_some_and(|segment| segment.len < segment_max || segment.first > self.durable) {
-            return Ok(Place { header: None });
+        let goes_on = self.segments.last().filter(|segment| segment.len < segment_max || segment.first > self.durable);
+        let (path, end) =
+            goes_on.map_or_else(|| (segment_path(&self.dir, self.durable + 1), 0), |segment| (segment.path.clone(), segment.len));
+        let place = Place { header: goes_on.is_none().then(|| segment::encode_header(&self.id, self.durable + 1, &self.head)) };
+        if place.header.is_some() || !self.settled {
+            match disk.truncate(&path, end) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
+                _ => {}
+            }
         }
-        // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.
-        let _ = self.mark.sync(disk);
-        Ok(Place { header: Some(segment::encode_header(&self.id, self.durable + 1, &self.head)) })
+        if place.header.is_some() {
+            if let (false, Some(left)) = (self.settled, self.segments.last()) {
+                // Whole groups that came back behind its end would contradict the new segment.
+                let cut = disk.truncate(&left.path, left.len).and_then(|()| disk.sync(&left.path));
+                cut.map_err(|e| WalError::disk("cut", &left.path, e))?;
+            }
+            // The mark only sharpens what recovery can tell; a disk that refuses it will refuse the commit too, and that counts.
+            let _ = self.mark.sync(disk);
+        }
+        Ok(place)
     }
 
     /// Writes and syncs `bytes` (the header of `place`, if any, then the groups) and takes note of the groups, `head` being the
@@ -154,6 +171,7 @@ impl Log {
             let _ = self.repair(disk);
             return Err(error);
         }
+        self.settled = true;
         let mut at = if fresh.is_some() { HEADER_BYTES as u64 } else { offset };
         self.segments.extend(fresh);
         for group in groups {

@@ -2,14 +2,19 @@
 //! makes sure that this node's own numbers will not be used twice.
 //!
 //! The scan checks every checksum, number and chain link, and the signature of the last seal in each segment (it covers the
-//! chain, hence everything before it). It ends cleanly (end of the last file, or zeros up to it) or at a fault. Then:
+//! chain, hence everything before it). A segment's header names the first record and the head before it, so it also proves where
+//! the log left the file before: bytes behind that place, and files in between, are the remains of commits that failed and whose
+//! cut did not reach the disk. They are passed over. Otherwise the scan ends cleanly (end of the last file, or zeros up to it) or
+//! at a fault:
 //!
-//! | found                                                                     | is             | done                                        |
-//! |---------------------------------------------------------------------------|----------------|---------------------------------------------|
-//! | clean end at or past the mark                                             | intact         | groups past the mark are written again and synced, because a reader may have seen them only in the page cache (a failed sync leaves such pages) |
-//! | fault in the last segment, past the mark, no seal of a later group behind | torn write     | cut off, reported as `TornTail`             |
-//! | any other fault: at or below the mark, before the last segment, or with a whole later group behind it | damage | the bytes from the fault on go to `….damaged-<n>` files, nothing is destroyed, reported as `Quarantined` |
-//! | clean end below the mark, or another chain at the mark                    | lost records   | kept as it is, reported as `Lost`           |
+//! - *Clean end at or past the mark*: intact. Groups past the mark are written once more and synced, because this process may see
+//!   them only in the page cache (a failed sync leaves such pages behind).
+//! - *Fault in the last segment, past the mark, without the seal of a later group behind it*: an unfinished write. Cut off,
+//!   reported as `TornTail`.
+//! - *Any other fault* (at or below the mark, before the last segment, or with a later group behind it): damage. The bytes from
+//!   the fault on go to `….damaged-<n>` files, nothing is destroyed, reported as `Quarantined`.
+//! - *Clean end below the mark, or another chain at the mark*: the files were shortened or exchanged. Left as they are, reported
+//!   as `Lost`.
 //!
 //! The mark is written after every commit without a sync of its own, and synced when a segment is closed and when the log is; it
 //! is never ahead of what is durable. A missing or damaged mark counts as none: then only the two other signs of damage remain.
@@ -79,10 +84,16 @@ pub(super) fn examine<S: Storage>(disk: &S, id: LogId, files: &Files, window: &m
             found.files.push(*first);
         }
     }
-    for (index, first) in found.files.clone().iter().enumerate() {
-        if let Some((offset, why)) = found.scan(disk, *first, window)? {
-            found.fault = Some(Fault { index, offset, why, torn: false });
-            break;
+    let mut index = 0;
+    while let Some(first) = found.files.get(index).copied() {
+        let bad = found.scan(disk, first, window)?;
+        let goes_on = found.continued_at(disk, index)?;
+        match (bad, goes_on) {
+            (Some((offset, why)), None) => {
+                found.fault = Some(Fault { index, offset, why, torn: false });
+                break;
+            }
+            (_, next) => index = next.unwrap_or(index + 1),
         }
     }
     found.judge(disk)?;
@@ -126,6 +137,15 @@ impl Findings {
             return Ok(Some((offset, format!("the seal over records {}..={} is not signed by the origin", seal.first, seal.last))));
         }
         Ok(ended)
+    }
+
+    /// The file after `index` whose header names exactly the record and head reached so far.
+    fn continued_at<S: Storage>(&self, disk: &S, index: usize) -> Result<Option<usize>, WalError> {
+        let next = self.log.durable + 1;
+        let Some(at) = self.files.iter().position(|first| *first == next).filter(|at| *at > index) else { return Ok(None) };
+        let mut found = [0u8; HEADER_BYTES];
+        let n = read_full(disk, &segment_path(&self.log.dir, next), 0, &mut found)?;
+        Ok((found[..n] == segment::encode_header(&self.log.id, next, &self.log.head)).then_some(at))
     }
 
     /// Tells a torn end from damage, and notices what is missing without a trace.

@@ -23,7 +23,7 @@ pub trait Storage: Send {
     /// After an error nothing about the un-synced bytes may be assumed; the caller must not retry it as success.
     fn sync(&mut self, path: &str) -> io::Result<()>;
 
-    /// Cuts the file to `len` bytes. Durable after `sync`.
+    /// Cuts the file to `len` bytes (also if it seems to have no more); `NotFound` if there is none. Durable after `sync`.
     fn truncate(&mut self, path: &str, len: u64) -> io::Result<()>;
 
     /// Renames a file within the directory, replacing the target; durable when it returns.

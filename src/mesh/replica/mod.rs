@@ -73,12 +73,13 @@ pub(super) struct Replica {
     news: BTreeSet<LogId>,
     /// Pushes of records this node had; their senders wait for an ack although nothing moved.
     awaited: BTreeSet<(LinkId, LogId)>,
+    rng: fastrand::Rng,
     /// Whether the application knows that the own log was rolled back.
     rollback_told: bool,
 }
 
 impl Replica {
-    pub(super) fn new(logs: Vec<(LogId, u64, u64)>, own: LogId, out: &mut Outbox) -> Replica {
+    pub(super) fn new(logs: Vec<(LogId, u64, u64)>, own: LogId, seed: u64, out: &mut Outbox) -> Replica {
         let mut table: BTreeMap<LogId, Local> = logs
             .into_iter()
             .map(|(log, durable, applied)| (log, Local::new(durable, if log == own { durable } else { applied })))
@@ -95,6 +96,7 @@ impl Replica {
             retries: BTreeSet::new(),
             news: BTreeSet::new(),
             awaited: BTreeSet::new(),
+            rng: fastrand::Rng::with_seed(!seed),
             rollback_told: false,
         }
     }
@@ -135,7 +137,7 @@ impl Replica {
     }
 
     /// A chunk of the peer's vector; after the last, what it lacks is pushed.
-    pub(super) fn vector(&mut self, link: LinkId, lines: &[VectorEntry], out: &mut Outbox) -> Result<(), CloseReason> {
+    pub(super) fn vector(&mut self, now: Time, link: LinkId, lines: &[VectorEntry], out: &mut Outbox) -> Result<(), CloseReason> {
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
         if session.complete {
             return Err(CloseReason::Protocol("a vector after the end of the vector".into()));
@@ -149,24 +151,22 @@ impl Replica {
             return Err(CloseReason::Protocol(rule));
         }
         for line in lines {
+            // What was acknowledged while there was no link is news about the own log; of the others there may be thousands.
             self.said(link, line, line.log == self.own, out);
         }
         if lines.len() < limits::VECTOR_MAX_ENTRIES {
-            self.begin(link, out);
+            self.begin(now, link, out);
         }
         Ok(())
     }
 
     /// The peer confirms progress on a log.
-    pub(super) fn ack(&mut self, link: LinkId, ack: &WalAck, out: &mut Outbox) -> Result<(), CloseReason> {
+    pub(super) fn ack(&mut self, now: Time, link: LinkId, ack: &WalAck, out: &mut Outbox) -> Result<(), CloseReason> {
         if !self.is_open(link, "ack")? {
             return Ok(());
         }
         self.said(link, ack, true, out);
-        if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&ack.log)) {
-            session.queue(ack.log, local.durable);
-            session.pump(out);
-        }
+        self.feed(now, link, ack.log, out);
         Ok(())
     }
 
@@ -199,7 +199,10 @@ impl Replica {
     pub(super) fn tick(&mut self, now: Time, out: &mut Outbox) {
         while let Some((at, link, log)) = self.later.first().copied().filter(|(at, ..)| *at <= now) {
             self.later.remove(&(at, link, log));
-            self.continue_push(link, log, out);
+            if let Some(session) = self.sessions.get_mut(&link) {
+                session.wake(&log);
+            }
+            self.feed(now, link, log, out);
         }
         while let Some((at, log, retry)) = self.retries.first().copied().filter(|(at, ..)| *at <= now) {
             self.retries.remove(&(at, log, retry));

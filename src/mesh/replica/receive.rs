@@ -104,9 +104,9 @@ impl Replica {
         if reason.blames_peer() {
             self.close(link);
             self.ask_again(log, out);
-            if log != self.own {
-                // A log nothing is held of is no log: a false push must not use up a place.
-                self.logs.retain(|id, local| *id != log || local.durable > 0);
+            // A log nothing is held of is no log: a false push must not use up a place.
+            if log != self.own && self.logs.get(&log).is_some_and(|local| local.durable == 0) {
+                self.logs.remove(&log);
             }
             return Some(reason);
         }

@@ -3,19 +3,26 @@
 //! Never holds a group longer than the input that brought it: what cannot go now is read again later.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::base::{LinkId, LogId, Time, limits};
+use crate::mesh::guard;
 use crate::mesh::out::Outbox;
 use crate::mesh::replica::Replica;
 use crate::mesh::replica::session::{Session, cost};
 use crate::sync::Group;
 
 impl Replica {
-    /// The peer's vector is complete: what it lacks goes into the queue.
-    pub(super) fn begin(&mut self, link: LinkId, out: &mut Outbox) {
+    /// The peer's vector is complete: what it lacks goes into the queue. Other origins' logs wait a moment, each node another
+    /// one, so that of several nodes that all have them one begins and the others see it.
+    pub(super) fn begin(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         session.complete = true;
         for (log, local) in self.logs.iter().filter(|(_, local)| local.durable > 0) {
+            if *log != self.own && session.lacks(log, local.durable) {
+                let moment = guard::up_to(limits::SPREAD_DELAY, &mut self.rng);
+                park(&mut self.later, session, *log, now + moment);
+            }
             session.queue(*log, local.durable);
         }
         session.pump(out);
@@ -43,16 +50,16 @@ impl Replica {
                 // The peer wrote these records itself.
                 follower.sent = follower.sent.max(durable);
             } else if follower.sent < durable && !queued {
-                park(&mut self.later, session, log, now + limits::SPREAD_DELAY);
+                park(&mut self.later, session, log, now + spread_delay(&mut self.rng));
             }
         }
     }
 
-    /// A follower's pause is over.
-    pub(super) fn continue_push(&mut self, link: LinkId, log: LogId, out: &mut Outbox) {
+    /// Pushes more of a log, unless it is another origin's and somebody else is feeding it to the peer: then a while later.
+    pub(super) fn feed(&mut self, now: Time, link: LinkId, log: LogId, out: &mut Outbox) {
         let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) else { return };
-        if let Some(follower) = session.follower(log, true) {
-            follower.waiting = false;
+        if log != self.own && session.lacks(&log, local.durable) && session.is_fed_elsewhere(&log) {
+            park(&mut self.later, session, log, now + spread_delay(&mut self.rng));
         }
         session.queue(log, local.durable);
         session.pump(out);
@@ -80,11 +87,17 @@ impl Replica {
     }
 }
 
+/// The pause before another origin's records are forwarded, longer by up to a half so that neighbours do not forward in step.
+fn spread_delay(rng: &mut fastrand::Rng) -> Duration {
+    limits::SPREAD_DELAY + guard::up_to(limits::SPREAD_DELAY / 2, rng)
+}
+
 /// Lets a follower wait until `at`, unless it waits already.
 pub(super) fn park(later: &mut BTreeSet<(Time, LinkId, LogId)>, session: &mut Session, log: LogId, at: Time) {
     let link = session.link;
     if let Some(follower) = session.follower(log, true).filter(|f| !f.waiting) {
         follower.waiting = true;
+        follower.fed_elsewhere = false;
         later.insert((at, link, log));
     }
 }

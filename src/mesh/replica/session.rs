@@ -41,6 +41,8 @@ pub(super) struct Follower {
     pub(super) held: bool,
     /// Where the peer's last nak said to begin again.
     pub(super) nak_got: Option<u64>,
+    /// The peer said that it has more than was pushed to it here: somebody else feeds it.
+    pub(super) fed_elsewhere: bool,
     /// Whether the log waits for its time before more of it is pushed.
     pub(super) waiting: bool,
     /// What the peer was last told about this node's progress.
@@ -118,6 +120,23 @@ impl Session {
         }
     }
 
+    /// Whether there is something to push of a log that is durable here up to `durable`.
+    pub(super) fn lacks(&self, log: &LogId, durable: u64) -> bool {
+        self.followers.get(log).map_or(0, |f| f.sent) < durable
+    }
+
+    /// Whether somebody else has fed a log to the peer since it was last made to wait.
+    pub(super) fn is_fed_elsewhere(&self, log: &LogId) -> bool {
+        self.followers.get(log).is_some_and(|f| f.fed_elsewhere)
+    }
+
+    /// A log's wait is over.
+    pub(super) fn wake(&mut self, log: &LogId) {
+        if let Some(follower) = self.followers.get_mut(log) {
+            follower.waiting = false;
+        }
+    }
+
     /// Whether a log is in the queue.
     pub(super) fn is_queued(&self, log: &LogId) -> bool {
         self.behind.contains(log)
@@ -127,6 +146,7 @@ impl Session {
     pub(super) fn heard(&mut self, ack: &WalAck, known: bool) -> bool {
         let Some(follower) = self.follower(ack.log, known) else { return false };
         let news = ack.durable > follower.durable || ack.applied > follower.applied;
+        follower.fed_elsewhere |= ack.durable > follower.sent;
         follower.durable = follower.durable.max(ack.durable);
         follower.applied = follower.applied.max(ack.applied.min(ack.durable));
         follower.sent = follower.sent.max(follower.durable);

@@ -235,3 +235,15 @@ fn zeros_at_the_end_are_no_records() {
     wal.append(5, &payloads(13, 2, LEN)).expect("memory");
     assert_holds(&open(wal.storage().clone(), 1), log_of(1, 1), 14, LEN);
 }
+
+#[test]
+fn remains_of_failed_commits_before_a_later_segment_are_passed_over() {
+    let mut disk = two_logs(1, 12);
+    let dir = log_dir(&log_of(1, 1));
+    disk.files_mut().get_mut(&segment_path(&dir, 5)).expect("there").extend_from_slice(b"a cut that did not hold");
+    let stale = disk.files_mut()[&segment_path(&dir, 5)].clone();
+    disk.files_mut().insert(segment_path(&dir, 7), stale);
+    let mut wal = open(disk, 1);
+    wal.append(5, &payloads(13, 2, LEN)).expect("memory");
+    assert_holds(&open(wal.storage().clone(), 1), log_of(1, 1), 14, LEN);
+}

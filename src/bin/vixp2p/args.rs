@@ -1,0 +1,283 @@
+//! The options: their names, their help and what values they take. Never opens a file or a socket.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vixp2p::base::config::Listen;
+use vixp2p::base::{Level, limits};
+use vixp2p::{Endpoint, Error};
+
+const TEMPLATE: &str = "\
+{about}
+
+Usage: vixp2p --id NAME --listen PORT [OPTIONS]
+       vixp2p COMMAND [OPTIONS]
+
+{all-args}
+";
+
+/// vixp2p: peers that authenticate, seal their links and replicate a log
+#[derive(Parser, Debug)]
+#[command(
+    name = "vixp2p",
+    version,
+    help_template = TEMPLATE,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    color = clap::ColorChoice::Never,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Runs a node.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct NodeArgs {
+    /// Label of this node, shown to its peers
+    #[arg(long, value_name = "NAME", required = true, value_parser = label)]
+    pub(crate) id: Option<String>,
+    /// PORT or HOST:PORT to accept on; 0 = do not listen
+    #[arg(long, value_name = "PORT", required = true, value_parser = listen)]
+    pub(crate) listen: Option<Listen>,
+    /// Peer to dial, host:port or tcp://host:port; repeatable
+    #[arg(long, value_name = "PEER", value_parser = endpoint)]
+    pub(crate) connect: Vec<Endpoint>,
+    /// Wait before dialling [default: 0]
+    #[arg(long, value_name = "MS", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
+    pub(crate) connect_delay: u32,
+    /// Dial nothing at all, --connect included
+    #[arg(long)]
+    pub(crate) no_connect: bool,
+    /// Stop after S seconds; 0 = run for ever [default: 0]
+    #[arg(long, value_name = "S", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
+    pub(crate) run: u32,
+    /// Print counters this often, and on change [default: 1000]
+    #[arg(long, value_name = "MS", default_value = "1000", hide_default_value = true, allow_negative_numbers = true, value_parser = from_one)]
+    pub(crate) stats_every: u32,
+    /// One live line of counters [default: on for a terminal]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    pub(crate) tui: Option<Switch>,
+    /// Print only the final counters
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    /// trace, debug, info, warn, error, critical or off [default: info]
+    #[arg(long, value_name = "LEVEL", default_value = "info", hide_default_value = true, value_parser = level)]
+    pub(crate) log_level: Level,
+    /// Keep identity, log and address book here [default: keep nothing]
+    #[arg(long, value_name = "DIR", value_parser = path)]
+    pub(crate) data: Option<PathBuf>,
+    /// Secret of the cluster: a file with 64 hex digits
+    #[arg(long, value_name = "FILE", value_parser = path)]
+    pub(crate) psk_file: Option<PathBuf>,
+    /// Add each record of others to FILE, exactly once
+    #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
+    pub(crate) apply_to: Option<PathBuf>,
+    /// Stop when standard input ends
+    #[arg(long)]
+    pub(crate) stop_on_eof: bool,
+}
+
+/// What else the program does.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Append TEXT, or the lines of standard input, to a log
+    Append(AppendArgs),
+    /// Print the records of a data directory
+    Tail(TailArgs),
+    /// Show the identity of a data directory
+    Key(KeyArgs),
+    /// Run a whole cluster in virtual time from a seed
+    Simulate(SimulateArgs),
+    /// Show replication surviving kills, with two processes
+    Demo(DemoArgs),
+}
+
+/// Appends records to the log of a data directory.
+#[derive(Args, Debug)]
+pub(crate) struct AppendArgs {
+    /// Data directory; a running node on it takes the records
+    #[arg(long, value_name = "DIR", value_parser = path)]
+    pub(crate) data: PathBuf,
+    /// One record; "-" or nothing reads standard input, one record a line
+    #[arg(value_name = "TEXT", allow_hyphen_values = true, value_parser = text)]
+    pub(crate) text: Option<String>,
+}
+
+/// Prints every record as a line: origin, number, payload.
+#[derive(Args, Debug)]
+pub(crate) struct TailArgs {
+    /// Data directory; a node may be running on it
+    #[arg(long, value_name = "DIR", value_parser = path)]
+    pub(crate) data: PathBuf,
+    /// Go on with records as they come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Show the log's incarnation after the number
+    #[arg(short, long)]
+    pub(crate) long: bool,
+}
+
+/// Identities.
+#[derive(Args, Debug)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+/// What can be done with an identity.
+#[derive(Subcommand, Debug)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum KeyCommand {
+    /// Print the public key
+    Show {
+        /// Data directory
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+}
+
+/// Runs a simulation.
+#[derive(Args, Debug)]
+pub(crate) struct SimulateArgs {
+    /// The seed that decides everything
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = seed)]
+    pub(crate) seed: u64,
+    /// Number of nodes
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = from_one)]
+    pub(crate) nodes: u32,
+    /// Events to play before everything is healed
+    #[arg(long, value_name = "M", default_value = "3000", allow_negative_numbers = true, value_parser = from_one)]
+    pub(crate) steps: u32,
+    /// Records written at most
+    #[arg(long, value_name = "W", default_value = "400", allow_negative_numbers = true, value_parser = from_one)]
+    pub(crate) writes: u32,
+    /// What goes on: storm, partition-heals, crash-before-sync, transitive, simultaneous-dial
+    #[arg(long, value_name = "NAME", default_value = "storm", value_parser = scenario)]
+    pub(crate) scenario: vixp2p::sim::Scenario,
+    /// Leave out kills, cuts and disk errors
+    #[arg(long)]
+    pub(crate) no_faults: bool,
+    /// Print only the summary, not every input and output
+    #[arg(long)]
+    pub(crate) no_trace: bool,
+}
+
+/// Runs the demonstration.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Text file; each line becomes a record
+    #[arg(long, value_name = "FILE", default_value = "Cargo.lock", value_parser = path)]
+    pub(crate) input: PathBuf,
+    /// Where the two nodes live [default: a new temporary directory]
+    #[arg(long, value_name = "DIR", value_parser = path)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Use only the first N lines
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = from_one)]
+    pub(crate) records: Option<u32>,
+    /// Leave the directory there after success
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Give up after S seconds
+    #[arg(long, value_name = "S", default_value = "120", allow_negative_numbers = true, value_parser = from_one)]
+    pub(crate) timeout: u32,
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("it is empty; give the node a label".into()),
+        n if n > limits::NODE_ID_MAX_BYTES => Err(format!("it has {n} bytes, limit is {}", limits::NODE_ID_MAX_BYTES)),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    const EXPECTED: &str = "expected a port (0-65535), or an IP address and port like 127.0.0.1:9001 or [::1]:9001";
+    if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
+        return match text.parse::<u16>() {
+            Ok(0) => Ok(Listen::Off),
+            Ok(port) => Ok(Listen::On { host: String::new(), port }),
+            Err(_) => Err(EXPECTED.into()),
+        };
+    }
+    let address: SocketAddr = text.parse().map_err(|_| EXPECTED.to_owned())?;
+    let ip: IpAddr = address.ip();
+    Ok(Listen::On { host: ip.to_string(), port: address.port() })
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    text.parse().map_err(|error: Error| {
+        let sentence = error.to_string();
+        sentence.strip_prefix(&format!("endpoint \"{text}\": ")).map_or(sentence.clone(), str::to_owned)
+    })
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    text.parse().map_err(|_| "expected trace, debug, info, warn, error, critical or off".to_owned())
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("it is empty".into()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn text(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("it is empty; a record needs at least one byte here".into()),
+        n if n > limits::RECORD_PAYLOAD_MAX_BYTES => Err(format!("it has {n} bytes, limit is {}", limits::RECORD_PAYLOAD_MAX_BYTES)),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+fn from_zero(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u32::MAX))
+}
+
+fn from_one(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("expected a whole number from 1 to {}", u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_listen_address_is_a_port_or_an_ip_address_with_one() {
+        let on = |host: &str, port| Ok(Listen::On { host: host.into(), port });
+        assert_eq!(listen("9001"), on("", 9001));
+        assert_eq!(listen("0"), Ok(Listen::Off));
+        assert_eq!(listen("127.0.0.1:9001"), on("127.0.0.1", 9001));
+        assert_eq!(listen("127.0.0.1:0"), on("127.0.0.1", 0));
+        assert_eq!(listen("[::1]:9001"), on("::1", 9001));
+        for wrong in ["", "65536", "-1", "x", "localhost:1", "127.0.0.1", "::1:9001", "1.2.3.4:x"] {
+            assert!(listen(wrong).is_err(), "{wrong}");
+        }
+    }
+}
+
+fn scenario(text: &str) -> Result<vixp2p::sim::Scenario, String> {
+    let names = || vixp2p::sim::Scenario::ALL.map(vixp2p::sim::Scenario::name).join(", ");
+    vixp2p::sim::Scenario::from_name(text).ok_or_else(|| format!("it is none of {}", names()))
+}

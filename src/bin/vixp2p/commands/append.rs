@@ -1,0 +1,148 @@
+//! `append`: records into the log of a data directory, through the node that runs on it or directly.
+//!
+//! Prints origin and number of every record once it is durable; what was printed is never lost.
+
+use std::io::{self, BufRead, Read, Write};
+use std::path::Path;
+
+use bytes::Bytes;
+use vixp2p::base::{LogId, limits};
+use vixp2p::driver::disk;
+use vixp2p::{Config, Error, Node};
+
+use crate::args::AppendArgs;
+use crate::control::client::{Batch, Client};
+use crate::failure::Failure;
+
+pub(crate) async fn run(args: AppendArgs) -> Result<(), Failure> {
+    let mut target = Target::open(&args.data).await?;
+    if let Some(text) = args.text.filter(|text| text != "-") {
+        return target.append(vec![Bytes::from(text)]).await;
+    }
+    let (mut input, mut batch, mut line) = (io::stdin().lock(), Batch::default(), 0u64);
+    loop {
+        let record = match next_line(&mut input, line + 1) {
+            Ok(record) => record,
+            Err(failure) => {
+                // What came before the bad line is as good as ever.
+                target.append(batch.take()).await?;
+                return Err(failure);
+            }
+        };
+        let Some(record) = record else { break };
+        line += 1;
+        batch.push(record);
+        if batch.is_full() {
+            target.append(batch.take()).await?;
+        }
+    }
+    if line == 0 {
+        return Err(Failure::Runtime("nothing to append: standard input is empty".into()));
+    }
+    target.append(batch.take()).await
+}
+
+/// One line without its line feed; the last one counts even without. `None` at the end of the input.
+fn next_line(input: &mut impl BufRead, number: u64) -> Result<Option<Bytes>, Failure> {
+    let max = limits::RECORD_PAYLOAD_MAX_BYTES;
+    let mut line = Vec::new();
+    let read = input.take(max as u64 + 1).read_until(b'\n', &mut line).map_err(Failure::io("reading standard input"))?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if line.ends_with(b"\n") {
+        line.pop();
+    }
+    if line.len() > max {
+        return Err(Failure::Runtime(format!(
+            "line {number} has more than {max} bytes, the limit of a record; it and what follows are not appended"
+        )));
+    }
+    Ok(Some(line.into()))
+}
+
+/// Who takes the records.
+enum Target {
+    Running(Client),
+    /// Opened by this process alone.
+    Own(Box<Node>),
+}
+
+impl Target {
+    async fn open(dir: &Path) -> Result<Target, Failure> {
+        if let Some(client) = Client::connect(dir).await? {
+            return Ok(Target::Running(client));
+        }
+        let known = disk::load_identity(dir).is_ok();
+        let config = Config { data_dir: Some(dir.to_owned()), ..Config::new("append") };
+        match Node::open(config) {
+            Ok(node) => {
+                while let Some(event) = node.try_next_event() {
+                    notice(&event.to_string());
+                }
+                if !known {
+                    notice(&format!("new identity {} in {}", node.id(), dir.display()));
+                }
+                Ok(Target::Own(Box::new(node)))
+            }
+            Err(Error::DirectoryInUse { pid, .. }) => Err(Failure::Runtime(format!(
+                "data directory {} is in use by process {pid}, which takes no records from outside (no {} there); append through that \
+                 program, or stop it and append again",
+                dir.display(),
+                crate::control::SOCKET
+            ))),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Appends and prints what has become durable.
+    async fn append(&mut self, records: Vec<Bytes>) -> Result<(), Failure> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (log, first, last): (LogId, u64, u64) = match self {
+            Target::Running(client) => client.append(records).await?,
+            Target::Own(node) => {
+                let (first, last) = node.append(records).await?;
+                (node.own_log(), first, last)
+            }
+        };
+        let mut out = io::stdout().lock();
+        (first..=last).try_for_each(|seq| writeln!(out, "{} {seq}", log.origin)).and_then(|()| out.flush()).map_err(Failure::stdout)
+    }
+}
+
+fn notice(text: &str) {
+    // A notice nobody can read is no reason to stop.
+    let _ = writeln!(io::stderr(), "vixp2p: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(mut input: &[u8]) -> Vec<Bytes> {
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut input, 1).expect("short lines") {
+            lines.push(line);
+        }
+        lines
+    }
+
+    #[test]
+    fn an_unterminated_last_line_is_a_record_and_an_empty_line_too() {
+        assert_eq!(lines(b"a\n\nb"), ["a", "", "b"]);
+        assert_eq!(lines(b"a\r\n"), ["a\r"]);
+        assert!(lines(b"").is_empty());
+    }
+
+    #[test]
+    fn a_line_may_be_as_long_as_a_record_and_no_longer() {
+        let max = limits::RECORD_PAYLOAD_MAX_BYTES;
+        let mut longest = vec![b'x'; max];
+        longest.push(b'\n');
+        assert_eq!(lines(&longest)[0].len(), max);
+        longest.insert(0, b'x');
+        assert!(next_line(&mut &longest[..], 7).is_err_and(|failure| failure.text().is_some_and(|text| text.contains("line 7"))));
+    }
+}

@@ -1,0 +1,8 @@
+//! One file per command.
+
+pub(crate) mod append;
+pub(crate) mod demo;
+pub(crate) mod key;
+pub(crate) mod run;
+pub(crate) mod simulate;
+pub(crate) mod tail;

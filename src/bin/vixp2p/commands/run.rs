@@ -1,0 +1,230 @@
+//! A node until it is told to stop: starts it, shows its counters, keeps the address book. Decides nothing about peers.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, sleep_until};
+use vixp2p::base::config::Psk;
+use vixp2p::base::{Direction, Event, Level};
+use vixp2p::driver::apply::Outcome;
+use vixp2p::{Config, Endpoint, Node, Stats};
+use zeroize::Zeroizing;
+
+use crate::apply::ApplyFile;
+use crate::args::{NodeArgs, Switch};
+use crate::book::Book;
+use crate::control::server::{Progress, Server};
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// A pre-shared key is one short line; anything larger is something else.
+const PSK_FILE_MAX_BYTES: u64 = 4096;
+/// How long the node may take to say goodbye; what is durable stays so if it is cut off.
+const STOP_MAX: Duration = Duration::from_millis(1_500);
+
+pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
+    let config = settings(&args)?;
+    let mut stop = Stop::watch(&args)?;
+    let live = !args.quiet && args.tui.map_or_else(|| io::stdout().is_terminal(), |tui| tui == Switch::On);
+    let screen = Screen::start(live, args.log_level).map_err(Failure::io("starting the output thread"))?;
+    let outcome = live_through(&args, config, &screen, &mut stop).await;
+    screen.finish(outcome.as_ref().ok());
+    outcome.map(drop)
+}
+
+/// The node's settings, with every file that belongs to the command line read.
+fn settings(args: &NodeArgs) -> Result<Config, Failure> {
+    let mut config = Config::new(args.id.clone().unwrap_or_default());
+    config.listen = args.listen.clone().unwrap_or_default();
+    config.data_dir = args.data.clone();
+    config.dial = !args.no_connect;
+    config.psk = args.psk_file.as_deref().map(read_psk).transpose()?;
+    Ok(config)
+}
+
+fn read_psk(path: &Path) -> Result<Psk, Failure> {
+    let refuse = |why: String| Failure::Usage(format!("--psk-file {}: {why}", path.display()));
+    let mut text = Zeroizing::new(String::new());
+    let file = File::open(path).map_err(|error| refuse(format!("cannot be opened: {error}")))?;
+    file.take(PSK_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    Psk::from_hex(&text).map_err(|error| refuse(error.to_string()))
+}
+
+/// Opens, starts, serves and stops the node; its counters as they were when it was told to stop.
+async fn live_through(args: &NodeArgs, config: Config, screen: &Screen, stop: &mut Stop) -> Result<Stats, Failure> {
+    let opening = tokio::task::spawn_blocking(move || Node::open(config));
+    let node = tokio::select! {
+        opened = opening => opened.map_err(|error| Failure::Runtime(format!("opening the node: {error}")))??,
+        () = stop.requested() => return Ok(Stats::default()),
+    };
+    let mut session = Session::start(args, node, screen)?;
+    let outcome = session.serve(args, stop).await;
+    let last = session.node.stats();
+    session.stop().await;
+    outcome.map(|()| last)
+}
+
+/// A started node with what belongs to it.
+struct Session<'a> {
+    node: Node,
+    screen: &'a Screen,
+    progress: Arc<Progress>,
+    book: Option<Book>,
+    door: Option<Server>,
+    shown: Option<Stats>,
+}
+
+impl<'a> Session<'a> {
+    fn start(args: &NodeArgs, node: Node, screen: &'a Screen) -> Result<Session<'a>, Failure> {
+        // What was found while opening; later events reach the log by themselves.
+        while let Some(event) = node.try_next_event() {
+            screen.log(event.level(), &event.to_string());
+        }
+        let lines = screen.clone();
+        node.on_log(args.log_level, move |level, text| lines.log(level, text));
+        let progress = apply_to(args.apply_to.as_deref(), &node, screen)?;
+        let book = args.data.as_deref().map(Book::open).transpose()?.map(|(book, complaints)| {
+            complaints.iter().for_each(|complaint| screen.log(Level::Warn, complaint));
+            book
+        });
+        screen.log(Level::Info, &format!("node {} is {}", vixp2p::base::event::printable(node.node_id()), node.id()));
+        node.start()?;
+        let door = args.data.as_deref().and_then(|dir| {
+            let opened = Server::open(dir, node.clone(), progress.clone());
+            opened.inspect_err(|error| screen.log(Level::Warn, &format!("no control socket, append will be refused: {error}"))).ok()
+        });
+        Ok(Session { node, screen, progress, book, door, shown: None })
+    }
+
+    /// Runs until it is time to stop or the node fails.
+    async fn serve(&mut self, args: &NodeArgs, stop: &mut Stop) -> Result<(), Failure> {
+        let period = Duration::from_millis(u64::from(args.stats_every));
+        let mut ticks = interval_at(Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut delay = std::pin::pin!(sleep(Duration::from_millis(u64::from(args.connect_delay))));
+        let mut dialled = args.no_connect;
+        loop {
+            self.show(args.quiet, false);
+            tokio::select! {
+                () = stop.requested() => return Ok(()),
+                () = &mut delay, if !dialled => {
+                    dialled = true;
+                    self.dial(&args.connect)?;
+                }
+                _ = ticks.tick() => self.show(args.quiet, true),
+                event = self.node.next_event() => match event {
+                    None => return Ok(()),
+                    Some(Event::Fatal { detail }) => return Err(Failure::Runtime(format!("the node failed: {detail}"))),
+                    Some(event) => self.note(&event),
+                },
+            }
+        }
+    }
+
+    fn dial(&self, wanted: &[Endpoint]) -> Result<(), Failure> {
+        let known = self.book.as_ref().map_or(&[][..], Book::endpoints);
+        for endpoint in wanted.iter().chain(known.iter().filter(|endpoint| !wanted.contains(endpoint))) {
+            self.node.connect(endpoint.clone())?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: &Event) {
+        self.progress.changed();
+        if let Event::PeerConnected { endpoint, direction: Direction::Outbound, .. } = event
+            && let Some(book) = &mut self.book
+            && let Err(Failure::Runtime(why)) = book.add(endpoint)
+        {
+            self.screen.log(Level::Warn, &why);
+        }
+    }
+
+    /// Shows the counters if they changed, or `anyway`.
+    fn show(&mut self, quiet: bool, anyway: bool) {
+        let stats = self.node.stats();
+        let line = |stats: &Stats| stats.to_string();
+        if !quiet && (anyway || self.shown.as_ref().map(line) != Some(line(&stats))) {
+            self.screen.stats(&stats);
+            self.shown = Some(stats);
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.door = None;
+        let node = self.node.clone();
+        let stopping = tokio::task::spawn_blocking(move || node.stop_blocking());
+        if tokio::time::timeout(STOP_MAX, stopping).await.is_err() {
+            self.screen.log(Level::Warn, "stopping takes too long, leaving; what is durable stays");
+        }
+    }
+}
+
+/// Sets up `--apply-to`; the progress that is told to clients.
+fn apply_to(path: Option<&Path>, node: &Node, screen: &Screen) -> Result<Arc<Progress>, Failure> {
+    let Some(path) = path else { return Ok(Progress::new(0)) };
+    let mut file = ApplyFile::open(path)?;
+    file.align(node)?;
+    let progress = Progress::new(file.lines());
+    let (told, lines) = (progress.clone(), screen.clone());
+    node.on_apply(move |record| match file.apply(record) {
+        Ok(outcome) => {
+            told.applied(file.lines());
+            outcome
+        }
+        Err(why) => {
+            lines.log(Level::Error, &why);
+            Outcome::Retry
+        }
+    });
+    Ok(progress)
+}
+
+/// Everything that ends a run: SIGINT, SIGTERM, `--run`, the end of standard input.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    deadline: Option<Pin<Box<Sleep>>>,
+    input: Option<oneshot::Receiver<()>>,
+}
+
+impl Stop {
+    fn watch(args: &NodeArgs) -> Result<Stop, Failure> {
+        let on = |kind| signal(kind).map_err(Failure::io("listening for signals"));
+        let run = Duration::from_secs(u64::from(args.run));
+        Ok(Stop {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            deadline: (args.run > 0).then(|| Box::pin(sleep_until(Instant::now() + run))),
+            input: if args.stop_on_eof { Some(end_of_input()?) } else { None },
+        })
+    }
+
+    /// Resolves when it is time to stop.
+    async fn requested(&mut self) {
+        let Stop { interrupt, terminate, deadline, input } = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = async { match deadline { Some(at) => at.await, None => std::future::pending().await } } => {}
+            () = async { match input { Some(end) => drop(end.await), None => std::future::pending().await } } => {}
+        }
+    }
+}
+
+/// Tells when standard input ends. A thread of its own reads it, since a read cannot be called off.
+fn end_of_input() -> Result<oneshot::Receiver<()>, Failure> {
+    let (end, ended) = oneshot::channel();
+    let read = move || {
+        // An unreadable input has ended as well.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        drop(end);
+    };
+    std::thread::Builder::new().name("vixp2p-stdin".into()).spawn(read).map_err(Failure::io("reading standard input"))?;
+    Ok(ended)
+}

@@ -1,0 +1,208 @@
+//! The local door of a running node: a Unix socket in its data directory, and the frames that pass through it.
+//!
+//! ```text
+//! len u32 | kind u8 | body        len counts kind and body, big-endian
+//! ```
+//!
+//! Only who may open the directory's files may use it (mode 0600). Never on the network.
+
+pub(crate) mod client;
+pub(crate) mod server;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use vixp2p::PeerId;
+use vixp2p::base::{Incarnation, LogId};
+
+pub(crate) const SOCKET: &str = "control.sock";
+/// One request or reply: a batch of records (at most one of the largest, or many small ones) with room to spare.
+const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// `sockaddr_un` holds 108 bytes; longer paths go through the directory's descriptor.
+const SOCKET_PATH_MAX_BYTES: usize = 100;
+
+/// What a client asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Request {
+    /// Append these records; the answer comes when they are durable.
+    Append(Vec<Bytes>),
+    /// Tell the node's status now and whenever it changes, until the client goes.
+    Watch,
+}
+
+/// What the node answers.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Reply {
+    /// The records are durable.
+    Appended {
+        /// The node's log.
+        log: LogId,
+        /// Number of the first record.
+        first: u64,
+        /// Number of the last record.
+        last: u64,
+    },
+    /// The node's status.
+    Status(Box<Status>),
+    /// The request failed; the sentence says why.
+    Refused(String),
+}
+
+/// How a node stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// Public key.
+    pub(crate) id: String,
+    /// Label.
+    pub(crate) node_id: String,
+    /// Listening TCP port; 0 if none.
+    pub(crate) port: u16,
+    /// Peers connected now.
+    pub(crate) connected: u64,
+    /// Last durable record of the node's own log.
+    pub(crate) own: u64,
+    /// Last durable records of other nodes' logs, together.
+    pub(crate) stored: u64,
+    /// Lines in the `--apply-to` file.
+    pub(crate) applied: u64,
+}
+
+impl Request {
+    fn encode(&self) -> BytesMut {
+        match self {
+            Request::Append(records) => frame(1, |body| {
+                for record in records {
+                    body.put_u32(record.len() as u32);
+                    body.put_slice(record);
+                }
+            }),
+            Request::Watch => frame(2, |_| {}),
+        }
+    }
+
+    fn decode(kind: u8, mut body: Bytes) -> Option<Request> {
+        match kind {
+            1 => {
+                let mut records = Vec::new();
+                while !body.is_empty() {
+                    let len = body.try_get_u32().ok()? as usize;
+                    if len > body.len() {
+                        return None;
+                    }
+                    records.push(body.split_to(len));
+                }
+                Some(Request::Append(records))
+            }
+            2 => body.is_empty().then_some(Request::Watch),
+            _ => None,
+        }
+    }
+}
+
+impl Reply {
+    fn encode(&self) -> BytesMut {
+        match self {
+            Reply::Appended { log, first, last } => frame(0x81, |body| {
+                body.put_slice(log.origin.as_bytes());
+                [log.incarnation.0, *first, *last].into_iter().for_each(|n| body.put_u64(n));
+            }),
+            Reply::Status(status) => frame(0x82, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
+            Reply::Refused(why) => frame(0xff, |body| body.put_slice(why.as_bytes())),
+        }
+    }
+
+    fn decode(kind: u8, mut body: Bytes) -> Option<Reply> {
+        match kind {
+            0x81 => {
+                let mut origin = [0; 32];
+                body.try_copy_to_slice(&mut origin).ok()?;
+                let incarnation = Incarnation(body.try_get_u64().ok()?);
+                let (first, last) = (body.try_get_u64().ok()?, body.try_get_u64().ok()?);
+                Some(Reply::Appended { log: LogId { origin: PeerId(origin), incarnation }, first, last })
+            }
+            0x82 => serde_json::from_slice(&body).ok().map(|status| Reply::Status(Box::new(status))),
+            0xff => Some(Reply::Refused(String::from_utf8_lossy(&body).into_owned())),
+            _ => None,
+        }
+    }
+}
+
+fn frame(kind: u8, fill: impl FnOnce(&mut BytesMut)) -> BytesMut {
+    let mut frame = BytesMut::new();
+    frame.put_u32(0);
+    frame.put_u8(kind);
+    fill(&mut frame);
+    let len = (frame.len() - 4) as u32;
+    frame[..4].copy_from_slice(&len.to_be_bytes());
+    frame
+}
+
+/// The next frame; `None` if the other side ended between two frames.
+async fn read_frame(stream: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Option<(u8, Bytes)>> {
+    let mut head = [0; 4];
+    if stream.read(&mut head[..1]).await? == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut head[1..]).await?;
+    let len = u32::from_be_bytes(head) as usize;
+    if !(1..=FRAME_MAX_BYTES).contains(&len) {
+        return Err(malformed(&format!("frame of {len} bytes, limit is {FRAME_MAX_BYTES}")));
+    }
+    let kind = stream.read_u8().await?;
+    let mut body = vec![0; len - 1];
+    stream.read_exact(&mut body).await?;
+    Ok(Some((kind, body.into())))
+}
+
+async fn write_frame(stream: &mut (impl AsyncWriteExt + Unpin), frame: &[u8]) -> io::Result<()> {
+    stream.write_all(frame).await
+}
+
+fn malformed(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
+}
+
+/// A path to `name` in `dir` that fits a socket address, and what must stay open while it is used.
+fn socket_path(dir: &Path, name: &str) -> io::Result<(PathBuf, Option<std::fs::File>)> {
+    use std::os::fd::AsRawFd;
+    let path = dir.join(name);
+    if path.as_os_str().len() <= SOCKET_PATH_MAX_BYTES {
+        return Ok((path, None));
+    }
+    let handle = std::fs::File::open(dir)?;
+    Ok((PathBuf::from(format!("/proc/self/fd/{}/{name}", handle.as_raw_fd())), Some(handle)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(frame: BytesMut) -> (u8, Bytes) {
+        let frame = frame.freeze();
+        (frame[4], frame.slice(5..))
+    }
+
+    #[test]
+    fn requests_and_replies_survive_the_wire() {
+        for request in [Request::Append(vec![Bytes::new(), Bytes::from_static(b"two")]), Request::Append(Vec::new()), Request::Watch] {
+            let (kind, bytes) = body(request.encode());
+            assert_eq!(Request::decode(kind, bytes), Some(request));
+        }
+        let log = LogId { origin: PeerId([3; 32]), incarnation: Incarnation(4) };
+        for reply in [Reply::Appended { log, first: 1, last: 2 }, Reply::Refused("no".into())] {
+            let (kind, bytes) = body(reply.encode());
+            assert_eq!(Reply::decode(kind, bytes), Some(reply));
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        assert_eq!(Request::decode(1, Bytes::from_static(&[0, 0, 0, 9, 1])), None);
+        assert_eq!(Request::decode(1, Bytes::from_static(&[0, 0])), None);
+        assert_eq!(Request::decode(2, Bytes::from_static(&[0])), None);
+        assert_eq!(Request::decode(9, Bytes::new()), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! Why a command ended badly: the one line on stderr and the exit code. Never prints.
+
+use std::io;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line cannot be used: exit 2, nothing was started.
+    Usage(String),
+    /// Something went wrong while doing it: exit 1.
+    Runtime(String),
+    /// Whoever read stdout has gone: exit 0, as there is nobody left to tell.
+    NobodyReads,
+}
+
+impl Failure {
+    /// A [`Failure::Runtime`] with what was being done.
+    pub(crate) fn io(context: impl Into<String>) -> impl FnOnce(io::Error) -> Failure {
+        let context = context.into();
+        move |error| Failure::Runtime(format!("{context}: {error}"))
+    }
+
+    /// What went wrong with writing to stdout.
+    pub(crate) fn stdout(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::NobodyReads,
+            _ => Failure::Runtime(format!("writing to stdout: {error}")),
+        }
+    }
+
+    /// The sentence for stderr, on one line whatever it quotes.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Failure::Usage(text) | Failure::Runtime(text) => Some(vixp2p::base::event::printable(text)),
+            Failure::NobodyReads => None,
+        }
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Failure::Usage(_) => 2,
+            Failure::Runtime(_) => 1,
+            Failure::NobodyReads => 0,
+        }
+    }
+}
+
+impl From<vixp2p::Error> for Failure {
+    fn from(error: vixp2p::Error) -> Failure {
+        Failure::Runtime(error.to_string())
+    }
+}

@@ -1,0 +1,7 @@
+//! The mesh from outside: one machine driven input by input, and several wired together by a carrier of a hundred lines.
+
+mod links;
+mod property;
+mod replication;
+mod solo;
+mod world;
