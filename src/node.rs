@@ -277,7 +277,7 @@ impl Node {
         self.stop_within(2 * limits::STOP_GRACE);
     }
 
-    /// [`Node::stop_blocking`] with another grace for the goodbyes.
+    /// [`Node::stop_blocking`] that waits so long for tasks to end by themselves.
     pub(crate) fn stop_within(&self, grace: Duration) {
         if let Some(shell) = self.begin_stop() {
             shell.wait_drained(grace);
@@ -310,9 +310,10 @@ impl Node {
         drop(state);
         let shell = workers.shell.clone();
         let ended = workers.end();
+        // All at once: who takes the event may start the node again.
+        let mut state = self.inner.state.lock();
         shell.note(Event::Stopped);
         self.inner.ring.close();
-        let mut state = self.inner.state.lock();
         (state.wal, state.lingering) = (ended.wal, ended.lingering);
         // One that was set meanwhile is the newer one.
         state.handler = state.handler.take().or(ended.handler);

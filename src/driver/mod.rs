@@ -308,7 +308,8 @@ impl Shell {
         self.links.read().values().for_each(|link| link.close(reason.clone()));
     }
 
-    /// Waits until every task has ended, or the time a link has for its goodbye is well over. Not on a thread the tasks need.
+    /// Waits until every task has ended, or `grace` is over: a link takes up to `STOP_GRACE` for its goodbye. Not on a thread the
+    /// tasks need.
     pub(crate) fn wait_drained(&self, grace: Duration) {
         #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
         let deadline = Instant::now() + grace;
