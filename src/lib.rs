@@ -6,6 +6,7 @@
 pub mod base;
 pub mod crypto;
 pub mod driver;
+pub mod ffi;
 pub mod mesh;
 pub mod node;
 pub mod session;

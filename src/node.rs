@@ -202,8 +202,13 @@ impl Node {
 
     /// [`Node::stop`] for threads without a runtime. Never call it from the apply handler or on the runtime's own thread.
     pub fn stop_blocking(&self) {
+        self.stop_within(limits::STOP_GRACE);
+    }
+
+    /// [`Node::stop_blocking`] with another grace for the goodbyes.
+    pub(crate) fn stop_within(&self, grace: Duration) {
         let Some(shell) = self.begin_stop() else { return };
-        shell.wait_drained(limits::STOP_GRACE);
+        shell.wait_drained(grace);
         self.finish_stop(&shell);
     }
 

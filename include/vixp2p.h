@@ -1,0 +1,1317 @@
+/**
+ * @file vixp2p.h
+ * @brief vixp2p: an embeddable peer-to-peer engine.
+ *
+ * Nodes authenticate each other by key, seal their link, exchange messages and replicate a signed append-only log.
+ *
+ * - Every function may be called from any thread at any time. No lock is held while the application's code runs.
+ * - Nothing is printed, no signal handler is installed, the environment is not read. Threads of the library are named
+ *   vixp2p-* and block every signal.
+ * - Text is zero-terminated UTF-8. Times are milliseconds unless a name says otherwise. Options structs begin with their
+ *   size, so that programs and libraries of different age fit together.
+ * - Callbacks of one node never run at the same time: log, event, message and apply callbacks run one after the other, on a
+ *   thread of the node or on the thread that polls. They may take long: the protocol goes on meanwhile. They may call every
+ *   function but vixp2p_node_stop(), vixp2p_node_next_event(), vixp2p_node_wait_event() and vixp2p_node_dispatch(), which
+ *   answer VIXP2P_ERR_WOULD_DEADLOCK. No exception may leave a callback.
+ * - After fork(), nodes of the parent answer VIXP2P_ERR_FORKED in the child; the child may create its own.
+ *
+ * Generated from src/ffi/ by cbindgen. Do not edit; see cbindgen.toml.
+ */
+
+
+#ifndef VIXP2P_H
+#define VIXP2P_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Version of this header; compare with vixp2p_version(). */
+#define VIXP2P_VERSION "0.1.0"
+#define VIXP2P_VERSION_MAJOR 0
+#define VIXP2P_VERSION_MINOR 1
+#define VIXP2P_VERSION_PATCH 0
+/** As vixp2p_version_number() gives it. */
+#define VIXP2P_VERSION_NUMBER 0x000100
+
+/** Whether the library that is loaded fits this header. */
+#define VIXP2P_CHECK_ABI()                                             \
+    ((vixp2p_abi_version() >> 16) == ((VIXP2P_ABI_VERSION) >> 16) && \
+     vixp2p_abi_version() >= (VIXP2P_ABI_VERSION))
+
+/* Define VIXP2P_SHARED to use the library as a DLL. */
+#if defined(_WIN32) && defined(VIXP2P_SHARED)
+#define VIXP2P_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define VIXP2P_API __attribute__((visibility("default")))
+#else
+#define VIXP2P_API
+#endif
+
+/** Initialises a vixp2p_node_options with the defaults, as vixp2p_node_options_init() does. */
+#define VIXP2P_NODE_OPTIONS_INIT                                                                            \
+    {                                                                                                       \
+        (uint32_t)sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, \
+            0, VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},           \
+            {NULL, NULL, NULL}, {NULL, NULL, NULL},                                                         \
+    }
+
+
+/**
+ * What an apply callback returns when the record has taken effect.
+ */
+#define VIXP2P_APPLY_OK 0
+
+/**
+ * What an apply callback returns when the record cannot take effect now; it is offered again later, and none after it before.
+ */
+#define VIXP2P_APPLY_RETRY 1
+
+/**
+ * vixp2p_node_options.listen: accept no connections, only dial.
+ */
+#define VIXP2P_LISTEN_OFF 0
+
+/**
+ * vixp2p_node_options.listen: accept connections on listen_host and listen_port; port 0 takes any free one.
+ */
+#define VIXP2P_LISTEN_ON 1
+
+/**
+ * vixp2p_node_options.delivery: a thread of the node calls the callbacks. The default.
+ */
+#define VIXP2P_DELIVERY_CALLBACK 0
+
+/**
+ * vixp2p_node_options.delivery: the program takes events or has callbacks run on its own thread: vixp2p_node_event_fd(),
+ * vixp2p_node_next_event(), vixp2p_node_wait_event(), vixp2p_node_dispatch().
+ */
+#define VIXP2P_DELIVERY_POLL 1
+
+/**
+ * vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
+ */
+#define VIXP2P_FLAG_NO_DIAL 1
+
+/**
+ * Size of vixp2p_node_options in the first release; smaller ones are refused. Never changes.
+ */
+#define VIXP2P_NODE_OPTIONS_SIZE_MIN 176
+
+/**
+ * vixp2p_peer_info.flags: id is known.
+ */
+#define VIXP2P_PEER_HAS_ID 1
+
+/**
+ * vixp2p_peer_info.flags: the peer is authenticated and its link sealed.
+ */
+#define VIXP2P_PEER_SECURE 2
+
+/**
+ * Room for a peer's label with its terminating zero.
+ */
+#define VIXP2P_NODE_ID_SIZE 256
+
+/**
+ * Room for an endpoint's text with its terminating zero.
+ */
+#define VIXP2P_ENDPOINT_SIZE 320
+
+/**
+ * The ABI this header describes; see vixp2p_abi_version().
+ */
+#define VIXP2P_ABI_VERSION 1
+
+/**
+ * Bytes of a peer id's text: 64 hex digits and the terminating zero.
+ */
+#define VIXP2P_PEER_ID_HEX_SIZE 65
+
+/**
+ * How a call ended. 0 is success, a positive value is "nothing wrong, but nothing done", a negative value is an error whose
+ * text vixp2p_last_error_message() gives. Values are never renumbered; new ones may come, so treat an unknown negative value
+ * as an error.
+ */
+typedef enum vixp2p_status {
+    /**
+     * Done.
+     */
+    VIXP2P_OK = 0,
+    /**
+     * Nothing is waiting, or the event has no such part.
+     */
+    VIXP2P_EMPTY = 1,
+    /**
+     * Nothing came within the time given.
+     */
+    VIXP2P_TIMEOUT = 2,
+    /**
+     * The node was in that state already.
+     */
+    VIXP2P_ALREADY = 3,
+    /**
+     * The handle is NULL, was destroyed, or never was one.
+     */
+    VIXP2P_ERR_BAD_HANDLE = -1,
+    /**
+     * An argument is unusable; the text names it.
+     */
+    VIXP2P_ERR_INVALID = -2,
+    /**
+     * A string is not UTF-8.
+     */
+    VIXP2P_ERR_UTF8 = -3,
+    /**
+     * The operating system refused something; the text says what.
+     */
+    VIXP2P_ERR_IO = -4,
+    /**
+     * The port is taken.
+     */
+    VIXP2P_ERR_PORT_IN_USE = -5,
+    /**
+     * The key file cannot be used.
+     */
+    VIXP2P_ERR_KEY = -6,
+    /**
+     * The data directory belongs to another running node.
+     */
+    VIXP2P_ERR_DIR_IN_USE = -7,
+    /**
+     * The log cannot take more; nothing acknowledged is lost.
+     */
+    VIXP2P_ERR_LOG = -8,
+    /**
+     * The node is not running.
+     */
+    VIXP2P_ERR_STOPPED = -9,
+    /**
+     * That peer is not connected.
+     */
+    VIXP2P_ERR_NOT_CONNECTED = -10,
+    /**
+     * The queue towards the peer is full; nothing was taken.
+     */
+    VIXP2P_ERR_WOULD_BLOCK = -11,
+    /**
+     * A message or record is over its limit.
+     */
+    VIXP2P_ERR_TOO_LARGE = -12,
+    /**
+     * The buffer is too small; the size needed was written.
+     */
+    VIXP2P_ERR_BUFFER_TOO_SMALL = -13,
+    /**
+     * The call would wait for the callback it is made from.
+     */
+    VIXP2P_ERR_WOULD_DEADLOCK = -14,
+    /**
+     * The handle belongs to the process this one was forked from.
+     */
+    VIXP2P_ERR_FORKED = -15,
+    /**
+     * The library failed inside the call (a defect); the node can only be destroyed.
+     */
+    VIXP2P_ERR_PANIC = -16,
+    /**
+     * An earlier call failed inside the library; the node can only be destroyed.
+     */
+    VIXP2P_ERR_POISONED = -17,
+    /**
+     * This library or this node's settings do not offer that.
+     */
+    VIXP2P_ERR_UNSUPPORTED = -18,
+    /**
+     * A worker of the node failed; it can only be destroyed.
+     */
+    VIXP2P_ERR_FAILED = -19,
+} vixp2p_status;
+
+/**
+ * What happened.
+ */
+typedef enum vixp2p_event_kind {
+    /**
+     * No event: the pointer was NULL.
+     */
+    VIXP2P_EVENT_NONE = 0,
+    /**
+     * The node runs. Has: port.
+     */
+    VIXP2P_EVENT_STARTED = 1,
+    /**
+     * The node has stopped; no event follows until it is started again.
+     */
+    VIXP2P_EVENT_STOPPED = 2,
+    /**
+     * A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms.
+     */
+    VIXP2P_EVENT_CONNECT_FAILED = 3,
+    /**
+     * A connection failed before its peer was authenticated. Has: endpoint, direction, reason.
+     */
+    VIXP2P_EVENT_HANDSHAKE_FAILED = 4,
+    /**
+     * A peer is authenticated and connected. Has: peer, node_id, endpoint, direction, connected.
+     */
+    VIXP2P_EVENT_PEER_CONNECTED = 5,
+    /**
+     * A connected peer is gone. Has: peer, node_id, endpoint, direction, reason, connected.
+     */
+    VIXP2P_EVENT_PEER_DISCONNECTED = 6,
+    /**
+     * An application message, with VIXP2P_DELIVERY_POLL only (else the message callback has it). Has: peer, data.
+     */
+    VIXP2P_EVENT_MESSAGE = 7,
+    /**
+     * A peer confirmed records of a log; both numbers are cumulative. Has: peer, log, durable, applied.
+     */
+    VIXP2P_EVENT_ACKED = 8,
+    /**
+     * Records of another node's log are durable here. Has: log, durable.
+     */
+    VIXP2P_EVENT_STORED = 9,
+    /**
+     * A log was found damaged; what was set aside is named in the text.
+     */
+    VIXP2P_EVENT_LOG_DAMAGED = 10,
+    /**
+     * Two different records claim the same place of a log, which is frozen here. Has: log, seq.
+     */
+    VIXP2P_EVENT_LOG_FORKED = 11,
+    /**
+     * The apply callback refused a record. Has: log, seq, retry_in_ms.
+     */
+    VIXP2P_EVENT_APPLY_REFUSED = 12,
+    /**
+     * The disk refused the log; appends fail until it works again.
+     */
+    VIXP2P_EVENT_LOG_FAILED = 13,
+    /**
+     * Events were dropped because they were taken too slowly; messages never are. Has: count.
+     */
+    VIXP2P_EVENT_LOST = 14,
+    /**
+     * A worker of the node failed; it can only be destroyed.
+     */
+    VIXP2P_EVENT_FATAL = 15,
+} vixp2p_event_kind;
+
+/**
+ * Who opened a connection.
+ */
+typedef enum vixp2p_direction {
+    /**
+     * The event or peer has none.
+     */
+    VIXP2P_DIRECTION_NONE = 0,
+    /**
+     * This node dialled.
+     */
+    VIXP2P_DIRECTION_OUTBOUND = 1,
+    /**
+     * The peer dialled.
+     */
+    VIXP2P_DIRECTION_INBOUND = 2,
+} vixp2p_direction;
+
+/**
+ * An event. What its accessors return stays valid until it is freed; inside a callback, until the callback returns.
+ */
+typedef struct vixp2p_event vixp2p_event;
+
+/**
+ * One log line. Never use the message as a format string: names in it come from the network.
+ */
+typedef struct vixp2p_log_record {
+    /**
+     * Bytes of this struct as the library knows it; fields beyond it do not exist.
+     */
+    uint32_t struct_size;
+    /**
+     * A #vixp2p_log_level.
+     */
+    int32_t level;
+    /**
+     * The line, UTF-8, without a line end, zero-terminated; valid during the call.
+     */
+    const char *message;
+    /**
+     * Bytes of the message without the terminating zero.
+     */
+    size_t message_len;
+} vixp2p_log_record;
+
+/**
+ * Takes a log line. Lines that calls made from inside it cause on its own thread are dropped.
+ */
+typedef void (*vixp2p_log_fn)(void *userdata, const struct vixp2p_log_record *record);
+
+/**
+ * Lets go of a callback's userdata. Runs exactly once, after the last call of that callback has returned.
+ */
+typedef void (*vixp2p_drop_fn)(void *userdata);
+
+/**
+ * Where log lines go. All members may be NULL.
+ *
+ * The library owns userdata from the call that takes it, even if that call fails, and lets go of it with drop.
+ */
+typedef struct vixp2p_log_callback {
+    /**
+     * The function.
+     */
+    vixp2p_log_fn fn;
+    /**
+     * Given to the function.
+     */
+    void *userdata;
+    /**
+     * Lets go of userdata.
+     */
+    vixp2p_drop_fn drop;
+} vixp2p_log_callback;
+
+/**
+ * Takes an event; it is valid during the call and is not freed by the callback.
+ */
+typedef void (*vixp2p_event_fn)(void *userdata, const struct vixp2p_event *event);
+
+/**
+ * Where events go. See vixp2p_log_callback for who owns userdata.
+ */
+typedef struct vixp2p_event_callback {
+    /**
+     * The function.
+     */
+    vixp2p_event_fn fn;
+    /**
+     * Given to the function.
+     */
+    void *userdata;
+    /**
+     * Lets go of userdata.
+     */
+    vixp2p_drop_fn drop;
+} vixp2p_event_callback;
+
+/**
+ * Who a node is: its Ed25519 public key. Compare with memcmp.
+ */
+typedef struct vixp2p_peer_id {
+    /**
+     * The key.
+     */
+    uint8_t bytes[32];
+} vixp2p_peer_id;
+
+/**
+ * Takes an application message of a peer; peer and data are valid during the call.
+ */
+typedef void (*vixp2p_message_fn)(void *userdata, const struct vixp2p_peer_id *peer, const void *data, size_t len);
+
+/**
+ * Where application messages go. See vixp2p_log_callback for who owns userdata.
+ */
+typedef struct vixp2p_message_callback {
+    /**
+     * The function.
+     */
+    vixp2p_message_fn fn;
+    /**
+     * Given to the function.
+     */
+    void *userdata;
+    /**
+     * Lets go of userdata.
+     */
+    vixp2p_drop_fn drop;
+} vixp2p_message_callback;
+
+/**
+ * One append-only log: who writes it, and which life of it. A node that lost or rolled back its data goes on in a new
+ * incarnation, so that a record's place is never taken twice.
+ */
+typedef struct vixp2p_log_id {
+    /**
+     * The node that appends to the log.
+     */
+    struct vixp2p_peer_id origin;
+    /**
+     * Which of its logs.
+     */
+    uint64_t incarnation;
+} vixp2p_log_id;
+
+/**
+ * One record of a replicated log.
+ */
+typedef struct vixp2p_record {
+    /**
+     * Bytes of this struct as the library knows it; fields beyond it do not exist.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Whose log, and which life of it.
+     */
+    struct vixp2p_log_id log;
+    /**
+     * The record's number in that log: from 1, without holes.
+     */
+    uint64_t seq;
+    /**
+     * The origin's wall clock when it appended, in microseconds since 1970; information only.
+     */
+    uint64_t time_us;
+    /**
+     * What was appended; valid during the call.
+     */
+    const void *data;
+    /**
+     * Its length in bytes.
+     */
+    size_t len;
+} vixp2p_record;
+
+/**
+ * Takes a record of another node's log that is durable here. VIXP2P_APPLY_OK: it took effect; any other value, best
+ * VIXP2P_APPLY_RETRY: it is offered again later. Records of one log come in order and each once in the life of a process; after
+ * a crash those whose return was not yet written down come again, see vixp2p_node_set_applied().
+ */
+typedef int32_t (*vixp2p_apply_fn)(void *userdata, const struct vixp2p_record *record);
+
+/**
+ * What applies replicated records. See vixp2p_log_callback for who owns userdata.
+ */
+typedef struct vixp2p_apply_callback {
+    /**
+     * The function.
+     */
+    vixp2p_apply_fn fn;
+    /**
+     * Given to the function.
+     */
+    void *userdata;
+    /**
+     * Lets go of userdata.
+     */
+    vixp2p_drop_fn drop;
+} vixp2p_apply_callback;
+
+/**
+ * The settings of a node. Fill with vixp2p_node_options_init() or #VIXP2P_NODE_OPTIONS_INIT, then change what matters; members
+ * added later get their defaults. A number that is 0 and a string that is NULL mean the default.
+ */
+typedef struct vixp2p_node_options {
+    /**
+     * Bytes of this struct as the program knows it.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_FLAG_... joined with |.
+     */
+    uint32_t flags;
+    /**
+     * A label for people, at most 255 bytes of UTF-8; default "vixp2p". Peers see it; it is no authority.
+     */
+    const char *node_id;
+    /**
+     * An IP address to listen on; default: every interface, IPv4 and IPv6.
+     */
+    const char *listen_host;
+    /**
+     * #VIXP2P_LISTEN_OFF (default) or #VIXP2P_LISTEN_ON.
+     */
+    uint32_t listen;
+    /**
+     * TCP port, up to 65535; 0 is any free one, see vixp2p_node_port().
+     */
+    uint32_t listen_port;
+    /**
+     * Directory for identity and log, made if missing; NULL: both live in memory and die with the node.
+     */
+    const char *data_dir;
+    /**
+     * The cluster's secret of 32 bytes; NULL: none. The library copies it.
+     */
+    const void *psk;
+    /**
+     * 32, or 0 without a secret.
+     */
+    size_t psk_len;
+    /**
+     * Connected peers allowed; default 64.
+     */
+    uint32_t max_peers;
+    /**
+     * From TCP up to an authenticated link; default 5000.
+     */
+    uint32_t handshake_timeout_ms;
+    /**
+     * Silence after which a peer is asked whether it lives; default 5000.
+     */
+    uint32_t heartbeat_interval_ms;
+    /**
+     * Silence after which a link is closed; default 15000, must be longer than the heartbeat interval.
+     */
+    uint32_t stale_after_ms;
+    /**
+     * #VIXP2P_DELIVERY_CALLBACK (default) or #VIXP2P_DELIVERY_POLL.
+     */
+    int32_t delivery;
+    /**
+     * The least #vixp2p_log_level that reaches the log callback; set to VIXP2P_LOG_INFO by the initialisers.
+     */
+    int32_t log_level;
+    /**
+     * Where log lines go.
+     */
+    struct vixp2p_log_callback log;
+    /**
+     * Where events go.
+     */
+    struct vixp2p_event_callback event;
+    /**
+     * Where application messages go; without it they are dropped under VIXP2P_DELIVERY_CALLBACK.
+     */
+    struct vixp2p_message_callback message;
+    /**
+     * What applies replicated records; without it they count as applied once durable.
+     */
+    struct vixp2p_apply_callback apply;
+} vixp2p_node_options;
+
+/**
+ * One line of the peer list: a peer met, or an address being dialled that nobody has answered for yet.
+ */
+typedef struct vixp2p_peer_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_PEER_HAS_ID and VIXP2P_PEER_SECURE, joined with |.
+     */
+    uint32_t flags;
+    /**
+     * Who it is; zeros if not known yet.
+     */
+    struct vixp2p_peer_id id;
+    /**
+     * A #vixp2p_peer_state.
+     */
+    int32_t state;
+    /**
+     * A #vixp2p_direction: who opened the last link.
+     */
+    int32_t direction;
+    /**
+     * Milliseconds since anything was received from it; -1 if nothing ever was.
+     */
+    int64_t last_seen_ms_ago;
+    /**
+     * The label it gave itself, without control characters, cut if need be, zero-terminated.
+     */
+    char node_id[VIXP2P_NODE_ID_SIZE];
+    /**
+     * The other end's address on its last link, as "tcp://host:port", zero-terminated.
+     */
+    char endpoint[VIXP2P_ENDPOINT_SIZE];
+} vixp2p_peer_info;
+
+/**
+ * A node's counters. The first nine are those of the stats line.
+ */
+typedef struct vixp2p_stats {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Peers known by an authenticated link, connected or gone.
+     */
+    uint64_t peers_total;
+    /**
+     * Peers connected now.
+     */
+    uint64_t peers_connected;
+    /**
+     * Handshakes begun, on either side.
+     */
+    uint64_t handshakes_started;
+    /**
+     * Handshakes that ended authenticated.
+     */
+    uint64_t handshakes_completed;
+    /**
+     * Dials begun.
+     */
+    uint64_t connect_attempts;
+    /**
+     * Dials left out because one to the same endpoint had just begun, or a link stands.
+     */
+    uint64_t connect_deduped;
+    /**
+     * Dials that did not end in an authenticated link.
+     */
+    uint64_t connect_failures;
+    /**
+     * Dials left out because the endpoint is backing off.
+     */
+    uint64_t backoff_skips;
+    /**
+     * Endpoints the connection guard knows.
+     */
+    uint64_t tracked_endpoints;
+    /**
+     * Handshakes that failed.
+     */
+    uint64_t handshakes_failed;
+    /**
+     * Bytes written to sockets.
+     */
+    uint64_t bytes_sent;
+    /**
+     * Bytes read from sockets.
+     */
+    uint64_t bytes_received;
+    /**
+     * Messages sent, of any kind.
+     */
+    uint64_t frames_sent;
+    /**
+     * Messages received, of any kind.
+     */
+    uint64_t frames_received;
+    /**
+     * Records appended here.
+     */
+    uint64_t records_appended;
+    /**
+     * Records of other nodes' logs applied here.
+     */
+    uint64_t records_applied;
+} vixp2p_stats;
+
+/**
+ * Bytes that somebody else owns.
+ */
+typedef struct vixp2p_slice {
+    /**
+     * First byte; may be NULL if len is 0.
+     */
+    const void *data;
+    /**
+     * Number of bytes.
+     */
+    size_t len;
+} vixp2p_slice;
+
+/**
+ * How far a log has come here.
+ */
+typedef struct vixp2p_log_state {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Which log.
+     */
+    struct vixp2p_log_id log;
+    /**
+     * Highest durable record; 0 if there is none.
+     */
+    uint64_t durable;
+    /**
+     * Highest applied record; for this node's own log the same as durable.
+     */
+    uint64_t applied;
+} vixp2p_log_state;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Replaces the log callback, from anywhere, running or not. The old userdata is dropped when no call uses it any more.
+ *
+ * @param node      the node.
+ * @param callback  the new one; NULL for none.
+ * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_set_log_callback(vixp2p_node *node,
+                                                const struct vixp2p_log_callback *callback);
+
+/**
+ * Replaces the event callback, from anywhere, running or not. The old userdata is dropped when no call uses it any more.
+ *
+ * @param node      the node.
+ * @param callback  the new one; NULL for none.
+ * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_set_event_callback(vixp2p_node *node,
+                                                  const struct vixp2p_event_callback *callback);
+
+/**
+ * Replaces the message callback, from anywhere, running or not. The old userdata is dropped when no call uses it any more.
+ *
+ * @param node      the node.
+ * @param callback  the new one; NULL for none.
+ * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_set_message_callback(vixp2p_node *node,
+                                                    const struct vixp2p_message_callback *callback);
+
+/**
+ * Replaces the apply callback, from anywhere. The old userdata is dropped when no call uses it any more.
+ *
+ * A node that was started without an apply callback treats records as applied once they are durable; a callback given to it
+ * takes effect at the next start. Taking the callback away while the node runs keeps records for later.
+ *
+ * @param node      the node.
+ * @param callback  the new one; NULL for none.
+ * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_set_apply_callback(vixp2p_node *node,
+                                                  const struct vixp2p_apply_callback *callback);
+
+/**
+ * What happened.
+ *
+ * @param event  the event.
+ * @return its kind; VIXP2P_EVENT_NONE if the event is NULL. Later versions may add kinds: ignore unknown ones.
+ */
+VIXP2P_API enum vixp2p_event_kind vixp2p_event_get_kind(const struct vixp2p_event *event);
+
+/**
+ * The peer the event is about.
+ *
+ * @param event  the event.
+ * @param out    where the peer id goes.
+ * @return VIXP2P_OK, VIXP2P_EMPTY if the event has no peer, or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_event_peer(const struct vixp2p_event *event, struct vixp2p_peer_id *out);
+
+/**
+ * The label the peer gave itself. It names no authority; the peer id does.
+ *
+ * @param event  the event.
+ * @return text without control characters, or NULL if the event has none.
+ */
+VIXP2P_API const char *vixp2p_event_node_id(const struct vixp2p_event *event);
+
+/**
+ * The other end's address.
+ *
+ * @param event  the event.
+ * @return text such as "tcp://192.0.2.7:9001", or NULL if the event has none.
+ */
+VIXP2P_API const char *vixp2p_event_endpoint(const struct vixp2p_event *event);
+
+/**
+ * Who opened the connection.
+ *
+ * @param event  the event.
+ * @return the direction; VIXP2P_DIRECTION_NONE if the event has none.
+ */
+VIXP2P_API enum vixp2p_direction vixp2p_event_direction(const struct vixp2p_event *event);
+
+/**
+ * Why a connection was not made or ended: a stable name for programs, such as "max_peers".
+ *
+ * @param event  the event.
+ * @return the name, or NULL if the event has none.
+ */
+VIXP2P_API const char *vixp2p_event_reason(const struct vixp2p_event *event);
+
+/**
+ * Why a connection was not made or ended: a sentence for people.
+ *
+ * @param event  the event.
+ * @return the sentence, or NULL if the event has none.
+ */
+VIXP2P_API const char *vixp2p_event_reason_text(const struct vixp2p_event *event);
+
+/**
+ * The bytes of a message.
+ *
+ * @param event    the event.
+ * @param out_len  where their number goes; may be NULL.
+ * @return the first byte, or NULL (and a length of 0) if the event is no message. Not NULL for an empty message.
+ */
+VIXP2P_API const void *vixp2p_event_data(const struct vixp2p_event *event, size_t *out_len);
+
+/**
+ * The log the event is about.
+ *
+ * @param event  the event.
+ * @param out    where the log id goes.
+ * @return VIXP2P_OK, VIXP2P_EMPTY if the event has no log, or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_event_log(const struct vixp2p_event *event, struct vixp2p_log_id *out);
+
+/**
+ * The port a started node listens on.
+ *
+ * @param event  the event.
+ * @return the port; 0 if the node does not listen or the event has none.
+ */
+VIXP2P_API uint16_t vixp2p_event_port(const struct vixp2p_event *event);
+
+/**
+ * How many peers are connected after a peer came or went.
+ *
+ * @param event  the event.
+ * @return the number; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_connected(const struct vixp2p_event *event);
+
+/**
+ * The highest durable record of the event's log: at the peer (VIXP2P_EVENT_ACKED) or here (VIXP2P_EVENT_STORED).
+ *
+ * @param event  the event.
+ * @return the record's number; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_durable(const struct vixp2p_event *event);
+
+/**
+ * The highest record of the event's log that the peer has applied.
+ *
+ * @param event  the event.
+ * @return the record's number; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_applied(const struct vixp2p_event *event);
+
+/**
+ * The record a fork or a refusal is about.
+ *
+ * @param event  the event.
+ * @return the record's number; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_seq(const struct vixp2p_event *event);
+
+/**
+ * When the next attempt is due, after a failed dial or a refused record.
+ *
+ * @param event  the event.
+ * @return milliseconds; -1 if there will be no further attempt or the event has none.
+ */
+VIXP2P_API int64_t vixp2p_event_retry_in_ms(const struct vixp2p_event *event);
+
+/**
+ * How many events were dropped.
+ *
+ * @param event  the event.
+ * @return the number; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_count(const struct vixp2p_event *event);
+
+/**
+ * The event as one sentence for people.
+ *
+ * @param event  the event.
+ * @return the sentence; NULL only if the event is NULL.
+ */
+VIXP2P_API const char *vixp2p_event_text(const struct vixp2p_event *event);
+
+/**
+ * The event as one JSON object on one line.
+ *
+ * @param event  the event.
+ * @return the JSON text; NULL only if the event is NULL.
+ */
+VIXP2P_API const char *vixp2p_event_json(const struct vixp2p_event *event);
+
+/**
+ * Frees an event that vixp2p_node_next_event() or vixp2p_node_wait_event() gave. Does nothing for NULL, and nothing for the
+ * event of a callback, which the library keeps.
+ *
+ * @param event  the event; not used again afterwards.
+ */
+VIXP2P_API
+void vixp2p_event_free(struct vixp2p_event *event);
+
+/**
+ * Changes which log lines reach the log callback, from now on.
+ *
+ * @param node   the node.
+ * @param level  the least #vixp2p_log_level that is wanted.
+ * @return VIXP2P_OK or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_set_log_level(vixp2p_node *node, int32_t level);
+
+/**
+ * Creates a node: takes the data directory, reads or makes the identity, opens the log. Opens no socket and calls nothing back.
+ *
+ * The library owns the userdata of every callback in options from this call on: if it fails, their drop functions have run
+ * (unless struct_size was too small to hold them).
+ *
+ * @param options  the settings; NULL for the defaults. Copied: nothing it points to is used after the call but userdata.
+ * @param out      where the node goes; NULL there on failure.
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID, VIXP2P_ERR_UTF8, VIXP2P_ERR_UNSUPPORTED for an unusable setting;
+ *         VIXP2P_ERR_DIR_IN_USE, VIXP2P_ERR_KEY, VIXP2P_ERR_LOG, VIXP2P_ERR_IO for the data directory.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_create(const struct vixp2p_node_options *options,
+                                      vixp2p_node **out);
+
+/**
+ * Starts listening and dialling. Returns at once; VIXP2P_EVENT_STARTED tells the port. A stopped node can be started again.
+ *
+ * @param node  the node.
+ * @return VIXP2P_OK; VIXP2P_ALREADY if it runs; VIXP2P_ERR_PORT_IN_USE, VIXP2P_ERR_IO or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_start(vixp2p_node *node);
+
+/**
+ * Says goodbye to every peer, lets the log finish, and ends; VIXP2P_EVENT_STOPPED is the last event. Blocks meanwhile, but not
+ * for callbacks. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
+ *
+ * @param node        the node.
+ * @param timeout_ms  how long goodbyes may take; -1 for the default of one second. What the log acknowledged is always kept.
+ * @return VIXP2P_OK; VIXP2P_ALREADY if it does not run; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_stop(vixp2p_node *node,
+                                    int32_t timeout_ms);
+
+/**
+ * Destroys a node: stops it, waits until running callbacks have returned, lets go of all userdata, frees everything. When it
+ * returns, no callback runs or will ever run.
+ *
+ * Legal from anywhere, once. From inside a callback, of this node or another, it returns at once and the same happens on a
+ * thread of the library as soon as the callback has returned; the drop functions tell when. Events that were not taken are
+ * lost: stop first to see the last ones. In a forked child it does nothing.
+ *
+ * @param node  the node; NULL is ignored.
+ */
+VIXP2P_API
+void vixp2p_node_destroy(vixp2p_node *node);
+
+/**
+ * This node's identity.
+ *
+ * @param node  the node.
+ * @param out   where the peer id goes.
+ * @return VIXP2P_OK or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_id(const vixp2p_node *node, struct vixp2p_peer_id *out);
+
+/**
+ * The TCP port a running node listens on.
+ *
+ * @param node  the node.
+ * @param out   where the port goes; 0 if the node does not run or does not listen.
+ * @return VIXP2P_OK or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_port(const vixp2p_node *node, uint16_t *out);
+
+/**
+ * Fills options with the defaults.
+ *
+ * @param options  where they go.
+ * @param size     sizeof(vixp2p_node_options).
+ * @return VIXP2P_OK, or VIXP2P_ERR_INVALID if options is NULL or size is smaller than in the first release.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_options_init(struct vixp2p_node_options *options, size_t size);
+
+/**
+ * Everybody a running node knows of, connected or not.
+ *
+ * @param node         the node.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_peer_info).
+ * @param inout_count  places in the array; becomes the number of peers. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_peers(const vixp2p_node *node,
+                                     struct vixp2p_peer_info *infos,
+                                     size_t info_size,
+                                     size_t *inout_count);
+
+/**
+ * A snapshot of the node's counters; zeros while it does not run.
+ *
+ * @param node      the node.
+ * @param out       where they go.
+ * @param out_size  sizeof(vixp2p_stats); counters beyond it are left out, members the library does not know become 0.
+ * @return VIXP2P_OK or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_stats(const vixp2p_node *node, struct vixp2p_stats *out, size_t out_size);
+
+/**
+ * A descriptor for poll, select, epoll or an event loop: readable as long as something waits. Level-triggered. Do not read,
+ * write or close it; it is valid until the node is destroyed.
+ *
+ * @param node  a node with VIXP2P_DELIVERY_POLL.
+ * @return the descriptor, or -1; vixp2p_last_error_code() then says why.
+ */
+VIXP2P_API
+int vixp2p_node_event_fd(const vixp2p_node *node);
+
+/**
+ * Takes the next event without waiting. Log lines and records that are due are given to the log and apply callbacks first, on
+ * the calling thread, a bounded number of them; the event and message callbacks are not used: every message is an event.
+ *
+ * Take events on one thread; a second one may have to wait until the first one's callbacks return.
+ *
+ * @param node  a node with VIXP2P_DELIVERY_POLL.
+ * @param out   where the event goes, to be freed with vixp2p_event_free(); NULL there if there is none.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if there is no event (there may be more records: go by the descriptor);
+ *         VIXP2P_ERR_UNSUPPORTED under VIXP2P_DELIVERY_CALLBACK; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_next_event(vixp2p_node *node,
+                                          struct vixp2p_event **out);
+
+/**
+ * Takes the next event and waits for it. Callbacks run as with vixp2p_node_next_event().
+ *
+ * @param node        a node with VIXP2P_DELIVERY_POLL.
+ * @param timeout_ms  how long to wait; -1 for ever, 0 not at all.
+ * @param out         where the event goes, to be freed with vixp2p_event_free(); NULL there if there is none.
+ * @return VIXP2P_OK; VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED if the node does not run and nothing waits;
+ *         VIXP2P_ERR_UNSUPPORTED under VIXP2P_DELIVERY_CALLBACK; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_wait_event(vixp2p_node *node, int32_t timeout_ms, struct vixp2p_event **out);
+
+/**
+ * Runs the callbacks for what waits, on the calling thread, one after the other.
+ *
+ * @param node      a node with VIXP2P_DELIVERY_POLL.
+ * @param max       the most events, messages and runs of records to give out; 0: until nothing waits.
+ * @param out_done  where their number goes; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if nothing waited; VIXP2P_ERR_UNSUPPORTED under VIXP2P_DELIVERY_CALLBACK;
+ *         VIXP2P_ERR_WOULD_DEADLOCK from inside a callback.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_dispatch(vixp2p_node *node, size_t max, size_t *out_done);
+
+/**
+ * The text of the calling thread's last failed call: function, argument, value and cause in one sentence.
+ *
+ * A successful call does not clear it.
+ *
+ * @return a string that stays valid until the next failing call of this thread, or NULL if no call failed.
+ */
+VIXP2P_API const char *vixp2p_last_error_message(void);
+
+/**
+ * The status of the calling thread's last failed call.
+ *
+ * @return a negative status, or VIXP2P_OK if no call failed.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_last_error_code(void);
+
+/**
+ * What a status means, in a few words. For the cause of one failure see vixp2p_last_error_message().
+ *
+ * @param status  a #vixp2p_status; any number may be given.
+ * @return a static string; never NULL.
+ */
+VIXP2P_API const char *vixp2p_status_str(int32_t status);
+
+/**
+ * Wants a link to an address, now and again after every loss, until vixp2p_node_disconnect(). Returns at once; events tell the
+ * rest: VIXP2P_EVENT_PEER_CONNECTED, or VIXP2P_EVENT_CONNECT_FAILED with the time of the next attempt.
+ *
+ * @param node      a running node.
+ * @param endpoint  "host:port" or "tcp://host:port", an IPv6 address in brackets.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_connect(vixp2p_node *node,
+                                       const char *endpoint);
+
+/**
+ * Ends the link to a peer, if there is one, and stops dialling it.
+ *
+ * @param node  a running node.
+ * @param peer  whom.
+ * @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_disconnect(vixp2p_node *node, const struct vixp2p_peer_id *peer);
+
+/**
+ * Queues a message to a connected peer. Messages to one peer arrive in order, each at most once, as long as the link stands;
+ * what must survive a lost link belongs into the log.
+ *
+ * @param node  a running node.
+ * @param peer  whom.
+ * @param data  the message; may be NULL if len is 0.
+ * @param len   its length, at most 16 MiB.
+ * @return VIXP2P_OK; VIXP2P_ERR_WOULD_BLOCK if the queue is full (nothing was taken, try again later);
+ *         VIXP2P_ERR_NOT_CONNECTED, VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_send(vixp2p_node *node,
+                                    const struct vixp2p_peer_id *peer,
+                                    const void *data,
+                                    size_t len);
+
+/**
+ * Queues a message to every connected peer whose queue has room.
+ *
+ * @param node        a running node.
+ * @param data        the message; may be NULL if len is 0.
+ * @param len         its length, at most 16 MiB.
+ * @param out_queued  where the number of peers whose queue took it goes; may be NULL.
+ * @return VIXP2P_OK (even if no peer took it), VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_broadcast(vixp2p_node *node,
+                                         const void *data,
+                                         size_t len,
+                                         size_t *out_queued);
+
+/**
+ * Writes a peer id as 64 lower-case hex digits and a terminating zero.
+ *
+ * @param id        the peer id.
+ * @param out       where the text goes.
+ * @param out_size  bytes there; #VIXP2P_PEER_ID_HEX_SIZE are needed, with fewer nothing is written.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL or VIXP2P_ERR_INVALID.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_peer_id_to_hex(const struct vixp2p_peer_id *id, char *out, size_t out_size);
+
+/**
+ * Reads a peer id from 64 hex digits of either case.
+ *
+ * @param hex  the text, zero-terminated.
+ * @param out  where the peer id goes; unchanged on failure.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID or VIXP2P_ERR_UTF8.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_peer_id_from_hex(const char *hex, struct vixp2p_peer_id *out);
+
+/**
+ * The library's version as text, such as "0.1.0".
+ *
+ * @return a static string; never NULL.
+ */
+VIXP2P_API const char *vixp2p_version(void);
+
+/**
+ * The library's version as a number that can be compared: major << 16 | minor << 8 | patch.
+ *
+ * @return the number; compare it with #VIXP2P_VERSION_NUMBER of the header.
+ */
+VIXP2P_API uint32_t vixp2p_version_number(void);
+
+/**
+ * The library's ABI: the number in its SONAME << 16 | a revision that grows when something is added.
+ *
+ * A program may use a library with the same upper half and a revision that is not smaller; #VIXP2P_CHECK_ABI says so.
+ *
+ * @return the number; compare it with #VIXP2P_ABI_VERSION of the header.
+ */
+VIXP2P_API uint32_t vixp2p_abi_version(void);
+
+/**
+ * Appends a record to this node's log and blocks until it is durable. Peers get it now or when they next meet this node or
+ * another that has it. A node that is created but not running keeps its log too.
+ *
+ * Allowed from callbacks, but for the log callback.
+ *
+ * @param node     the node.
+ * @param data     the record; may be NULL if len is 0.
+ * @param len      its length, at most 1 MiB.
+ * @param out_seq  where the record's number goes; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED while stopping;
+ *         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_append(vixp2p_node *node,
+                                      const void *data,
+                                      size_t len,
+                                      uint64_t *out_seq);
+
+/**
+ * Appends records in order and blocks until all are durable: as vixp2p_node_append(), with one wait for the disk.
+ *
+ * @param node       the node.
+ * @param records    the records, each at most 1 MiB.
+ * @param count      how many, at least 1.
+ * @param out_first  where the first record's number goes; may be NULL.
+ * @param out_last   where the last record's number goes; may be NULL.
+ * @return as vixp2p_node_append(); on failure none of them is acknowledged.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_append_batch(vixp2p_node *node,
+                                            const struct vixp2p_slice *records,
+                                            size_t count,
+                                            uint64_t *out_first,
+                                            uint64_t *out_last);
+
+/**
+ * Tells where the application stands: the last record of a log that has taken effect in its own store. It replaces the library's
+ * own note of that; a program that keeps the number in the same transaction as the effect applies every record exactly once.
+ *
+ * @param node  a node that was created and not started yet, or was stopped.
+ * @param log   which log; one that this node has never seen is accepted if seq is 0.
+ * @param seq   the record's number; 0: none yet.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID while the node runs, VIXP2P_ERR_LOG, or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_set_applied(vixp2p_node *node,
+                                           const struct vixp2p_log_id *log,
+                                           uint64_t seq);
+
+/**
+ * The log this node appends to.
+ *
+ * @param node  the node.
+ * @param out   where the log id goes.
+ * @return VIXP2P_OK or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_own_log(const vixp2p_node *node, struct vixp2p_log_id *out);
+
+/**
+ * How far every log has come here: this node's and those it carries for others.
+ *
+ * @param node         the node.
+ * @param states       an array to fill; may be NULL if *inout_count is 0.
+ * @param state_size   sizeof(vixp2p_log_state).
+ * @param inout_count  places in the array; becomes the number of logs.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_logs(const vixp2p_node *node,
+                                    struct vixp2p_log_state *states,
+                                    size_t state_size,
+                                    size_t *inout_count);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* VIXP2P_H */
+
+
+/* The library's int is an int: no -fshort-enums. */
+#if defined(__cplusplus)
+#if __cplusplus >= 201103L
+static_assert(sizeof(vixp2p_status) == 4 && sizeof(vixp2p_event_kind) == 4, "compile without -fshort-enums");
+#endif
+#elif defined(__STDC_VERSION__)
+#if __STDC_VERSION__ >= 201112L
+_Static_assert(sizeof(vixp2p_status) == 4 && sizeof(vixp2p_event_kind) == 4, "compile without -fshort-enums");
+#endif
+#endif

@@ -1,0 +1,217 @@
+//! A node's settings as C gives them. Checks shapes and pointers; what the values mean is for the node to judge.
+
+use std::ffi::{c_char, c_void};
+use std::time::Duration;
+
+use crate::base::config::{Listen, Psk};
+use crate::base::{Config, Level};
+use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
+use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
+use crate::ffi::log::read_level;
+use crate::ffi::status::{VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
+
+/// vixp2p_node_options.listen: accept no connections, only dial.
+pub const VIXP2P_LISTEN_OFF: u32 = 0;
+/// vixp2p_node_options.listen: accept connections on listen_host and listen_port; port 0 takes any free one.
+pub const VIXP2P_LISTEN_ON: u32 = 1;
+
+/// vixp2p_node_options.delivery: a thread of the node calls the callbacks. The default.
+pub const VIXP2P_DELIVERY_CALLBACK: i32 = 0;
+/// vixp2p_node_options.delivery: the program takes events or has callbacks run on its own thread: vixp2p_node_event_fd(),
+/// vixp2p_node_next_event(), vixp2p_node_wait_event(), vixp2p_node_dispatch().
+pub const VIXP2P_DELIVERY_POLL: i32 = 1;
+
+/// vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
+pub const VIXP2P_FLAG_NO_DIAL: u32 = 1;
+
+/// Size of vixp2p_node_options in the first release; smaller ones are refused. Never changes.
+pub const VIXP2P_NODE_OPTIONS_SIZE_MIN: usize = 176;
+
+/// The settings of a node. Fill with vixp2p_node_options_init() or #VIXP2P_NODE_OPTIONS_INIT, then change what matters; members
+/// added later get their defaults. A number that is 0 and a string that is NULL mean the default.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct vixp2p_node_options {
+    /// Bytes of this struct as the program knows it.
+    pub struct_size: u32,
+    /// VIXP2P_FLAG_... joined with |.
+    pub flags: u32,
+    /// A label for people, at most 255 bytes of UTF-8; default "vixp2p". Peers see it; it is no authority.
+    pub node_id: *const c_char,
+    /// An IP address to listen on; default: every interface, IPv4 and IPv6.
+    pub listen_host: *const c_char,
+    /// #VIXP2P_LISTEN_OFF (default) or #VIXP2P_LISTEN_ON.
+    pub listen: u32,
+    /// TCP port, up to 65535; 0 is any free one, see vixp2p_node_port().
+    pub listen_port: u32,
+    /// Directory for identity and log, made if missing; NULL: both live in memory and die with the node.
+    pub data_dir: *const c_char,
+    /// The cluster's secret of 32 bytes; NULL: none. The library copies it.
+    pub psk: *const c_void,
+    /// 32, or 0 without a secret.
+    pub psk_len: usize,
+    /// Connected peers allowed; default 64.
+    pub max_peers: u32,
+    /// From TCP up to an authenticated link; default 5000.
+    pub handshake_timeout_ms: u32,
+    /// Silence after which a peer is asked whether it lives; default 5000.
+    pub heartbeat_interval_ms: u32,
+    /// Silence after which a link is closed; default 15000, must be longer than the heartbeat interval.
+    pub stale_after_ms: u32,
+    /// #VIXP2P_DELIVERY_CALLBACK (default) or #VIXP2P_DELIVERY_POLL.
+    pub delivery: i32,
+    /// The least #vixp2p_log_level that reaches the log callback; set to VIXP2P_LOG_INFO by the initialisers.
+    pub log_level: i32,
+    /// Where log lines go.
+    pub log: vixp2p_log_callback,
+    /// Where events go.
+    pub event: vixp2p_event_callback,
+    /// Where application messages go; without it they are dropped under VIXP2P_DELIVERY_CALLBACK.
+    pub message: vixp2p_message_callback,
+    /// What applies replicated records; without it they count as applied once durable.
+    pub apply: vixp2p_apply_callback,
+}
+
+/// Everything of the first release keeps its place for ever.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    use std::mem::offset_of;
+    assert!(size_of::<vixp2p_node_options>() >= VIXP2P_NODE_OPTIONS_SIZE_MIN);
+    assert!(offset_of!(vixp2p_node_options, node_id) == 8);
+    assert!(offset_of!(vixp2p_node_options, listen) == 24);
+    assert!(offset_of!(vixp2p_node_options, psk_len) == 48);
+    assert!(offset_of!(vixp2p_node_options, delivery) == 72);
+    assert!(offset_of!(vixp2p_node_options, log) == 80);
+    assert!(offset_of!(vixp2p_node_options, apply) == 152);
+};
+
+impl vixp2p_node_options {
+    /// The defaults.
+    pub(super) const DEFAULT: vixp2p_node_options = vixp2p_node_options {
+        struct_size: size_of::<vixp2p_node_options>() as u32,
+        flags: 0,
+        node_id: std::ptr::null(),
+        listen_host: std::ptr::null(),
+        listen: VIXP2P_LISTEN_OFF,
+        listen_port: 0,
+        data_dir: std::ptr::null(),
+        psk: std::ptr::null(),
+        psk_len: 0,
+        max_peers: 0,
+        handshake_timeout_ms: 0,
+        heartbeat_interval_ms: 0,
+        stale_after_ms: 0,
+        delivery: VIXP2P_DELIVERY_CALLBACK,
+        log_level: Level::Info as i32,
+        log: vixp2p_log_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
+        event: vixp2p_event_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
+        message: vixp2p_message_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
+        apply: vixp2p_apply_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
+    };
+
+    /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
+    ///
+    /// # Safety
+    /// `given` is NULL or points to at least as many readable bytes as its first member says.
+    pub(super) unsafe fn read(given: *const vixp2p_node_options) -> Answer<(vixp2p_node_options, bool)> {
+        let mut options = vixp2p_node_options::DEFAULT;
+        if given.is_null() {
+            return Ok((options, false));
+        }
+        let given = given.cast::<u8>();
+        // SAFETY: the first member is there whatever the size.
+        let size = unsafe { given.cast::<u32>().read_unaligned() } as usize;
+        if size < VIXP2P_NODE_OPTIONS_SIZE_MIN {
+            return Err(Failure::invalid(format!(
+                "options.struct_size is {size}, the least is {VIXP2P_NODE_OPTIONS_SIZE_MIN}; call vixp2p_node_options_init first"
+            )));
+        }
+        let ours = size_of::<vixp2p_node_options>();
+        // SAFETY: the caller promises `size` readable bytes; any bytes are valid members, function pointers being nullable.
+        let beyond = unsafe {
+            std::ptr::from_mut(&mut options).cast::<u8>().copy_from_nonoverlapping(given, size.min(ours));
+            if size > ours { std::slice::from_raw_parts(given.add(ours), size - ours) } else { &[] }
+        };
+        Ok((options, beyond.iter().any(|byte| *byte != 0)))
+    }
+
+    /// The settings as the node takes them.
+    ///
+    /// # Safety
+    /// The pointers among the members are NULL or point to what the header says.
+    pub(super) unsafe fn config(&self) -> Answer<Config> {
+        // SAFETY: the caller's promise.
+        let text = |pointer, what| unsafe { read_str(pointer, what) };
+        let unknown = self.flags & !VIXP2P_FLAG_NO_DIAL;
+        if unknown != 0 {
+            return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.flags has the unknown bits {unknown:#x}")));
+        }
+        let mut config = Config::new(text(self.node_id, "options.node_id")?.unwrap_or("vixp2p"));
+        config.dial = self.flags & VIXP2P_FLAG_NO_DIAL == 0;
+        config.listen = match self.listen {
+            VIXP2P_LISTEN_OFF => Listen::Off,
+            VIXP2P_LISTEN_ON => {
+                let port = u16::try_from(self.listen_port);
+                let port = port.map_err(|_| Failure::invalid(format!("options.listen_port is {}, over 65535", self.listen_port)))?;
+                Listen::On { host: text(self.listen_host, "options.listen_host")?.unwrap_or_default().to_owned(), port }
+            }
+            other => return Err(Failure::invalid(format!("options.listen is {other}, neither VIXP2P_LISTEN_OFF nor VIXP2P_LISTEN_ON"))),
+        };
+        config.data_dir = text(self.data_dir, "options.data_dir")?.map(Into::into);
+        // SAFETY: the caller's promise.
+        let psk = unsafe { read_bytes(self.psk, self.psk_len, "options.psk") }?;
+        if self.psk_len != 0 || !self.psk.is_null() {
+            let psk: [u8; 32] = psk.try_into().map_err(|_| Failure::invalid(format!("options.psk_len is {}, not 32", self.psk_len)))?;
+            config.psk = Some(Psk::new(psk));
+        }
+        let set_ms = |to: &mut Duration, ms: u32| {
+            if ms != 0 {
+                *to = Duration::from_millis(ms.into());
+            }
+        };
+        set_ms(&mut config.handshake_timeout, self.handshake_timeout_ms);
+        set_ms(&mut config.heartbeat_interval, self.heartbeat_interval_ms);
+        set_ms(&mut config.stale_after, self.stale_after_ms);
+        if self.max_peers != 0 {
+            config.max_peers = self.max_peers as usize;
+        }
+        Ok(config)
+    }
+
+    /// Whether the program takes events itself.
+    pub(super) fn polled(&self) -> Answer<bool> {
+        match self.delivery {
+            VIXP2P_DELIVERY_CALLBACK => Ok(false),
+            VIXP2P_DELIVERY_POLL => Ok(true),
+            other => {
+                Err(Failure::invalid(format!("options.delivery is {other}, neither VIXP2P_DELIVERY_CALLBACK nor VIXP2P_DELIVERY_POLL")))
+            }
+        }
+    }
+
+    pub(super) fn level(&self) -> Answer<Level> {
+        read_level(self.log_level, "options.log_level")
+    }
+}
+
+/// Fills options with the defaults.
+///
+/// @param options  where they go.
+/// @param size     sizeof(vixp2p_node_options).
+/// @return VIXP2P_OK, or VIXP2P_ERR_INVALID if options is NULL or size is smaller than in the first release.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_node_options_init(options: *mut vixp2p_node_options, size: usize) -> vixp2p_status {
+    guard("vixp2p_node_options_init", || {
+        if options.is_null() {
+            return Err(Failure::null("options"));
+        }
+        let told = u32::try_from(size).ok().filter(|_| size >= VIXP2P_NODE_OPTIONS_SIZE_MIN);
+        let Some(struct_size) = told else {
+            return Err(Failure::invalid(format!("size is {size}; give sizeof(vixp2p_node_options)")));
+        };
+        let defaults = vixp2p_node_options { struct_size, ..vixp2p_node_options::DEFAULT };
+        // SAFETY: the caller promises `size` writable bytes; the struct has no padding (asserted above by its offsets).
+        unsafe { write_sized(options.cast(), size, &defaults) };
+        Ok(VIXP2P_OK)
+    })
+}

@@ -1,0 +1,12 @@
+//! The C functions called through the Rust library: every pointer, every life, every way an event is delivered.
+//!
+//! What these tests hold is the contract in `include/vixp2p.h`; `tests/c/` has the same seen from C.
+#![allow(missing_docs, reason = "tests name themselves")]
+
+mod delivery;
+mod life;
+mod null;
+mod options;
+mod process;
+mod replicate;
+mod support;
