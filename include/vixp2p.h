@@ -321,6 +321,12 @@ typedef enum vixp2p_direction {
 typedef struct vixp2p_event vixp2p_event;
 
 /**
+ * A node. Every function may be called on it from any thread at any time; vixp2p_node_destroy() is the last call, and calls
+ * after it are recognised and refused with VIXP2P_ERR_BAD_HANDLE.
+ */
+typedef struct vixp2p_node vixp2p_node;
+
+/**
  * One log line. Never use the message as a format string: names in it come from the network.
  */
 typedef struct vixp2p_log_record {
@@ -753,7 +759,7 @@ extern "C" {
  * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_set_log_callback(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_set_log_callback(struct vixp2p_node *node,
                                                 const struct vixp2p_log_callback *callback);
 
 /**
@@ -764,7 +770,7 @@ enum vixp2p_status vixp2p_node_set_log_callback(vixp2p_node *node,
  * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_set_event_callback(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_set_event_callback(struct vixp2p_node *node,
                                                   const struct vixp2p_event_callback *callback);
 
 /**
@@ -775,7 +781,7 @@ enum vixp2p_status vixp2p_node_set_event_callback(vixp2p_node *node,
  * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_set_message_callback(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_set_message_callback(struct vixp2p_node *node,
                                                     const struct vixp2p_message_callback *callback);
 
 /**
@@ -789,7 +795,7 @@ enum vixp2p_status vixp2p_node_set_message_callback(vixp2p_node *node,
  * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_set_apply_callback(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_set_apply_callback(struct vixp2p_node *node,
                                                   const struct vixp2p_apply_callback *callback);
 
 /**
@@ -955,7 +961,7 @@ void vixp2p_event_free(struct vixp2p_event *event);
  * @param level  the least #vixp2p_log_level that is wanted.
  * @return VIXP2P_OK or an error.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_set_log_level(vixp2p_node *node, int32_t level);
+VIXP2P_API enum vixp2p_status vixp2p_node_set_log_level(struct vixp2p_node *node, int32_t level);
 
 /**
  * Creates a node: takes the data directory, reads or makes the identity, opens the log. Opens no socket and calls nothing back.
@@ -970,7 +976,7 @@ VIXP2P_API enum vixp2p_status vixp2p_node_set_log_level(vixp2p_node *node, int32
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_node_create(const struct vixp2p_node_options *options,
-                                      vixp2p_node **out);
+                                      struct vixp2p_node **out);
 
 /**
  * Starts listening and dialling. Returns at once; VIXP2P_EVENT_STARTED tells the port. A stopped node can be started again.
@@ -979,7 +985,7 @@ enum vixp2p_status vixp2p_node_create(const struct vixp2p_node_options *options,
  * @return VIXP2P_OK; VIXP2P_ALREADY if it runs; VIXP2P_ERR_PORT_IN_USE, VIXP2P_ERR_IO or another error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_start(vixp2p_node *node);
+enum vixp2p_status vixp2p_node_start(struct vixp2p_node *node);
 
 /**
  * Says goodbye to every peer, lets the log finish, and ends; VIXP2P_EVENT_STOPPED is the last event. Blocks meanwhile, but not
@@ -990,7 +996,7 @@ enum vixp2p_status vixp2p_node_start(vixp2p_node *node);
  * @return VIXP2P_OK; VIXP2P_ALREADY if it does not run; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_stop(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_stop(struct vixp2p_node *node,
                                     int32_t timeout_ms);
 
 /**
@@ -1004,7 +1010,7 @@ enum vixp2p_status vixp2p_node_stop(vixp2p_node *node,
  * @param node  the node; NULL is ignored.
  */
 VIXP2P_API
-void vixp2p_node_destroy(vixp2p_node *node);
+void vixp2p_node_destroy(struct vixp2p_node *node);
 
 /**
  * This node's identity.
@@ -1013,7 +1019,7 @@ void vixp2p_node_destroy(vixp2p_node *node);
  * @param out   where the peer id goes.
  * @return VIXP2P_OK or an error.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_id(const vixp2p_node *node, struct vixp2p_peer_id *out);
+VIXP2P_API enum vixp2p_status vixp2p_node_id(const struct vixp2p_node *node, struct vixp2p_peer_id *out);
 
 /**
  * The TCP port a running node listens on.
@@ -1022,7 +1028,7 @@ VIXP2P_API enum vixp2p_status vixp2p_node_id(const vixp2p_node *node, struct vix
  * @param out   where the port goes; 0 if the node does not run or does not listen.
  * @return VIXP2P_OK or an error.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_port(const vixp2p_node *node, uint16_t *out);
+VIXP2P_API enum vixp2p_status vixp2p_node_port(const struct vixp2p_node *node, uint16_t *out);
 
 /**
  * Fills options with the defaults.
@@ -1043,7 +1049,7 @@ VIXP2P_API enum vixp2p_status vixp2p_node_options_init(struct vixp2p_node_option
  * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_peers(const vixp2p_node *node,
+enum vixp2p_status vixp2p_node_peers(const struct vixp2p_node *node,
                                      struct vixp2p_peer_info *infos,
                                      size_t info_size,
                                      size_t *inout_count);
@@ -1056,7 +1062,10 @@ enum vixp2p_status vixp2p_node_peers(const vixp2p_node *node,
  * @param out_size  sizeof(vixp2p_stats); counters beyond it are left out, members the library does not know become 0.
  * @return VIXP2P_OK or an error.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_stats(const vixp2p_node *node, struct vixp2p_stats *out, size_t out_size);
+VIXP2P_API
+enum vixp2p_status vixp2p_node_stats(const struct vixp2p_node *node,
+                                     struct vixp2p_stats *out,
+                                     size_t out_size);
 
 /**
  * A descriptor for poll, select, epoll or an event loop: readable as long as something waits. Level-triggered. Do not read,
@@ -1066,7 +1075,7 @@ VIXP2P_API enum vixp2p_status vixp2p_node_stats(const vixp2p_node *node, struct 
  * @return the descriptor, or -1; vixp2p_last_error_code() then says why.
  */
 VIXP2P_API
-int vixp2p_node_event_fd(const vixp2p_node *node);
+int vixp2p_node_event_fd(const struct vixp2p_node *node);
 
 /**
  * Takes the next event without waiting. Log lines and records that are due are given to the log and apply callbacks first, on
@@ -1080,7 +1089,7 @@ int vixp2p_node_event_fd(const vixp2p_node *node);
  *         VIXP2P_ERR_UNSUPPORTED under VIXP2P_DELIVERY_CALLBACK; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_next_event(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_next_event(struct vixp2p_node *node,
                                           struct vixp2p_event **out);
 
 /**
@@ -1092,7 +1101,10 @@ enum vixp2p_status vixp2p_node_next_event(vixp2p_node *node,
  * @return VIXP2P_OK; VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED if the node does not run and nothing waits;
  *         VIXP2P_ERR_UNSUPPORTED under VIXP2P_DELIVERY_CALLBACK; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_wait_event(vixp2p_node *node, int32_t timeout_ms, struct vixp2p_event **out);
+VIXP2P_API
+enum vixp2p_status vixp2p_node_wait_event(struct vixp2p_node *node,
+                                          int32_t timeout_ms,
+                                          struct vixp2p_event **out);
 
 /**
  * Runs the callbacks for what waits, on the calling thread, one after the other.
@@ -1103,7 +1115,7 @@ VIXP2P_API enum vixp2p_status vixp2p_node_wait_event(vixp2p_node *node, int32_t 
  * @return VIXP2P_OK; VIXP2P_EMPTY if nothing waited; VIXP2P_ERR_UNSUPPORTED under VIXP2P_DELIVERY_CALLBACK;
  *         VIXP2P_ERR_WOULD_DEADLOCK from inside a callback.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_dispatch(vixp2p_node *node, size_t max, size_t *out_done);
+VIXP2P_API enum vixp2p_status vixp2p_node_dispatch(struct vixp2p_node *node, size_t max, size_t *out_done);
 
 /**
  * The text of the calling thread's last failed call: function, argument, value and cause in one sentence.
@@ -1138,7 +1150,7 @@ VIXP2P_API const char *vixp2p_status_str(int32_t status);
  * @return VIXP2P_OK, VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_connect(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_connect(struct vixp2p_node *node,
                                        const char *endpoint);
 
 /**
@@ -1148,7 +1160,7 @@ enum vixp2p_status vixp2p_node_connect(vixp2p_node *node,
  * @param peer  whom.
  * @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_disconnect(vixp2p_node *node, const struct vixp2p_peer_id *peer);
+VIXP2P_API enum vixp2p_status vixp2p_node_disconnect(struct vixp2p_node *node, const struct vixp2p_peer_id *peer);
 
 /**
  * Queues a message to a connected peer. Messages to one peer arrive in order, each at most once, as long as the link stands;
@@ -1162,7 +1174,7 @@ VIXP2P_API enum vixp2p_status vixp2p_node_disconnect(vixp2p_node *node, const st
  *         VIXP2P_ERR_NOT_CONNECTED, VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_STOPPED or another error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_send(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_send(struct vixp2p_node *node,
                                     const struct vixp2p_peer_id *peer,
                                     const void *data,
                                     size_t len);
@@ -1177,7 +1189,7 @@ enum vixp2p_status vixp2p_node_send(vixp2p_node *node,
  * @return VIXP2P_OK (even if no peer took it), VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_STOPPED or another error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_broadcast(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_broadcast(struct vixp2p_node *node,
                                          const void *data,
                                          size_t len,
                                          size_t *out_queued);
@@ -1238,7 +1250,7 @@ VIXP2P_API uint32_t vixp2p_abi_version(void);
  *         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_append(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_append(struct vixp2p_node *node,
                                       const void *data,
                                       size_t len,
                                       uint64_t *out_seq);
@@ -1254,7 +1266,7 @@ enum vixp2p_status vixp2p_node_append(vixp2p_node *node,
  * @return as vixp2p_node_append(); on failure none of them is acknowledged.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_append_batch(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_append_batch(struct vixp2p_node *node,
                                             const struct vixp2p_slice *records,
                                             size_t count,
                                             uint64_t *out_first,
@@ -1270,7 +1282,7 @@ enum vixp2p_status vixp2p_node_append_batch(vixp2p_node *node,
  * @return VIXP2P_OK, VIXP2P_ERR_INVALID while the node runs, VIXP2P_ERR_LOG, or another error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_set_applied(vixp2p_node *node,
+enum vixp2p_status vixp2p_node_set_applied(struct vixp2p_node *node,
                                            const struct vixp2p_log_id *log,
                                            uint64_t seq);
 
@@ -1281,7 +1293,7 @@ enum vixp2p_status vixp2p_node_set_applied(vixp2p_node *node,
  * @param out   where the log id goes.
  * @return VIXP2P_OK or an error.
  */
-VIXP2P_API enum vixp2p_status vixp2p_node_own_log(const vixp2p_node *node, struct vixp2p_log_id *out);
+VIXP2P_API enum vixp2p_status vixp2p_node_own_log(const struct vixp2p_node *node, struct vixp2p_log_id *out);
 
 /**
  * How far every log has come here: this node's and those it carries for others.
@@ -1293,7 +1305,7 @@ VIXP2P_API enum vixp2p_status vixp2p_node_own_log(const vixp2p_node *node, struc
  * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
  */
 VIXP2P_API
-enum vixp2p_status vixp2p_node_logs(const vixp2p_node *node,
+enum vixp2p_status vixp2p_node_logs(const struct vixp2p_node *node,
                                     struct vixp2p_log_state *states,
                                     size_t state_size,
                                     size_t *inout_count);

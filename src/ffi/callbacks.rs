@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 use crate::ffi::boundary::{Failure, read_ref};
 use crate::ffi::event::vixp2p_event;
-use crate::ffi::handle::{on_node, vixp2p_node};
+use crate::ffi::handle::on_node;
 use crate::ffi::log::vixp2p_log_fn;
 use crate::ffi::status::{VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, vixp2p_status};
-use crate::ffi::types::{vixp2p_log_id, vixp2p_peer_id};
+use crate::ffi::types::{vixp2p_log_id, vixp2p_node, vixp2p_peer_id};
 
 /// What an apply callback returns when the record has taken effect.
 pub const VIXP2P_APPLY_OK: i32 = 0;

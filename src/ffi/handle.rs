@@ -13,13 +13,8 @@ use crate::ffi::callbacks::Callbacks;
 use crate::ffi::delivery::Desk;
 use crate::ffi::status::{VIXP2P_ERR_BAD_HANDLE, VIXP2P_ERR_FORKED, VIXP2P_ERR_POISONED, vixp2p_status};
 use crate::ffi::sys;
+use crate::ffi::types::vixp2p_node;
 use crate::node::Node;
-
-/// A node. Every function may be called on it from any thread at any time; vixp2p_node_destroy() is the last call, and calls
-/// after it are recognised and refused with VIXP2P_ERR_BAD_HANDLE.
-pub struct vixp2p_node {
-    _opaque: [u8; 0],
-}
 
 /// What a handle stands for.
 pub(super) struct Inner {

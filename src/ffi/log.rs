@@ -4,8 +4,9 @@ use std::ffi::{c_char, c_void};
 
 use crate::base::Level;
 use crate::ffi::boundary::{Answer, Failure};
-use crate::ffi::handle::{on_node, vixp2p_node};
+use crate::ffi::handle::on_node;
 use crate::ffi::status::{VIXP2P_OK, vixp2p_status};
+use crate::ffi::types::vixp2p_node;
 
 /// How much a log line matters.
 #[repr(C)]

@@ -11,11 +11,11 @@ use crate::ffi::apply;
 use crate::ffi::boundary::{Answer, Failure, catch, guard, guard_or, write_out};
 use crate::ffi::callbacks::{Callbacks, Slot, inside_callback, refuse_inside_callback};
 use crate::ffi::delivery::Desk;
-use crate::ffi::handle::{self, Inner, on_node, vixp2p_node};
+use crate::ffi::handle::{self, Inner, on_node};
 use crate::ffi::options::vixp2p_node_options;
 use crate::ffi::status::{VIXP2P_ALREADY, VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
 use crate::ffi::sys::{self, Beacon, SignalsBlocked};
-use crate::ffi::types::vixp2p_peer_id;
+use crate::ffi::types::{vixp2p_node, vixp2p_peer_id};
 use crate::node::Node;
 
 /// Stack of a thread that runs the application's code; given, because std would look for a default in the environment.

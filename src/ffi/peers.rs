@@ -5,9 +5,9 @@ use std::ffi::c_char;
 use crate::base::event::printable;
 use crate::ffi::boundary::{Answer, Failure, read_ref, write_out, write_sized};
 use crate::ffi::event::vixp2p_direction;
-use crate::ffi::handle::{on_node, vixp2p_node};
+use crate::ffi::handle::on_node;
 use crate::ffi::status::{VIXP2P_ERR_BUFFER_TOO_SMALL, VIXP2P_OK, vixp2p_status};
-use crate::ffi::types::vixp2p_peer_id;
+use crate::ffi::types::{vixp2p_node, vixp2p_peer_id};
 use crate::mesh::{PeerSnapshot, PeerState};
 
 /// Where a peer stands.

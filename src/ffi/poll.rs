@@ -7,9 +7,10 @@ use crate::ffi::boundary::{Answer, Failure, write_optional, write_out};
 use crate::ffi::callbacks::refuse_inside_callback;
 use crate::ffi::delivery::Waited;
 use crate::ffi::event::vixp2p_event;
-use crate::ffi::handle::{Inner, on_node, vixp2p_node};
+use crate::ffi::handle::{Inner, on_node};
 use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_STOPPED, VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, VIXP2P_TIMEOUT, vixp2p_status};
 use crate::ffi::sys::Beacon;
+use crate::ffi::types::vixp2p_node;
 
 /// A descriptor for poll, select, epoll or an event loop: readable as long as something waits. Level-triggered. Do not read,
 /// write or close it; it is valid until the node is destroyed.

@@ -4,9 +4,9 @@ use std::ffi::{c_char, c_void};
 
 use crate::base::Endpoint;
 use crate::ffi::boundary::{Failure, read_bytes, read_ref, read_str, write_optional};
-use crate::ffi::handle::{on_node, vixp2p_node};
+use crate::ffi::handle::on_node;
 use crate::ffi::status::{VIXP2P_OK, vixp2p_status};
-use crate::ffi::types::vixp2p_peer_id;
+use crate::ffi::types::{vixp2p_node, vixp2p_peer_id};
 
 /// Wants a link to an address, now and again after every loss, until vixp2p_node_disconnect(). Returns at once; events tell the
 /// rest: VIXP2P_EVENT_PEER_CONNECTED, or VIXP2P_EVENT_CONNECT_FAILED with the time of the next attempt.

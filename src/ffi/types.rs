@@ -1,4 +1,4 @@
-//! The plain structs C and the library hand each other: peer ids, log ids, slices. Never own memory.
+//! The plain structs C and the library hand each other: handles, peer ids, log ids, slices. Never own memory.
 
 use std::ffi::{c_char, c_void};
 
@@ -8,6 +8,12 @@ use crate::ffi::status::{VIXP2P_ERR_BUFFER_TOO_SMALL, VIXP2P_ERR_INVALID, VIXP2P
 
 /// Bytes of a peer id's text: 64 hex digits and the terminating zero.
 pub const VIXP2P_PEER_ID_HEX_SIZE: usize = 65;
+
+/// A node. Every function may be called on it from any thread at any time; vixp2p_node_destroy() is the last call, and calls
+/// after it are recognised and refused with VIXP2P_ERR_BAD_HANDLE.
+pub struct vixp2p_node {
+    _opaque: [u8; 0],
+}
 
 /// Who a node is: its Ed25519 public key. Compare with memcmp.
 #[repr(C)]

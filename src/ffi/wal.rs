@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::ffi::boundary::{Answer, Failure, read_bytes, read_ref, write_optional, write_out, write_sized};
 use crate::ffi::delivery::inside_log_callback;
-use crate::ffi::handle::{Inner, on_node, vixp2p_node};
+use crate::ffi::handle::{Inner, on_node};
 use crate::ffi::peers::write_array;
 use crate::ffi::status::{VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, vixp2p_status};
-use crate::ffi::types::{vixp2p_log_id, vixp2p_slice};
+use crate::ffi::types::{vixp2p_log_id, vixp2p_node, vixp2p_slice};
 
 /// How far a log has come here.
 #[repr(C)]
