@@ -316,6 +316,70 @@ typedef enum vixp2p_direction {
 } vixp2p_direction;
 
 /**
+ * How much a log line matters.
+ */
+typedef enum vixp2p_log_level {
+    /**
+     * Every message.
+     */
+    VIXP2P_LOG_TRACE = 0,
+    /**
+     * Every decision.
+     */
+    VIXP2P_LOG_DEBUG = 1,
+    /**
+     * What an operator wants to see.
+     */
+    VIXP2P_LOG_INFO = 2,
+    /**
+     * Something went wrong and was dealt with.
+     */
+    VIXP2P_LOG_WARN = 3,
+    /**
+     * Something went wrong and needs a person.
+     */
+    VIXP2P_LOG_ERROR = 4,
+    /**
+     * The node cannot go on.
+     */
+    VIXP2P_LOG_CRITICAL = 5,
+    /**
+     * Nothing at all.
+     */
+    VIXP2P_LOG_OFF = 6,
+} vixp2p_log_level;
+
+/**
+ * Where a peer stands.
+ */
+typedef enum vixp2p_peer_state {
+    /**
+     * Neither met nor dialled.
+     */
+    VIXP2P_PEER_DISCONNECTED = 0,
+    /**
+     * Being dialled, or waiting for the next attempt.
+     */
+    VIXP2P_PEER_CONNECTING = 1,
+    /**
+     * A connection is open; the peer is not authenticated on it yet.
+     */
+    VIXP2P_PEER_HANDSHAKING = 2,
+    /**
+     * Authenticated and heard of.
+     */
+    VIXP2P_PEER_CONNECTED = 3,
+    /**
+     * Still connected, but silent although asked; soon closed.
+     */
+    VIXP2P_PEER_STALE = 4,
+    /**
+     * Gone.
+     */
+    VIXP2P_PEER_CLOSED = 5,
+} vixp2p_peer_state;
+
+/**
  * An event. What its accessors return stays valid until it is freed; inside a callback, until the callback returns.
  */
 typedef struct vixp2p_event vixp2p_event;
