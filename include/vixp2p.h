@@ -1056,7 +1056,7 @@ enum vixp2p_status vixp2p_node_start(struct vixp2p_node *node);
  * for callbacks. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
  *
  * @param node        the node.
- * @param timeout_ms  how long goodbyes may take; -1 for the default of one second. What the log acknowledged is always kept.
+ * @param timeout_ms  how long goodbyes may take; -1 for the default of two seconds. What the log acknowledged is always kept.
  * @return VIXP2P_OK; VIXP2P_ALREADY if it does not run; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
  */
 VIXP2P_API
@@ -1338,7 +1338,8 @@ enum vixp2p_status vixp2p_node_append_batch(struct vixp2p_node *node,
 
 /**
  * Tells where the application stands: the last record of a log that has taken effect in its own store. It replaces the library's
- * own note of that; a program that keeps the number in the same transaction as the effect applies every record exactly once.
+ * own note of that, back as well as forth; a program that keeps the number in the same transaction as the effect applies every
+ * record exactly once.
  *
  * @param node  a node that was created and not started yet, or was stopped.
  * @param log   which log; one that this node has never seen is accepted if seq is 0.

@@ -10,6 +10,7 @@ pub mod ffi;
 pub mod mesh;
 pub mod node;
 pub mod session;
+pub mod sim;
 pub mod sync;
 pub mod wire;
 

@@ -2,13 +2,14 @@
 //!
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 
 use crate::base::config::Listen;
 use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
@@ -16,21 +17,36 @@ use crate::crypto::Identity;
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
 use crate::driver::disk::{self, DirectoryLock, DiskStorage};
 use crate::driver::link::PeerSender;
+use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
 use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
-use crate::driver::{LogOutlet, LogSink, Shell, listen, log};
+use crate::driver::workers::{NodeWal, Workers};
+use crate::driver::{Shell, listen, log};
 use crate::mesh::io::Input;
-
 use crate::mesh::{LogView, Mesh, MeshSettings, PeerSnapshot};
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
 
-type NodeWal = Wal<Box<dyn Storage>>;
-
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
+///
+/// Handlers and log sinks may call the node, except [`Node::stop`] and [`Node::stop_blocking`]. One that keeps a clone keeps the
+/// node alive: give it a [`WeakNode`].
 #[derive(Clone)]
 pub struct Node {
     inner: Arc<Inner>,
+}
+
+/// A node that ends although this is still there.
+#[derive(Clone, Debug)]
+pub struct WeakNode {
+    inner: Weak<Inner>,
+}
+
+impl WeakNode {
+    /// The node, if it still exists.
+    pub fn upgrade(&self) -> Option<Node> {
+        self.inner.upgrade().map(|inner| Node { inner })
+    }
 }
 
 struct Inner {
@@ -42,24 +58,25 @@ struct Inner {
     /// The running part; a quick look for calls that need it.
     shell: RwLock<Option<Arc<Shell>>>,
     state: Mutex<State>,
-    _lock: Option<DirectoryLock>,
+    /// Rung when `State::ending` is over.
+    ended: Condvar,
+    lock: Option<Arc<DirectoryLock>>,
 }
 
-/// What only `start` and `stop` change.
+/// What only `start` and `stop` change. Never locked while a thread of the node is waited for.
 struct State {
     wal: Option<NodeWal>,
     handler: Option<Handler>,
     apply_in_ring: bool,
     on_thread_start: Option<ThreadStart>,
-    running: Option<Running>,
-}
-
-struct Running {
-    own_runtime: Option<OwnRuntime>,
-    tasks: Vec<AbortHandle>,
-    log: std::thread::JoinHandle<NodeWal>,
-    apply: std::thread::JoinHandle<Option<Handler>>,
+    workers: Option<Workers>,
     port: u16,
+    /// Somebody ends the workers just now, and this is their apply thread.
+    ending: Option<ThreadId>,
+    /// The apply thread of a node that was stopped from within its handler.
+    lingering: Option<JoinHandle<Option<Handler>>>,
+    /// What broke in the last run: the node can only be destroyed.
+    failed: Option<String>,
 }
 
 impl Node {
@@ -70,7 +87,7 @@ impl Node {
     pub fn open(config: Config) -> Result<Node> {
         config.validate()?;
         let (lock, identity, storage): (_, _, Box<dyn Storage>) = match &config.data_dir {
-            Some(dir) => (Some(DirectoryLock::take(dir)?), disk::load_or_create_identity(dir)?, Box::new(DiskStorage::new(dir))),
+            Some(dir) => (Some(Arc::new(DirectoryLock::take(dir)?)), disk::load_or_create_identity(dir)?, Box::new(DiskStorage::new(dir))),
             None => (None, disk::random_identity()?, Box::new(MemStorage::new())),
         };
         let identity = Arc::new(identity);
@@ -81,7 +98,17 @@ impl Node {
         for damage in damages {
             ring.push(Item::Event(Event::LogDamaged { detail: damage.to_string() }));
         }
-        let state = State { wal: Some(wal), handler: None, apply_in_ring: false, on_thread_start: None, running: None };
+        let state = State {
+            wal: Some(wal),
+            handler: None,
+            apply_in_ring: false,
+            on_thread_start: None,
+            workers: None,
+            port: 0,
+            ending: None,
+            lingering: None,
+            failed: None,
+        };
         let inner = Inner {
             config,
             identity,
@@ -90,9 +117,15 @@ impl Node {
             outlet: Arc::default(),
             shell: RwLock::new(None),
             state: Mutex::new(state),
-            _lock: lock,
+            ended: Condvar::new(),
+            lock,
         };
         Ok(Node { inner: Arc::new(inner) })
+    }
+
+    /// The node without keeping it alive: for handlers and log sinks that call it.
+    pub fn downgrade(&self) -> WeakNode {
+        WeakNode { inner: Arc::downgrade(&self.inner) }
     }
 
     /// This node's identity.
@@ -105,12 +138,14 @@ impl Node {
         &self.inner.config.node_id
     }
 
-    /// Sets what applies replicated records, on a thread of its own. Takes effect at the next start.
+    /// Sets what applies replicated records, on a thread of its own. Takes effect at the next start. A handler that panics ends the
+    /// node ([`Event::Fatal`]): the record is not applied, and no other is offered.
     pub fn on_apply(&self, handler: impl FnMut(&Record<'_>) -> Outcome + Send + 'static) {
         self.inner.state.lock().handler = Some(Box::new(handler));
     }
 
-    /// Sets where log lines of at least `least` go. The sink must return quickly and not call this node.
+    /// Sets where log lines of at least `least` go. The sink must return quickly, for a part of the node waits meanwhile; it may call
+    /// the node. Lines come one at a time, in order.
     pub fn on_log(&self, least: Level, sink: impl Fn(Level, &str) + Send + Sync + 'static) {
         self.inner.outlet.set(least, Some(Box::new(sink)));
     }
@@ -129,7 +164,7 @@ impl Node {
     pub fn set_applied(&self, log: LogId, seq: u64) -> Result<()> {
         let mut state = self.inner.state.lock();
         let wal = state.wal.as_mut().ok_or_else(|| Error::Invalid("set_applied comes before start".into()))?;
-        match wal.set_applied(log, seq) {
+        match wal.move_applied(log, seq) {
             Ok(()) => Ok(()),
             Err(WalError::UnknownLog(_)) if seq == 0 => Ok(()),
             Err(e) => Err(Error::Log(e.to_string())),
@@ -137,41 +172,65 @@ impl Node {
     }
 
     /// Starts listening and dialling. On a tokio runtime the node's tasks run there; elsewhere on a thread of its own. A second call
-    /// while running does nothing.
+    /// while running does nothing; one during a stop is refused.
     pub fn start(&self) -> Result<()> {
-        let mut state = self.inner.state.lock();
-        if state.running.is_some() {
-            return Ok(());
+        let begun = self.start_locked(&mut self.inner.state.lock())?;
+        if let Some(shell) = begun {
+            shell.step(Input::Tick);
         }
-        let listener = match &self.inner.config.listen {
+        Ok(())
+    }
+
+    fn start_locked(&self, state: &mut State) -> Result<Option<Arc<Shell>>> {
+        if state.ending.is_some() || (state.workers.is_some() && self.inner.shell.read().is_none()) {
+            return Err(Error::Invalid("the node is stopping; start it again when stop has returned".into()));
+        }
+        if state.workers.is_some() {
+            return Ok(None);
+        }
+        if let Some(failed) = &state.failed {
+            return Err(Error::Failed(failed.clone()));
+        }
+        self.take_handler_back(state)?;
+        let socket = match &self.inner.config.listen {
             Listen::Off => None,
             Listen::On { host, port } => Some(listen::bind(host, *port)?),
         };
-        let port = listener.as_ref().and_then(|l| l.local_addr().ok()).map_or(0, |a| a.port());
+        let port = socket.as_ref().and_then(|l| l.local_addr().ok()).map_or(0, |a| a.port());
         let (own_runtime, handle) = match Handle::try_current() {
             Ok(handle) => (None, handle),
             Err(_) => OwnRuntime::start(state.on_thread_start).map(|(own, handle)| (Some(own), handle))?,
         };
-        let wal = state.wal.take().ok_or_else(|| Error::Failed("an earlier stop did not give the log back; open the node anew".into()))?;
-        let shell = self.make_shell(&wal, handle.clone())?;
-        let (log_shell, apply_shell) = (shell.clone(), shell.clone());
-        let handler = state.handler.take();
+        let inside = handle.enter();
+        let socket = socket.map(tokio::net::TcpListener::from_std).transpose().map_err(Error::io("listening"))?;
+        drop(inside);
+        let Some(wal) = &state.wal else {
+            return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
+        };
+        let shell = self.make_shell(wal, handle.clone())?;
         if state.apply_in_ring {
             shell.apply.use_ring();
         }
-        let log = runtime::spawn("vixp2p-log", state.on_thread_start, move || log::run(&log_shell, wal))?;
-        let apply = runtime::spawn("vixp2p-apply", state.on_thread_start, move || apply::run(&apply_shell, handler))?;
-        let mut tasks = vec![handle.spawn(shell.clone().run_timer()).abort_handle()];
-        if let Some(listener) = listener {
-            let _inside = handle.enter();
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::io("listening"))?;
-            tasks.push(handle.spawn(listen::accept(shell.clone(), listener)).abort_handle());
-        }
+        let Some(wal) = state.wal.take() else { return Ok(None) };
+        let disk = (wal, self.inner.lock.clone());
+        let mut workers = Workers::begin(shell.clone(), own_runtime, disk, state.handler.take(), state.on_thread_start)?;
         self.inner.ring.reopen();
-        shell.emit(Event::Started { port });
-        shell.step(Input::Tick);
-        *self.inner.shell.write() = Some(shell);
-        state.running = Some(Running { own_runtime, tasks, log, apply, port });
+        shell.note(Event::Started { port });
+        *self.inner.shell.write() = Some(shell.clone());
+        workers.go(&handle, socket);
+        (state.workers, state.port) = (Some(workers), port);
+        Ok(Some(shell))
+    }
+
+    /// After a stop from within the handler: takes it from the thread it was on.
+    fn take_handler_back(&self, state: &mut State) -> Result<()> {
+        let Some(thread) = state.lingering.take() else { return Ok(()) };
+        if thread.thread().id() == std::thread::current().id() {
+            state.lingering = Some(thread);
+            return Err(Error::Invalid("the apply handler stopped the node; start it again from elsewhere".into()));
+        }
+        let handler = thread.join().ok().flatten();
+        state.handler = state.handler.take().or(handler);
         Ok(())
     }
 
@@ -190,54 +249,83 @@ impl Node {
 
     /// The TCP port the node listens on; 0 if it does not.
     pub fn port(&self) -> u16 {
-        self.inner.state.lock().running.as_ref().map_or(0, |running| running.port)
+        self.inner.state.lock().port
     }
 
-    /// Says goodbye to every peer, lets the log finish, and ends. The node can be started again. For async code.
+    /// Says goodbye to every peer, lets the application finish the record it applies and the log what waits, and ends. When it
+    /// resolves, whoever called it, nothing of the node runs any more and it can be started again. For async code; goes on if the
+    /// future is dropped.
     pub async fn stop(&self) {
-        let Some(shell) = self.begin_stop() else { return };
-        shell.drained(limits::STOP_GRACE).await;
-        self.finish_stop(&shell);
+        let node = self.clone();
+        let (tell, told) = oneshot::channel();
+        let on_start = self.inner.state.lock().on_thread_start;
+        // On a thread, because the end of other threads is waited for.
+        let work = move || {
+            node.stop_blocking();
+            drop(node);
+            let _ = tell.send(());
+        };
+        match runtime::spawn("vixp2p-stop", on_start, work) {
+            Ok(_) => drop(told.await),
+            Err(_) => self.stop_blocking(),
+        }
     }
 
-    /// [`Node::stop`] for threads without a runtime. Never call it from the apply handler or on the runtime's own thread.
+    /// [`Node::stop`] for threads without a runtime. Never call it from the apply handler, a log sink or the runtime's own thread: it
+    /// waits for them.
     pub fn stop_blocking(&self) {
-        self.stop_within(limits::STOP_GRACE);
+        self.stop_within(2 * limits::STOP_GRACE);
     }
 
-    /// [`Node::stop_blocking`] with another grace for the goodbyes.
+    /// [`Node::stop_blocking`] that waits so long for tasks to end by themselves.
     pub(crate) fn stop_within(&self, grace: Duration) {
-        let Some(shell) = self.begin_stop() else { return };
-        shell.wait_drained(grace);
-        self.finish_stop(&shell);
+        if let Some(shell) = self.begin_stop() {
+            shell.wait_drained(grace);
+        }
+        self.finish_stop();
     }
 
     fn begin_stop(&self) -> Option<Arc<Shell>> {
-        let shell = self.inner.shell.write().take()?;
-        if let Some(running) = self.inner.state.lock().running.as_ref() {
-            running.tasks.iter().for_each(AbortHandle::abort);
-        }
+        let shell = {
+            let state = self.inner.state.lock();
+            *self.inner.shell.write() = None;
+            let workers = state.workers.as_ref()?;
+            workers.stop_tasks();
+            workers.shell.clone()
+        };
         shell.close_all(&CloseReason::Shutdown);
         Some(shell)
     }
 
-    fn finish_stop(&self, shell: &Arc<Shell>) {
+    fn finish_stop(&self) {
         let mut state = self.inner.state.lock();
-        if let Some(running) = state.running.take() {
-            shell.apply.stop();
-            shell.log.stop();
-            if running.apply.thread().id() != std::thread::current().id() {
-                state.handler = running.apply.join().ok().flatten();
+        let Some(workers) = state.workers.take() else {
+            // Somebody else stops the node: this call ends when that one does.
+            while state.ending.is_some_and(|apply| apply != std::thread::current().id()) {
+                self.inner.ended.wait(&mut state);
             }
-            state.wal = running.log.join().ok();
-            drop(running.own_runtime);
-        }
-        shell.emit(Event::Stopped);
+            return;
+        };
+        state.ending = Some(workers.apply_thread());
+        drop(state);
+        let shell = workers.shell.clone();
+        let ended = workers.end();
+        shell.note(Event::Stopped);
         self.inner.ring.close();
+        let mut state = self.inner.state.lock();
+        (state.wal, state.lingering) = (ended.wal, ended.lingering);
+        // One that was set meanwhile is the newer one.
+        state.handler = state.handler.take().or(ended.handler);
+        state.failed = shell.failure().map(str::to_owned);
+        (state.port, state.ending) = (0, None);
+        drop(state);
+        self.inner.ended.notify_all();
+        shell.flush_log();
     }
 
     fn shell(&self) -> Result<Arc<Shell>> {
-        self.inner.shell.read().clone().ok_or(Error::Stopped)
+        let shell = self.inner.shell.read().clone().ok_or(Error::Stopped)?;
+        if shell.failure().is_some() { Err(Error::from(&*shell)) } else { Ok(shell) }
     }
 
     /// Wants a link to `endpoint`, now and again after every loss, until [`Node::disconnect`]. Returns at once; events tell the rest.
@@ -286,27 +374,33 @@ impl Node {
         Ok(routes.into_iter().filter(|(peer, link)| PeerSender { peer: *peer, link: link.clone() }.try_send(payload).is_ok()).count())
     }
 
-    /// Appends records to this node's log and resolves once they are durable: the numbers of the first and the last.
+    /// Appends records to this node's log and resolves once they are durable: the numbers of the first and the last, (0, 0) for none.
+    /// Once polled, the records may be appended even if the future is dropped.
     pub async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
         match self.shell() {
-            Ok(shell) => shell.log.append(payloads).await,
-            Err(_) => self.append_offline(payloads),
+            Ok(shell) => shell.log.append(payloads).await.map_err(|e| unanswered(e, &shell)),
+            Err(Error::Stopped) => self.append_offline(&payloads),
+            Err(e) => Err(e),
         }
     }
 
     /// [`Node::append`] for threads without a runtime: blocks until the records are durable.
     pub fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
         match self.shell() {
-            Ok(shell) => shell.log.append_blocking(payloads),
-            Err(_) => self.append_offline(payloads),
+            Ok(shell) => shell.log.append_blocking(payloads).map_err(|e| unanswered(e, &shell)),
+            Err(Error::Stopped) => self.append_offline(&payloads),
+            Err(e) => Err(e),
         }
     }
 
     /// A node that does not run still keeps its log.
-    fn append_offline(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+    fn append_offline(&self, payloads: &[Bytes]) -> Result<(u64, u64)> {
         let mut state = self.inner.state.lock();
+        if let Some(failed) = &state.failed {
+            return Err(Error::Failed(failed.clone()));
+        }
         let wal = state.wal.as_mut().ok_or(Error::Stopped)?;
-        let groups = wal.append(log::now_us(), &payloads).map_err(|e| Error::Log(e.to_string()))?;
+        let groups = wal.append(log::now_us(), payloads).map_err(|e| Error::Log(e.to_string()))?;
         Ok((groups.first().map_or(0, |g| g.first), groups.last().map_or(0, |g| g.last)))
     }
 
@@ -389,15 +483,21 @@ impl std::fmt::Debug for Node {
     }
 }
 
+/// A request that a failed node never answered did not meet a stopped node.
+fn unanswered(error: Error, shell: &Shell) -> Error {
+    if matches!(error, Error::Stopped) { Error::from(shell) } else { error }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(shell) = self.shell.write().take() {
-            shell.close_all(&CloseReason::Shutdown);
-            shell.apply.stop();
-            shell.log.stop();
+        let state = self.state.get_mut();
+        if let Some(workers) = state.workers.take() {
+            workers.shell.close_all(&CloseReason::Shutdown);
+            workers.let_go();
         }
-        if let Some(running) = self.state.get_mut().running.take() {
-            running.tasks.iter().for_each(AbortHandle::abort);
+        if let Some(wal) = state.wal.take() {
+            // What cannot be made durable is offered to the application again.
+            let _ = wal.close();
         }
         self.ring.close();
     }

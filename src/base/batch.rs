@@ -33,6 +33,11 @@ impl DataBatch {
         self.frames.len()
     }
 
+    /// Copies the bytes out of the larger buffer they arrived in, so that keeping the batch does not keep that buffer.
+    pub(crate) fn detach(&mut self) {
+        self.frames = Bytes::copy_from_slice(&self.frames);
+    }
+
     /// The messages as slices.
     pub fn iter(&self) -> Messages<'_> {
         Messages { rest: &self.frames }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::base::event::printable;
+
 /// Why a connection was not made or did not stay.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,8 +110,9 @@ impl CloseReason {
         }
     }
 
-    /// The reason as the side that *received* the code sees it.
+    /// The reason as the side that *received* the code sees it. The detail is the peer's, so it is shown as `printable`.
     pub fn from_code(code: u8, detail: &str) -> CloseReason {
+        let detail = printable(detail);
         match code {
             1 => Self::Lost("the peer stopped".into()),
             2 => Self::Lost("the peer disconnected".into()),
@@ -117,7 +120,7 @@ impl CloseReason {
             4 => Self::MaxPeers,
             5 => Self::Untrusted,
             6 => Self::Revoked,
-            7 => Self::BadVersion(detail.to_owned()),
+            7 => Self::BadVersion(detail),
             8 => Self::Busy,
             9 => Self::SelfConnect,
             10 => Self::Lost(format!("the peer reports a protocol error: {detail}")),
@@ -169,6 +172,13 @@ mod tests {
             CloseReason::SelfConnect,
         ] {
             assert_eq!(CloseReason::from_code(reason.code(), ""), reason);
+        }
+    }
+
+    #[test]
+    fn a_peers_explanation_cannot_steer_the_terminal() {
+        for code in 0..=20 {
+            assert!(!CloseReason::from_code(code, "\u{1b}[2J").to_string().contains('\u{1b}'));
         }
     }
 

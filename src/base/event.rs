@@ -204,7 +204,7 @@ impl fmt::Display for Event {
                 write!(f, "peer {} has {log} durable to {durable}, applied to {applied}", peer.short())
             }
             Event::Stored { log, durable } => write!(f, "{log} durable here to {durable}"),
-            Event::LogDamaged { detail } => write!(f, "log is damaged: {detail}"),
+            Event::LogDamaged { detail } => f.write_str(detail),
             Event::LogForked { log, seq, detail } => write!(f, "log {log} forked at record {seq}; frozen here: {detail}"),
             Event::ApplyRefused { log, seq, retry_in_ms } => {
                 write!(f, "record {seq} of {log} refused by the application; offered again in {retry_in_ms} ms")

@@ -95,6 +95,8 @@ pub const REPLICA_RETRY: Duration = Duration::from_secs(1);
 pub const EVENT_RING_MAX: usize = 4096;
 /// Application bytes waiting in the event ring before links stop being read.
 pub const EVENT_RING_DATA_MAX_BYTES: usize = 512 * 1024;
+/// What a received batch counts for in the event ring on top of its bytes.
+pub const EVENT_DATA_OVERHEAD_BYTES: usize = 256;
 /// Log lines waiting for a log callback.
 pub const LOG_RING_MAX: usize = 1024;
 

@@ -150,7 +150,7 @@ impl HandshakeKeys {
         if sealed.len() <= TAG_BYTES {
             return Err(BoxError::Malformed);
         }
-        let mut bytes = sealed.to_vec();
+        let mut bytes = zeroize::Zeroizing::new(sealed.to_vec());
         let plain = self.suite.aead(&self.box_key(role)).open(BOX_NONCE, &transcript.0, &mut bytes)?;
         let (theirs, claim_len) = SealedIdentity::decode(plain).map_err(|_| BoxError::Malformed)?;
         let fin = mac(&self.fin_key(role), &hash(&[&transcript.0, &plain[..claim_len + SIGNATURE_LEN]]));

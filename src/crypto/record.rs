@@ -128,7 +128,7 @@ fn header(length: u32, epoch: u8) -> [u8; HEADER_BYTES] {
 /// What a header at the front of `input` announces: the whole record's length. `None` if fewer than eight bytes are there.
 pub fn record_length(input: &[u8]) -> Option<usize> {
     let (front, _) = input.split_first_chunk::<4>()?;
-    (input.len() >= HEADER_BYTES).then(|| HEADER_BYTES + u32::from_le_bytes(*front) as usize)
+    (input.len() >= HEADER_BYTES).then(|| HEADER_BYTES.saturating_add(u32::from_le_bytes(*front) as usize))
 }
 
 impl std::fmt::Debug for Sealer {

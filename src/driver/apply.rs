@@ -4,12 +4,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::base::{LogId, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
+use crate::sync::Group;
 
 /// One replicated record, as the application sees it.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,10 @@ impl ApplyQueue {
         self.bell.notify_one();
     }
 
+    fn is_stopping(&self) -> bool {
+        self.inner.lock().stop
+    }
+
     fn take(&self) -> Option<ApplyRequest> {
         let mut inner = self.inner.lock();
         loop {
@@ -110,6 +116,7 @@ pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Ha
         match &mut handler {
             Some(handler) => apply(shell, request, handler),
             None => {
+                shell.records_applied.fetch_add(request.upto + 1 - request.from, Ordering::Relaxed);
                 shell.log.applied(request.log, request.upto);
                 shell.step(Input::Applied { log: request.log, seq: request.upto });
             }
@@ -122,38 +129,38 @@ pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Ha
 pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
     let ApplyRequest { log, from, upto } = request;
     let mut next = from;
-    while next <= upto {
+    while next <= upto && !shell.apply.is_stopping() {
         let groups = shell.log.read_blocking(log, next, limits::READ_RECORDS_MAX_BYTES);
-        if groups.is_empty() {
-            // Stopping, or the log cannot be read now (an event has said so): the range is offered again later.
-            shell.step(Input::ApplyRefused { log, seq: next });
-            return;
-        }
         let before = next;
-        let mut refused = false;
-        'groups: for group in &groups {
-            for entry in group.entries().skip_while(|entry| entry.seq < before) {
-                if entry.seq > upto {
-                    break 'groups;
-                }
-                let record = Record { log, seq: entry.seq, time_us: entry.time_us, payload: &entry.payload };
-                if handler(&record) == Outcome::Retry {
-                    refused = true;
-                    break 'groups;
-                }
-                next = entry.seq + 1;
-            }
-        }
+        let refused = offer(shell, &groups, log, &mut next, upto, handler);
         if next > before {
+            shell.records_applied.fetch_add(next - before, Ordering::Relaxed);
             shell.log.applied(log, next - 1);
             shell.step(Input::Applied { log, seq: next - 1 });
         }
-        if refused {
+        // Nothing there: the log cannot be read now (an event has said so), and the range is offered again later.
+        let unreadable = next == before && !shell.apply.is_stopping();
+        if refused || unreadable {
             shell.step(Input::ApplyRefused { log, seq: next });
             return;
         }
-        if next == before {
-            return;
-        }
     }
+}
+
+/// Offers the records of `groups` from `next` to `upto` and moves `next`; whether one was refused.
+fn offer(shell: &Shell, groups: &[Group], log: LogId, next: &mut u64, upto: u64, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) -> bool {
+    for entry in groups.iter().flat_map(Group::entries) {
+        if entry.seq > upto || shell.apply.is_stopping() {
+            return false;
+        }
+        if entry.seq != *next {
+            continue;
+        }
+        let record = Record { log, seq: entry.seq, time_us: entry.time_us, payload: &entry.payload };
+        if handler(&record) == Outcome::Retry {
+            return true;
+        }
+        *next += 1;
+    }
+    false
 }

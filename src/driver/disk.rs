@@ -189,7 +189,7 @@ pub fn load_identity(dir: &Path) -> Result<Identity> {
             mode & 0o7777
         )));
     }
-    let mut text = zeroize::Zeroizing::new(String::new());
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(KEY_FILE_MAX_BYTES as usize));
     file.take(KEY_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|e| refuse(format!("cannot be read: {e}")))?;
     Identity::from_key_file(&text).map_err(|why| refuse(why.into()))
 }

@@ -52,7 +52,9 @@ impl LinkShared {
     pub(super) fn push(&self, message: &Message) -> bool {
         let mut send = self.send.lock();
         let Some(half) = send.as_mut() else { return true };
-        if half.pending() > limits::LINK_QUEUE_MAX_BYTES + limits::LINK_CONTROL_RESERVE_BYTES {
+        // Application messages alone fill the queue up to its limit and one message over it: none of that is the peer's fault.
+        let full = limits::LINK_QUEUE_MAX_BYTES + limits::MESSAGE_MAX_BYTES;
+        if half.pending() > full + limits::LINK_CONTROL_RESERVE_BYTES {
             return false;
         }
         let was_empty = half.pending() == 0;
@@ -74,54 +76,80 @@ impl LinkShared {
             detail.truncate(detail.floor_char_boundary(limits::CLOSE_DETAIL_MAX_BYTES));
             half.push(&Message::Close { code: reason.code(), detail });
         }
-        drop(send);
+        // Under the queue's lock: no message is accepted behind the goodbye.
         let _ = self.closing.set(reason);
+        drop(send);
         self.bell.notify_one();
         self.farewell.notify_one();
     }
 
-    fn mark_closed(&self, shell: &Shell) {
-        let _ = self.closing.set(CloseReason::Lost("closed".into()));
-        let sent = self.send.lock().take().map_or(0, |half| half.frames());
-        shell.forget(self.id, sent);
-        self.room.notify_waiters();
+    /// Resolves when the link is to end, with the reason.
+    pub(super) async fn closed_on_request(&self) -> CloseReason {
+        self.farewell.notified().await;
+        self.closing.get().cloned().unwrap_or(CloseReason::Shutdown)
+    }
+}
+
+/// The end of a connection's task, however it comes: reached, cancelled with its runtime, or by a panic. Told exactly once.
+#[derive(Debug)]
+pub(super) struct Ending {
+    shell: Arc<Shell>,
+    link: Arc<LinkShared>,
+    dialling: bool,
+    reason: Option<CloseReason>,
+}
+
+impl Ending {
+    pub(super) fn new(shell: &Arc<Shell>, link: &Arc<LinkShared>, dialling: bool) -> Ending {
+        Ending { shell: shell.clone(), link: link.clone(), dialling, reason: None }
+    }
+
+    /// Settles the reason.
+    pub(super) fn because(&mut self, reason: CloseReason) {
+        self.reason = Some(reason);
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let link = self.link.id;
+        let reason = self.reason.take().unwrap_or_else(|| {
+            let why = if std::thread::panicking() { "its task panicked" } else { "the runtime it ran on is gone" };
+            self.link.closing.get().cloned().unwrap_or(CloseReason::Lost(why.into()))
+        });
+        let _ = self.link.closing.set(reason.clone());
+        let sent = self.link.send.lock().take().map_or(0, |half| half.frames());
+        self.link.room.notify_waiters();
+        let ended = if self.dialling { Input::DialFailed { link, reason } } else { Input::LinkClosed { link, reason } };
+        self.shell.step(ended);
+        self.shell.forget(link, sent);
     }
 }
 
 /// Runs an open connection to its end. `machine` has its first message ready if this side dialled.
-pub(super) async fn run(shell: Arc<Shell>, link: Arc<LinkShared>, mut stream: TcpStream, machine: Handshaking, dialled: bool) {
+pub(super) async fn run(shell: &Arc<Shell>, link: &Arc<LinkShared>, mut stream: TcpStream, machine: Handshaking, ending: &mut Ending) {
     // Best effort: a link without it works, only slower.
     let _ = stream.set_nodelay(true);
     let mut input = BytesMut::with_capacity(limits::READ_BUFFER_MIN_BYTES);
     let outcome = tokio::select! {
         biased;
-        outcome = handshake(&shell, &mut stream, machine, &mut input) => outcome,
-        reason = closed_on_request(&link) => Err(reason),
+        outcome = handshake(shell, &mut stream, machine, &mut input) => outcome,
+        reason = link.closed_on_request() => Err(reason),
     };
     let reason = match outcome {
         Ok(established) => {
             let Established { peer, send, recv, early } = *established;
+            ending.dialling = false;
             *link.send.lock() = Some(send);
             shell.step(Input::Authenticated { link: link.id, peer });
             if !early.is_empty() {
                 shell.step(Input::Received { link: link.id, items: early });
             }
-            carry(&shell, &link, &mut stream, recv, input).await
+            carry(shell, link, &mut stream, recv, input).await
         }
-        Err(reason) => {
-            link.mark_closed(&shell);
-            let failed = if dialled { Input::DialFailed { link: link.id, reason } } else { Input::LinkClosed { link: link.id, reason } };
-            shell.step(failed);
-            return;
-        }
+        Err(reason) => reason,
     };
-    link.mark_closed(&shell);
-    shell.step(Input::LinkClosed { link: link.id, reason });
-}
-
-async fn closed_on_request(link: &LinkShared) -> CloseReason {
-    link.farewell.notified().await;
-    link.closing.get().cloned().unwrap_or(CloseReason::Shutdown)
+    ending.because(reason);
 }
 
 async fn handshake(
@@ -162,7 +190,7 @@ async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut TcpStrea
         reason = write(shell, link, &mut writer) => reason,
         // The writer says goodbye; a peer that does not read has this long to take it.
         reason = async {
-            let reason = closed_on_request(link).await;
+            let reason = link.closed_on_request().await;
             tokio::time::sleep(limits::STOP_GRACE).await;
             reason
         } => reason,
@@ -218,8 +246,9 @@ async fn read(
     let mut chunk = limits::READ_BUFFER_MIN_BYTES;
     loop {
         let mut items = Vec::new();
+        let before = input.len();
         let received = recv.receive(&mut input, &mut items);
-        let had_data = items.iter().any(|item| matches!(item, Inbound::Data(_)));
+        let had_data = detach_crumbs(&mut items, before - input.len());
         if !items.is_empty() {
             link.frames_received.store(recv.frames(), Ordering::Relaxed);
             shell.step(Input::Received { link: link.id, items });
@@ -247,6 +276,21 @@ async fn read(
             Err(e) => return CloseReason::Lost(e.to_string()),
         }
     }
+}
+
+/// Whether there are messages for the application. If they are a small part of what was read, they leave its buffer: a peer
+/// must not have a whole buffer kept for every byte the application has not taken.
+fn detach_crumbs(items: &mut [Inbound], read: usize) -> bool {
+    let batches = || items.iter().filter_map(|item| if let Inbound::Data(batch) = item { Some(batch.bytes()) } else { None });
+    let (count, bytes) = (batches().count(), batches().sum::<usize>());
+    if bytes < read / 4 {
+        items.iter_mut().for_each(|item| {
+            if let Inbound::Data(batch) = item {
+                batch.detach();
+            }
+        });
+    }
+    count > 0
 }
 
 /// The way to send application messages to one connected peer. Cheap to clone; dies with the link.
@@ -302,7 +346,8 @@ mod sender {
             }
         }
 
-        /// Locks the queue for a run of messages.
+        /// Locks the queue for a run of messages. While the batch lives, the same thread calls nothing else of the node, or waits
+        /// for itself; a batch is held for as long as it takes to fill it and not longer.
         pub fn batch(&self) -> Result<Batch<'_>> {
             let send = self.link.send.lock();
             if send.is_none() || self.link.closing.get().is_some() {

@@ -8,8 +8,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::base::{CloseReason, Endpoint, Error, Result, limits};
-use crate::driver::Shell;
-use crate::driver::link::{self, LinkShared};
+use crate::driver::link::{self, Ending, LinkShared};
+use crate::driver::{Present, Shell};
 use crate::mesh::io::Input;
 use crate::session::{Handshaking, RunSecrets};
 
@@ -44,10 +44,16 @@ fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// A listening socket and the presence of its loop, dropped in this order: a node that has drained has its port free.
+pub(crate) struct Listening {
+    pub(crate) socket: TcpListener,
+    pub(crate) _present: Present,
+}
+
 /// Accepts until the node's tasks are ended. An error pauses the loop and never ends it.
-pub(crate) async fn accept(shell: Arc<Shell>, listener: TcpListener) {
+pub(crate) async fn accept(shell: Arc<Shell>, listening: Listening) {
     loop {
-        match listener.accept().await {
+        match listening.socket.accept().await {
             Ok((stream, from)) => admit(&shell, stream, from),
             Err(e) => {
                 shell.write_log(crate::base::Level::Warn, || format!("accept failed, pausing: {e}"));
@@ -67,15 +73,20 @@ fn admit(shell: &Arc<Shell>, stream: TcpStream, from: SocketAddr) {
     let endpoint = Endpoint::tcp(from.ip().to_canonical().to_string(), from.port());
     shell.step(Input::Accepted { link: id, endpoint });
     let machine = Handshaking::accept(shell.party.clone(), secrets);
-    tokio::spawn(link::run(shell.clone(), shared, stream, machine, false));
+    let shell = shell.clone();
+    tokio::spawn(async move {
+        let mut ending = Ending::new(&shell, &shared, false);
+        link::run(&shell, &shared, stream, machine, &mut ending).await;
+    });
 }
 
 /// Resolves, connects and runs a connection this node opens.
 pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint) {
-    let id = shared.id;
-    let opened = match tokio::time::timeout(shell.dial_timeout, connect(&endpoint)).await {
-        Ok(opened) => opened,
-        Err(_) => Err(CloseReason::Timeout),
+    let mut ending = Ending::new(&shell, &shared, true);
+    let opened = tokio::select! {
+        biased;
+        reason = shared.closed_on_request() => Err(reason),
+        opened = tokio::time::timeout(limits::DIAL_TIMEOUT, connect(&endpoint)) => opened.unwrap_or(Err(CloseReason::Timeout)),
     };
     let opened = opened.and_then(|stream| {
         RunSecrets::draw()
@@ -84,14 +95,11 @@ pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: E
     });
     match opened {
         Ok((stream, secrets)) => {
-            shell.step(Input::Dialled { link: id });
+            shell.step(Input::Dialled { link: shared.id });
             let machine = Handshaking::dial(shell.party.clone(), secrets);
-            link::run(shell, shared, stream, machine, true).await;
+            link::run(&shell, &shared, stream, machine, &mut ending).await;
         }
-        Err(reason) => {
-            shell.forget(id, 0);
-            shell.step(Input::DialFailed { link: id, reason });
-        }
+        Err(reason) => ending.because(reason),
     }
 }
 

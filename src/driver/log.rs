@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -67,8 +68,11 @@ impl std::fmt::Debug for LogQueue {
 }
 
 impl LogQueue {
-    /// Appends and blocks until the records are durable. Not for async code.
+    /// Appends and blocks until the records are durable. Not for async code. No records are the numbers (0, 0).
     pub(crate) fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        if payloads.is_empty() {
+            return Ok((0, 0));
+        }
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let mut pending = self.pending.lock();
         while pending.append_records >= limits::APPEND_QUEUE_MAX && !pending.stop {
@@ -79,8 +83,11 @@ impl LogQueue {
         told.recv().unwrap_or(Err(Error::Stopped))
     }
 
-    /// Appends and resolves once the records are durable.
+    /// Appends and resolves once the records are durable. No records are the numbers (0, 0).
     pub(crate) async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        if payloads.is_empty() {
+            return Ok((0, 0));
+        }
         let (tell, told) = oneshot::channel();
         let mut tell = Some(tell);
         let mut payloads = Some(payloads);
@@ -145,6 +152,19 @@ impl LogQueue {
     /// The thread finishes what waits and ends.
     pub(crate) fn stop(&self) {
         self.pending.lock().stop = true;
+        self.wake_all();
+    }
+
+    /// Nobody will do what waits: whoever waits for an answer learns that there is none.
+    pub(crate) fn abandon(&self) {
+        let mut pending = self.pending.lock();
+        let waiting = std::mem::replace(&mut *pending, Pending { stop: true, ..Pending::default() });
+        drop(pending);
+        drop(waiting);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         self.bell.notify_one();
         self.room.notify_all();
         self.async_room.notify_waiters();
@@ -193,6 +213,7 @@ fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
     match wal.append(now_us(), &payloads) {
         Ok(groups) => {
             let mut next = groups.first().map_or(0, |group| group.first);
+            shell.records_appended.fetch_add(payloads.len() as u64, Ordering::Relaxed);
             if !groups.is_empty() {
                 shell.step(Input::Durable { groups });
             }

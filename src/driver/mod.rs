@@ -7,12 +7,16 @@ pub mod disk;
 pub mod link;
 pub mod listen;
 pub mod log;
+pub(crate) mod outlet;
 pub mod ring;
 pub mod runtime;
+pub(crate) mod workers;
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -23,41 +27,13 @@ use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
+use crate::driver::outlet::LogOutlet;
 use crate::driver::ring::{EventRing, Item};
 use crate::mesh::Mesh;
 use crate::mesh::io::{Input, Output};
 use crate::session::LocalParty;
 
-/// Where a log line goes; must return quickly and not call back into the node.
-pub type LogSink = Box<dyn Fn(Level, &str) + Send + Sync>;
-
-/// A node's log: a level that can change at any time, and where lines go.
-#[derive(Default)]
-pub(crate) struct LogOutlet {
-    least: std::sync::atomic::AtomicU8,
-    sink: RwLock<Option<LogSink>>,
-}
-
-impl LogOutlet {
-    /// Replaces the sink and the least level it gets.
-    pub(crate) fn set(&self, least: Level, sink: Option<LogSink>) {
-        self.least.store(least as u8, Ordering::Relaxed);
-        *self.sink.write() = sink;
-    }
-
-    pub(crate) fn set_level(&self, least: Level) {
-        self.least.store(least as u8, Ordering::Relaxed);
-    }
-
-    /// Writes a line if anybody listens at that level. The text is made only then.
-    pub(crate) fn write(&self, level: Level, text: impl FnOnce() -> String) {
-        if level as u8 >= self.least.load(Ordering::Relaxed)
-            && let Some(sink) = self.sink.read().as_ref()
-        {
-            sink(level, &text());
-        }
-    }
-}
+pub use crate::driver::outlet::LogSink;
 
 /// Everything one running node shares between its tasks and threads.
 pub struct Shell {
@@ -78,10 +54,27 @@ pub struct Shell {
     bytes_received: AtomicU64,
     /// Frames of links that are gone: sent, received.
     past_frames: Mutex<(u64, u64)>,
-    log_sink: Arc<LogOutlet>,
-    pub(crate) dial_timeout: Duration,
-    /// Rung when the last link is gone, for whoever stops the node.
-    drained: (Mutex<()>, parking_lot::Condvar, Notify),
+    pub(crate) records_appended: AtomicU64,
+    pub(crate) records_applied: AtomicU64,
+    outlet: Arc<LogOutlet>,
+    /// Set before the node's links are closed for good: a link that comes later is closed at once.
+    closing: AtomicBool,
+    /// Tasks that are no links (timer, accept loop) and have not ended.
+    present: AtomicUsize,
+    /// Rung when the last link or task is gone, for whoever stops the node.
+    drained: (Mutex<()>, parking_lot::Condvar),
+    /// What broke. Set once; from then on nothing is decided any more.
+    failed: OnceLock<String>,
+}
+
+/// The presence of a task that `wait_drained` waits for.
+pub(crate) struct Present(Arc<Shell>);
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.present.fetch_sub(1, Ordering::SeqCst);
+        self.0.ring_drained();
+    }
 }
 
 impl std::fmt::Debug for Shell {
@@ -92,7 +85,7 @@ impl std::fmt::Debug for Shell {
 
 impl Shell {
     #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
-    pub(crate) fn new(mesh: Mesh, party: Arc<LocalParty>, ring: Arc<EventRing>, log_sink: Arc<LogOutlet>, handle: Handle) -> Arc<Shell> {
+    pub(crate) fn new(mesh: Mesh, party: Arc<LocalParty>, ring: Arc<EventRing>, outlet: Arc<LogOutlet>, handle: Handle) -> Arc<Shell> {
         Arc::new(Shell {
             mesh: Mutex::new(mesh),
             ring,
@@ -108,9 +101,13 @@ impl Shell {
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             past_frames: Mutex::new((0, 0)),
-            log_sink,
+            records_appended: AtomicU64::new(0),
+            records_applied: AtomicU64::new(0),
+            outlet,
+            closing: AtomicBool::new(false),
+            present: AtomicUsize::new(0),
             drained: Default::default(),
-            dial_timeout: crate::base::limits::DIAL_TIMEOUT,
+            failed: OnceLock::new(),
         })
     }
 
@@ -119,18 +116,47 @@ impl Shell {
         Time::ZERO + Instant::now().duration_since(self.started)
     }
 
-    /// Tells the mesh what happened and carries out what it decides, all under one lock, without waiting.
+    /// Tells the mesh what happened and carries out what it decides, all under one lock, without waiting. A panic in there is the
+    /// end of the node's decisions ([`Shell::fail`]), not of the caller. Log lines are written once the lock is released.
     pub(crate) fn step(self: &Arc<Self>, input: Input) {
+        if self.failed.get().is_some() {
+            return;
+        }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.decide(input))) {
+            self.fail(format!("a decision panicked: {}", panic_text(panic.as_ref())));
+        }
+        self.outlet.flush();
+    }
+
+    fn decide(self: &Arc<Self>, input: Input) {
         let mut mesh = self.mesh.lock();
         mesh.handle(self.now(), input);
         while let Some(output) = mesh.next_output() {
             self.carry(output);
         }
         let deadline = mesh.deadline().map_or(u64::MAX, |time| time.0);
+        // Under the lock, so that a step that was overtaken does not put its older deadline back.
+        let sooner = self.armed.swap(deadline, Ordering::Relaxed) > deadline;
         drop(mesh);
-        if self.armed.swap(deadline, Ordering::Relaxed) > deadline {
+        if sooner {
             self.timer.notify_one();
         }
+    }
+
+    /// Something broke that the node cannot go on without: says so, ends the links, and lets nobody wait for an answer.
+    pub(crate) fn fail(&self, detail: String) {
+        if self.failed.set(detail.clone()).is_err() {
+            return;
+        }
+        self.emit(Event::Fatal { detail });
+        self.apply.stop();
+        self.log.abandon();
+        self.close_all(&CloseReason::Shutdown);
+    }
+
+    /// What broke, if something did.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failed.get().map(String::as_str)
     }
 
     /// Reads something off the mesh without changing it.
@@ -145,12 +171,16 @@ impl Shell {
     }
 
     /// Steps a tick whenever the mesh's deadline comes. Runs until the node's tasks are ended.
-    pub(crate) async fn run_timer(self: Arc<Self>) {
+    pub(crate) async fn run_timer(self: Arc<Self>, _present: Present) {
         loop {
             let due = Time(self.armed.load(Ordering::Relaxed));
             let now = self.now();
+            if self.failed.get().is_some() {
+                return;
+            }
             if due <= now {
                 self.step(Input::Tick);
+                tokio::task::yield_now().await;
                 continue;
             }
             let sleep = tokio::time::sleep(due.since(now).min(Duration::from_secs(3600)));
@@ -180,7 +210,7 @@ impl Shell {
                 }
             }
             Output::Route { peer, link } => self.route(peer, link),
-            Output::Event(event) => self.emit(event),
+            Output::Event(event) => self.note(event),
             Output::Store { link, group } => self.log.store(link, group),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
             Output::Apply { log, from, upto } => {
@@ -203,36 +233,62 @@ impl Shell {
 
     /// Tells the log and the application.
     pub(crate) fn emit(&self, event: Event) {
-        self.write_log(event.level(), || event.to_string());
+        self.note(event);
+        self.outlet.flush();
+    }
+
+    /// The same with a lock held: the log line is written by the next `flush_log`, here or elsewhere.
+    pub(crate) fn note(&self, event: Event) {
+        self.outlet.queue(event.level(), || event.to_string());
         self.ring.push(Item::Event(event));
+    }
+
+    /// Writes the log lines that are queued. Not to be called with a lock of the node held.
+    pub(crate) fn flush_log(&self) {
+        self.outlet.flush();
     }
 
     /// Writes a log line if anybody listens at that level.
     pub(crate) fn write_log(&self, level: Level, text: impl FnOnce() -> String) {
-        self.log_sink.write(level, text);
+        self.outlet.queue(level, text);
+        self.outlet.flush();
     }
 
     pub(crate) fn add_link(&self, id: LinkId) -> Arc<LinkShared> {
         let shared = LinkShared::new(id);
         self.links.write().insert(id, shared.clone());
+        // After the insertion: either `close_all` finds the link, or this finds `closing`.
+        if self.closing.load(Ordering::SeqCst) {
+            shared.close(CloseReason::Shutdown);
+        }
         shared
     }
 
-    /// Drops the driver's knowledge of a link whose task ends.
+    /// Drops the driver's knowledge of a link whose task ends, after the mesh was told.
     pub(crate) fn forget(&self, id: LinkId, frames_sent: u64) {
-        let mut links = self.links.write();
-        let removed = links.remove(&id);
-        let empty = links.is_empty();
-        drop(links);
-        if empty {
-            drop(self.drained.0.lock());
-            self.drained.1.notify_all();
-            self.drained.2.notify_waiters();
-        }
+        let removed = self.links.write().remove(&id);
         if let Some(shared) = removed {
             let mut past = self.past_frames.lock();
             past.0 += frames_sent;
             past.1 += shared.frames_received.load(Ordering::Relaxed);
+        }
+        self.ring_drained();
+    }
+
+    /// Marks a task that `wait_drained` is to wait for.
+    pub(crate) fn present(self: &Arc<Self>) -> Present {
+        self.present.fetch_add(1, Ordering::SeqCst);
+        Present(self.clone())
+    }
+
+    fn is_drained(&self) -> bool {
+        self.present.load(Ordering::SeqCst) == 0 && self.links.read().is_empty()
+    }
+
+    fn ring_drained(&self) {
+        if self.is_drained() {
+            drop(self.drained.0.lock());
+            self.drained.1.notify_all();
         }
     }
 
@@ -246,38 +302,23 @@ impl Shell {
         self.routes.read().iter().map(|(peer, link)| (*peer, link.clone())).collect()
     }
 
-    /// Ends every link with a reason; the tasks follow on their own.
-    pub(crate) fn close_all(&self, reason: &CloseReason) -> usize {
-        let links = self.links.read();
-        links.values().for_each(|link| link.close(reason.clone()));
-        links.len()
+    /// Ends every link with a reason, those that come later too; the tasks follow on their own.
+    pub(crate) fn close_all(&self, reason: &CloseReason) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.links.read().values().for_each(|link| link.close(reason.clone()));
     }
 
-    /// Waits until every link's task has ended, or `grace` is over. Not on a thread the tasks need.
+    /// Waits until every task has ended, or `grace` is over: a link takes up to `STOP_GRACE` for its goodbye. Not on a thread the
+    /// tasks need.
     pub(crate) fn wait_drained(&self, grace: Duration) {
         #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
         let deadline = Instant::now() + grace;
         let mut guard = self.drained.0.lock();
-        while !self.links.read().is_empty() {
+        while !self.is_drained() {
             if self.drained.1.wait_until(&mut guard, deadline).timed_out() {
                 return;
             }
         }
-    }
-
-    /// The same for async code.
-    pub(crate) async fn drained(&self, grace: Duration) {
-        let all_gone = async {
-            loop {
-                let rung = self.drained.2.notified();
-                if self.links.read().is_empty() {
-                    return;
-                }
-                rung.await;
-            }
-        };
-        // Links that do not end in time are cut off with the runtime's tasks.
-        let _ = tokio::time::timeout(grace, all_gone).await;
     }
 
     pub(crate) fn count_sent(&self, bytes: usize) {
@@ -300,6 +341,14 @@ impl Shell {
         stats.frames_received = received;
         stats.bytes_sent = self.bytes_sent.load(Ordering::Relaxed);
         stats.bytes_received = self.bytes_received.load(Ordering::Relaxed);
+        stats.records_appended = self.records_appended.load(Ordering::Relaxed);
+        stats.records_applied = self.records_applied.load(Ordering::Relaxed);
         stats
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }

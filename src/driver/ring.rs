@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use crate::base::{Event, limits};
+use crate::base::{DataBatch, Event, limits};
 use crate::driver::apply::ApplyRequest;
 
 /// One thing for the application to take.
@@ -49,7 +49,7 @@ impl EventRing {
             return;
         }
         if let Item::Event(Event::Data { batch, .. }) = &item {
-            inner.data_bytes += batch.bytes();
+            inner.data_bytes += cost(batch);
         } else if inner.items.len() >= limits::EVENT_RING_MAX {
             inner.drop_oldest_informational();
         }
@@ -73,6 +73,7 @@ impl EventRing {
         if wake {
             // Another waiter may have been promised this one's wake-up.
             self.readable.notify_one();
+            self.filled.notify_one();
         }
         if room && matches!(item, Some(Item::Event(Event::Data { .. }))) {
             self.room.notify_waiters();
@@ -150,10 +151,21 @@ impl EventRing {
         self.room.notify_waiters();
     }
 
-    /// Opens a closed ring again (a node that is started after a stop).
+    /// Opens a closed ring again (a node that is started after a stop). Requests of the last run are void: what is not applied is
+    /// asked for anew.
     pub fn reopen(&self) {
-        self.inner.lock().closed = false;
+        let mut inner = self.inner.lock();
+        inner.closed = false;
+        inner.items.retain(|item| !matches!(item, Item::Apply(_)));
+        if inner.items.is_empty() {
+            inner.tell(false);
+        }
     }
+}
+
+/// What a batch costs of the ring: its bytes, and what keeping it costs besides, so that a flood of tiny ones is bounded too.
+fn cost(batch: &DataBatch) -> usize {
+    batch.bytes() + limits::EVENT_DATA_OVERHEAD_BYTES
 }
 
 impl Inner {
@@ -167,7 +179,7 @@ impl Inner {
         }
         let item = self.items.pop_front();
         if let Some(Item::Event(Event::Data { batch, .. })) = &item {
-            self.data_bytes -= batch.bytes();
+            self.data_bytes -= cost(batch);
         }
         item
     }
@@ -199,7 +211,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::base::{DataBatch, PeerId};
+    use crate::base::PeerId;
 
     fn stored(durable: u64) -> Item {
         let log = crate::base::LogId { origin: PeerId([0; 32]), incarnation: crate::base::Incarnation(1) };
@@ -226,6 +238,37 @@ mod tests {
         assert_eq!(datas, 10);
         assert_eq!(lost + infos, limits::EVENT_RING_MAX as u64 + 5);
         assert!(lost >= 5);
+    }
+
+    #[test]
+    fn a_flood_of_tiny_batches_fills_the_ring() {
+        let ring = EventRing::default();
+        let fit = limits::EVENT_RING_DATA_MAX_BYTES / (2 + limits::EVENT_DATA_OVERHEAD_BYTES);
+        (0..=fit).for_each(|_| ring.push(data()));
+        assert!(ring.is_full_of_data());
+        while ring.try_pop().is_some() {}
+        assert_eq!(ring.inner.lock().data_bytes, 0);
+    }
+
+    #[test]
+    fn requests_of_the_last_run_are_gone_when_the_ring_opens_again() {
+        let ring = EventRing::default();
+        let log = crate::base::LogId { origin: PeerId([0; 32]), incarnation: crate::base::Incarnation(1) };
+        ring.push(Item::Apply(ApplyRequest { log, from: 1, upto: 9 }));
+        ring.push(stored(1));
+        ring.close();
+        ring.reopen();
+        assert!(matches!(ring.try_pop(), Some(Item::Event(Event::Stored { .. }))) && ring.try_pop().is_none());
+    }
+
+    #[test]
+    fn two_blocked_readers_both_wake_for_two_items() {
+        let ring = Arc::new(EventRing::default());
+        let reader = |ring: Arc<EventRing>| std::thread::spawn(move || ring.pop_blocking(Duration::from_secs(60)).is_some());
+        let readers = [reader(ring.clone()), reader(ring.clone())];
+        ring.push(stored(1));
+        ring.push(stored(2));
+        assert!(readers.into_iter().all(|reader| reader.join().expect("reader ends")));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use tokio::sync::oneshot;
 
 use crate::base::{Error, Result};
 
+/// Stack of a thread of the node; given, because std would look for a default in the environment.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
+
 /// Called first on every thread of the node; the C layer blocks signals there.
 pub type ThreadStart = fn();
 
@@ -23,6 +26,7 @@ impl OwnRuntime {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .thread_name("vixp2p-dns")
+            .thread_stack_size(STACK_BYTES)
             .on_thread_start(move || {
                 if let Some(on_start) = on_start {
                     on_start();
@@ -67,7 +71,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     };
     std::thread::Builder::new()
         .name(name.to_owned())
-        .stack_size(2 * 1024 * 1024)
+        .stack_size(STACK_BYTES)
         .spawn(run)
         .map_err(Error::io(format!("starting thread {name}")))
 }

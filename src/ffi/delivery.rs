@@ -64,8 +64,6 @@ impl Mail {
 #[derive(Default)]
 struct Intake {
     batch: Option<(PeerId, DataBatch)>,
-    /// From before a restart.
-    backlog: VecDeque<Event>,
     /// The rest of apply requests that were begun; they take turns with the ring.
     deferred: VecDeque<ApplyRequest>,
     deferred_turn: bool,
@@ -165,15 +163,10 @@ impl Desk {
         self.change(&mut self.mail.lock(), |mail| mail.held = true);
     }
 
-    /// After a stop: keeps what the application is still to hear of and drops apply requests, which the next start makes anew.
-    pub(super) fn purge(&self, ring: &EventRing) {
+    /// Before a start: requests of the run before are void, as the ring's are.
+    pub(super) fn forget_requests(&self) {
         let mut intake = self.intake.lock();
         intake.deferred.clear();
-        while let Some(item) = ring.try_pop() {
-            if let Item::Event(event) = item {
-                intake.backlog.push_back(event);
-            }
-        }
         let held = intake.holds();
         self.change(&mut self.mail.lock(), |mail| mail.held = held);
     }
@@ -242,7 +235,7 @@ impl Desk {
 
 impl Intake {
     fn holds(&self) -> bool {
-        self.batch.is_some() || !self.backlog.is_empty() || !self.deferred.is_empty()
+        self.batch.is_some() || !self.deferred.is_empty()
     }
 
     fn next(&mut self, ring: &EventRing) -> Option<Work> {
@@ -255,8 +248,7 @@ impl Intake {
             return Some(Work::Apply(request));
         }
         self.deferred_turn = true;
-        let item = self.backlog.pop_front().map(Item::Event).or_else(|| ring.try_pop());
-        match item {
+        match ring.try_pop() {
             Some(Item::Event(Event::Data { peer, batch })) => {
                 self.batch = Some((peer, batch));
                 self.next_message()

@@ -20,6 +20,8 @@ use crate::node::Node;
 
 /// Stack of a thread that runs the application's code; given, because std would look for a default in the environment.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
+/// How long a stop waits for goodbyes unless told otherwise.
+const STOP_GRACE: Duration = limits::STOP_GRACE.saturating_mul(2);
 
 /// Creates a node: takes the data directory, reads or makes the identity, opens the log. Opens no socket and calls nothing back.
 ///
@@ -87,10 +89,10 @@ pub unsafe extern "C" fn vixp2p_node_start(node: *mut vixp2p_node) -> vixp2p_sta
         if inner.node.is_running() {
             return Ok(VIXP2P_ALREADY);
         }
-        if !inside_callback() {
-            // A record of the run before may still be with the application; the new run must not overtake it.
-            drop(inner.desk.turn(None));
-        }
+        // A record of the run before may still be with the application; the new run must not overtake it.
+        let turn = if inside_callback() { None } else { inner.desk.turn(None) };
+        inner.desk.forget_requests();
+        drop(turn);
         let _inherited = SignalsBlocked::new();
         if inner.callbacks.apply.is_set() {
             inner.node.apply_through_ring();
@@ -121,7 +123,7 @@ fn start_calling(inner: &Arc<Inner>) -> Answer<()> {
 /// for callbacks. Calls that block in other threads end with VIXP2P_ERR_STOPPED.
 ///
 /// @param node        the node.
-/// @param timeout_ms  how long goodbyes may take; -1 for the default of one second. What the log acknowledged is always kept.
+/// @param timeout_ms  how long goodbyes may take; -1 for the default of two seconds. What the log acknowledged is always kept.
 /// @return VIXP2P_OK; VIXP2P_ALREADY if it does not run; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_node_stop(node: *mut vixp2p_node, timeout_ms: i32) -> vixp2p_status {
@@ -130,7 +132,7 @@ pub unsafe extern "C" fn vixp2p_node_stop(node: *mut vixp2p_node, timeout_ms: i3
         if !inner.node.is_running() {
             return Ok(VIXP2P_ALREADY);
         }
-        inner.stop(u64::try_from(timeout_ms).map_or(limits::STOP_GRACE, Duration::from_millis));
+        inner.stop(u64::try_from(timeout_ms).map_or(STOP_GRACE, Duration::from_millis));
         Ok(VIXP2P_OK)
     })
 }
@@ -166,13 +168,12 @@ pub unsafe extern "C" fn vixp2p_node_destroy(node: *mut vixp2p_node) {
 impl Inner {
     fn stop(&self, grace: Duration) {
         self.node.stop_within(grace);
-        self.desk.purge(self.node.ring());
         self.desk.set_running(self.node.is_running());
     }
 
     /// The blocking part of destroy.
     fn end(&self) {
-        let stopped = catch(|| self.stop(limits::STOP_GRACE));
+        let stopped = catch(|| self.stop(STOP_GRACE));
         self.desk.wait_idle();
         let thread = self.thread.lock().take();
         // A panic there has been reported by its own event.

@@ -97,7 +97,8 @@ fn append(inner: &Inner, payloads: Vec<Bytes>) -> Answer<(u64, u64)> {
 }
 
 /// Tells where the application stands: the last record of a log that has taken effect in its own store. It replaces the library's
-/// own note of that; a program that keeps the number in the same transaction as the effect applies every record exactly once.
+/// own note of that, back as well as forth; a program that keeps the number in the same transaction as the effect applies every
+/// record exactly once.
 ///
 /// @param node  a node that was created and not started yet, or was stopped.
 /// @param log   which log; one that this node has never seen is accepted if seq is 0.

@@ -100,8 +100,8 @@ pub struct Established {
 enum State {
     /// Initiator, waiting for HelloAck.
     HelloSent { pair: KeyPair, transcript: Transcript },
-    /// Responder, waiting for Hello.
-    Listening { pair: KeyPair, rand: [u8; 32] },
+    /// Responder, waiting for Hello. The secret becomes a key pair only for a Hello that passes: an outsider costs no curve work.
+    Listening { ephemeral: Secret<32>, rand: [u8; 32] },
     /// Responder, waiting for HelloFinish.
     AckSent { keys: HandshakeKeys, transcript: Transcript, nonce_a: u64 },
     /// Initiator, waiting for the first record.
@@ -140,8 +140,8 @@ impl Handshaking {
 
     /// The side that was dialled; it says nothing before a Hello that fits.
     pub fn accept(local: Arc<LocalParty>, secrets: RunSecrets) -> Handshaking {
-        let pair = KeyPair::from_secret(secrets.ephemeral);
-        Handshaking { local, state: State::Listening { pair, rand: secrets.rand }, nonce: secrets.nonce, out: Vec::new() }
+        let state = State::Listening { ephemeral: secrets.ephemeral, rand: secrets.rand };
+        Handshaking { local, state, nonce: secrets.nonce, out: Vec::new() }
     }
 
     /// Bytes to send now.
@@ -167,7 +167,7 @@ impl Handshaking {
             let state = std::mem::replace(&mut self.state, State::Over);
             let done = match state {
                 State::HelloSent { pair, transcript } => self.on_hello_ack(&pair, transcript, &input[frame.clone()]).map(|()| None),
-                State::Listening { pair, rand } => self.on_hello(&pair, rand, &input[frame.clone()]).map(|()| None),
+                State::Listening { ephemeral, rand } => self.on_hello(ephemeral, rand, &input[frame.clone()]).map(|()| None),
                 State::AckSent { keys, transcript, nonce_a } => {
                     self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some)
                 }
@@ -182,7 +182,7 @@ impl Handshaking {
         }
     }
 
-    fn on_hello(&mut self, pair: &KeyPair, rand: [u8; 32], frame: &[u8]) -> Result<(), CloseReason> {
+    fn on_hello(&mut self, ephemeral: Secret<32>, rand: [u8; 32], frame: &[u8]) -> Result<(), CloseReason> {
         let payload = messages::from_frame(kind::HELLO, frame).map_err(malformed)?;
         let hello = Hello::decode(&payload).map_err(malformed)?;
         let cluster = &self.local.cluster;
@@ -200,6 +200,7 @@ impl Handshaking {
         let suite = Suite::choose(&self.local.suites, &hello.suites)
             .ok_or_else(|| CloseReason::HandshakeFailed(format!("no common cipher suite in {:04x?}", hello.suites)))?;
         let share = <[u8; 32]>::try_from(hello.key_share.as_slice()).map_err(|_| bad_share())?;
+        let pair = KeyPair::from_secret(ephemeral);
         let mut ack = HelloAck {
             nonce_a: hello.nonce_a,
             nonce_b: self.nonce,

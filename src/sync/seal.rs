@@ -9,6 +9,7 @@
 use bytes::BytesMut;
 
 use crate::base::{LogId, PeerId};
+use crate::crypto::identity::verify;
 use crate::sync::error::{GroupError, RecordError};
 use crate::sync::record::{self, Kind, Record, SEAL_PAYLOAD_BYTES};
 use crate::wire::cursor::Reader;
@@ -37,12 +38,6 @@ impl Signer for crate::crypto::Identity {
     fn sign(&self, message: &[u8]) -> [u8; 64] {
         crate::crypto::Identity::sign(self, message)
     }
-}
-
-/// Whether `signature` over `message` is `peer`'s (RFC 8032, with the stricter rules of `verify_strict`).
-pub fn verify(peer: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
-    let signature = ed25519_dalek::Signature::from_bytes(signature);
-    ed25519_dalek::VerifyingKey::from_bytes(&peer.0).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
 }
 
 /// The head of a log without records.

@@ -120,8 +120,14 @@ impl<S: Storage> Wal<S> {
     /// Notes that the application has applied a log up to `seq`; going back is ignored. Survives a crash of the process at
     /// once, a power cut after some time or `close`: then some records are offered to the application again.
     pub fn set_applied(&mut self, log: LogId, seq: u64) -> Result<(), WalError> {
+        let entry = self.logs.get(&log).ok_or(WalError::UnknownLog(log))?;
+        if seq <= entry.cursor.seq() { Ok(()) } else { self.move_applied(log, seq) }
+    }
+
+    /// Puts the note where the application says it stands, back as well as forth. Survives as [`Wal::set_applied`] does.
+    pub fn move_applied(&mut self, log: LogId, seq: u64) -> Result<(), WalError> {
         let entry = self.logs.get_mut(&log).ok_or(WalError::UnknownLog(log))?;
-        if log.origin == self.own.origin || seq <= entry.cursor.seq() {
+        if log.origin == self.own.origin || seq == entry.cursor.seq() {
             return Ok(());
         }
         if seq > entry.durable {

@@ -1,7 +1,7 @@
 //! The C functions called through the Rust library: every pointer, every life, every way an event is delivered.
 //!
 //! What these tests hold is the contract in `include/vixp2p.h`; `tests/c/` has the same seen from C.
-#![allow(missing_docs, reason = "tests name themselves")]
+#![allow(unsafe_code, reason = "a C caller is what these tests play")]
 
 mod delivery;
 mod life;

@@ -126,7 +126,7 @@ fn a_pushed_group_is_stored_acknowledged_applied_and_acknowledged_again() {
     let mut solo = Solo::new();
     let (link, _) = solo.join_with(7, &[]);
     let new = group(log(7), 1, 3, 100);
-    assert_eq!(stores(&solo.receive(link, push(&new))), [new.clone()]);
+    assert_eq!(stores(&solo.receive(link, push(&new))), vec![new.clone()]);
     let seen = solo.durable(vec![new]);
     assert_eq!((sent(&seen, link), applies(&seen)), (vec![ack(log(7), 3, 0)], vec![(1, 3)]));
     assert!(matches!(events(&seen)[..], [Event::Stored { durable: 3, .. }]));
@@ -331,7 +331,7 @@ fn a_node_whose_log_was_rolled_back_says_so_and_takes_its_records_back() {
     let (link, seen) = solo.join_with(7, &[(log(5), 5)]);
     assert!(matches!(&events(&seen).last(), Some(Event::LogDamaged { detail }) if detail.contains("up to 5, here they end at 2")));
     let lost = group(log(5), 3, 5, 100);
-    assert_eq!(stores(&solo.receive(link, push(&lost))), [lost.clone()]);
+    assert_eq!(stores(&solo.receive(link, push(&lost))), vec![lost.clone()]);
     let seen = solo.durable(vec![lost]);
     assert_eq!((sent(&seen, link), applies(&seen)), (vec![ack(log(5), 5, 5)], vec![]));
 }

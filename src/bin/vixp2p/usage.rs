@@ -17,7 +17,7 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
             format!("unknown command \"{}\"; {HINT}", names(error, ContextKind::InvalidSubcommand).join(" "))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("missing command: one of {}; {HINT}", names(error, ContextKind::ValidSubcommand).join(", "))
+            format!("{} needs a command; {HINT}", names(error, ContextKind::InvalidSubcommand).join(" "))
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid(error, option),
         ErrorKind::ArgumentConflict => conflict(error, option),
@@ -56,6 +56,9 @@ fn conflict(error: &clap::Error, option: &str) -> String {
     let prior = names(error, ContextKind::PriorArg);
     match prior.first() {
         Some(prior) if prior == option => format!("option {option} is given more than once"),
+        Some(prior) if error.get(ContextKind::InvalidArg).is_none() => {
+            format!("a command does not go together with option {prior}; {HINT}")
+        }
         Some(prior) => format!("option {option} does not go together with {prior}; {HINT}"),
         None => format!("{option} does not go together with the options before it; {HINT}"),
     }

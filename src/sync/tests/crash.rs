@@ -57,7 +57,7 @@ fn check(wal: &Wal<Faulty>, acked: &mut Acknowledged, seed: u64) {
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_a_power_cut_leaves_of_unsynced_blocks() {
-    for seed in 0..1500 {
+    for seed in (0..600).chain([23, 303, 37782, 38982, 102_542]) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut disk = Faulty::default();
         let mut acked = Acknowledged::new();
@@ -77,7 +77,7 @@ fn nothing_acknowledged_is_lost_whatever_a_power_cut_leaves_of_unsynced_blocks()
 
 #[test]
 fn a_power_cut_during_recovery_itself_loses_nothing() {
-    for seed in 0..1500 {
+    for seed in (0..600).chain([23, 303, 37782, 38982, 102_542]) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let disk = Faulty::default();
         let mut wal = open(disk.clone(), 1);

@@ -87,10 +87,6 @@ impl Batch {
         self.records.len() >= limits::GROUP_MAX_RECORDS || self.bytes >= limits::GROUP_MAX_BYTES
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// The records; the batch is empty then.
     pub(crate) fn take(&mut self) -> Vec<Bytes> {
         self.bytes = 0;

@@ -1,0 +1,204 @@
+//! The threads and tasks of a running node: begun together, ended together. A panic in one of them is the node's failure.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{JoinHandle, ThreadId};
+
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use crate::base::{Error, Result};
+use crate::driver::apply::{self, Handler};
+use crate::driver::disk::DirectoryLock;
+use crate::driver::listen::{self, Listening};
+use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
+use crate::driver::{Shell, log, panic_text};
+use crate::sync::{Storage, Wal};
+
+/// The log of a node, wherever it keeps it.
+pub(crate) type NodeWal = Wal<Box<dyn Storage>>;
+
+/// Everything that runs for a started node. Dropping it lets the threads go on; see [`Workers::end`] and [`Workers::let_go`].
+pub(crate) struct Workers {
+    pub(crate) shell: Arc<Shell>,
+    tasks: Vec<AbortHandle>,
+    log: JoinHandle<Option<NodeWal>>,
+    apply: JoinHandle<Option<Handler>>,
+    own_runtime: Option<OwnRuntime>,
+}
+
+/// What a node has again after its workers have ended.
+pub(crate) struct Ended {
+    /// `None` if the log's thread failed.
+    pub(crate) wal: Option<NodeWal>,
+    /// `None` if there is none, or its thread failed.
+    pub(crate) handler: Option<Handler>,
+    /// The apply thread, if it is the one that ends the workers: it gives the handler back when it is left.
+    pub(crate) lingering: Option<JoinHandle<Option<Handler>>>,
+}
+
+impl Workers {
+    /// Starts the threads. They have nothing to do before the first step. The directory stays locked until the log's thread has
+    /// ended, whatever becomes of the node.
+    pub(crate) fn begin(
+        shell: Arc<Shell>,
+        own_runtime: Option<OwnRuntime>,
+        (wal, lock): (NodeWal, Option<Arc<DirectoryLock>>),
+        handler: Option<Handler>,
+        on_start: Option<ThreadStart>,
+    ) -> Result<Workers> {
+        let theirs = shell.clone();
+        let log = runtime::spawn("vixp2p-log", on_start, move || {
+            let _lock = lock;
+            guarded(&theirs, "the log's thread", || log::run(&theirs, wal))
+        })?;
+        let theirs = shell.clone();
+        let work = move || guarded(&theirs, "the apply handler", || apply::run(&theirs, handler)).flatten();
+        match runtime::spawn("vixp2p-apply", on_start, work) {
+            Ok(apply) => Ok(Workers { shell, tasks: Vec::new(), log, apply, own_runtime }),
+            Err(e) => {
+                shell.log.stop();
+                Err(e)
+            }
+        }
+    }
+
+    /// Starts the tasks: timer and, with a socket, the accept loop.
+    pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, socket: Option<TcpListener>) {
+        let shell = &self.shell;
+        self.tasks.push(handle.spawn(shell.clone().run_timer(shell.present())).abort_handle());
+        if let Some(socket) = socket {
+            let listening = Listening { socket, _present: shell.present() };
+            self.tasks.push(handle.spawn(listen::accept(shell.clone(), listening)).abort_handle());
+        }
+    }
+
+    /// Ends the tasks that begin something new.
+    pub(crate) fn stop_tasks(&self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+
+    /// The thread the application's handler runs on.
+    pub(crate) fn apply_thread(&self) -> ThreadId {
+        self.apply.thread().id()
+    }
+
+    /// Lets the application finish the record it is at and the log what waits for it, and waits for both. No lock of the node may
+    /// be held: the handler may be calling the node.
+    pub(crate) fn end(self) -> Ended {
+        let Workers { shell, tasks: _, log, apply, own_runtime } = self;
+        shell.apply.stop();
+        let (mut handler, mut lingering) = (None, None);
+        if apply.thread().id() == std::thread::current().id() {
+            lingering = Some(apply);
+        } else {
+            handler = apply.join().ok().flatten();
+        }
+        shell.log.stop();
+        let wal = log.join().ok().flatten();
+        drop(own_runtime);
+        Ended { wal, handler, lingering }
+    }
+
+    /// Has everything end by itself, without waiting.
+    pub(crate) fn let_go(self) {
+        self.stop_tasks();
+        self.shell.apply.stop();
+        self.shell.log.stop();
+    }
+}
+
+/// Runs a thread's work; a panic becomes the node's failure.
+fn guarded<T>(shell: &Shell, who: &str, work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| shell.fail(format!("{who} panicked: {}", panic_text(panic.as_ref())))).ok()
+}
+
+impl From<&Shell> for Error {
+    fn from(shell: &Shell) -> Error {
+        shell.failure().map_or(Error::Stopped, |detail| Error::Failed(detail.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::base::{Config, Event, Incarnation};
+    use crate::crypto::{Identity, Secret};
+    use crate::driver::ring::Item;
+    use crate::mesh::{Mesh, MeshSettings};
+    use crate::session::LocalParty;
+    use crate::sync::MemStorage;
+
+    /// A disk whose driver is broken.
+    struct Panicky(MemStorage);
+
+    impl Storage for Panicky {
+        fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+            self.0.list(prefix)
+        }
+
+        fn len(&self, path: &str) -> io::Result<u64> {
+            self.0.len(path)
+        }
+
+        fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+            self.0.read(path, offset, buf)
+        }
+
+        fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+            assert!(!path.ends_with(".wal"), "the disk's driver is broken");
+            self.0.write(path, offset, data)
+        }
+
+        fn sync(&mut self, path: &str) -> io::Result<()> {
+            self.0.sync(path)
+        }
+
+        fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+            self.0.truncate(path, len)
+        }
+
+        fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+            self.0.rename(from, to)
+        }
+    }
+
+    fn begin() -> (Workers, tokio::runtime::Runtime) {
+        let identity = Arc::new(Identity::from_seed(&Secret::new([7; 32])));
+        let config = Config::new("n");
+        let party = LocalParty::new(identity.clone(), "n", &config.capabilities, None).expect("small");
+        let disk: Box<dyn Storage> = Box::new(Panicky(MemStorage::new()));
+        let (wal, _) = Wal::open(disk, identity.clone(), Incarnation(1)).expect("empty disk");
+        let mesh = Mesh::new(MeshSettings::from_config(&config, identity.id()), Vec::new(), wal.own(), 1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        let shell = Shell::new(mesh, Arc::new(party), Arc::default(), Arc::default(), runtime.handle().clone());
+        let workers = Workers::begin(shell, None, (wal, None), None, None).expect("threads");
+        (workers, runtime)
+    }
+
+    #[test]
+    fn a_panic_in_the_logs_thread_fails_the_node_and_leaves_nobody_waiting() {
+        let (workers, _runtime) = begin();
+        let shell = workers.shell.clone();
+        let callers: Vec<_> = (0..8)
+            .map(|_| {
+                let shell = shell.clone();
+                std::thread::spawn(move || shell.log.append_blocking(vec![Bytes::from_static(b"x")]).is_err())
+            })
+            .collect();
+        assert!(callers.into_iter().all(|caller| caller.join().expect("returns")));
+        let fatal = shell.ring.pop_blocking(Duration::from_secs(30));
+        assert!(matches!(fatal, Some(Item::Event(Event::Fatal { detail })) if detail.contains("driver is broken")));
+        assert!(matches!(Error::from(&*shell), Error::Failed(_)));
+        assert!(shell.log.append_blocking(vec![Bytes::from_static(b"x")]).is_err());
+        assert!(
+            shell.log.read_blocking(crate::base::LogId { origin: shell.party.identity.id(), incarnation: Incarnation(1) }, 1, 1).is_empty()
+        );
+        assert!(workers.end().wal.is_none());
+    }
+}

@@ -1,0 +1,299 @@
+//! The oracle: knows every record that was ever written, and what each node can truthfully claim.
+//!
+//! Held after every step: what a node says it has durable is on its synced disk; what it says it has applied, its application
+//! has; nobody holds a larger number about a node than is true of it; applied <= durable; every record is the one its origin
+//! wrote at that place; nothing acknowledged is missing after a crash. Never changes anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::id::hex;
+use crate::base::{LogId, PeerId, limits};
+use crate::mesh::LogView;
+use crate::sim::node::{Life, Node, name};
+use crate::sync::{Group, Reader};
+
+type Digest = [u8; 32];
+/// A rule that holds, or a sentence about the one that does not.
+pub(super) type Check = Result<(), String>;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Oracle {
+    /// The digest of every record of every log, in order.
+    truth: BTreeMap<LogId, Vec<Digest>>,
+    /// Payloads handed to a log that were neither acknowledged nor found in it yet, by writer.
+    attempts: Vec<BTreeSet<Digest>>,
+    /// Highest record of each log that was seen on each node's synced disk.
+    synced: Vec<BTreeMap<LogId, u64>>,
+    /// Highest record each node ever claimed to have durable.
+    claimed: Vec<BTreeMap<LogId, u64>>,
+    /// The next application message of each connection and sender.
+    messages: BTreeMap<(u64, usize), u64>,
+    people: BTreeMap<PeerId, usize>,
+}
+
+impl Oracle {
+    /// An oracle over nodes that have written nothing.
+    pub(super) fn new(people: &[PeerId]) -> Oracle {
+        Oracle {
+            truth: BTreeMap::new(),
+            attempts: vec![BTreeSet::new(); people.len()],
+            synced: vec![BTreeMap::new(); people.len()],
+            claimed: vec![BTreeMap::new(); people.len()],
+            messages: BTreeMap::new(),
+            people: people.iter().enumerate().map(|(index, id)| (*id, index)).collect(),
+        }
+    }
+
+    /// Logs with the number of their records.
+    pub(super) fn logs(&self) -> Vec<(LogId, u64)> {
+        self.truth.iter().map(|(log, records)| (*log, records.len() as u64)).collect()
+    }
+
+    /// A payload is about to be appended.
+    pub(super) fn attempt(&mut self, node: usize, payload: &[u8]) {
+        self.attempts[node].insert(*blake3::hash(payload).as_bytes());
+    }
+
+    /// The log has acknowledged these groups to its own writer.
+    pub(super) fn appended(&mut self, node: &Node, groups: &[Group]) -> Check {
+        for group in groups {
+            self.written(node.index, group)?;
+        }
+        match groups.last() {
+            Some(group) => self.claim(node, group.log, group.last),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that are in their origin's own log now, beyond what was known of it.
+    fn written(&mut self, node: usize, group: &Group) -> Check {
+        let records = self.truth.entry(group.log).or_default();
+        for entry in group.entries() {
+            let digest = *blake3::hash(&entry.payload).as_bytes();
+            let next = records.len() as u64 + 1;
+            if entry.seq != next {
+                return Err(format!("{} wrote record {} of its log {} where record {next} belongs", name(node), entry.seq, group.log));
+            }
+            if !self.attempts[node].remove(&digest) {
+                return Err(format!("record {next} in {}'s own log {} was never written, or twice", name(node), group.log));
+            }
+            records.push(digest);
+        }
+        Ok(())
+    }
+
+    /// A node says, to a peer or to a writer of its own, that it has a log durable up to here.
+    pub(super) fn claim(&mut self, node: &Node, log: LogId, durable: u64) -> Check {
+        if durable == 0 {
+            return Ok(());
+        }
+        let written = self.truth.get(&log).map_or(0, |records| records.len() as u64);
+        if durable > written {
+            return Err(format!("{} claims {log} to {durable}, its origin has written {written} records", name(node.index)));
+        }
+        let seen = self.synced[node.index].entry(log).or_insert(0);
+        if durable > *seen {
+            *seen = (*seen).max(synced_upto(node, log)?);
+        }
+        if durable > *seen {
+            return Err(format!("{} claims {log} durable to {durable}, its synced disk has {seen}", name(node.index)));
+        }
+        let claimed = self.claimed[node.index].entry(log).or_insert(0);
+        *claimed = durable.max(*claimed);
+        Ok(())
+    }
+
+    /// A node says, to a peer, how far it has a log durable and applied.
+    pub(super) fn acked(&mut self, node: &Node, log: LogId, durable: u64, applied: u64) -> Check {
+        self.claim(node, log, durable)?;
+        let really = if log.origin == node.identity.id() { durable } else { node.app.applied(log) };
+        if applied > really || applied > durable {
+            return Err(format!(
+                "{} acknowledges {log} applied to {applied}, durable to {durable}; it has applied {really}",
+                name(node.index)
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a node believes of its own and of its peers' logs after a step.
+    pub(super) fn believes(&mut self, nodes: &[Node], index: usize, views: &[LogView]) -> Check {
+        for view in views {
+            self.acked(&nodes[index], view.log, view.durable, view.applied)?;
+            for ack in &view.acked {
+                let Some(peer) = self.people.get(&ack.peer).copied() else {
+                    return Err(format!("{} holds an ack of a stranger", name(index)));
+                };
+                let claimed = self.claimed[peer].get(&view.log).copied().unwrap_or(0);
+                let applied = if view.log.origin == ack.peer { claimed } else { nodes[peer].app.applied(view.log) };
+                if ack.durable > claimed || ack.applied > applied {
+                    return Err(format!(
+                        "{} believes {} has {} durable to {}, applied to {}; true is {claimed} and {applied}",
+                        name(index),
+                        name(peer),
+                        view.log,
+                        ack.durable,
+                        ack.applied
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A record comes to the application: it must be the one its origin wrote there, durable here, and not the node's own.
+    pub(super) fn applying(&mut self, node: &Node, log: LogId, seq: u64, payload: &[u8]) -> Check {
+        if log.origin == node.identity.id() {
+            return Err(format!("{} is given record {seq} of its own log {log}", name(node.index)));
+        }
+        self.is_true(node.index, log, seq, payload)?;
+        self.claim(node, log, seq)
+    }
+
+    fn is_true(&self, node: usize, log: LogId, seq: u64, payload: &[u8]) -> Check {
+        let wrote = self.truth.get(&log).and_then(|records| records.get(usize::try_from(seq).ok()?.checked_sub(1)?));
+        if wrote != Some(blake3::hash(payload).as_bytes()) {
+            return Err(format!("{} has something else at record {seq} of {log} than its origin wrote there", name(node)));
+        }
+        Ok(())
+    }
+
+    /// A node has restarted: everything it ever claimed is there, and nothing that was never written.
+    pub(super) fn restarted(&mut self, node: &Node, life: &Life) -> Check {
+        let index = node.index;
+        for state in life.wal.states() {
+            let groups = life.wal.read(state.log, 1, usize::MAX).map_err(|e| format!("{}: {e}", name(index)))?;
+            let mut next = 1;
+            for group in &groups {
+                let known = self.truth.get(&state.log).map_or(0, |records| records.len() as u64);
+                if state.log.origin == node.identity.id() && group.first > known {
+                    self.written(index, group)?;
+                }
+                for entry in group.entries() {
+                    if entry.seq != next {
+                        return Err(format!("{} reads record {} of {} where {next} belongs", name(index), entry.seq, state.log));
+                    }
+                    next += 1;
+                    self.is_true(index, state.log, entry.seq, &entry.payload)?;
+                }
+            }
+            if next != state.durable + 1 {
+                return Err(format!("{} has {} to {} and reads it to {}", name(index), state.log, state.durable, next - 1));
+            }
+        }
+        for (log, claimed) in &self.claimed[index] {
+            let durable = life.wal.durable(*log);
+            if durable < *claimed {
+                return Err(format!("{} had acknowledged {log} to {claimed}, after the crash it has {durable}", name(index)));
+            }
+        }
+        let own = life.wal.own();
+        if let Some((other, records)) =
+            self.truth.iter().find(|(log, records)| log.origin == own.origin && **log != own && !records.is_empty())
+        {
+            return Err(format!("{} begins log {own} although {other} with {} records was never damaged", name(index), records.len()));
+        }
+        Ok(())
+    }
+
+    /// An application message: the next one of its sender on that connection.
+    pub(super) fn message(&mut self, from: PeerId, payload: &[u8]) -> Check {
+        let field = |at: usize| payload.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(u64::MAX, u64::from_le_bytes);
+        let (conn, sender, number) = (field(0), field(8), field(16));
+        let next = self.messages.entry((conn, sender as usize)).or_insert(0);
+        if self.people.get(&from).copied() != Some(sender as usize) || number != *next {
+            return Err(format!("message {number} of node {sender} came from {} where message {next} belongs", from.short()));
+        }
+        *next += 1;
+        Ok(())
+    }
+
+    /// No table or queue of a node beyond its cap.
+    pub(super) fn bounded(&self, life: &Life, index: usize, now: crate::base::Time) -> Check {
+        let stores: usize = life.work.stores.iter().map(|(_, group)| group.bytes.len()).sum();
+        let links = life.links.len();
+        let facts = [
+            ("peers", life.mesh.peers(now).len(), limits::GONE_PEERS_MAX + limits::MAX_PEERS_DEFAULT + limits::DIAL_TARGETS_MAX),
+            ("tracked endpoints", life.mesh.stats().tracked_endpoints as usize, limits::TRACKED_ENDPOINTS_MAX),
+            ("links", links, limits::HALF_OPEN_MAX + limits::MAX_PEERS_DEFAULT + limits::DIALS_MAX),
+            ("logs", life.mesh.logs().len(), limits::LOGS_MAX),
+            ("bytes to store", stores, (links + 1) * limits::REPLICA_WINDOW_BYTES),
+        ];
+        for (what, got, max) in facts {
+            if got > max {
+                return Err(format!("{} has {got} {what}, limit is {max}", name(index)));
+            }
+        }
+        let max = limits::LINK_QUEUE_MAX_BYTES + limits::LINK_CONTROL_RESERVE_BYTES + limits::WAL_PUSH_MAX_BYTES;
+        match life.links.iter().find(|(_, link)| link.pending() > max) {
+            Some((id, link)) => Err(format!("{}'s {id} has {} bytes waiting, limit is {max}", name(index), link.pending())),
+            None => Ok(()),
+        }
+    }
+
+    /// What keeps this node from having everything, if anything does.
+    pub(super) fn lacks(&self, node: &Node) -> Option<String> {
+        let who = name(node.index);
+        let Some(life) = &node.life else { return Some(format!("{who} does not run")) };
+        let views = life.mesh.logs();
+        for (log, written) in self.logs().into_iter().filter(|(_, written)| *written > 0) {
+            let durable = life.wal.durable(log);
+            if durable != written {
+                return Some(format!("{who} has {log} to {durable} of {written}"));
+            }
+            let applied = node.app.applied(log);
+            if log.origin != node.identity.id() && applied != written {
+                return Some(format!("{who} has applied {log} to {applied} of {written}"));
+            }
+            let view = views.iter().find(|view| view.log == log);
+            if view.is_none_or(|view| (view.durable, view.applied) != (written, written)) {
+                return Some(format!("{who}'s mesh does not know that {log} is applied to {written}: {view:?}"));
+            }
+            if let Some(ack) = view.and_then(|view| view.acked.iter().find(|ack| (ack.durable, ack.applied) != (written, written))) {
+                return Some(format!(
+                    "{who} knows of {} only that it has {log} to {}, applied to {}, of {written}",
+                    ack.peer.short(),
+                    ack.durable,
+                    ack.applied
+                ));
+            }
+        }
+        None
+    }
+
+    /// At the end: every record of every log on every node is the one that was written.
+    pub(super) fn holds_everything(&self, node: &Node) -> Check {
+        let Some(life) = &node.life else { return Err(format!("{} does not run at the end", name(node.index))) };
+        for (log, written) in self.logs() {
+            let groups = life.wal.read(log, 1, usize::MAX).map_err(|e| format!("{}: {e}", name(node.index)))?;
+            let mut last = 0;
+            for entry in groups.iter().flat_map(Group::entries) {
+                self.is_true(node.index, log, entry.seq, &entry.payload)?;
+                last = entry.seq;
+            }
+            if last != written {
+                return Err(format!("{} reads {log} to {last} of {written}", name(node.index)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a log goes on the part of a node's disk that no power cut can take.
+fn synced_upto(node: &Node, log: LogId) -> Result<u64, String> {
+    let Some(disk) = node.disk() else { return Ok(0) };
+    let part = format!("{}/{}/", hex(&log.origin.0), log.incarnation);
+    let read = || {
+        let mut reader = Reader::open(disk.synced(&part))?;
+        let mut last = 0;
+        loop {
+            let groups = reader.poll(usize::MAX)?;
+            match groups.last() {
+                Some(group) => last = group.last,
+                None => return Ok(last),
+            }
+        }
+    };
+    read().map_err(|e: crate::sync::WalError| format!("{}'s synced disk cannot be read: {e}", name(node.index)))
+}

@@ -1,0 +1,385 @@
+//! A disk that keeps its promises to the letter and nothing beyond them.
+//!
+//! What was written and not synced is seen by reads (the page cache) and survives the end of the process, but when the power
+//! fails every 512-byte block of it is kept in any state it went through, or lost. A failed sync leaves pages that are seen
+//! and will never be written. An armed crash strikes in the middle of an operation: the operation fails, and so does every
+//! later one until the world has ended the node. Never touches a real file.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::sim::pages::{Fate, File};
+use crate::sync::Storage;
+
+/// What the world can turn while a log owns the disk.
+#[derive(Debug, Default)]
+pub(super) struct Knobs {
+    crash_in: AtomicU32,
+    crash_at_sync: AtomicBool,
+    full: AtomicBool,
+    write_errors: AtomicU32,
+    sync_errors: AtomicU32,
+    lying: AtomicBool,
+}
+
+impl Knobs {
+    /// The n-th change from now strikes the node down.
+    pub(super) fn arm(&self, changes: u32) {
+        self.crash_in.store(changes, Ordering::Relaxed);
+    }
+
+    /// The next sync strikes the node down before it has done anything.
+    pub(super) fn arm_at_sync(&self) {
+        self.crash_at_sync.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether files can grow.
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// How many of a thousand writes and syncs fail.
+    pub(super) fn set_errors(&self, writes: u32, syncs: u32) {
+        self.write_errors.store(writes, Ordering::Relaxed);
+        self.sync_errors.store(syncs, Ordering::Relaxed);
+    }
+
+    /// Sabotage: every sync is a lie from now on.
+    pub(super) fn lie(&self) {
+        self.lying.store(true, Ordering::Relaxed);
+    }
+
+    /// No more faults.
+    pub(super) fn heal(&self) {
+        self.disarm();
+        self.set_full(false);
+        self.set_errors(0, 0);
+    }
+
+    /// No crash is armed any more.
+    pub(super) fn disarm(&self) {
+        self.crash_in.store(0, Ordering::Relaxed);
+        self.crash_at_sync.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The disk of one node. A clone shares the files until one of the two changes.
+#[derive(Clone, Debug)]
+pub(super) struct SimDisk {
+    files: BTreeMap<String, Arc<File>>,
+    knobs: Arc<Knobs>,
+    rng: fastrand::Rng,
+    dead: bool,
+    /// Writes and syncs refused.
+    pub(super) errors: u64,
+    /// Crashes after a write and before its sync did anything.
+    pub(super) before_sync: u64,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    pub(super) fn new(knobs: Arc<Knobs>, seed: u64) -> SimDisk {
+        SimDisk { files: BTreeMap::new(), knobs, rng: fastrand::Rng::with_seed(seed), dead: false, errors: 0, before_sync: 0 }
+    }
+
+    /// Whether an armed crash has struck.
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// The process ends; what it wrote is still in the system's memory.
+    pub(super) fn end_process(&mut self) {
+        self.dead = false;
+        self.knobs.disarm();
+    }
+
+    /// The machine loses its power.
+    pub(super) fn lose_power(&mut self) {
+        self.end_process();
+        let dirty_end = self.files.values().filter_map(|f| f.dirty.keys().next_back()).max().map_or(1, |last| last + 2);
+        let fate = match self.rng.u32(..8) {
+            0 | 1 => Fate::Lost,
+            2 => Fate::Kept,
+            3 | 4 => Fate::Prefix(self.rng.usize(..dirty_end)),
+            _ => Fate::Dice,
+        };
+        let rng = &mut self.rng;
+        self.files.retain(|_, file| Arc::make_mut(file).lose_power(fate, rng));
+    }
+
+    /// What would be left if the power failed now and everything un-synced were lost; only paths that contain `part`.
+    pub(super) fn synced<'a>(&'a self, part: &'a str) -> Synced<'a> {
+        Synced { disk: self, part }
+    }
+
+    /// Whether the armed crash strikes now.
+    fn strikes(&mut self) -> bool {
+        let left = self.knobs.crash_in.load(Ordering::Relaxed);
+        self.knobs.crash_in.store(left.saturating_sub(1), Ordering::Relaxed);
+        self.dead |= left == 1;
+        left == 1
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.dead { Err(struck()) } else { Ok(()) }
+    }
+
+    fn rolls(&mut self, per_mille: &AtomicU32) -> bool {
+        let failed = self.rng.u32(..1000) < per_mille.load(Ordering::Relaxed);
+        self.errors += u64::from(failed);
+        failed
+    }
+
+    fn file(&self, path: &str) -> io::Result<&File> {
+        self.files.get(path).map(AsRef::as_ref).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    fn file_mut(&mut self, path: &str) -> io::Result<&mut File> {
+        self.files.get_mut(path).map(Arc::make_mut).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+fn struck() -> io::Error {
+    io::Error::other("the node was struck down")
+}
+
+fn read_at(bytes: &[u8], offset: u64, buf: &mut [u8]) -> usize {
+    let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    let n = rest.len().min(buf.len());
+    buf[..n].copy_from_slice(&rest[..n]);
+    n
+}
+
+impl Storage for SimDisk {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        self.alive()?;
+        Ok(self.files.range(prefix.to_owned()..).map(|(path, _)| path).take_while(|path| path.starts_with(prefix)).cloned().collect())
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        self.alive()?;
+        Ok(self.file(path)?.seen.len() as u64)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.alive()?;
+        Ok(read_at(&self.file(path)?.seen, offset, buf))
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.alive()?;
+        let knobs = self.knobs.clone();
+        let at = usize::try_from(offset).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        let grows = self.files.get(path).is_none_or(|file| file.seen.len() < at + data.len());
+        if grows && knobs.full.load(Ordering::Relaxed) {
+            self.errors += 1;
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        let (strikes, fails) = (self.strikes(), self.rolls(&knobs.write_errors));
+        let done = if strikes || fails { self.rng.usize(..=data.len()) } else { data.len() };
+        let file = Arc::make_mut(self.files.entry(path.to_owned()).or_default());
+        file.write(at, &data[..done]);
+        match (strikes, fails) {
+            (true, _) => Err(struck()),
+            (_, true) => Err(io::Error::other("input/output error")),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync(&mut self, path: &str) -> io::Result<()> {
+        self.alive()?;
+        let knobs = self.knobs.clone();
+        if knobs.crash_at_sync.swap(false, Ordering::Relaxed) {
+            (self.dead, self.before_sync) = (true, self.before_sync + 1);
+            return Err(struck());
+        }
+        if self.strikes() {
+            // Struck down before the sync, or after it and before anybody heard of it.
+            if self.rng.bool() {
+                self.file_mut(path)?.sync();
+            } else {
+                self.before_sync += u64::from(!self.file(path)?.dirty.is_empty());
+            }
+            return Err(struck());
+        }
+        if knobs.lying.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if self.rolls(&knobs.sync_errors) {
+            let mut rng = self.rng.fork();
+            self.file_mut(path)?.sync_failed(&mut rng);
+            return Err(io::Error::other("input/output error"));
+        }
+        self.file_mut(path)?.sync();
+        Ok(())
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.alive()?;
+        let strikes = self.strikes();
+        if !strikes || self.rng.bool() {
+            self.file_mut(path)?.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        }
+        if strikes { Err(struck()) } else { Ok(()) }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.alive()?;
+        let strikes = self.strikes();
+        if !strikes || self.rng.bool() {
+            let mut file = self.files.remove(from).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+            Arc::make_mut(&mut file).linked = true;
+            self.files.insert(to.to_owned(), file);
+        }
+        if strikes { Err(struck()) } else { Ok(()) }
+    }
+}
+
+/// A disk lent to a log for the time of an attempt to open it.
+pub(super) struct Lent<'a>(pub(super) &'a mut SimDisk);
+
+impl Storage for Lent<'_> {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        self.0.list(prefix)
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        Storage::len(&*self.0, path)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(path, offset, buf)
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(path, offset, data)
+    }
+
+    fn sync(&mut self, path: &str) -> io::Result<()> {
+        self.0.sync(path)
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.0.truncate(path, len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+}
+
+/// The part of a disk that no power cut can take, to read.
+pub(super) struct Synced<'a> {
+    disk: &'a SimDisk,
+    part: &'a str,
+}
+
+impl Synced<'_> {
+    fn file(&self, path: &str) -> io::Result<&File> {
+        self.disk.file(path).and_then(|file| if file.linked { Ok(file) } else { Err(io::Error::from(io::ErrorKind::NotFound)) })
+    }
+}
+
+impl Storage for Synced<'_> {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        let wanted = |(path, file): &(&String, &Arc<File>)| file.linked && path.starts_with(prefix) && path.contains(self.part);
+        Ok(self.disk.files.iter().filter(wanted).map(|(path, _)| path.clone()).collect())
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        Ok(self.file(path)?.kept.len() as u64)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(read_at(&self.file(path)?.kept, offset, buf))
+    }
+
+    fn write(&mut self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
+    }
+
+    fn sync(&mut self, _: &str) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
+    }
+
+    fn truncate(&mut self, _: &str, _: u64) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
+    }
+
+    fn rename(&mut self, _: &str, _: &str) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(seed: u64) -> SimDisk {
+        SimDisk::new(Arc::default(), seed)
+    }
+
+    fn text(disk: &SimDisk, path: &str) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(Storage::len(disk, path).ok()?).expect("small")];
+        disk.read(path, 0, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    #[test]
+    fn what_was_synced_survives_every_power_cut() {
+        for seed in 0..200 {
+            let mut disk = disk(seed);
+            disk.write("a", 0, &[1; 2000]).expect("healthy");
+            disk.sync("a").expect("healthy");
+            disk.write("a", 2000, &[2; 2000]).expect("healthy");
+            disk.write("b", 0, b"never synced").expect("healthy");
+            disk.lose_power();
+            let left = text(&disk, "a").expect("synced");
+            assert_eq!(left[..2000], [1; 2000], "seed {seed}");
+            assert!(left[2000..].iter().all(|byte| [0, 2].contains(byte)), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn power_cuts_leave_nothing_something_and_everything_of_unsynced_writes() {
+        let mut sizes = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            let mut disk = disk(seed);
+            disk.write("a", 0, &[7; 2048]).expect("healthy");
+            disk.lose_power();
+            sizes.insert(text(&disk, "a").map(|bytes| bytes.iter().filter(|byte| **byte == 7).count()));
+        }
+        assert!(sizes.contains(&None) && sizes.contains(&Some(2048)) && sizes.contains(&Some(512)) && sizes.len() > 4, "{sizes:?}");
+    }
+
+    #[test]
+    fn a_failed_sync_is_not_mended_by_the_next_one() {
+        let lost = (0..100).filter(|seed| {
+            let mut disk = disk(*seed);
+            disk.write("a", 0, &[1; 512]).expect("healthy");
+            disk.sync("a").expect("healthy");
+            disk.write("a", 0, &[2; 512]).expect("healthy");
+            disk.knobs.set_errors(0, 1000);
+            assert!(disk.sync("a").is_err());
+            disk.knobs.heal();
+            disk.sync("a").expect("healed");
+            assert_eq!(text(&disk, "a"), Some(vec![2; 512]));
+            disk.lose_power();
+            text(&disk, "a") == Some(vec![1; 512])
+        });
+        assert!((20..80).contains(&lost.count()));
+    }
+
+    #[test]
+    fn an_armed_crash_fails_its_operation_and_all_after_it() {
+        let mut disk = disk(3);
+        disk.knobs.arm(2);
+        disk.write("a", 0, b"one").expect("not yet");
+        assert!(disk.sync("a").is_err() && disk.is_dead());
+        assert!(disk.list("").is_err() && disk.write("a", 0, b"two").is_err());
+        disk.lose_power();
+        assert!(disk.list("").is_ok());
+    }
+}

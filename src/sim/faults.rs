@@ -1,0 +1,238 @@
+//! Carrying out the script: what is done to nodes, disks and the network, and undoing it all at the end.
+
+use bytes::Bytes;
+
+use std::time::Duration;
+
+use crate::mesh::MeshSettings;
+use crate::mesh::io::Input;
+use crate::sim::Sabotage;
+use crate::sim::check::Check;
+use crate::sim::net::Parcel;
+use crate::sim::node::{Start, endpoint, name};
+use crate::sim::script::Action;
+use crate::sim::world::{What, World};
+use crate::sync::DamageKind;
+
+/// Time between two attempts to start a node whose disk refuses.
+const RESTART: Duration = Duration::from_secs(1);
+
+impl World<'_> {
+    /// Does one thing of the script.
+    pub(super) fn act(&mut self, action: Action) -> Check {
+        self.trace.line(self.now, format_args!("* {action}"))?;
+        match action {
+            Action::Write { node, records } => self.write(node, records),
+            Action::Talk { node, messages } => self.talk(node, messages),
+            Action::Connect { from, to } => {
+                self.nodes[from].targets.insert(to);
+                return self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true });
+            }
+            Action::Disconnect { from, to } => {
+                self.nodes[from].targets.remove(&to);
+                let peer = self.nodes[to].identity.id();
+                return self.tell(from, Input::Disconnect { peer });
+            }
+            Action::Cut { pick } => self.cut(pick),
+            Action::Stall { pick, millis } => {
+                if let Some(conn) = self.pick(pick) {
+                    let until = self.now + Duration::from_millis(millis);
+                    self.net.stall(conn, (pick >> 32) as usize & 1, until);
+                }
+            }
+            Action::Partition { islands, millis } => {
+                self.counts.partitions += 1;
+                self.net.partition(islands);
+                self.after(Duration::from_millis(millis), What::Do { action: Action::Heal });
+            }
+            Action::Heal => self.net.heal(),
+            Action::Crash { node, power, back_ms } => {
+                if self.nodes[node].life.is_some() {
+                    self.crash(node, power)?;
+                    if let Some(ms) = back_ms {
+                        self.after(Duration::from_millis(ms), What::Restart { node });
+                    }
+                }
+            }
+            Action::ArmCrash { node, changes, power } => {
+                self.nodes[node].armed_power = power;
+                self.nodes[node].knobs.arm(changes);
+            }
+            Action::CrashAtSync { node } => {
+                self.nodes[node].armed_power = true;
+                self.nodes[node].knobs.arm_at_sync();
+            }
+            Action::Pause { node, millis } => self.stop(node, millis),
+            Action::FillDisk { node, millis } => {
+                self.nodes[node].knobs.set_full(true);
+                self.after(Duration::from_millis(millis), What::DiskWell { node });
+            }
+            Action::SickDisk { node, writes, syncs, millis } => {
+                self.nodes[node].knobs.set_errors(writes, syncs);
+                self.after(Duration::from_millis(millis), What::DiskWell { node });
+            }
+            Action::Refuse { node, per_mille } => self.nodes[node].app.refuses = per_mille,
+            Action::JumpClock { node, wall_us } => self.nodes[node].wall_us = wall_us,
+            Action::Expect { nodes } => {
+                if let Some(lack) = nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes[*node])) {
+                    return Err(format!("by now they should have everything, but {lack}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a node an input if it runs, now or when it goes on.
+    fn tell(&mut self, node: usize, input: Input) -> Check {
+        if self.nodes[node].life.is_some() && !self.nodes[node].paused { self.step(node, input) } else { Ok(()) }
+    }
+
+    fn write(&mut self, node: usize, records: u64) {
+        let records = records.min(self.options.writes.saturating_sub(self.written));
+        if self.nodes[node].life.is_none() {
+            return;
+        }
+        for _ in 0..records {
+            self.written += 1;
+            let len = self.rng.usize(..=self.profile.payload_max);
+            let mut payload = format!("{} {} ", name(node), self.written).into_bytes();
+            payload.resize(payload.len() + len, self.written as u8);
+            if let Some(life) = &mut self.nodes[node].life {
+                life.work.appends.push(Bytes::from(payload));
+            }
+        }
+        self.call_log(node);
+    }
+
+    fn talk(&mut self, node: usize, messages: u64) {
+        if self.nodes[node].paused {
+            return;
+        }
+        let Some(life) = &self.nodes[node].life else { return };
+        let links: Vec<_> = life.routes.values().copied().collect();
+        for link in links {
+            for _ in 0..messages {
+                let filler = self.rng.usize(..300);
+                let Some(entry) = self.nodes[node].life.as_mut().and_then(|life| life.links.get_mut(&link)) else { break };
+                let Some((conn, _)) = entry.at else { break };
+                let mut payload = [conn, node as u64, entry.messages].map(u64::to_le_bytes).concat();
+                payload.resize(payload.len() + filler, 7);
+                entry.push_data(&payload);
+            }
+            self.pump(node, link);
+        }
+    }
+
+    fn pick(&self, pick: u64) -> Option<u64> {
+        let conns = self.net.open_conns();
+        let index = pick.checked_rem(conns.len() as u64)?;
+        conns.get(index as usize).copied()
+    }
+
+    fn cut(&mut self, pick: u64) {
+        let Some(conn) = self.pick(pick) else { return };
+        self.counts.cuts += 1;
+        let calls = self.net.cut(conn, self.now, &mut self.rng);
+        for (side, due) in calls.into_iter().enumerate() {
+            if let Some(due) = due {
+                self.at(due, What::Lane { conn, side });
+            }
+        }
+    }
+
+    fn stop(&mut self, node: usize, millis: u64) {
+        if self.nodes[node].life.is_some() {
+            self.counts.pauses += 1;
+            self.nodes[node].paused = true;
+            self.nodes[node].pauses += 1;
+            let pause = self.nodes[node].pauses;
+            self.after(Duration::from_millis(millis), What::Resume { node, pause });
+        }
+    }
+
+    /// A node goes on; everything that waited for it happens now, in order.
+    pub(super) fn resume(&mut self, node: usize, pause: u64) -> Check {
+        if self.nodes[node].pauses != pause || !self.nodes[node].paused {
+            return Ok(());
+        }
+        self.nodes[node].paused = false;
+        let waiting = std::mem::take(&mut self.nodes[node].waiting);
+        waiting.into_iter().try_for_each(|what| self.happen(what))
+    }
+
+    /// A node dies. Its machine, if it still has power, tells the other ends; without power nobody hears anything.
+    pub(super) fn crash(&mut self, node: usize, power: bool) -> Check {
+        if power {
+            self.counts.power_cuts += 1
+        } else {
+            self.counts.kills += 1
+        }
+        self.trace.line(self.now, format_args!("{} * {}", name(node), if power { "loses power" } else { "dies" }))?;
+        let Some(life) = self.nodes[node].end(power) else { return Ok(()) };
+        for (conn, side) in self.net.ends_of(node, life) {
+            if !power {
+                self.post(conn, side, Parcel::Reset);
+            }
+            self.net.close(conn, side);
+        }
+        Ok(())
+    }
+
+    /// A dead node comes back, if its disk lets it.
+    pub(super) fn restart(&mut self, node: usize) -> Check {
+        if self.nodes[node].life.is_some() {
+            return Ok(());
+        }
+        if self.options.sabotage == Some(Sabotage::LyingSync) {
+            self.nodes[node].knobs.lie();
+        }
+        let settings = MeshSettings::from_config(&crate::base::Config::new(name(node).to_string()), self.nodes[node].identity.id());
+        let damages = match self.nodes[node].start(settings, &mut self.rng)? {
+            Start::Runs(damages) => damages,
+            Start::Refused(why) => {
+                self.trace.line(self.now, format_args!("{} * cannot start: {why}", name(node)))?;
+                self.after(RESTART, What::Restart { node });
+                return Ok(());
+            }
+            Start::Struck => {
+                self.counts.mid_write += 1;
+                let power = self.nodes[node].armed_power;
+                self.crash(node, power)?;
+                self.after(RESTART, What::Restart { node });
+                return Ok(());
+            }
+        };
+        self.trace.line(self.now, format_args!("{} * starts, life {}", name(node), self.nodes[node].lives))?;
+        for damage in damages {
+            self.trace.line(self.now, format_args!("{} * {damage}", name(node)))?;
+            if damage.kind != DamageKind::TornTail {
+                return Err(format!("{} finds damage where there was only a crash: {damage}", name(node)));
+            }
+            self.counts.torn_tails += 1;
+        }
+        if let Some(life) = &self.nodes[node].life {
+            self.oracle.restarted(&self.nodes[node], life)?;
+        }
+        self.first_outputs(node)?;
+        for to in self.nodes[node].targets.clone() {
+            self.step(node, Input::Connect { endpoint: endpoint(to), manual: true })?;
+        }
+        Ok(())
+    }
+
+    /// Undoes every fault: from now on everything has to come right by itself.
+    pub(super) fn mend(&mut self) -> Check {
+        self.net.heal();
+        for node in 0..self.nodes.len() {
+            self.nodes[node].knobs.heal();
+            self.nodes[node].app.refuses = 0;
+            self.resume(node, self.nodes[node].pauses)?;
+            self.restart(node)?;
+        }
+        for (from, to) in self.profile.edges.clone() {
+            self.nodes[from].targets.insert(to);
+            self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true })?;
+        }
+        Ok(())
+    }
+}

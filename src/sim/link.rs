@@ -1,0 +1,159 @@
+//! One end of a connection inside a node: handshake, then the two halves. Bytes in, inputs for the mesh out; decides nothing.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use crate::base::{CloseReason, LinkId, limits};
+use crate::mesh::io::{Inbound, Input};
+use crate::session::{Established, Handshaking, LocalParty, RecvHalf, RunSecrets, SendHalf};
+use crate::wire::Message;
+
+enum Stage {
+    /// Dialled, not open yet.
+    Waiting,
+    Handshaking(Box<Handshaking>),
+    Open {
+        send: Box<SendHalf>,
+        recv: Box<RecvHalf>,
+    },
+}
+
+/// A link as its carrier holds it.
+pub(super) struct Link {
+    id: LinkId,
+    /// Whether this node dialled.
+    pub(super) dialled: bool,
+    /// The connection and which end of it this is; none while the dial is under way.
+    pub(super) at: Option<(u64, usize)>,
+    stage: Stage,
+    input: BytesMut,
+    early: Vec<Inbound>,
+    /// Why the link ends, once what came before the fault is told.
+    fault: Option<CloseReason>,
+    handshake_out: Vec<u8>,
+    /// Application messages sent on it.
+    pub(super) messages: u64,
+}
+
+impl Link {
+    /// A dial that begins.
+    pub(super) fn dial(id: LinkId) -> Link {
+        let (input, early, handshake_out) = (BytesMut::new(), Vec::new(), Vec::new());
+        Link { id, dialled: true, at: None, stage: Stage::Waiting, input, early, fault: None, handshake_out, messages: 0 }
+    }
+
+    /// A connection somebody else opened.
+    pub(super) fn accept(id: LinkId, at: (u64, usize), party: Arc<LocalParty>, secrets: RunSecrets) -> Link {
+        let stage = Stage::Handshaking(Box::new(Handshaking::accept(party, secrets)));
+        Link { dialled: false, at: Some(at), stage, ..Link::dial(id) }
+    }
+
+    /// The dialled connection is open: the handshake begins.
+    pub(super) fn opened(&mut self, party: Arc<LocalParty>, secrets: RunSecrets) {
+        let mut machine = Handshaking::dial(party, secrets);
+        self.handshake_out = machine.outgoing();
+        self.stage = Stage::Handshaking(Box::new(machine));
+    }
+
+    /// Whether the dial is still under way.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+    }
+
+    /// Whether the peer is authenticated.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open { .. })
+    }
+
+    /// Takes bytes in; [`Link::next`] says what they mean.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The next thing for the mesh; an error ends the link. Ask until `None`.
+    pub(super) fn next(&mut self) -> Result<Option<Input>, CloseReason> {
+        if !self.early.is_empty() {
+            return Ok(Some(Input::Received { link: self.id, items: std::mem::take(&mut self.early) }));
+        }
+        match &mut self.stage {
+            Stage::Waiting => Ok(None),
+            Stage::Handshaking(machine) => {
+                let received = machine.receive(&mut self.input);
+                self.handshake_out.extend(machine.outgoing());
+                let Some(established) = received? else { return Ok(None) };
+                let Established { peer, send, recv, early } = *established;
+                self.early = early;
+                self.stage = Stage::Open { send: Box::new(send), recv: Box::new(recv) };
+                Ok(Some(Input::Authenticated { link: self.id, peer }))
+            }
+            Stage::Open { recv, .. } => {
+                if let Some(fault) = &self.fault {
+                    return Err(fault.clone());
+                }
+                let mut items = Vec::new();
+                let received = recv.receive(&mut self.input, &mut items);
+                if items.is_empty() {
+                    return received.map(|()| None);
+                }
+                self.fault = received.err();
+                Ok(Some(Input::Received { link: self.id, items }))
+            }
+        }
+    }
+
+    /// Queues a message for the peer. `false`: it does not read, the link is to be given up.
+    pub(super) fn push(&mut self, message: &Message) -> bool {
+        let Stage::Open { send, .. } = &mut self.stage else { return true };
+        if send.pending() > limits::LINK_QUEUE_MAX_BYTES + limits::LINK_CONTROL_RESERVE_BYTES {
+            return false;
+        }
+        send.push(message);
+        true
+    }
+
+    /// Queues application bytes, if the queue has room.
+    pub(super) fn push_data(&mut self, payload: &[u8]) -> bool {
+        match &mut self.stage {
+            Stage::Open { send, .. } if send.pending() < limits::LINK_QUEUE_MAX_BYTES => {
+                send.push_data(payload);
+                self.messages += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Bytes waiting for the connection.
+    pub(super) fn pending(&self) -> usize {
+        let queued = if let Stage::Open { send, .. } = &self.stage { send.pending() } else { 0 };
+        self.handshake_out.len() + queued
+    }
+
+    /// Takes what is to be sent now.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.handshake_out);
+        if let Stage::Open { send, .. } = &mut self.stage {
+            let mut sealed = Vec::new();
+            send.take(&mut sealed);
+            bytes.extend(sealed);
+        }
+        bytes
+    }
+
+    /// Says goodbye with a reason, if there is anybody to hear it.
+    pub(super) fn say_goodbye(&mut self, reason: &CloseReason) {
+        let mut detail = reason.to_string();
+        detail.truncate(detail.floor_char_boundary(limits::CLOSE_DETAIL_MAX_BYTES));
+        self.push(&Message::Close { code: reason.code(), detail });
+    }
+
+    /// What the mesh is told when the link ends.
+    pub(super) fn ended(&self, reason: CloseReason) -> Input {
+        if self.dialled && !self.is_open() {
+            Input::DialFailed { link: self.id, reason }
+        } else {
+            Input::LinkClosed { link: self.id, reason }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Between a mesh, its log and its application: what the driver's log thread and apply thread do, in the same order.
+//!
+//! After every call on the log it looks whether an armed crash has struck; then nothing of the call is told to anybody.
+
+use bytes::Bytes;
+
+use crate::base::{CloseReason, LinkId, LogId, limits};
+use crate::mesh::io::Input;
+use crate::sim::Sabotage;
+use crate::sim::app::Applying;
+use crate::sim::check::Check;
+use crate::sim::node::{LogWork, name};
+use crate::sim::world::{What, World};
+use crate::sync::{Entry, Group, StoreError};
+
+/// The application's turn applies so many records at most, so that a crash finds it in the middle.
+const APPLY_MAX: u64 = 8;
+
+impl World<'_> {
+    /// Puts the log's next turn on the calendar if it has work.
+    pub(super) fn call_log(&mut self, node: usize) {
+        let most = self.profile.disk_us;
+        let pause = self.pause(50, most);
+        let Some(life) = self.nodes[node].life.as_mut().filter(|life| !life.log_called && !life.work.is_idle()) else { return };
+        life.log_called = true;
+        let life = life.number;
+        self.after(pause, What::Log { node, life });
+    }
+
+    /// Puts the application's next turn on the calendar if it has work.
+    pub(super) fn call_app(&mut self, node: usize) {
+        let pause = self.pause(10, 3_000);
+        let Some(life) = self.nodes[node].life.as_ref().map(|life| life.number) else { return };
+        let app = &mut self.nodes[node].app;
+        if !app.called && (app.current.is_some() || !app.requests.is_empty()) {
+            app.called = true;
+            self.after(pause, What::Apply { node, life });
+        }
+    }
+
+    /// Whether an armed crash has struck the node; then it is dead now.
+    fn struck(&mut self, node: usize) -> Result<bool, String> {
+        let dead = self.nodes[node].life.as_ref().is_some_and(|life| life.wal.storage().is_dead());
+        if dead {
+            self.counts.mid_write += 1;
+            let (power, back) = (self.nodes[node].armed_power, self.pause(10_000, 5_000_000));
+            self.crash(node, power)?;
+            self.after(back, What::Restart { node });
+        }
+        Ok(dead)
+    }
+
+    /// The log does everything that waits: appends, stores, cursors, reads.
+    pub(super) fn log_turn(&mut self, node: usize) -> Check {
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        life.log_called = false;
+        let LogWork { appends, stores, applied, reads } = std::mem::take(&mut life.work);
+        if !appends.is_empty() && self.append(node, &appends)? {
+            return Ok(());
+        }
+        if !stores.is_empty() && self.store(node, stores)? {
+            return Ok(());
+        }
+        for (log, seq) in applied {
+            let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+            // A cursor that cannot be written stays behind; the records come again after a crash, no more.
+            let _ = life.wal.set_applied(log, seq);
+            if self.struck(node)? {
+                return Ok(());
+            }
+        }
+        for (link, log, from, max_bytes) in reads {
+            let Some(life) = &self.nodes[node].life else { return Ok(()) };
+            let groups = life.wal.read(log, from, max_bytes).map_err(|e| format!("{} reading {log}: {e}", name(node)))?;
+            self.step(node, Input::ReadDone { link, log, groups })?;
+        }
+        self.call_log(node);
+        Ok(())
+    }
+
+    fn append(&mut self, node: usize, payloads: &[Bytes]) -> Result<bool, String> {
+        payloads.iter().for_each(|payload| self.oracle.attempt(node, payload));
+        self.nodes[node].wall_us = self.nodes[node].wall_us.wrapping_add(1_000);
+        let wall_us = self.nodes[node].wall_us;
+        let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
+        let appended = life.wal.append(wall_us, payloads);
+        if self.struck(node)? {
+            return Ok(true);
+        }
+        match appended {
+            Ok(groups) => {
+                self.oracle.appended(&self.nodes[node], &groups)?;
+                self.counts.appended += payloads.len() as u64;
+                self.step(node, Input::Durable { groups })?;
+            }
+            Err(error) => {
+                self.counts.refused += payloads.len() as u64;
+                self.trace.line(self.now, format_args!("{} * append refused: {error}", name(node)))?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn store(&mut self, node: usize, stores: Vec<(LinkId, Group)>) -> Result<bool, String> {
+        if self.options.sabotage == Some(Sabotage::DurableBeforeWrite) {
+            let groups: Vec<Group> = stores.iter().take(1).map(|(_, group)| group.clone()).collect();
+            self.step(node, Input::Durable { groups })?;
+        }
+        let (links, groups): (Vec<LinkId>, Vec<Group>) = stores.into_iter().unzip();
+        let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
+        let verdicts = life.wal.store(&groups);
+        if self.struck(node)? {
+            return Ok(true);
+        }
+        let mut durable: Vec<Group> = Vec::new();
+        for ((link, group), verdict) in links.into_iter().zip(groups).zip(verdicts) {
+            if verdict.is_err() || durable.last().is_some_and(|last| last.log != group.log) {
+                self.tell_durable(node, &mut durable)?;
+            }
+            match verdict {
+                Ok(_) => durable.push(group),
+                Err(error) => self.store_failed(node, link, group.log, &error)?,
+            }
+        }
+        self.tell_durable(node, &mut durable)?;
+        Ok(false)
+    }
+
+    fn tell_durable(&mut self, node: usize, groups: &mut Vec<Group>) -> Check {
+        let groups = std::mem::take(groups);
+        if groups.is_empty() { Ok(()) } else { self.step(node, Input::Durable { groups }) }
+    }
+
+    fn store_failed(&mut self, node: usize, link: LinkId, log: LogId, error: &StoreError) -> Check {
+        if !matches!(error, StoreError::Disk(_) | StoreError::Gap { .. }) {
+            return Err(format!("{} refuses an honest group of {log}: {error}", name(node)));
+        }
+        let durable = self.nodes[node].life.as_ref().map_or(0, |life| life.wal.durable(log));
+        self.step(node, Input::StoreFailed { link, log, durable, reason: CloseReason::Lost(error.to_string()) })
+    }
+
+    /// The application takes its next few records.
+    pub(super) fn apply_turn(&mut self, node: usize) -> Check {
+        self.nodes[node].app.called = false;
+        let request = match self.nodes[node].app.current.take() {
+            Some(current) => Some(current),
+            None => self.nodes[node].app.requests.pop_front(),
+        };
+        let Some(mut range) = request else { return Ok(()) };
+        let Some(life) = &self.nodes[node].life else { return Ok(()) };
+        let number = life.number;
+        let groups = life.wal.read(range.log, range.next, limits::READ_RECORDS_MAX_BYTES).map_err(|e| format!("{}: {e}", name(node)))?;
+        let end = range.upto.min(range.next + self.rng.u64(0..APPLY_MAX));
+        let mut entries: Vec<Entry> =
+            groups.iter().flat_map(Group::entries).filter(|entry| (range.next..=end).contains(&entry.seq)).collect();
+        if entries.is_empty() {
+            return Err(format!("{} is to apply {} from {} and cannot read it", name(node), range.log, range.next));
+        }
+        self.tamper(&mut entries, &mut range);
+        for entry in entries {
+            if self.rng.u32(..1000) < self.nodes[node].app.refuses {
+                range.refused = true;
+                break;
+            }
+            self.oracle.applying(&self.nodes[node], range.log, entry.seq, &entry.payload)?;
+            let repeat = self.nodes[node].app.apply(range.log, entry.seq).map_err(|e| format!("{}: {e}", name(node)))?;
+            self.counts.applied += 1;
+            self.counts.repeated += u64::from(repeat);
+            range.next = range.next.max(entry.seq + 1);
+        }
+        self.trace.line(self.now, format_args!("{} * applied {} up to {}", name(node), range.log, range.next - 1))?;
+        self.nodes[node].app.current = Some(range);
+        self.nodes[node].app.called = true;
+        let pause = self.pause(0, 2_000);
+        self.after(pause, What::Told { node, life: number });
+        Ok(())
+    }
+
+    /// Breaks the rule that is to be broken, every now and then.
+    fn tamper(&mut self, entries: &mut Vec<Entry>, range: &mut Applying) {
+        self.sabotage_turn += 1;
+        if self.sabotage_turn % 8 != 0 {
+            return;
+        }
+        match self.options.sabotage {
+            Some(Sabotage::SkipApply) => {
+                let skipped = entries.remove(0);
+                range.next = skipped.seq + 1;
+            }
+            Some(Sabotage::SwapApply) if entries.len() > 1 => entries.swap(0, 1),
+            Some(Sabotage::AlterPayload) => entries[0].payload = Bytes::from_static(b"altered"),
+            _ => {}
+        }
+    }
+
+    /// The application tells the node how far it came.
+    pub(super) fn apply_told(&mut self, node: usize) -> Check {
+        self.nodes[node].app.called = false;
+        let Some(mut range) = self.nodes[node].app.current.take() else { return Ok(()) };
+        let Applying { log, next, upto, told, refused } = range;
+        if next > told {
+            if let Some(life) = &mut self.nodes[node].life {
+                life.work.applied.push((log, next - 1));
+            }
+            self.call_log(node);
+        }
+        range.told = next;
+        if !refused && next <= upto {
+            self.nodes[node].app.current = Some(range);
+        }
+        if next > told {
+            self.step(node, Input::Applied { log, seq: next - 1 })?;
+        }
+        if refused {
+            self.step(node, Input::ApplyRefused { log, seq: next })?;
+        }
+        self.call_app(node);
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! The same machines under virtual time, with a network and disks that fail by a seed.
+//!
+//! ```text
+//!   script ──Action──► world ◄── net     connections as byte streams: late, cut, stalled, partitioned
+//!                        │  ▲
+//!                 Input  │  │ Output     nodes run the real Mesh, Handshaking, SendHalf, RecvHalf and Wal
+//!                        ▼  │
+//!                        node ◄── disk   writes that are not synced may be kept, lost or torn
+//!                        │
+//!                        └──► check      an oracle that knows what was written looks after every step
+//! ```
+//!
+//! A carrier like the driver, so it decides nothing a node decides. Never reads a clock, draws a random number but from its
+//! seed, opens a file or starts a thread: the same options give the same trace, whose hash the report shows.
+
+mod app;
+mod carry;
+mod check;
+mod disk;
+mod faults;
+mod link;
+mod logwork;
+mod net;
+mod node;
+mod pages;
+mod script;
+mod trace;
+mod world;
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::base::Time;
+
+use world::World;
+
+/// What goes on in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Scenario {
+    /// Whatever the seed makes of it: writes, cuts, partitions, crashes, pauses, full disks.
+    #[default]
+    Storm,
+    /// Two halves write apart from each other, then meet again.
+    PartitionHeals,
+    /// The power fails between a write and its sync, at the writer and at a follower.
+    CrashBeforeSync,
+    /// A and C never meet and A is gone for good when C comes: C gets A's records from B.
+    Transitive,
+    /// Every pair of nodes dials each other at the same moment, again and again.
+    SimultaneousDial,
+}
+
+impl Scenario {
+    /// Every scenario.
+    pub const ALL: [Scenario; 5] =
+        [Scenario::Storm, Scenario::PartitionHeals, Scenario::CrashBeforeSync, Scenario::Transitive, Scenario::SimultaneousDial];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Storm => "storm",
+            Scenario::PartitionHeals => "partition-heals",
+            Scenario::CrashBeforeSync => "crash-before-sync",
+            Scenario::Transitive => "transitive",
+            Scenario::SimultaneousDial => "simultaneous-dial",
+        }
+    }
+
+    /// The scenario of a name.
+    pub fn from_name(name: &str) -> Option<Scenario> {
+        Scenario::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+}
+
+/// A rule broken on purpose, to see that the oracle notices. For tests of the simulator itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sabotage {
+    /// The disk says "synced" and has done nothing.
+    LyingSync,
+    /// Groups are called durable before they are written.
+    DurableBeforeWrite,
+    /// Now and then a record is counted as applied and never given to the application.
+    SkipApply,
+    /// Now and then two records change places on their way to the application.
+    SwapApply,
+    /// Now and then a record's payload is altered on its way to the application.
+    AlterPayload,
+    /// A pushed group is thrown away and nobody is told.
+    LoseStore,
+    /// After a restart the application is given everything once more although it keeps its own cursor.
+    ForgetCursor,
+}
+
+/// What to simulate. `steps` counts events before the end phase, in which everything is healed and has to converge.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Everything random comes from this.
+    pub seed: u64,
+    /// Number of nodes, 2 to 26.
+    pub nodes: usize,
+    /// Events to play before everything is healed.
+    pub steps: u64,
+    /// Whether the trace is written out; it is hashed in any case.
+    pub trace: bool,
+    /// Records written at most.
+    pub writes: u64,
+    /// Whether a storm has faults, or only writes.
+    pub faults: bool,
+    /// What goes on.
+    pub scenario: Scenario,
+    /// A rule to break.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { seed: 1, nodes: 3, steps: 3_000, trace: false, writes: 400, faults: true, scenario: Scenario::Storm, sabotage: None }
+    }
+}
+
+impl Options {
+    /// The command that plays this run again, with its trace.
+    pub fn command(&self) -> String {
+        let mut text = format!("vixp2p simulate --seed {} --nodes {} --steps {}", self.seed, self.nodes, self.steps);
+        let default = Options::default();
+        if self.writes != default.writes {
+            text.push_str(&format!(" --writes {}", self.writes));
+        }
+        if !self.faults {
+            text.push_str(" --no-faults");
+        }
+        if self.scenario != Scenario::Storm {
+            text.push_str(&format!(" --scenario {}", self.scenario.name()));
+        }
+        text.push_str(" --trace");
+        text
+    }
+}
+
+/// What happened in a run, counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Records acknowledged to their writers.
+    pub appended: u64,
+    /// Appends the log refused.
+    pub refused: u64,
+    /// Records applied, over all nodes; a repeat after a crash counts again.
+    pub applied: u64,
+    /// Records offered again after a crash because the application had left its cursor to the library.
+    pub repeated: u64,
+    /// Application messages received.
+    pub messages: u64,
+    /// Inputs given to meshes.
+    pub inputs: u64,
+    /// Outputs carried out.
+    pub outputs: u64,
+    /// Connections opened.
+    pub connections: u64,
+    /// Links authenticated, counted at both ends.
+    pub authenticated: u64,
+    /// Processes killed.
+    pub kills: u64,
+    /// Machines that lost their power.
+    pub power_cuts: u64,
+    /// Crashes that struck in the middle of a disk operation.
+    pub mid_write: u64,
+    /// Among them: after a write, before its sync had done anything.
+    pub before_sync: u64,
+    /// Unfinished writes found and cut off at a restart.
+    pub torn_tails: u64,
+    /// Writes and syncs the disk refused.
+    pub disk_errors: u64,
+    /// Connections cut in the middle.
+    pub cuts: u64,
+    /// Partitions.
+    pub partitions: u64,
+    /// Pauses of a node.
+    pub pauses: u64,
+}
+
+/// A run that held every rule to its end.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Number of nodes.
+    pub nodes: usize,
+    /// BLAKE3 over all lines of the trace, in hex: the same options give the same hash.
+    pub trace_hash: String,
+    /// Lines of the trace.
+    pub trace_lines: u64,
+    /// Events played, the end phase included.
+    pub steps: u64,
+    /// Virtual time at the end.
+    pub time: Time,
+    /// Virtual milliseconds from healing everything until all nodes were equal.
+    pub healed_ms: u64,
+    /// Logs that exist at the end.
+    pub logs: usize,
+    /// Records in them.
+    pub records: u64,
+    /// What happened.
+    pub counts: Counts,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let c = &self.counts;
+        writeln!(
+            f,
+            "seed {}: {} nodes held every rule through {} steps, {} of virtual time",
+            self.seed, self.nodes, self.steps, self.time
+        )?;
+        writeln!(
+            f,
+            "  records     {} in {} logs, {} applied, {} repeated after a crash, {} appends refused by the disk",
+            self.records, self.logs, c.applied, c.repeated, c.refused
+        )?;
+        writeln!(
+            f,
+            "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} disk errors",
+            c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.disk_errors
+        )?;
+        writeln!(
+            f,
+            "  network     {} connections, {} ends authenticated, {} cut, {} partitions, {} pauses, {} messages",
+            c.connections, c.authenticated, c.cuts, c.partitions, c.pauses, c.messages
+        )?;
+        writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
+        write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
+    }
+}
+
+/// A rule did not hold.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The run.
+    pub options: Options,
+    /// The event that broke the rule, counted from 1.
+    pub step: u64,
+    /// Virtual time.
+    pub time: Time,
+    /// Which rule, with names and numbers.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}, step {}, {}: {}", self.options.seed, self.step, self.time, self.what)?;
+        write!(f, "play it again: {}", self.options.command())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Plays a run; the trace goes to `out` if it is wanted. A panic of any machine is a failure like any other.
+pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
+    let progress = Cell::new((0, Time::ZERO));
+    let failure = |what: String| {
+        let (step, time) = progress.get();
+        Failure { options: options.clone(), step, time, what }
+    };
+    if !(2..=26).contains(&options.nodes) {
+        return Err(failure(format!("{} nodes, possible are 2 to 26", options.nodes)));
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options, out, &progress).play()));
+    match outcome {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(what)) => Err(failure(what)),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            Err(failure(format!("panic: {}", text.unwrap_or_default())))
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! One simulated node: what outlives a crash (key, disk, the application's data) and what does not (mesh, links, queues).
+//!
+//! Holds and starts things; what they do to each other is in `carry` and `logwork`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::base::{Endpoint, Incarnation, LinkId, LogId, PeerId, Time};
+use crate::crypto::{Identity, Secret, Suite};
+use crate::mesh::{Mesh, MeshSettings};
+use crate::session::LocalParty;
+use crate::sim::app::App;
+use crate::sim::disk::{Knobs, Lent, SimDisk};
+use crate::sim::link::Link;
+use crate::sim::world::What;
+use crate::sync::{Damage, Group, Wal};
+
+/// Work waiting for the log, as in the driver.
+#[derive(Default)]
+pub(super) struct LogWork {
+    pub(super) appends: Vec<Bytes>,
+    pub(super) stores: Vec<(LinkId, Group)>,
+    pub(super) applied: Vec<(LogId, u64)>,
+    pub(super) reads: VecDeque<(LinkId, LogId, u64, usize)>,
+}
+
+impl LogWork {
+    /// Whether nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.appends.is_empty() && self.stores.is_empty() && self.applied.is_empty() && self.reads.is_empty()
+    }
+}
+
+/// What dies with the process.
+pub(super) struct Life {
+    pub(super) number: u32,
+    pub(super) mesh: Mesh,
+    pub(super) wal: Wal<SimDisk>,
+    pub(super) links: BTreeMap<LinkId, Link>,
+    pub(super) routes: BTreeMap<PeerId, LinkId>,
+    pub(super) work: LogWork,
+    /// Whether the log is on the world's calendar.
+    pub(super) log_called: bool,
+    /// The earliest wake-up on the world's calendar.
+    pub(super) armed: Option<Time>,
+    /// Ticks at one and the same instant.
+    pub(super) ticks: (Time, u32),
+}
+
+/// A node, alive or not.
+pub(super) struct Node {
+    pub(super) index: usize,
+    pub(super) identity: Arc<Identity>,
+    pub(super) party: Arc<LocalParty>,
+    pub(super) knobs: Arc<Knobs>,
+    pub(super) app: App,
+    pub(super) life: Option<Life>,
+    pub(super) lives: u32,
+    /// Whether the machine under the process runs and answers for it.
+    pub(super) powered: bool,
+    /// The disk while no process has it.
+    disk: Option<SimDisk>,
+    /// Whom it is configured to connect to.
+    pub(super) targets: BTreeSet<usize>,
+    /// Whether the process stands still, and what waits for it to go on.
+    pub(super) paused: bool,
+    pub(super) waiting: VecDeque<What>,
+    /// Which pause is the latest, so that an older one's end is not its end.
+    pub(super) pauses: u64,
+    /// What the next armed crash takes with it: the machine, or only the process.
+    pub(super) armed_power: bool,
+    /// The node's wall clock, which may be anything.
+    pub(super) wall_us: u64,
+    pub(super) segment_max: u64,
+    /// Sabotage: a restarted node does not ask the application where it is.
+    pub(super) forgetful: bool,
+}
+
+/// What came of an attempt to start.
+pub(super) enum Start {
+    /// It runs; what recovery found.
+    Runs(Vec<Damage>),
+    /// The disk refused; try again later.
+    Refused(String),
+    /// A crash struck while the log was opened.
+    Struck,
+}
+
+/// The name of a node in the trace.
+pub(super) fn name(index: usize) -> char {
+    char::from(b'A' + (index % 26) as u8)
+}
+
+/// Where a node listens.
+pub(super) fn endpoint(index: usize) -> Endpoint {
+    Endpoint::tcp(format!("{}.sim", name(index).to_ascii_lowercase()), 9000)
+}
+
+/// The node that listens there.
+pub(super) fn listener(endpoint: &Endpoint) -> Option<usize> {
+    endpoint.host.bytes().next().and_then(|letter| letter.checked_sub(b'a')).map(usize::from)
+}
+
+impl Node {
+    /// A node that has never run.
+    pub(super) fn new(index: usize, rng: &mut fastrand::Rng, psk: Option<&crate::base::config::Psk>) -> Result<Node, String> {
+        let mut seed = Secret::zero();
+        rng.fill(seed.expose_mut());
+        let identity = Arc::new(Identity::from_seed(&seed));
+        let party = LocalParty::new(identity.clone(), &name(index).to_string(), &BTreeMap::new(), psk).map_err(|e| e.to_string())?;
+        let knobs = Arc::new(Knobs::default());
+        Ok(Node {
+            index,
+            identity,
+            // One suite, so that a trace does not depend on what this machine's CPU can do.
+            party: Arc::new(party.with_suites(vec![Suite::X25519ChaCha20Poly1305])),
+            disk: Some(SimDisk::new(knobs.clone(), rng.u64(..))),
+            knobs,
+            app: App::new(true),
+            life: None,
+            lives: 0,
+            powered: true,
+            targets: BTreeSet::new(),
+            paused: false,
+            waiting: VecDeque::new(),
+            pauses: 0,
+            armed_power: false,
+            wall_us: 0,
+            segment_max: crate::base::limits::SEGMENT_MAX_BYTES,
+            forgetful: false,
+        })
+    }
+
+    /// The disk, whoever has it.
+    pub(super) fn disk(&self) -> Option<&SimDisk> {
+        self.life.as_ref().map(|life| life.wal.storage()).or(self.disk.as_ref())
+    }
+
+    /// Starts the process: opens the log, tells it and the mesh how far the application is.
+    pub(super) fn start(&mut self, settings: MeshSettings, rng: &mut fastrand::Rng) -> Result<Start, String> {
+        let Some(mut disk) = self.disk.take() else { return Err("a running node is started".into()) };
+        let (signer, fresh) = (self.identity.clone(), Incarnation(rng.u64(..)));
+        // Opened once on loan, so that the disk is still here if it fails, and then for good: that must find nothing more.
+        let damages = match Wal::open(Lent(&mut disk), signer.clone(), fresh) {
+            Ok((_, damages)) => damages,
+            Err(error) => {
+                let struck = disk.is_dead();
+                self.disk = Some(disk);
+                return Ok(if struck { Start::Struck } else { Start::Refused(error.to_string()) });
+            }
+        };
+        if disk.is_dead() {
+            self.disk = Some(disk);
+            return Ok(Start::Struck);
+        }
+        self.knobs.disarm();
+        let (mut wal, again) = Wal::open(disk, signer, fresh).map_err(|e| format!("a log that was just opened cannot be opened: {e}"))?;
+        if let Some(damage) = again.first() {
+            return Err(format!("opening the log a second time finds damage that the first time had mended: {damage}"));
+        }
+        wal.set_segment_max(self.segment_max);
+        if self.app.own_cursor {
+            for (log, seq) in self.app.cursors() {
+                if wal.durable(log) < seq {
+                    return Err(format!(
+                        "the application has applied {log} to {seq}, after the restart the log ends at {}",
+                        wal.durable(log)
+                    ));
+                }
+                // If the disk refuses, the library's cursor stays behind; the mesh is told the truth all the same.
+                let _ = wal.set_applied(log, seq);
+            }
+        }
+        let mut logs = Vec::new();
+        for state in wal.states() {
+            let foreign = state.log.origin != self.identity.id();
+            let cursor = if foreign && self.app.own_cursor { self.app.applied(state.log) } else { state.applied.min(state.durable) };
+            let cursor = if self.forgetful && foreign { 0 } else { cursor };
+            if foreign {
+                self.app.begin(state.log, cursor)?;
+            }
+            logs.push((state.log, state.durable, cursor));
+        }
+        let mesh = Mesh::new(settings, logs, wal.own(), rng.u64(..));
+        self.lives += 1;
+        self.powered = true;
+        self.life = Some(Life {
+            number: self.lives,
+            mesh,
+            wal,
+            links: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            work: LogWork::default(),
+            log_called: false,
+            armed: None,
+            ticks: (Time::ZERO, 0),
+        });
+        Ok(Start::Runs(damages))
+    }
+
+    /// The process ends without a word; with `power`, the machine as well. Returns the number of the life that ended.
+    pub(super) fn end(&mut self, power: bool) -> Option<u32> {
+        let life = self.life.take();
+        if let Some(life) = &life {
+            self.disk = Some(life.wal.storage().clone());
+        }
+        if let Some(disk) = &mut self.disk {
+            if power { disk.lose_power() } else { disk.end_process() }
+        }
+        self.app.end_process();
+        self.waiting.clear();
+        (self.paused, self.pauses) = (false, self.pauses + 1);
+        self.powered = !power;
+        life.map(|life| life.number)
+    }
+}

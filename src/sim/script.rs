@@ -1,0 +1,277 @@
+//! What is done to the nodes and when: a storm drawn from the seed, or one of the written scenarios. Does nothing itself.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use crate::base::Time;
+use crate::sim::node::name;
+use crate::sim::{Options, Scenario};
+
+/// One thing that is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Action {
+    /// A node's application appends so many records at once.
+    Write { node: usize, records: u64 },
+    /// A node sends so many application messages to everybody it is connected to.
+    Talk { node: usize, messages: u64 },
+    /// `from` is configured to stay connected to `to`.
+    Connect { from: usize, to: usize },
+    /// `from` no longer wants `to`.
+    Disconnect { from: usize, to: usize },
+    /// A connection breaks, chosen by this number.
+    Cut { pick: u64 },
+    /// One direction of a connection stands still.
+    Stall { pick: u64, millis: u64 },
+    /// Nodes on different islands do not reach each other.
+    Partition { islands: Vec<u8>, millis: u64 },
+    /// Every node reaches every other.
+    Heal,
+    /// The process is killed, or the machine loses its power; it comes back after a while, if ever.
+    Crash { node: usize, power: bool, back_ms: Option<u64> },
+    /// The n-th change of the disk from now kills the process or the machine.
+    ArmCrash { node: usize, changes: u32, power: bool },
+    /// The power fails at the next sync, before it does anything.
+    CrashAtSync { node: usize },
+    /// The process stands still.
+    Pause { node: usize, millis: u64 },
+    /// The disk is full for a while.
+    FillDisk { node: usize, millis: u64 },
+    /// So many of a thousand writes and syncs fail for a while.
+    SickDisk { node: usize, writes: u32, syncs: u32, millis: u64 },
+    /// The application refuses so many of a thousand records.
+    Refuse { node: usize, per_mille: u32 },
+    /// The wall clock jumps; nothing may depend on it.
+    JumpClock { node: usize, wall_us: u64 },
+    /// These nodes must have everything that was ever written by now.
+    Expect { nodes: Vec<usize> },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Write { node, records } => write!(f, "{} writes {records} records", name(*node)),
+            Action::Talk { node, messages } => write!(f, "{} sends {messages} messages to everybody", name(*node)),
+            Action::Connect { from, to } => write!(f, "{} is to connect to {}", name(*from), name(*to)),
+            Action::Disconnect { from, to } => write!(f, "{} is to disconnect from {}", name(*from), name(*to)),
+            Action::Cut { pick } => write!(f, "cut ({pick})"),
+            Action::Stall { pick, millis } => write!(f, "stall for {millis} ms ({pick})"),
+            Action::Partition { islands, millis } => write!(f, "partition {islands:?} for {millis} ms"),
+            Action::Heal => f.write_str("heal the network"),
+            Action::Crash { node, power, back_ms } => {
+                let what = if *power { "loses power" } else { "is killed" };
+                write!(f, "{} {what}, back in {back_ms:?} ms", name(*node))
+            }
+            Action::ArmCrash { node, changes, power } => write!(f, "{} is to crash in {changes} disk changes, power={power}", name(*node)),
+            Action::CrashAtSync { node } => write!(f, "{} is to lose power at its next sync", name(*node)),
+            Action::Pause { node, millis } => write!(f, "{} pauses for {millis} ms", name(*node)),
+            Action::FillDisk { node, millis } => write!(f, "{}'s disk is full for {millis} ms", name(*node)),
+            Action::SickDisk { node, writes, syncs, millis } => {
+                write!(f, "{}'s disk fails {writes} writes and {syncs} syncs of 1000 for {millis} ms", name(*node))
+            }
+            Action::Refuse { node, per_mille } => write!(f, "{}'s application refuses {per_mille} of 1000 records", name(*node)),
+            Action::JumpClock { node, wall_us } => write!(f, "{}'s wall clock jumps to {wall_us}", name(*node)),
+            Action::Expect { nodes } => write!(f, "{} must have everything", nodes.iter().map(|n| name(*n)).collect::<String>()),
+        }
+    }
+}
+
+/// What a seed's world is like; every figure differs from seed to seed, so that each stresses something else.
+#[derive(Clone, Debug)]
+pub(super) struct Profile {
+    /// One-way latency in microseconds, least and most.
+    pub(super) latency_us: (u64, u64),
+    /// Dials of a thousand that nobody answers.
+    pub(super) dial_loss: u32,
+    /// Average virtual time between two actions, in microseconds.
+    gap_us: u64,
+    /// How often each kind of fault is drawn, against 10 for a write.
+    weights: [u32; KINDS],
+    /// Records of one write.
+    batch_max: u64,
+    pub(super) payload_max: usize,
+    pub(super) segment_max: u64,
+    pub(super) psk: Option<[u8; 32]>,
+    /// Who dials whom.
+    pub(super) edges: Vec<(usize, usize)>,
+    /// Whether each node's application keeps its own cursor.
+    pub(super) own_cursor: Vec<bool>,
+    /// The longest a disk operation takes, in microseconds.
+    pub(super) disk_us: u64,
+}
+
+const KINDS: usize = 13;
+
+fn edges(nodes: usize, rng: &mut fastrand::Rng) -> Vec<(usize, usize)> {
+    let mut edges: Vec<(usize, usize)> = match rng.u8(..5) {
+        0 => (1..nodes).map(|n| (n - 1, n)).collect(),
+        1 => (0..nodes).map(|n| (n, (n + 1) % nodes)).collect(),
+        2 => (1..nodes).map(|n| (n, 0)).collect(),
+        3 => (0..nodes).flat_map(|a| (0..nodes).filter(move |b| *b != a).map(move |b| (a, b))).collect(),
+        _ => (1..nodes).map(|n| (n, rng.usize(..n))).collect(),
+    };
+    if rng.bool() {
+        edges = edges.into_iter().map(|(a, b)| if rng.bool() { (b, a) } else { (a, b) }).collect();
+    }
+    edges
+}
+
+impl Profile {
+    /// The world of a seed.
+    pub(super) fn draw(options: &Options, rng: &mut fastrand::Rng) -> Profile {
+        let nodes = options.nodes;
+        let mut weights = [0; KINDS];
+        if options.faults {
+            weights.fill_with(|| if rng.u8(..3) == 0 { 0 } else { rng.u32(1..6) });
+        }
+        Profile {
+            latency_us: [(50, 400), (200, 5_000), (5_000, 60_000), (250_000, 330_000)][[0, 1, 1, 2, 2, 3][rng.usize(..6)]],
+            dial_loss: if options.faults { rng.u32(..100) } else { 0 },
+            gap_us: rng.u64(20_000..1_500_000),
+            weights,
+            batch_max: rng.u64(1..12),
+            payload_max: [20, 200, 2_000, 20_000][rng.usize(..4)],
+            segment_max: [700, 5_000, 50_000, crate::base::limits::SEGMENT_MAX_BYTES][rng.usize(..4)],
+            psk: rng.bool().then(|| {
+                let mut key = [0; 32];
+                rng.fill(&mut key);
+                key
+            }),
+            edges: edges(nodes, rng),
+            own_cursor: (0..nodes).map(|_| rng.u8(..3) > 0).collect(),
+            disk_us: [500, 3_000, 30_000][rng.usize(..3)],
+        }
+    }
+
+    /// The quiet, fully equipped world of a written scenario.
+    fn calm(mut self, edges: Vec<(usize, usize)>) -> Profile {
+        self.dial_loss = 0;
+        self.edges = edges;
+        self
+    }
+}
+
+/// What comes next.
+pub(super) enum Script {
+    /// Drawn as it goes.
+    Storm,
+    /// Written down.
+    Plan(VecDeque<(Time, Action)>),
+}
+
+impl Script {
+    /// The script of a scenario and the world it needs.
+    pub(super) fn new(options: &Options, profile: Profile) -> (Script, Profile) {
+        let nodes = options.nodes;
+        match options.scenario {
+            Scenario::Storm => (Script::Storm, profile),
+            Scenario::PartitionHeals => (Script::partition_heals(nodes), profile.calm(ring(nodes))),
+            Scenario::CrashBeforeSync => (Script::crash_before_sync(nodes), profile.calm(ring(nodes))),
+            Scenario::Transitive => (Script::transitive(), profile.calm(vec![(0, 1)])),
+            Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
+        }
+    }
+
+    fn plan(steps: Vec<(u64, Action)>) -> Script {
+        Script::Plan(steps.into_iter().map(|(ms, action)| (Time::from_millis(ms), action)).collect())
+    }
+
+    fn partition_heals(nodes: usize) -> Script {
+        let islands: Vec<u8> = (0..nodes).map(|n| u8::from(n >= nodes / 2)).collect();
+        let mut steps = vec![(5_000, Action::Write { node: 0, records: 5 }), (20_000, Action::Partition { islands, millis: 60_000 })];
+        for round in 0..10 {
+            steps.extend((0..nodes).map(|node| (21_000 + round * 3_000, Action::Write { node, records: 3 })));
+        }
+        steps.push((60_000, Action::Heal));
+        steps.push((130_000, Action::Expect { nodes: (0..nodes).collect() }));
+        Script::plan(steps)
+    }
+
+    fn crash_before_sync(nodes: usize) -> Script {
+        let mut steps = Vec::new();
+        for round in 0..8 {
+            let (at, node) = (10_000 + round * 12_000, round as usize % nodes);
+            steps.push((at, Action::Write { node, records: 4 }));
+            steps.push((at + 1_000, Action::CrashAtSync { node }));
+            steps.push((at + 1_100, Action::Write { node, records: 4 }));
+            // The follower is struck by what the next node writes.
+            steps.push((at + 5_000, Action::CrashAtSync { node }));
+            steps.push((at + 5_100, Action::Write { node: (node + 1) % nodes, records: 4 }));
+        }
+        Script::plan(steps)
+    }
+
+    fn transitive() -> Script {
+        Script::plan(vec![
+            (5_000, Action::Write { node: 0, records: 20 }),
+            (20_000, Action::Expect { nodes: vec![0, 1] }),
+            (20_000, Action::Crash { node: 0, power: true, back_ms: None }),
+            (30_000, Action::Connect { from: 2, to: 1 }),
+            (60_000, Action::Expect { nodes: vec![1, 2] }),
+        ])
+    }
+
+    fn simultaneous(nodes: usize) -> Script {
+        let mut steps = Vec::new();
+        for round in 0..6 {
+            let at = 20_000 * (round + 1);
+            steps.push((at, Action::Write { node: round as usize % nodes, records: 2 }));
+            steps.extend((0..40).map(|pick| (at + 1_000, Action::Cut { pick })));
+        }
+        Script::plan(steps)
+    }
+}
+
+fn ring(nodes: usize) -> Vec<(usize, usize)> {
+    (0..nodes).map(|n| (n, (n + 1) % nodes)).filter(|(a, b)| a != b).collect()
+}
+
+fn both_ways(nodes: usize) -> Vec<(usize, usize)> {
+    (0..nodes).flat_map(|a| (0..nodes).filter(move |b| *b != a).map(move |b| (a, b))).collect()
+}
+
+impl Profile {
+    /// The pause before a storm's next action: memoryless, so that bursts and lulls both happen.
+    pub(super) fn gap(&self, rng: &mut fastrand::Rng) -> Duration {
+        let factor = -(1.0 - rng.f64()).ln();
+        Duration::from_micros((self.gap_us as f64 * factor) as u64)
+    }
+
+    /// A storm's next action.
+    pub(super) fn action(&self, rng: &mut fastrand::Rng) -> Action {
+        let nodes = self.own_cursor.len();
+        let node = rng.usize(..nodes);
+        let millis = |rng: &mut fastrand::Rng, max: u64| 1 << rng.u32(..=max.ilog2());
+        let mut dice = rng.u32(..12 + self.weights.iter().sum::<u32>());
+        let mut kind = KINDS;
+        for (index, weight) in self.weights.iter().enumerate() {
+            if dice < *weight {
+                kind = index;
+                break;
+            }
+            dice -= weight;
+        }
+        match kind {
+            0 => Action::Cut { pick: rng.u64(..) },
+            1 => Action::Stall { pick: rng.u64(..), millis: millis(rng, 40_000) },
+            2 => Action::Partition { islands: (0..nodes).map(|_| rng.u8(..2)).collect(), millis: millis(rng, 60_000) },
+            3 => Action::Crash { node, power: false, back_ms: Some(millis(rng, 20_000)) },
+            4 => Action::Crash { node, power: true, back_ms: Some(millis(rng, 20_000)) },
+            5 => Action::ArmCrash { node, changes: rng.u32(1..30), power: rng.u8(..4) > 0 },
+            6 => Action::CrashAtSync { node },
+            7 => Action::Pause { node, millis: millis(rng, 32_000) },
+            8 => Action::FillDisk { node, millis: millis(rng, 16_000) },
+            9 => Action::SickDisk { node, writes: rng.u32(..200), syncs: rng.u32(..200), millis: millis(rng, 16_000) },
+            10 => Action::Refuse { node, per_mille: [0, 0, 20, 300][rng.usize(..4)] },
+            11 => Action::JumpClock { node, wall_us: rng.u64(..) },
+            12 => self.rewire(rng),
+            _ if rng.u8(..6) == 0 => Action::Talk { node, messages: rng.u64(1..20) },
+            _ => Action::Write { node, records: rng.u64(1..=self.batch_max) },
+        }
+    }
+
+    fn rewire(&self, rng: &mut fastrand::Rng) -> Action {
+        let (from, to) = self.edges[rng.usize(..self.edges.len())];
+        if rng.bool() { Action::Connect { from, to } } else { Action::Disconnect { from, to } }
+    }
+}

@@ -1,0 +1,378 @@
+//! The calendar and the step loop: takes the next event, lets it happen, lets the oracle look.
+//!
+//! Events at the same instant happen in the order in which they were put down, so a run is a function of its options.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::base::config::Psk;
+use crate::base::{CloseReason, LinkId, PeerId, Time};
+use crate::mesh::io::Input;
+use crate::sim::check::{Check, Oracle};
+use crate::sim::net::Net;
+use crate::sim::node::{Node, name};
+use crate::sim::script::{Action, Profile, Script};
+use crate::sim::trace::Trace;
+use crate::sim::{Counts, Options, Report};
+
+/// Virtual time in which everything must be equal once all is healed: the longest refusal pause (30 s), a dead link noticed
+/// (20 s) and a redial (15 s), one after the other.
+const CONVERGE: Duration = Duration::from_secs(65);
+/// Quiet time after that, in which nothing may change any more.
+const QUIET: Duration = Duration::from_secs(12);
+/// How often the end phase looks whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
+/// Ticks at one instant that mean a machine goes round in circles.
+const TICKS_MAX: u32 = 1_000;
+
+/// Something on the calendar.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// A mesh's deadline.
+    Wake { node: usize, life: u32 },
+    /// The log of a node does what waits.
+    Log { node: usize, life: u32 },
+    /// The application of a node applies some records.
+    Apply { node: usize, life: u32 },
+    /// It tells the node.
+    Told { node: usize, life: u32 },
+    /// A dial reaches its target.
+    Dialled { from: usize, life: u32, link: LinkId, to: usize },
+    /// A dial has failed, if it is still under way.
+    DialFails { node: usize, life: u32, link: LinkId, reason: CloseReason },
+    /// A lane has something to deliver.
+    Lane { conn: u64, side: usize },
+    /// The script's next line.
+    Script,
+    /// A dead node comes back.
+    Restart { node: usize },
+    /// A pause is over, if no later one has begun.
+    Resume { node: usize, pause: u64 },
+    /// A fault is over.
+    Do { action: Action },
+    /// A disk is well again.
+    DiskWell { node: usize },
+    /// The end phase looks around.
+    Look,
+}
+
+/// How far the run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Play,
+    /// Everything is healed since then and has to become equal.
+    Converge(Time),
+    /// It became equal; nothing may change until then.
+    Quiet {
+        healed: Duration,
+        until: Time,
+    },
+}
+
+/// Everything there is.
+pub(super) struct World<'a> {
+    pub(super) options: &'a Options,
+    pub(super) now: Time,
+    calendar: BTreeMap<(Time, u64), What>,
+    order: u64,
+    pub(super) rng: fastrand::Rng,
+    pub(super) nodes: Vec<Node>,
+    pub(super) net: Net,
+    pub(super) oracle: Oracle,
+    pub(super) trace: Trace<'a>,
+    pub(super) profile: Profile,
+    pub(super) counts: Counts,
+    pub(super) written: u64,
+    /// Applied records so far: what sabotage counts by.
+    pub(super) sabotage_turn: u64,
+    script: Script,
+    phase: Phase,
+    progress: &'a Cell<(u64, Time)>,
+    setup: Check,
+}
+
+impl<'a> World<'a> {
+    /// A world in which nobody runs yet.
+    pub(super) fn new(options: &'a Options, out: &'a mut dyn Write, progress: &'a Cell<(u64, Time)>) -> World<'a> {
+        let mut rng = fastrand::Rng::with_seed(options.seed);
+        let profile = Profile::draw(options, &mut rng);
+        let (script, profile) = Script::new(options, profile);
+        let psk = profile.psk.map(Psk::new);
+        let mut nodes = Vec::new();
+        let mut setup = Ok(());
+        for index in 0..options.nodes {
+            match Node::new(index, &mut rng, psk.as_ref()) {
+                Ok(mut node) => {
+                    node.app.own_cursor = profile.own_cursor[index];
+                    node.segment_max = profile.segment_max;
+                    node.forgetful = options.sabotage == Some(crate::sim::Sabotage::ForgetCursor);
+                    node.wall_us = rng.u64(..);
+                    node.targets = profile.edges.iter().filter(|(from, _)| *from == index).map(|(_, to)| *to).collect();
+                    nodes.push(node);
+                }
+                Err(error) => setup = Err(error),
+            }
+        }
+        let people: Vec<PeerId> = nodes.iter().map(|node| node.identity.id()).collect();
+        World {
+            options,
+            now: Time::ZERO,
+            calendar: BTreeMap::new(),
+            order: 0,
+            rng,
+            net: Net::new(options.nodes, profile.latency_us),
+            nodes,
+            oracle: Oracle::new(&people),
+            trace: Trace::new(if options.trace { Some(out) } else { None }),
+            profile,
+            counts: Counts::default(),
+            written: 0,
+            sabotage_turn: 0,
+            script,
+            phase: Phase::Play,
+            progress,
+            setup,
+        }
+    }
+
+    /// Puts something on the calendar.
+    pub(super) fn at(&mut self, time: Time, what: What) {
+        self.order += 1;
+        self.calendar.insert((time.max(self.now), self.order), what);
+    }
+
+    /// Puts something on the calendar, from now.
+    pub(super) fn after(&mut self, pause: Duration, what: What) {
+        self.at(self.now + pause, what);
+    }
+
+    /// A pause between the two figures in microseconds.
+    pub(super) fn pause(&mut self, least_us: u64, most_us: u64) -> Duration {
+        Duration::from_micros(self.rng.u64(least_us..=most_us.max(least_us)))
+    }
+
+    /// Plays to the end.
+    pub(super) fn play(mut self) -> Result<Report, String> {
+        std::mem::replace(&mut self.setup, Ok(()))?;
+        self.trace.line(self.now, format_args!("* seed {} nodes {} {:?}", self.options.seed, self.options.nodes, self.profile.edges))?;
+        for node in 0..self.nodes.len() {
+            let pause = self.pause(0, 20_000);
+            self.after(pause, What::Restart { node });
+        }
+        self.begin_script();
+        while let Some(((time, _), what)) = self.calendar.pop_first() {
+            self.now = time;
+            let steps = self.progress.get().0 + 1;
+            self.progress.set((steps, time));
+            self.happen(what)?;
+            if self.phase == Phase::Play && steps >= self.options.steps && matches!(self.script, Script::Storm) {
+                self.heal_everything()?;
+            }
+            if let Phase::Quiet { healed, until } = self.phase
+                && self.now >= until
+            {
+                return self.report(steps, healed);
+            }
+        }
+        Err("nothing is left to happen".into())
+    }
+
+    fn begin_script(&mut self) {
+        match &mut self.script {
+            Script::Storm => self.after(Duration::from_millis(100), What::Script),
+            Script::Plan(plan) => {
+                let plan = std::mem::take(plan);
+                let end = plan.back().map_or(Time::ZERO, |(time, _)| *time) + Duration::from_secs(1);
+                plan.into_iter().for_each(|(time, action)| self.at(time, What::Do { action }));
+                self.at(end, What::Script);
+            }
+        }
+    }
+
+    /// Lets one event happen, now or when its node no longer stands still.
+    pub(super) fn happen(&mut self, what: What) -> Check {
+        if let Some(node) = self.concerns(&what)
+            && self.nodes[node].paused
+        {
+            self.nodes[node].waiting.push_back(what);
+            return Ok(());
+        }
+        match what {
+            What::Wake { node, life } => self.wake(node, life),
+            What::Log { node, life } if self.lives(node, life) => self.log_turn(node),
+            What::Apply { node, life } if self.lives(node, life) => self.apply_turn(node),
+            What::Told { node, life } if self.lives(node, life) => self.apply_told(node),
+            What::Log { .. } | What::Apply { .. } | What::Told { .. } => Ok(()),
+            What::Dialled { from, life, link, to } => self.dial_arrives(from, life, link, to),
+            What::DialFails { node, life, link, reason } => self.dial_fails(node, life, link, reason),
+            What::Lane { conn, side } => self.lane_arrives(conn, side),
+            What::Script => self.script_turn(),
+            What::Restart { node } => self.restart(node),
+            What::Resume { node, pause } => self.resume(node, pause),
+            What::Do { action } => self.act(action),
+            What::DiskWell { node } => {
+                self.nodes[node].knobs.set_full(false);
+                self.nodes[node].knobs.set_errors(0, 0);
+                Ok(())
+            }
+            What::Look => self.look(),
+        }
+    }
+
+    /// The node whose process has to run for this to happen.
+    fn concerns(&self, what: &What) -> Option<usize> {
+        match what {
+            What::Wake { node, .. } | What::Log { node, .. } | What::Apply { node, .. } | What::Told { node, .. } => Some(*node),
+            What::DialFails { node, .. } => Some(*node),
+            What::Dialled { to, .. } => Some(*to),
+            What::Lane { conn, side } => self.net.far_end(*conn, *side).map(|end| end.node),
+            _ => None,
+        }
+    }
+
+    /// Whether that life of the node goes on.
+    pub(super) fn lives(&self, node: usize, life: u32) -> bool {
+        self.nodes[node].life.as_ref().is_some_and(|current| current.number == life)
+    }
+
+    fn wake(&mut self, node: usize, number: u32) -> Check {
+        let now = self.now;
+        let Some(life) = self.nodes[node].life.as_mut().filter(|life| life.number == number) else { return Ok(()) };
+        if life.armed.is_some_and(|at| at <= now) {
+            life.armed = None;
+        }
+        if life.mesh.deadline().is_none_or(|at| at > now) {
+            return self.arm(node);
+        }
+        let ticks = if life.ticks.0 == now { life.ticks.1 + 1 } else { 0 };
+        life.ticks = (now, ticks);
+        if ticks > TICKS_MAX {
+            return Err(format!("{} asks for tick after tick at the same instant", name(node)));
+        }
+        self.step(node, Input::Tick)
+    }
+
+    /// Sees to it that the node is woken at its mesh's deadline.
+    pub(super) fn arm(&mut self, node: usize) -> Check {
+        let now = self.now;
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        if let Some(due) = life.mesh.deadline().map(|due| due.max(now))
+            && life.armed.is_none_or(|at| at > due)
+        {
+            life.armed = Some(due);
+            let life = life.number;
+            self.at(due, What::Wake { node, life });
+        }
+        Ok(())
+    }
+
+    fn script_turn(&mut self) -> Check {
+        for node in &self.nodes {
+            if let Some(life) = &node.life {
+                self.oracle.bounded(life, node.index, self.now)?;
+            }
+        }
+        if self.phase != Phase::Play {
+            return Ok(());
+        }
+        if matches!(self.script, Script::Plan(_)) {
+            return self.heal_everything();
+        }
+        let action = self.profile.action(&mut self.rng);
+        let pause = self.profile.gap(&mut self.rng);
+        self.after(pause, What::Script);
+        self.act(action)
+    }
+
+    fn heal_everything(&mut self) -> Check {
+        self.trace.line(self.now, format_args!("* everything is healed"))?;
+        self.phase = Phase::Converge(self.now);
+        self.after(LOOK, What::Look);
+        self.mend()
+    }
+
+    /// Whether the end phase is over, or has lasted too long.
+    fn look(&mut self) -> Check {
+        let lack = self.lack();
+        match self.phase {
+            Phase::Play => return Ok(()),
+            Phase::Converge(since) => {
+                let healed = self.now.since(since);
+                match lack {
+                    None => {
+                        self.trace.line(self.now, format_args!("* everybody has everything"))?;
+                        self.phase = Phase::Quiet { healed, until: self.now + QUIET };
+                    }
+                    Some(lack) if healed > CONVERGE => {
+                        return Err(format!("{} ms after everything was healed {lack}", healed.as_millis()));
+                    }
+                    Some(_) => {}
+                }
+            }
+            Phase::Quiet { .. } => {
+                if let Some(lack) = lack {
+                    return Err(format!("after everybody had everything {lack}"));
+                }
+            }
+        }
+        self.after(LOOK, What::Look);
+        Ok(())
+    }
+
+    fn lack(&self) -> Option<String> {
+        self.nodes.iter().find_map(|node| self.oracle.lacks(node)).or_else(|| self.unlinked())
+    }
+
+    /// A pair that should be connected by exactly one link, the same one at both ends, and is not.
+    fn unlinked(&self) -> Option<String> {
+        let route = |a: usize, b: usize| {
+            let life = self.nodes[a].life.as_ref()?;
+            let link = life.routes.get(&self.nodes[b].identity.id())?;
+            life.links.get(link)?.at.map(|(conn, _)| conn)
+        };
+        for a in 0..self.nodes.len() {
+            for b in 0..a {
+                let (here, there) = (route(a, b), route(b, a));
+                let wanted = self.nodes[a].targets.contains(&b) || self.nodes[b].targets.contains(&a);
+                if here != there || (wanted && here.is_none()) {
+                    return Some(format!("{} and {} are linked by {here:?} and {there:?}", name(a), name(b)));
+                }
+                let open = self.net.open_conns().into_iter().filter(|conn| {
+                    let ends = [0, 1].map(|side| self.net.far_end(*conn, side).map(|end| end.node));
+                    ends == [Some(a), Some(b)] || ends == [Some(b), Some(a)]
+                });
+                let count = open.count();
+                if count > 1 {
+                    return Some(format!("{} and {} have {count} connections", name(a), name(b)));
+                }
+            }
+        }
+        None
+    }
+
+    fn report(&mut self, steps: u64, healed: Duration) -> Result<Report, String> {
+        for node in &self.nodes {
+            self.oracle.holds_everything(node)?;
+        }
+        self.counts.connections = self.net.opened();
+        for disk in self.nodes.iter().filter_map(Node::disk) {
+            self.counts.disk_errors += disk.errors;
+            self.counts.before_sync += disk.before_sync;
+        }
+        let logs = self.oracle.logs();
+        Ok(Report {
+            seed: self.options.seed,
+            nodes: self.nodes.len(),
+            trace_hash: self.trace.hash(),
+            trace_lines: self.trace.lines(),
+            steps,
+            time: self.now,
+            healed_ms: healed.as_millis() as u64,
+            logs: logs.iter().filter(|(_, records)| *records > 0).count(),
+            records: logs.iter().map(|(_, records)| records).sum(),
+            counts: self.counts,
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! The program as its users meet it: options, exit codes, output, files, signals. Everything on 127.0.0.1, nothing by the clock
+//! but upper bounds.
+
+mod demo;
+mod log;
+mod node;
+mod options;
+mod support;

@@ -1,0 +1,129 @@
+//! What the program accepts, and how it says what it does not.
+
+use crate::support::{complaint, counters, run, stdout, text};
+
+#[test]
+fn a_refused_command_line_names_the_option_and_starts_nothing() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let data = dir.path().join("data");
+    let long = "n".repeat(256);
+    let cases: &[(&[&str], &[&str])] = &[
+        (&[], &["--id", "--listen"]),
+        (&["--id", "A"], &["--listen"]),
+        (&["--listen", "9001"], &["--id"]),
+        (&["--id", "A", "--listen"], &["--listen", "needs a value"]),
+        (&["--id", "", "--listen", "0"], &["--id", "empty"]),
+        (&["--id", &long, "--listen", "0"], &["--id", "256 bytes"]),
+        (&["--id=A", "--listen=65536"], &["--listen", "65536"]),
+        (&["--id=A", "--listen=-1"], &["--listen", "-1"]),
+        (&["--id=A", "--listen", "-1"], &["--listen", "-1"]),
+        (&["--id=A", "--listen=localhost:9001"], &["--listen", "localhost:9001", "IP address"]),
+        (&["--id=A", "--listen=0", "--run=soon"], &["--run", "soon"]),
+        (&["--id=A", "--listen=0", "--run", "-1"], &["--run", "-1"]),
+        (&["--id=A", "--listen=0", "--run=4294967296"], &["--run"]),
+        (&["--id=A", "--listen=0", "--stats-every=0"], &["--stats-every", "from 1"]),
+        (&["--id=A", "--listen=0", "--connect-delay=x"], &["--connect-delay"]),
+        (&["--id=A", "--listen=0", "--connect=nohost"], &["--connect", "nohost"]),
+        (&["--id=A", "--listen=0", "--connect=udp://h:1"], &["--connect", "udp"]),
+        (&["--id=A", "--listen=0", "--connect"], &["--connect", "needs a value"]),
+        (&["--id=A", "--listen=0", "--tui=maybe"], &["--tui", "on or off"]),
+        (&["--id=A", "--listen=0", "--log-level=loud"], &["--log-level", "loud", "critical"]),
+        (&["--id=A", "--listen=0", "--quiet=yes"], &["--quiet"]),
+        (&["--id=A", "--listen=0", "--data="], &["--data", "empty"]),
+        (&["--id=A", "--listen=0", "--apply-to=x"], &["--data"]),
+        (&["--id=A", "--listen=0", "--colour"], &["unknown", "--colour"]),
+        (&["--id=A", "--listen=0", "--conect=h:1"], &["--conect", "--connect"]),
+        (&["--id=A", "--id=B", "--listen=0"], &["--id", "more than once"]),
+        (&["--id=A", "--listen=0", "extra"], &["--id"]),
+        (&["--id=A\u{1b}[2J\n", "--listen=x\n\u{1b}"], &["--listen", "\\u{1b}"]),
+        (&["frobnicate"], &["frobnicate"]),
+        (&["key"], &["key", "command"]),
+        (&["key", "show"], &["--data"]),
+        (&["append", "text"], &["--data"]),
+        (&["append", "--data=d", ""], &["TEXT", "empty"]),
+        (&["append", "--data=d", "a", "b"], &["\"b\""]),
+        (&["tail"], &["--data"]),
+        (&["simulate", "--seed=1"], &["--nodes"]),
+        (&["simulate", "--seed=x", "--nodes=3"], &["--seed"]),
+        (&["simulate", "--seed=1", "--nodes=0"], &["--nodes"]),
+        (&["demo", "--input=/does/not/exist"], &["--input", "/does/not/exist"]),
+        (&["demo", "--records=0"], &["--records"]),
+    ];
+    for (args, names) in cases {
+        let args = [*args, &[]].concat();
+        let with_data = [&args[..], &[&format!("--data={}", text(&data))]].concat();
+        let plain = args.is_empty() || args.iter().any(|arg| arg.starts_with("--data")) || !args[0].starts_with("--");
+        let line = complaint(&run(if plain { &args } else { &with_data }), 2);
+        // The case that misses --data cannot have it.
+        if !args.contains(&"--apply-to=x") {
+            names.iter().for_each(|name| assert!(line.contains(name), "{args:?}: {line}"));
+        }
+    }
+    assert!(!data.exists(), "a refused command line leaves no trace");
+    let line = complaint(&run(&["--id=A", "--listen=0", "--apply-to=x"]), 2);
+    assert!(line.contains("--data"), "{line}");
+}
+
+#[test]
+fn a_bad_pre_shared_key_file_is_named_and_nothing_starts() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (file, data) = (dir.path().join("psk"), dir.path().join("data"));
+    let try_it = || {
+        complaint(&run(&["--id=A", "--listen=0", "--run=1", &format!("--psk-file={}", text(&file)), &format!("--data={}", text(&data))]), 2)
+    };
+    let missing = try_it();
+    assert!(missing.contains("--psk-file") && missing.contains("No such file"), "{missing}");
+    for (content, why) in [(&b""[..], "64 hex digits"), (b"5a5a", "has 4"), (&[b'z'; 64], "hex"), (&[0xff; 8], "cannot be read")] {
+        std::fs::write(&file, content).expect("write");
+        let line = try_it();
+        assert!(line.contains("--psk-file") && line.contains(why), "{line}");
+    }
+    assert!(!data.exists());
+    std::fs::write(&file, "5A".repeat(32) + "\n").expect("write");
+    assert!(run(&["--id=A", "--listen=0", "--run=1", &format!("--psk-file={}", text(&file))]).status.success());
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_help_fits_a_screen() {
+    for flag in ["-h", "--help"] {
+        let output = run(&[flag]);
+        let help = stdout(&output);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty());
+        assert!(help.lines().count() <= 30, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        for option in ["--id", "--listen", "--connect", "--connect-delay", "--no-connect", "--run", "--stats-every", "--tui", "--quiet"] {
+            assert!(help.contains(option), "{option}");
+        }
+        for word in ["--log-level", "--data", "--psk-file", "append", "tail", "key", "simulate", "demo"] {
+            assert!(help.contains(word), "{word}");
+        }
+    }
+    for command in ["append", "tail", "key", "simulate", "demo"] {
+        assert!(run(&[command, "--help"]).status.success(), "{command}");
+    }
+    assert_eq!(stdout(&run(&["--version"])), format!("vixp2p {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_form_of_every_option_is_taken() {
+    for level in ["trace", "debug", "info", "warn", "warning", "error", "err", "critical", "fatal", "off", "none", "INFO"] {
+        let output = run(&[
+            "--id=A",
+            "--listen",
+            "0",
+            "--no-connect",
+            "--run=1",
+            "--stats-every=60000",
+            "--log-level",
+            level,
+            "--tui=off",
+            "--quiet",
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{level}");
+        let out = stdout(&output);
+        assert_eq!(out.lines().count(), 1, "{out}");
+        counters(out.trim_end());
+        assert_eq!(output.stderr.is_empty(), !["trace", "debug", "info", "INFO"].contains(&level), "{level}");
+    }
+}

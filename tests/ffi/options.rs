@@ -1,0 +1,120 @@
+//! Options structs of other sizes, unusable settings, and the text of the last error.
+
+use std::ffi::CString;
+use std::ptr::null_mut;
+
+use vixp2p::ffi::vixp2p_status::*;
+use vixp2p::ffi::*;
+
+use crate::support::{Node, Trial, last_error, options, text};
+
+/// Bytes of options as a program of another age would hand them over.
+fn of_size(size: u32, room: usize) -> Vec<u64> {
+    let mut bytes = vec![0u64; room.div_ceil(8)];
+    let mine = vixp2p_node_options { struct_size: size, ..options(c"sized") };
+    let copied = size_of::<vixp2p_node_options>().min(room);
+    unsafe { std::ptr::copy_nonoverlapping((&raw const mine).cast::<u8>(), bytes.as_mut_ptr().cast(), copied) };
+    bytes
+}
+
+fn create_raw(bytes: &[u64]) -> (vixp2p_status, Option<Node>) {
+    let mut node = std::ptr::dangling_mut();
+    let status = unsafe { vixp2p_node_create(bytes.as_ptr().cast(), &raw mut node) };
+    assert_eq!(node.is_null(), status != VIXP2P_OK, "a failure leaves NULL");
+    (status, (!node.is_null()).then(|| Node(node)))
+}
+
+#[test]
+fn options_of_every_age_are_read_or_refused() {
+    let ours = size_of::<vixp2p_node_options>();
+    let least = VIXP2P_NODE_OPTIONS_SIZE_MIN as u32;
+    assert_eq!(create_raw(&of_size(least - 1, ours)).0, VIXP2P_ERR_INVALID);
+    assert!(last_error().contains("options.struct_size is 175"), "{}", last_error());
+    assert_eq!(create_raw(&of_size(0, ours)).0, VIXP2P_ERR_INVALID);
+    assert_eq!(create_raw(&of_size(least, ours)).0, VIXP2P_OK);
+    let mut newer = of_size(ours as u32 + 64, ours + 64);
+    assert_eq!(create_raw(&newer).0, VIXP2P_OK, "members this library does not know are zero: nothing was asked for");
+    *newer.last_mut().expect("room") = 1;
+    assert_eq!(create_raw(&newer).0, VIXP2P_ERR_UNSUPPORTED);
+    assert!(last_error().contains("newer library"), "{}", last_error());
+}
+
+#[test]
+fn init_writes_as_much_as_it_was_given_and_no_more() {
+    let ours = size_of::<vixp2p_node_options>();
+    let mut bytes = vec![u64::MAX; ours / 8 + 9];
+    assert_eq!(unsafe { vixp2p_node_options_init(bytes.as_mut_ptr().cast(), ours + 64) }, VIXP2P_OK);
+    assert_eq!(bytes[0] as u32 as usize, ours + 64);
+    assert_eq!(bytes[ours / 8..ours / 8 + 8], [0; 8]);
+    assert_eq!(bytes[ours / 8 + 8], u64::MAX);
+    assert_eq!(unsafe { vixp2p_node_options_init(bytes.as_mut_ptr().cast(), 100) }, VIXP2P_ERR_INVALID);
+}
+
+#[test]
+fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
+    type Change = Box<dyn Fn(&mut vixp2p_node_options)>;
+    let cases: Vec<(vixp2p_status, &str, Change)> = vec![
+        (VIXP2P_ERR_INVALID, "options.listen_port is 70000", Box::new(|o| o.listen_port = 70_000)),
+        (VIXP2P_ERR_INVALID, "options.listen is 7", Box::new(|o| o.listen = 7)),
+        (VIXP2P_ERR_INVALID, "options.delivery is -3", Box::new(|o| o.delivery = -3)),
+        (VIXP2P_ERR_INVALID, "options.log_level is 9", Box::new(|o| o.log_level = 9)),
+        (VIXP2P_ERR_UNSUPPORTED, "0x80", Box::new(|o| o.flags = 0x80)),
+        (VIXP2P_ERR_INVALID, "options.psk_len is 5", Box::new(|o| (o.psk, o.psk_len) = (c"short".as_ptr().cast(), 5))),
+        (VIXP2P_ERR_INVALID, "options.psk is NULL", Box::new(|o| o.psk_len = 32)),
+        (VIXP2P_ERR_INVALID, "options.psk_len is 0", Box::new(|o| o.psk = c"".as_ptr().cast())),
+        (VIXP2P_ERR_UTF8, "options.node_id is not UTF-8 after byte 1", Box::new(|o| o.node_id = c"a\xff".as_ptr())),
+        (VIXP2P_ERR_INVALID, "node_id is empty", Box::new(|o| o.node_id = c"".as_ptr())),
+        (VIXP2P_ERR_INVALID, "stale_after", Box::new(|o| o.stale_after_ms = 1)),
+        (VIXP2P_ERR_IO, "", Box::new(|o| o.data_dir = c"/proc/none/of/this".as_ptr())),
+    ];
+    for (expected, part, change) in cases {
+        let trial = Trial::quiet();
+        let mut options = vixp2p_node_options { event: trial.event(), ..options(c"wrong") };
+        change(&mut options);
+        let mut node = std::ptr::dangling_mut();
+        let status = unsafe { vixp2p_node_create(&raw const options, &raw mut node) };
+        assert_eq!(status, expected, "{part}: {}", last_error());
+        assert!(node.is_null());
+        assert!(last_error().starts_with("vixp2p_node_create: "), "{}", last_error());
+        assert!(last_error().contains(part), "{}", last_error());
+        assert_eq!(trial.drops(), 1, "{part}");
+    }
+    let trial = Trial::quiet();
+    let options = vixp2p_node_options { event: trial.event(), ..options(c"nowhere") };
+    assert_eq!(unsafe { vixp2p_node_create(&raw const options, null_mut()) }, VIXP2P_ERR_INVALID);
+    assert_eq!(trial.drops(), 1);
+}
+
+#[test]
+fn the_last_error_is_the_threads_own_and_outlives_a_success() {
+    let missing = CString::new("nonsense").expect("no zero inside");
+    let mut id = vixp2p_peer_id::default();
+    assert_eq!(unsafe { vixp2p_peer_id_from_hex(missing.as_ptr(), &raw mut id) }, VIXP2P_ERR_INVALID);
+    assert!(last_error().contains("\"nonsense\" is not 64 hex digits"), "{}", last_error());
+    let mut hex = [1; VIXP2P_PEER_ID_HEX_SIZE];
+    assert_eq!(unsafe { vixp2p_peer_id_to_hex(&raw const id, hex.as_mut_ptr(), hex.len()) }, VIXP2P_OK);
+    assert_eq!(vixp2p_last_error_code(), VIXP2P_ERR_INVALID);
+    let elsewhere = std::thread::spawn(|| (vixp2p_last_error_code(), vixp2p_last_error_message().is_null()));
+    assert_eq!(elsewhere.join().expect("no panic"), (VIXP2P_OK, true));
+    assert_eq!(unsafe { vixp2p_peer_id_to_hex(&raw const id, hex.as_mut_ptr(), 64) }, VIXP2P_ERR_BUFFER_TOO_SMALL);
+}
+
+#[test]
+fn a_peer_id_survives_its_hex_text() {
+    let id = vixp2p_peer_id { bytes: std::array::from_fn(|i| i as u8 * 7) };
+    let mut hex = [1; VIXP2P_PEER_ID_HEX_SIZE];
+    assert_eq!(unsafe { vixp2p_peer_id_to_hex(&raw const id, hex.as_mut_ptr(), hex.len()) }, VIXP2P_OK);
+    let mut back = vixp2p_peer_id::default();
+    assert_eq!(unsafe { vixp2p_peer_id_from_hex(hex.as_ptr(), &raw mut back) }, VIXP2P_OK);
+    assert_eq!(back, id);
+}
+
+#[test]
+fn every_status_has_a_text_and_so_has_every_other_number() {
+    let known: Vec<String> = (-19..=3).map(|status| text(vixp2p_status_str(status))).collect();
+    let unknown = text(vixp2p_status_str(i32::MIN));
+    assert!(known.iter().all(|text| !text.is_empty() && *text != unknown));
+    assert_eq!(known.iter().collect::<std::collections::BTreeSet<_>>().len(), known.len());
+    assert_eq!(text(vixp2p_version()), env!("CARGO_PKG_VERSION"));
+    assert_eq!(vixp2p_abi_version(), VIXP2P_ABI_VERSION);
+}

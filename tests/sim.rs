@@ -1,0 +1,149 @@
+//! The simulator holds the machines to their promises, and these tests hold the simulator to its own.
+//!
+//! `VIXP2P_SIM_SEEDS=2000 cargo test --release --test sim` plays more seeds; a failure prints the command that plays it again.
+
+use std::io;
+
+use vixp2p::sim::{Failure, Options, Report, Sabotage, Scenario, run};
+
+/// Seeds of one storm test unless the environment asks for more.
+const SEEDS: u64 = 60;
+
+fn seeds() -> u64 {
+    std::env::var("VIXP2P_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS)
+}
+
+fn play(options: &Options) -> Result<Report, Failure> {
+    run(options, &mut io::sink())
+}
+
+fn passes(options: &Options) -> Report {
+    play(options).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+fn scenario(scenario: Scenario, seed: u64, nodes: usize) -> Options {
+    Options { seed, nodes, scenario, ..Options::default() }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
+    let mut hashes = std::collections::BTreeSet::new();
+    for seed in 1..=6 {
+        let options = Options { seed, nodes: 3, steps: 1_500, ..Options::default() };
+        let (first, again) = (passes(&options), passes(&options));
+        assert_eq!((&first.trace_hash, first.steps), (&again.trace_hash, again.steps), "seed {seed}");
+        hashes.insert(first.trace_hash);
+    }
+    assert_eq!(hashes.len(), 6);
+}
+
+#[test]
+fn a_trace_that_is_written_is_the_trace_that_is_hashed() {
+    let options = Options { seed: 4, steps: 600, trace: true, ..Options::default() };
+    let mut text = Vec::new();
+    let report = run(&options, &mut text).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(blake3::hash(&text).to_hex().as_str(), report.trace_hash);
+    assert_eq!(passes(&Options { trace: false, ..options }).trace_hash, report.trace_hash);
+}
+
+#[test]
+fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
+    let mut sum = (0, 0, 0);
+    for seed in 1..=seeds() {
+        let report = passes(&Options { seed, nodes: 2 + (seed % 4) as usize, ..Options::default() });
+        let counts = report.counts;
+        sum = (sum.0 + report.records, sum.1 + counts.kills + counts.power_cuts, sum.2 + counts.before_sync);
+    }
+    let (records, crashes, before_sync) = sum;
+    assert!(records > seeds() * 10 && crashes > seeds() && before_sync > 0, "the storms were mild: {sum:?}");
+}
+
+#[test]
+fn nothing_is_lost_when_nothing_fails() {
+    for seed in 1..=5 {
+        let report = passes(&Options { seed, nodes: 4, faults: false, ..Options::default() });
+        assert_eq!((report.counts.refused, report.counts.repeated, report.counts.kills), (0, 0, 0));
+        assert_eq!(report.records, report.counts.appended);
+        assert_eq!(report.counts.applied, report.records * 3);
+    }
+}
+
+#[test]
+fn two_halves_that_wrote_apart_are_equal_after_the_partition() {
+    for seed in 1..=5 {
+        let report = passes(&scenario(Scenario::PartitionHeals, seed, 4));
+        assert_eq!((report.counts.partitions, report.records), (1, 5 + 10 * 4 * 3), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_crash_between_write_and_sync_loses_nothing_that_was_acknowledged() {
+    let mut struck = 0;
+    for seed in 1..=8 {
+        let report = passes(&scenario(Scenario::CrashBeforeSync, seed, 3));
+        struck += report.counts.before_sync;
+    }
+    assert!(struck >= 8 * 8, "struck {struck} times");
+}
+
+#[test]
+fn records_reach_a_node_that_never_met_their_writer() {
+    for seed in 1..=5 {
+        let report = passes(&scenario(Scenario::Transitive, seed, 3));
+        assert_eq!(report.records, 20);
+    }
+}
+
+#[test]
+fn nodes_that_dial_each_other_at_once_keep_one_link_per_pair() {
+    for seed in 1..=5 {
+        // The end of every run checks that each pair has one connection and that both sides mean the same one.
+        let report = passes(&scenario(Scenario::SimultaneousDial, seed, 3));
+        assert!(report.counts.connections > 6, "seed {seed}: {} connections", report.counts.connections);
+    }
+}
+
+/// Whether some of a few seeds notices the broken rule, with a sentence that has `word` in it.
+fn is_caught(sabotage: Sabotage, word: &str) {
+    let failures: Vec<Failure> = (1..=12)
+        .filter_map(|seed| play(&Options { seed, nodes: 3, steps: 2_000, sabotage: Some(sabotage), ..Options::default() }).err())
+        .collect();
+    assert!(failures.len() >= 6, "{sabotage:?} was noticed by {} of 12 seeds", failures.len());
+    assert!(failures.iter().any(|failure| failure.what.contains(word)), "{sabotage:?}: {failures:#?}");
+    assert!(failures.iter().all(|failure| failure.to_string().contains("vixp2p simulate --seed")));
+}
+
+#[test]
+fn a_disk_that_lies_about_sync_is_caught() {
+    is_caught(Sabotage::LyingSync, "synced disk has");
+}
+
+#[test]
+fn an_ack_before_the_write_is_caught() {
+    is_caught(Sabotage::DurableBeforeWrite, "synced disk has");
+}
+
+#[test]
+fn a_record_that_is_not_applied_is_caught() {
+    is_caught(Sabotage::SkipApply, "applied");
+}
+
+#[test]
+fn records_in_another_order_are_caught() {
+    is_caught(Sabotage::SwapApply, "belongs");
+}
+
+#[test]
+fn an_altered_record_is_caught() {
+    is_caught(Sabotage::AlterPayload, "than its origin wrote there");
+}
+
+#[test]
+fn a_pushed_group_that_is_thrown_away_is_caught() {
+    is_caught(Sabotage::LoseStore, "after everything was healed");
+}
+
+#[test]
+fn a_forgotten_cursor_is_caught() {
+    is_caught(Sabotage::ForgetCursor, "the application has applied");
+}
