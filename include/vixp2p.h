@@ -5,8 +5,9 @@
  * Nodes authenticate each other by key, seal their link, exchange messages and replicate a signed append-only log.
  *
  * - Every function may be called from any thread at any time. No lock is held while the application's code runs.
- * - Nothing is printed, no signal handler is installed, the environment is not read. Threads of the library are named
- *   vixp2p-* and block every signal.
+ * - Nothing is printed, no signal handler is installed. Threads of the library are named vixp2p-* and block every signal.
+ *   The environment is not read, but for two variables that tune the crypto and I/O libraries underneath
+ *   (OPENSSL_ia32cap, TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE).
  * - Text is zero-terminated UTF-8. Times are milliseconds unless a name says otherwise. Options structs begin with their
  *   size, so that programs and libraries of different age fit together.
  * - Callbacks of one node never run at the same time: log, event, message and apply callbacks run one after the other, on a
@@ -48,11 +49,11 @@
 #endif
 
 /** Initialises a vixp2p_node_options with the defaults, as vixp2p_node_options_init() does. */
-#define VIXP2P_NODE_OPTIONS_INIT                                                                            \
-    {                                                                                                       \
-        (uint32_t)sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, \
-            0, VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},           \
-            {NULL, NULL, NULL}, {NULL, NULL, NULL},                                                         \
+#define VIXP2P_NODE_OPTIONS_INIT                                                                          \
+    {                                                                                                     \
+        sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
+            VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
+            {NULL, NULL, NULL}, {NULL, NULL, NULL},                                                       \
     }
 
 

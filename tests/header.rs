@@ -93,10 +93,15 @@ fn the_versions_agree() {
 #[test]
 fn the_header_compiles_alone_as_c_and_cpp_without_a_warning() {
     let common = ["-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wundef", "-Wshadow", "-Werror"];
-    let c = ["-Wstrict-prototypes", "-Wmissing-prototypes", "-Wc++-compat", "-Wold-style-definition"];
-    let cpp = ["-Wold-style-cast", "-Wzero-as-null-pointer-constant", "-Wextra-semi"];
+    let c = ["-Wconversion", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wc++-compat", "-Wold-style-definition"];
+    let cpp = ["-Wconversion", "-Wold-style-cast", "-Wzero-as-null-pointer-constant", "-Wextra-semi"];
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let program = "#include <vixp2p.h>\n#include <vixp2p.h>\nextern vixp2p_node_options options_of_test;\n";
+    let program = concat!(
+        "#include <vixp2p.h>\n#include <vixp2p.h>\n",
+        "int main(void)\n{\n    vixp2p_node_options options = VIXP2P_NODE_OPTIONS_INIT;\n",
+        "    vixp2p_peer_state state = VIXP2P_PEER_STALE;\n    options.log_level = VIXP2P_LOG_WARN;\n",
+        "    return VIXP2P_CHECK_ABI() && state == VIXP2P_PEER_STALE && options.flags == VIXP2P_FLAG_NO_DIAL;\n}\n"
+    );
     for (extension, standards, own, compiler) in
         [("c", ["c99", "c11", "c17"], &c[..], "cc"), ("cpp", ["c++11", "c++17", "c++20"], &cpp[..], "c++")]
     {
