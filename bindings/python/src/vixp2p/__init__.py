@@ -1,0 +1,31 @@
+"""vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
+
+from ._abi import Direction, EventKind, LogLevel, PeerState, Status, lib
+from ._node import Node
+from ._types import Event, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, VixP2PError, WouldBlock
+
+__version__ = "0.1.0"
+__all__ = [
+    "Direction",
+    "Event",
+    "EventKind",
+    "LogId",
+    "LogLevel",
+    "LogState",
+    "Node",
+    "NotConnected",
+    "Peer",
+    "PeerId",
+    "PeerState",
+    "Record",
+    "Status",
+    "Stopped",
+    "VixP2PError",
+    "WouldBlock",
+    "library_version",
+]
+
+
+def library_version() -> str:
+    """The version of the library that was loaded."""
+    return lib.vixp2p_version().decode()

@@ -1,0 +1,343 @@
+"""The C header in ctypes: constants, structs, one table of functions, and finding the library. No convenience here."""
+
+import ctypes
+import ctypes.util
+import enum
+import os
+from ctypes import POINTER, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from pathlib import Path
+
+ABI_VERSION = 1
+
+LISTEN_OFF, LISTEN_ON = 0, 1
+DELIVERY_CALLBACK, DELIVERY_POLL = 0, 1
+FLAG_NO_DIAL = 1
+APPLY_OK, APPLY_RETRY = 0, 1
+PEER_HAS_ID, PEER_SECURE = 1, 2
+NODE_OPTIONS_SIZE_MIN = 176
+NODE_ID_SIZE = 256
+ENDPOINT_SIZE = 320
+PEER_ID_HEX_SIZE = 65
+
+
+class Status(enum.IntEnum):
+    """How a call ended. Negative: an error."""
+
+    OK = 0
+    EMPTY = 1
+    TIMEOUT = 2
+    ALREADY = 3
+    ERR_BAD_HANDLE = -1
+    ERR_INVALID = -2
+    ERR_UTF8 = -3
+    ERR_IO = -4
+    ERR_PORT_IN_USE = -5
+    ERR_KEY = -6
+    ERR_DIR_IN_USE = -7
+    ERR_LOG = -8
+    ERR_STOPPED = -9
+    ERR_NOT_CONNECTED = -10
+    ERR_WOULD_BLOCK = -11
+    ERR_TOO_LARGE = -12
+    ERR_BUFFER_TOO_SMALL = -13
+    ERR_WOULD_DEADLOCK = -14
+    ERR_FORKED = -15
+    ERR_PANIC = -16
+    ERR_POISONED = -17
+    ERR_UNSUPPORTED = -18
+    ERR_FAILED = -19
+
+
+class EventKind(enum.IntEnum):
+    """What happened. A newer library may have kinds that are not listed here; they come as plain numbers."""
+
+    NONE = 0
+    STARTED = 1
+    STOPPED = 2
+    CONNECT_FAILED = 3
+    HANDSHAKE_FAILED = 4
+    PEER_CONNECTED = 5
+    PEER_DISCONNECTED = 6
+    MESSAGE = 7
+    ACKED = 8
+    STORED = 9
+    LOG_DAMAGED = 10
+    LOG_FORKED = 11
+    APPLY_REFUSED = 12
+    LOG_FAILED = 13
+    LOST = 14
+    FATAL = 15
+
+
+class Direction(enum.IntEnum):
+    """Who opened a connection."""
+
+    NONE = 0
+    OUTBOUND = 1
+    INBOUND = 2
+
+
+class LogLevel(enum.IntEnum):
+    """How much a log line matters."""
+
+    TRACE = 0
+    DEBUG = 1
+    INFO = 2
+    WARN = 3
+    ERROR = 4
+    CRITICAL = 5
+    OFF = 6
+
+
+class PeerState(enum.IntEnum):
+    """Where a peer stands."""
+
+    DISCONNECTED = 0
+    CONNECTING = 1
+    HANDSHAKING = 2
+    CONNECTED = 3
+    STALE = 4
+    CLOSED = 5
+
+
+class PeerIdStruct(ctypes.Structure):
+    _fields_ = [("bytes", c_uint8 * 32)]
+
+
+class LogIdStruct(ctypes.Structure):
+    _fields_ = [("origin", PeerIdStruct), ("incarnation", c_uint64)]
+
+
+class LogRecord(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("level", c_int32), ("message", c_char_p), ("message_len", c_size_t)]
+
+
+class Record(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("log", LogIdStruct),
+        ("seq", c_uint64),
+        ("time_us", c_uint64),
+        ("data", c_void_p),
+        ("len", c_size_t),
+    ]
+
+
+# A node and an event are opaque.
+NODE = c_void_p
+EVENT = c_void_p
+
+LOG_FN = ctypes.CFUNCTYPE(None, c_void_p, POINTER(LogRecord))
+EVENT_FN = ctypes.CFUNCTYPE(None, c_void_p, EVENT)
+MESSAGE_FN = ctypes.CFUNCTYPE(None, c_void_p, POINTER(PeerIdStruct), c_void_p, c_size_t)
+APPLY_FN = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Record))
+DROP_FN = ctypes.CFUNCTYPE(None, c_void_p)
+
+
+class LogCallback(ctypes.Structure):
+    _fields_ = [("fn", LOG_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
+
+
+class EventCallback(ctypes.Structure):
+    _fields_ = [("fn", EVENT_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
+
+
+class MessageCallback(ctypes.Structure):
+    _fields_ = [("fn", MESSAGE_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
+
+
+class ApplyCallback(ctypes.Structure):
+    _fields_ = [("fn", APPLY_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
+
+
+class NodeOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("node_id", c_char_p),
+        ("listen_host", c_char_p),
+        ("listen", c_uint32),
+        ("listen_port", c_uint32),
+        ("data_dir", c_char_p),
+        ("psk", c_char_p),
+        ("psk_len", c_size_t),
+        ("max_peers", c_uint32),
+        ("handshake_timeout_ms", c_uint32),
+        ("heartbeat_interval_ms", c_uint32),
+        ("stale_after_ms", c_uint32),
+        ("delivery", c_int32),
+        ("log_level", c_int32),
+        ("log", LogCallback),
+        ("event", EventCallback),
+        ("message", MessageCallback),
+        ("apply", ApplyCallback),
+    ]
+
+
+class PeerInfoStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("id", PeerIdStruct),
+        ("state", c_int32),
+        ("direction", c_int32),
+        ("last_seen_ms_ago", c_int64),
+        ("node_id", c_char * NODE_ID_SIZE),
+        ("endpoint", c_char * ENDPOINT_SIZE),
+    ]
+
+
+class StatsStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("peers_total", c_uint64),
+        ("peers_connected", c_uint64),
+        ("handshakes_started", c_uint64),
+        ("handshakes_completed", c_uint64),
+        ("connect_attempts", c_uint64),
+        ("connect_deduped", c_uint64),
+        ("connect_failures", c_uint64),
+        ("backoff_skips", c_uint64),
+        ("tracked_endpoints", c_uint64),
+        ("handshakes_failed", c_uint64),
+        ("bytes_sent", c_uint64),
+        ("bytes_received", c_uint64),
+        ("frames_sent", c_uint64),
+        ("frames_received", c_uint64),
+        ("records_appended", c_uint64),
+        ("records_applied", c_uint64),
+    ]
+
+
+class Slice(ctypes.Structure):
+    _fields_ = [("data", c_char_p), ("len", c_size_t)]
+
+
+class LogStateStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("log", LogIdStruct),
+        ("durable", c_uint64),
+        ("applied", c_uint64),
+    ]
+
+
+# C name of every struct; a test compares sizes and offsets with a C compiler's.
+STRUCTS = {
+    "vixp2p_peer_id": PeerIdStruct,
+    "vixp2p_log_id": LogIdStruct,
+    "vixp2p_log_record": LogRecord,
+    "vixp2p_record": Record,
+    "vixp2p_log_callback": LogCallback,
+    "vixp2p_event_callback": EventCallback,
+    "vixp2p_message_callback": MessageCallback,
+    "vixp2p_apply_callback": ApplyCallback,
+    "vixp2p_node_options": NodeOptions,
+    "vixp2p_peer_info": PeerInfoStruct,
+    "vixp2p_stats": StatsStruct,
+    "vixp2p_slice": Slice,
+    "vixp2p_log_state": LogStateStruct,
+}
+
+_ID = POINTER(PeerIdStruct)
+_LOG = POINTER(LogIdStruct)
+_SIZE = POINTER(c_size_t)
+_U64 = POINTER(c_uint64)
+_STATUS = c_int
+
+# Every function of the header: result, then arguments. A test compares the names with the header.
+FUNCTIONS = {
+    "vixp2p_abi_version": (c_uint32,),
+    "vixp2p_version": (c_char_p,),
+    "vixp2p_version_number": (c_uint32,),
+    "vixp2p_status_str": (c_char_p, c_int32),
+    "vixp2p_last_error_message": (c_char_p,),
+    "vixp2p_last_error_code": (_STATUS,),
+    "vixp2p_peer_id_to_hex": (_STATUS, _ID, c_char_p, c_size_t),
+    "vixp2p_peer_id_from_hex": (_STATUS, c_char_p, _ID),
+    "vixp2p_node_options_init": (_STATUS, POINTER(NodeOptions), c_size_t),
+    "vixp2p_node_create": (_STATUS, POINTER(NodeOptions), POINTER(NODE)),
+    "vixp2p_node_start": (_STATUS, NODE),
+    "vixp2p_node_stop": (_STATUS, NODE, c_int32),
+    "vixp2p_node_destroy": (None, NODE),
+    "vixp2p_node_id": (_STATUS, NODE, _ID),
+    "vixp2p_node_port": (_STATUS, NODE, POINTER(c_uint16)),
+    "vixp2p_node_connect": (_STATUS, NODE, c_char_p),
+    "vixp2p_node_disconnect": (_STATUS, NODE, _ID),
+    "vixp2p_node_send": (_STATUS, NODE, _ID, c_char_p, c_size_t),
+    "vixp2p_node_broadcast": (_STATUS, NODE, c_char_p, c_size_t, _SIZE),
+    "vixp2p_node_append": (_STATUS, NODE, c_char_p, c_size_t, _U64),
+    "vixp2p_node_append_batch": (_STATUS, NODE, POINTER(Slice), c_size_t, _U64, _U64),
+    "vixp2p_node_set_applied": (_STATUS, NODE, _LOG, c_uint64),
+    "vixp2p_node_own_log": (_STATUS, NODE, _LOG),
+    "vixp2p_node_logs": (_STATUS, NODE, POINTER(LogStateStruct), c_size_t, _SIZE),
+    "vixp2p_node_peers": (_STATUS, NODE, POINTER(PeerInfoStruct), c_size_t, _SIZE),
+    "vixp2p_node_stats": (_STATUS, NODE, POINTER(StatsStruct), c_size_t),
+    "vixp2p_node_set_log_level": (_STATUS, NODE, c_int32),
+    "vixp2p_node_set_log_callback": (_STATUS, NODE, POINTER(LogCallback)),
+    "vixp2p_node_set_event_callback": (_STATUS, NODE, POINTER(EventCallback)),
+    "vixp2p_node_set_message_callback": (_STATUS, NODE, POINTER(MessageCallback)),
+    "vixp2p_node_set_apply_callback": (_STATUS, NODE, POINTER(ApplyCallback)),
+    "vixp2p_node_event_fd": (c_int, NODE),
+    "vixp2p_node_next_event": (_STATUS, NODE, POINTER(EVENT)),
+    "vixp2p_node_wait_event": (_STATUS, NODE, c_int32, POINTER(EVENT)),
+    "vixp2p_node_dispatch": (_STATUS, NODE, c_size_t, _SIZE),
+    "vixp2p_event_get_kind": (c_int, EVENT),
+    "vixp2p_event_peer": (_STATUS, EVENT, _ID),
+    "vixp2p_event_node_id": (c_char_p, EVENT),
+    "vixp2p_event_endpoint": (c_char_p, EVENT),
+    "vixp2p_event_direction": (c_int, EVENT),
+    "vixp2p_event_reason": (c_char_p, EVENT),
+    "vixp2p_event_reason_text": (c_char_p, EVENT),
+    "vixp2p_event_data": (c_void_p, EVENT, _SIZE),
+    "vixp2p_event_log": (_STATUS, EVENT, _LOG),
+    "vixp2p_event_port": (c_uint16, EVENT),
+    "vixp2p_event_connected": (c_uint64, EVENT),
+    "vixp2p_event_durable": (c_uint64, EVENT),
+    "vixp2p_event_applied": (c_uint64, EVENT),
+    "vixp2p_event_seq": (c_uint64, EVENT),
+    "vixp2p_event_retry_in_ms": (c_int64, EVENT),
+    "vixp2p_event_count": (c_uint64, EVENT),
+    "vixp2p_event_text": (c_char_p, EVENT),
+    "vixp2p_event_json": (c_char_p, EVENT),
+    "vixp2p_event_free": (None, EVENT),
+}
+
+
+def find() -> str:
+    """The library: what $VIXP2P_LIBRARY names, the one beside this file, or the system's."""
+    given = os.environ.get("VIXP2P_LIBRARY")
+    if given:
+        return given
+    beside = Path(__file__).with_name("libvixp2p.so")
+    if beside.exists():
+        return str(beside)
+    found = ctypes.util.find_library("vixp2p")
+    if found:
+        return found
+    raise ImportError("libvixp2p.so was not found: set VIXP2P_LIBRARY to its path, or install it where the loader looks")
+
+
+def load(path: str) -> ctypes.CDLL:
+    """Loads the library, checks that it fits, and tells ctypes of every function."""
+    try:
+        library = ctypes.CDLL(path)
+        library.vixp2p_abi_version.restype = c_uint32
+        abi = library.vixp2p_abi_version()
+    except (OSError, AttributeError) as error:
+        raise ImportError(f"{path} cannot be used as libvixp2p.so: {error}") from error
+    if abi >> 16 != ABI_VERSION >> 16 or abi < ABI_VERSION:
+        raise ImportError(
+            f"{path} has ABI {abi >> 16}.{abi & 0xFFFF}, this package needs {ABI_VERSION >> 16}.{ABI_VERSION & 0xFFFF} or a later one of the same number"
+        )
+    for name, (result, *arguments) in FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library
+
+
+lib = load(find())

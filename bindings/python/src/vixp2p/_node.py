@@ -1,0 +1,323 @@
+"""A node for Python: events by waiting for them, callbacks only inside calls of the program's own thread."""
+
+import ctypes
+import time
+import weakref
+from collections import deque
+from ctypes import byref, c_size_t, c_uint16, c_uint64, c_void_p
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+
+from . import _abi
+from ._abi import LogLevel, Status, lib
+from ._types import Event, LogId, LogState, Peer, PeerId, Record, VixP2PError, check, log_id, peer_id, read_event, read_peer
+
+# A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
+_WAIT_PIECE_S = 0.2
+
+
+class _Callbacks:
+    """The program's functions in the shape C calls. Never refers to the node, or the node would never be collected."""
+
+    def __init__(self):
+        self.error: Optional[BaseException] = None
+        self.functions: Dict[str, Callable] = {}
+        # ctypes frees a function that nobody refers to, even while C still has it.
+        self.log = _abi.LOG_FN(self._log)
+        self.event = _abi.EVENT_FN(self._event)
+        self.message = _abi.MESSAGE_FN(self._message)
+        self.apply = _abi.APPLY_FN(self._apply)
+
+    def _run(self, name: str, call: Callable[[Callable], Any]) -> bool:
+        """Whether the program's function returned. What it raised is kept: the first error is raised where the call came from."""
+        function = self.functions.get(name)
+        if function is None:
+            return False
+        try:
+            call(function)
+            return True
+        except BaseException as error:  # noqa: BLE001: nothing may pass through C
+            self.error = self.error or error
+            return False
+
+    def _log(self, _userdata, record):
+        line = record.contents
+        self._run("log", lambda f: f(LogLevel(line.level), line.message.decode()))
+
+    def _event(self, _userdata, event):
+        self._run("event", lambda f: f(read_event(event)))
+
+    def _message(self, _userdata, peer, data, length):
+        self._run("message", lambda f: f(peer_id(peer.contents), ctypes.string_at(data, length)))
+
+    def _apply(self, _userdata, record):
+        r = record.contents
+        value = Record(log_id(r.log), r.seq, r.time_us, ctypes.string_at(r.data, r.len) if r.len else b"")
+        return _abi.APPLY_OK if self._run("apply", lambda f: f(value)) else _abi.APPLY_RETRY
+
+    def raise_error(self) -> None:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+
+def _destroy(handle: int, _callbacks: _Callbacks) -> None:
+    lib.vixp2p_node_destroy(handle)
+
+
+class Node:
+    """A peer-to-peer node. Use it in a `with` block, which starts it and ends it.
+
+    Callbacks run inside `dispatch()`; `on_log` and `on_apply` also inside `next_event()`, `wait_event()` and `events()`. What they
+    raise is raised there. A record whose `on_apply` raised is offered again later.
+    """
+
+    def __init__(
+        self,
+        node_id: Optional[str] = None,
+        *,
+        listen: Union[None, int, Tuple[str, int]] = None,
+        data_dir: Optional[str] = None,
+        psk: Optional[bytes] = None,
+        dial: bool = True,
+        max_peers: int = 0,
+        handshake_timeout_ms: int = 0,
+        heartbeat_interval_ms: int = 0,
+        stale_after_ms: int = 0,
+        on_event: Optional[Callable[[Event], Any]] = None,
+        on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
+        on_apply: Optional[Callable[[Record], Any]] = None,
+        on_log: Optional[Callable[[LogLevel, str], Any]] = None,
+        log_level: int = LogLevel.INFO,
+    ):
+        """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default."""
+        options = _abi.NodeOptions()
+        check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
+        if listen is not None:
+            host, port = listen if isinstance(listen, tuple) else (None, listen)
+            options.listen = _abi.LISTEN_ON
+            options.listen_host = host.encode() if host else None
+            options.listen_port = port
+        options.node_id = node_id.encode() if node_id is not None else None
+        options.data_dir = str(data_dir).encode() if data_dir is not None else None
+        options.psk, options.psk_len = psk, len(psk or b"")
+        options.flags = 0 if dial else _abi.FLAG_NO_DIAL
+        options.max_peers = max_peers
+        options.handshake_timeout_ms = handshake_timeout_ms
+        options.heartbeat_interval_ms = heartbeat_interval_ms
+        options.stale_after_ms = stale_after_ms
+        options.delivery = _abi.DELIVERY_POLL
+        options.log_level = log_level
+        self._callbacks = _Callbacks()
+        self._kept: "deque[Event]" = deque()
+        given = {"log": on_log, "event": on_event, "message": on_message, "apply": on_apply}
+        for name, function in given.items():
+            if function is not None:
+                self._callbacks.functions[name] = function
+                setattr(getattr(options, name), "fn", getattr(self._callbacks, name))
+        handle = c_void_p()
+        check(lib.vixp2p_node_create(options, byref(handle)))
+        self._handle = handle.value
+        self._end = weakref.finalize(self, _destroy, self._handle, self._callbacks)
+
+    # ---- life
+
+    def start(self) -> "Node":
+        """Starts listening and dialling. Does nothing if the node runs."""
+        check(lib.vixp2p_node_start(self._handle))
+        return self
+
+    def stop(self, timeout: Optional[float] = None) -> None:
+        """Says goodbye to every peer and ends; the node can be started again."""
+        check(lib.vixp2p_node_stop(self._handle, -1 if timeout is None else int(timeout * 1000)))
+
+    def close(self) -> None:
+        """Ends the node for good. Events that were not taken are lost."""
+        self._end()
+
+    def __enter__(self) -> "Node":
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_error) -> None:
+        self.close()
+
+    @property
+    def id(self) -> PeerId:
+        """Who this node is."""
+        out = _abi.PeerIdStruct()
+        check(lib.vixp2p_node_id(self._handle, out))
+        return peer_id(out)
+
+    @property
+    def port(self) -> int:
+        """The TCP port a running node listens on, or 0."""
+        out = c_uint16()
+        check(lib.vixp2p_node_port(self._handle, out))
+        return out.value
+
+    # ---- peers and messages
+
+    def connect(self, endpoint: str) -> None:
+        """Wants a link to "host:port", now and after every loss. Returns at once; events tell the rest."""
+        check(lib.vixp2p_node_connect(self._handle, endpoint.encode()))
+
+    def disconnect(self, peer: PeerId) -> None:
+        """Ends the link to a peer and stops dialling it."""
+        check(lib.vixp2p_node_disconnect(self._handle, PeerId(peer)._as_struct()))
+
+    def send(self, peer: PeerId, data: bytes) -> None:
+        """Queues a message. Raises WouldBlock if the queue is full and NotConnected if the peer is not there."""
+        data = bytes(data)
+        check(lib.vixp2p_node_send(self._handle, PeerId(peer)._as_struct(), data, len(data)))
+
+    def broadcast(self, data: bytes) -> int:
+        """Queues a message to every connected peer; the number of peers whose queue took it."""
+        data, queued = bytes(data), c_size_t()
+        check(lib.vixp2p_node_broadcast(self._handle, data, len(data), queued))
+        return queued.value
+
+    def peers(self) -> List[Peer]:
+        """Everybody this node knows of, connected or not."""
+        return [read_peer(info) for info in self._array(lib.vixp2p_node_peers, _abi.PeerInfoStruct)]
+
+    def stats(self) -> Dict[str, int]:
+        """The node's counters by name; zeros while it does not run."""
+        out = _abi.StatsStruct()
+        check(lib.vixp2p_node_stats(self._handle, out, ctypes.sizeof(out)))
+        return {name: getattr(out, name) for name, _ in out._fields_ if name not in ("struct_size", "reserved")}
+
+    # ---- the log
+
+    def append(self, data: bytes) -> int:
+        """Appends a record and waits until it is durable; its number."""
+        data, seq = bytes(data), c_uint64()
+        check(lib.vixp2p_node_append(self._handle, data, len(data), seq))
+        return seq.value
+
+    def append_batch(self, records: Iterable[bytes]) -> Tuple[int, int]:
+        """Appends records with one wait for the disk; the numbers of the first and the last."""
+        records = [bytes(record) for record in records]
+        slices = (_abi.Slice * len(records))(*(_abi.Slice(record, len(record)) for record in records))
+        first, last = c_uint64(), c_uint64()
+        check(lib.vixp2p_node_append_batch(self._handle, slices, len(records), first, last))
+        return first.value, last.value
+
+    def own_log(self) -> LogId:
+        """The log this node appends to."""
+        out = _abi.LogIdStruct()
+        check(lib.vixp2p_node_own_log(self._handle, out))
+        return log_id(out)
+
+    def logs(self) -> List[LogState]:
+        """How far every log has come here."""
+        states = self._array(lib.vixp2p_node_logs, _abi.LogStateStruct)
+        return [LogState(log_id(state.log), state.durable, state.applied) for state in states]
+
+    def set_applied(self, log: LogId, seq: int) -> None:
+        """Tells, before the start, which record of a log was the last to take effect in the program's own store."""
+        check(lib.vixp2p_node_set_applied(self._handle, log._as_struct(), seq))
+
+    # ---- events and callbacks
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while something waits: for select, or a loop's add_reader with dispatch()."""
+        fd = lib.vixp2p_node_event_fd(self._handle)
+        if fd < 0:
+            check(lib.vixp2p_last_error_code())
+        return fd
+
+    def next_event(self) -> Optional[Event]:
+        """The next event, if one waits."""
+        return self._take(lambda out: lib.vixp2p_node_next_event(self._handle, out))
+
+    def wait_event(self, timeout: Optional[float] = None) -> Optional[Event]:
+        """Waits for the next event; None after `timeout` seconds. Raises Stopped if the node does not run and nothing waits."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _WAIT_PIECE_S if deadline is None else min(_WAIT_PIECE_S, max(0.0, deadline - time.monotonic()))
+            event = self._take(lambda out: lib.vixp2p_node_wait_event(self._handle, int(left * 1000), out))
+            if event is not None or (deadline is not None and time.monotonic() >= deadline):
+                return event
+
+    def events(self, timeout: Optional[float] = None) -> Iterator[Event]:
+        """Events as they come, until the node has stopped, or nothing came for `timeout` seconds."""
+        while True:
+            try:
+                event = self.wait_event(timeout)
+            except VixP2PError as error:
+                if error.status == Status.ERR_STOPPED:
+                    return
+                raise
+            if event is None:
+                return
+            yield event
+
+    def dispatch(self, max: int = 0) -> int:
+        """Runs callbacks for what waits, on this thread, at most `max` (0: all); how many there were."""
+        done = c_size_t()
+        check(lib.vixp2p_node_dispatch(self._handle, max, done))
+        self._callbacks.raise_error()
+        return done.value
+
+    def on_event(self, function: Optional[Callable[[Event], Any]]) -> None:
+        """Replaces the event callback."""
+        self._replace("event", function, _abi.EventCallback, lib.vixp2p_node_set_event_callback)
+
+    def on_message(self, function: Optional[Callable[[PeerId, bytes], Any]]) -> None:
+        """Replaces the message callback."""
+        self._replace("message", function, _abi.MessageCallback, lib.vixp2p_node_set_message_callback)
+
+    def on_apply(self, function: Optional[Callable[[Record], Any]]) -> None:
+        """Replaces the apply callback; one given to a node that was started without takes effect at the next start."""
+        self._replace("apply", function, _abi.ApplyCallback, lib.vixp2p_node_set_apply_callback)
+
+    def on_log(self, function: Optional[Callable[[LogLevel, str], Any]]) -> None:
+        """Replaces the log callback."""
+        self._replace("log", function, _abi.LogCallback, lib.vixp2p_node_set_log_callback)
+
+    def set_log_level(self, level: int) -> None:
+        """Changes which log lines reach the log callback."""
+        check(lib.vixp2p_node_set_log_level(self._handle, level))
+
+    def __repr__(self) -> str:
+        return f"<vixp2p.Node {self.id}>" if self._end.alive else "<vixp2p.Node closed>"
+
+    # ---- helpers
+
+    def _take(self, call: Callable[[Any], int]) -> Optional[Event]:
+        if self._kept:
+            return self._kept.popleft()
+        out = c_void_p()
+        check(call(byref(out)))
+        event = None
+        if out.value is not None:
+            try:
+                event = read_event(out.value)
+            finally:
+                lib.vixp2p_event_free(out)
+        if self._callbacks.error is not None:
+            if event is not None:
+                self._kept.append(event)
+            self._callbacks.raise_error()
+        return event
+
+    def _replace(self, name: str, function: Optional[Callable], struct: type, set_callback: Callable) -> None:
+        if function is None:
+            check(set_callback(self._handle, None))
+            self._callbacks.functions.pop(name, None)
+            return
+        self._callbacks.functions[name] = function
+        check(set_callback(self._handle, struct(getattr(self._callbacks, name), None)))
+
+    def _array(self, call: Callable, struct: type) -> List[Any]:
+        room = 16
+        while True:
+            array, count = (struct * room)(), c_size_t(room)
+            status = call(self._handle, array, ctypes.sizeof(struct), byref(count))
+            if status != Status.ERR_BUFFER_TOO_SMALL:
+                check(status)
+                return list(array[: count.value])
+            room = count.value + 16

@@ -1,0 +1,225 @@
+"""What the package hands out: errors, ids, events, snapshots. Plain values; nothing here calls a node."""
+
+import ctypes
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional, Union
+
+from . import _abi
+from ._abi import Direction, EventKind, PeerState, Status, lib
+
+
+class VixP2PError(Exception):
+    """A call failed. `status` is a Status (or a plain number this package does not know), the text says why."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = _known(Status, status)
+        self.message = message
+
+
+class WouldBlock(VixP2PError):
+    """The queue towards the peer is full; nothing was taken."""
+
+
+class NotConnected(VixP2PError):
+    """That peer is not connected."""
+
+
+class Stopped(VixP2PError):
+    """The node does not run."""
+
+
+_ERRORS = {Status.ERR_WOULD_BLOCK: WouldBlock, Status.ERR_NOT_CONNECTED: NotConnected, Status.ERR_STOPPED: Stopped}
+
+
+def check(status: int) -> int:
+    """The status, unless it is an error: that is raised."""
+    if status < 0:
+        message = lib.vixp2p_last_error_message() or lib.vixp2p_status_str(status)
+        raise _ERRORS.get(status, VixP2PError)(status, message.decode())
+    return status
+
+
+def _known(kind, number: int):
+    """The number as a member of an enum, or as it is if the library is newer than this package."""
+    try:
+        return kind(number)
+    except ValueError:
+        return number
+
+
+class PeerId(bytes):
+    """Who a node is: the 32 bytes of its public key. Prints as hexadecimal digits."""
+
+    def __new__(cls, value: Union[bytes, str]):
+        if isinstance(value, str):
+            out = _abi.PeerIdStruct()
+            check(lib.vixp2p_peer_id_from_hex(value.encode(), out))
+            value = bytes(out.bytes)
+        if len(value) != 32:
+            raise ValueError(f"a peer id has 32 bytes, not {len(value)}")
+        return super().__new__(cls, value)
+
+    def __str__(self) -> str:
+        out = ctypes.create_string_buffer(_abi.PEER_ID_HEX_SIZE)
+        check(lib.vixp2p_peer_id_to_hex(self._as_struct(), out, len(out)))
+        return out.value.decode()
+
+    def __repr__(self) -> str:
+        return f"PeerId('{self}')"
+
+    def _as_struct(self) -> _abi.PeerIdStruct:
+        return _abi.PeerIdStruct.from_buffer_copy(self)
+
+
+class LogId(NamedTuple):
+    """One append-only log: who writes it, and which life of it."""
+
+    origin: PeerId
+    incarnation: int
+
+    def _as_struct(self) -> _abi.LogIdStruct:
+        return _abi.LogIdStruct(PeerId(self.origin)._as_struct(), self.incarnation)
+
+
+def peer_id(struct: _abi.PeerIdStruct) -> PeerId:
+    return PeerId(bytes(struct.bytes))
+
+
+def log_id(struct: _abi.LogIdStruct) -> LogId:
+    return LogId(peer_id(struct.origin), struct.incarnation)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of another node's log, for the apply callback."""
+
+    log: LogId
+    seq: int
+    time_us: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened. Members that the kind does not have are None."""
+
+    kind: Union[EventKind, int]
+    text: str
+    peer: Optional[PeerId] = None
+    data: Optional[bytes] = field(default=None, repr=False)
+    node_id: Optional[str] = None
+    endpoint: Optional[str] = None
+    direction: Optional[Direction] = None
+    reason: Optional[str] = None
+    reason_text: Optional[str] = None
+    log: Optional[LogId] = None
+    port: Optional[int] = None
+    connected: Optional[int] = None
+    durable: Optional[int] = None
+    applied: Optional[int] = None
+    seq: Optional[int] = None
+    retry_in_ms: Optional[int] = None
+    count: Optional[int] = None
+    json: Optional[str] = field(default=None, repr=False)
+
+
+def _peer(event: int) -> Optional[PeerId]:
+    out = _abi.PeerIdStruct()
+    return peer_id(out) if check(lib.vixp2p_event_peer(event, out)) == Status.OK else None
+
+
+def _log(event: int) -> Optional[LogId]:
+    out = _abi.LogIdStruct()
+    return log_id(out) if check(lib.vixp2p_event_log(event, out)) == Status.OK else None
+
+
+def _text(function):
+    def read(event: int) -> Optional[str]:
+        text = function(event)
+        return None if text is None else text.decode()
+
+    return read
+
+
+def _retry(event: int) -> Optional[int]:
+    milliseconds = lib.vixp2p_event_retry_in_ms(event)
+    return None if milliseconds < 0 else milliseconds
+
+
+_READ = {
+    "peer": _peer,
+    "node_id": _text(lib.vixp2p_event_node_id),
+    "endpoint": _text(lib.vixp2p_event_endpoint),
+    "direction": lambda event: _known(Direction, lib.vixp2p_event_direction(event)),
+    "reason": _text(lib.vixp2p_event_reason),
+    "reason_text": _text(lib.vixp2p_event_reason_text),
+    "log": _log,
+    "port": lib.vixp2p_event_port,
+    "connected": lib.vixp2p_event_connected,
+    "durable": lib.vixp2p_event_durable,
+    "applied": lib.vixp2p_event_applied,
+    "seq": lib.vixp2p_event_seq,
+    "retry_in_ms": _retry,
+    "count": lib.vixp2p_event_count,
+}
+_LINK = ("endpoint", "direction", "reason", "reason_text")
+_HAS = {
+    EventKind.STARTED: ("port",),
+    EventKind.CONNECT_FAILED: ("endpoint", "reason", "reason_text", "retry_in_ms"),
+    EventKind.HANDSHAKE_FAILED: _LINK,
+    EventKind.PEER_CONNECTED: ("peer", "node_id", "endpoint", "direction", "connected"),
+    EventKind.PEER_DISCONNECTED: ("peer", "node_id", *_LINK, "connected"),
+    EventKind.ACKED: ("peer", "log", "durable", "applied"),
+    EventKind.STORED: ("log", "durable"),
+    EventKind.LOG_FORKED: ("log", "seq"),
+    EventKind.APPLY_REFUSED: ("log", "seq", "retry_in_ms"),
+    EventKind.LOST: ("count",),
+}
+
+
+def read_event(event: int) -> Event:
+    """Copies a C event, so that nothing of it is used after it is freed or the callback has returned."""
+    kind = _known(EventKind, lib.vixp2p_event_get_kind(event))
+    if kind == EventKind.MESSAGE:
+        length = ctypes.c_size_t()
+        data = lib.vixp2p_event_data(event, length)
+        data = ctypes.string_at(data, length.value)
+        return Event(kind, f"message of {len(data)} bytes", peer=_peer(event), data=data)
+    parts = {name: _READ[name](event) for name in _HAS.get(kind, ())}
+    parts["json"] = lib.vixp2p_event_json(event).decode()
+    return Event(kind, lib.vixp2p_event_text(event).decode(), **parts)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One line of the peer list. `id` is None while nobody has answered at the endpoint."""
+
+    id: Optional[PeerId]
+    secure: bool
+    state: Union[PeerState, int]
+    direction: Union[Direction, int]
+    last_seen_ms_ago: Optional[int]
+    node_id: str
+    endpoint: str
+
+
+def read_peer(info: _abi.PeerInfoStruct) -> Peer:
+    return Peer(
+        id=peer_id(info.id) if info.flags & _abi.PEER_HAS_ID else None,
+        secure=bool(info.flags & _abi.PEER_SECURE),
+        state=_known(PeerState, info.state),
+        direction=_known(Direction, info.direction),
+        last_seen_ms_ago=None if info.last_seen_ms_ago < 0 else info.last_seen_ms_ago,
+        node_id=info.node_id.decode(),
+        endpoint=info.endpoint.decode(),
+    )
+
+
+@dataclass(frozen=True)
+class LogState:
+    """How far a log has come here."""
+
+    log: LogId
+    durable: int
+    applied: int

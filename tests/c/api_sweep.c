@@ -1,0 +1,359 @@
+/* Every function of the header, called as it should be and as it should not. tests/c/covers.sh compares the list. */
+#include "check.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#define BAD VIXP2P_ERR_BAD_HANDLE
+#define INVALID VIXP2P_ERR_INVALID
+
+static void versions_and_texts(void)
+{
+    CHECK(VIXP2P_CHECK_ABI());
+    CHECK(vixp2p_abi_version() == VIXP2P_ABI_VERSION);
+    CHECK(strcmp(vixp2p_version(), VIXP2P_VERSION) == 0);
+    CHECK(vixp2p_version_number() == VIXP2P_VERSION_NUMBER);
+    CHECK(VIXP2P_VERSION_NUMBER == (VIXP2P_VERSION_MAJOR << 16 | VIXP2P_VERSION_MINOR << 8 | VIXP2P_VERSION_PATCH));
+    CHECK(strcmp(vixp2p_status_str(VIXP2P_OK), "ok") == 0);
+    CHECK(strcmp(vixp2p_status_str(VIXP2P_ERR_INVALID), vixp2p_status_str(-1000)) != 0);
+    CHECK(vixp2p_last_error_message() == NULL);
+    CHECK(vixp2p_last_error_code() == VIXP2P_OK);
+}
+
+static void peer_ids(void)
+{
+    vixp2p_peer_id id, back;
+    char hex[VIXP2P_PEER_ID_HEX_SIZE];
+    memset(&id, 0xa5, sizeof id);
+    CHECK(vixp2p_peer_id_to_hex(&id, hex, sizeof hex) == VIXP2P_OK);
+    CHECK(strlen(hex) == 64 && strncmp(hex, "a5a5", 4) == 0);
+    CHECK(vixp2p_peer_id_from_hex(hex, &back) == VIXP2P_OK);
+    CHECK(memcmp(&id, &back, sizeof id) == 0);
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_peer_id_to_hex(&id, hex, 64));
+    CHECK_FAILS(INVALID, vixp2p_peer_id_to_hex(NULL, hex, sizeof hex));
+    CHECK_FAILS(INVALID, vixp2p_peer_id_to_hex(&id, NULL, sizeof hex));
+    CHECK_FAILS(INVALID, vixp2p_peer_id_from_hex("a5", &back));
+    CHECK_FAILS(INVALID, vixp2p_peer_id_from_hex(NULL, &back));
+    CHECK_FAILS(INVALID, vixp2p_peer_id_from_hex(hex, NULL));
+    CHECK_FAILS(VIXP2P_ERR_UTF8, vixp2p_peer_id_from_hex("\xff", &back));
+}
+
+static void options(void)
+{
+    vixp2p_node_options initialised = VIXP2P_NODE_OPTIONS_INIT, filled;
+    vixp2p_node *node = (vixp2p_node *)&filled;
+    CHECK(vixp2p_node_options_init(&filled, sizeof filled) == VIXP2P_OK);
+    CHECK(memcmp(&initialised, &filled, sizeof filled) == 0);
+    CHECK_FAILS(INVALID, vixp2p_node_options_init(NULL, sizeof filled));
+    CHECK_FAILS(INVALID, vixp2p_node_options_init(&filled, VIXP2P_NODE_OPTIONS_SIZE_MIN - 1));
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, NULL));
+    filled.struct_size = 8;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
+    CHECK(node == NULL);
+    filled = initialised;
+    filled.flags = 1u << 31;
+    CHECK_FAILS(VIXP2P_ERR_UNSUPPORTED, vixp2p_node_create(&filled, &node));
+    filled = initialised;
+    filled.delivery = 7;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
+    filled = initialised;
+    filled.psk = "short";
+    filled.psk_len = 5;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
+    filled = initialised;
+    filled.node_id = "\xc3\x28";
+    CHECK_FAILS(VIXP2P_ERR_UTF8, vixp2p_node_create(&filled, &node));
+}
+
+/* Everything that takes a node, given none and given one that is gone. */
+static void no_node(vixp2p_node *node)
+{
+    vixp2p_peer_id id;
+    vixp2p_log_id log;
+    vixp2p_stats stats;
+    vixp2p_event *event = (vixp2p_event *)&stats;
+    vixp2p_slice slice = {"x", 1};
+    uint16_t port;
+    size_t count = 0;
+    memset(&id, 0, sizeof id);
+    memset(&log, 0, sizeof log);
+    CHECK_FAILS(BAD, vixp2p_node_start(node));
+    CHECK_FAILS(BAD, vixp2p_node_stop(node, 0));
+    CHECK_FAILS(BAD, vixp2p_node_id(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_port(node, &port));
+    CHECK_FAILS(BAD, vixp2p_node_connect(node, "127.0.0.1:1"));
+    CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_send(node, &id, "x", 1));
+    CHECK_FAILS(BAD, vixp2p_node_broadcast(node, "x", 1, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_append(node, "x", 1, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_append_batch(node, &slice, 1, NULL, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_set_applied(node, &log, 0));
+    CHECK_FAILS(BAD, vixp2p_node_own_log(node, &log));
+    CHECK_FAILS(BAD, vixp2p_node_logs(node, NULL, sizeof(vixp2p_log_state), &count));
+    CHECK_FAILS(BAD, vixp2p_node_peers(node, NULL, sizeof(vixp2p_peer_info), &count));
+    CHECK_FAILS(BAD, vixp2p_node_stats(node, &stats, sizeof stats));
+    CHECK_FAILS(BAD, vixp2p_node_set_log_level(node, VIXP2P_LOG_OFF));
+    CHECK_FAILS(BAD, vixp2p_node_set_log_callback(node, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_set_event_callback(node, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_set_message_callback(node, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_set_apply_callback(node, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_next_event(node, &event));
+    CHECK(event == NULL);
+    CHECK_FAILS(BAD, vixp2p_node_wait_event(node, 0, &event));
+    CHECK_FAILS(BAD, vixp2p_node_dispatch(node, 0, NULL));
+    CHECK(vixp2p_node_event_fd(node) == -1 && vixp2p_last_error_code() == BAD);
+    vixp2p_node_destroy(node);
+}
+
+static void no_event(void)
+{
+    vixp2p_peer_id id;
+    vixp2p_log_id log;
+    size_t len = 1;
+    CHECK(vixp2p_event_get_kind(NULL) == VIXP2P_EVENT_NONE);
+    CHECK_FAILS(BAD, vixp2p_event_peer(NULL, &id));
+    CHECK_FAILS(BAD, vixp2p_event_log(NULL, &log));
+    CHECK(vixp2p_event_node_id(NULL) == NULL && vixp2p_event_endpoint(NULL) == NULL);
+    CHECK(vixp2p_event_reason(NULL) == NULL && vixp2p_event_reason_text(NULL) == NULL);
+    CHECK(vixp2p_event_text(NULL) == NULL && vixp2p_event_json(NULL) == NULL);
+    CHECK(vixp2p_event_direction(NULL) == VIXP2P_DIRECTION_NONE);
+    CHECK(vixp2p_event_data(NULL, &len) == NULL && len == 0);
+    CHECK(vixp2p_event_port(NULL) == 0 && vixp2p_event_connected(NULL) == 0);
+    CHECK(vixp2p_event_durable(NULL) == 0 && vixp2p_event_applied(NULL) == 0);
+    CHECK(vixp2p_event_seq(NULL) == 0 && vixp2p_event_count(NULL) == 0);
+    CHECK(vixp2p_event_retry_in_ms(NULL) == -1);
+    vixp2p_event_free(NULL);
+}
+
+typedef struct Counts {
+    int lines, events, messages, records;
+} Counts;
+
+static void on_log(void *userdata, const vixp2p_log_record *record)
+{
+    CHECK(record->message != NULL);
+    ++((Counts *)userdata)->lines;
+}
+
+static void on_event(void *userdata, const vixp2p_event *event)
+{
+    CHECK(vixp2p_event_text(event) != NULL);
+    ++((Counts *)userdata)->events;
+}
+
+static void on_message(void *userdata, const vixp2p_peer_id *peer, const void *data, size_t len)
+{
+    CHECK(peer != NULL && data != NULL && len <= 3);
+    ++((Counts *)userdata)->messages;
+}
+
+static int32_t on_apply(void *userdata, const vixp2p_record *record)
+{
+    CHECK(record->seq == (uint64_t) ++((Counts *)userdata)->records);
+    return VIXP2P_APPLY_OK;
+}
+
+static void connecting(vixp2p_node *a, vixp2p_node *b)
+{
+    vixp2p_peer_id id_a, id_b, met, nobody;
+    vixp2p_peer_info peers[4];
+    vixp2p_stats stats;
+    vixp2p_event *event;
+    size_t count = 4;
+    uint16_t port = 0;
+
+    memset(&nobody, 7, sizeof nobody);
+    CHECK(vixp2p_node_id(a, &id_a) == VIXP2P_OK && vixp2p_node_id(b, &id_b) == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_node_id(a, NULL));
+    CHECK(vixp2p_node_start(a) == VIXP2P_ALREADY);
+    event = wait_for(a, VIXP2P_EVENT_STARTED);
+    CHECK(vixp2p_node_port(a, &port) == VIXP2P_OK);
+    CHECK(port != 0 && vixp2p_event_port(event) == port);
+    CHECK_FAILS(INVALID, vixp2p_node_port(a, NULL));
+    CHECK(vixp2p_event_peer(event, &met) == VIXP2P_EMPTY);
+    vixp2p_event_free(event);
+    CHECK_FAILS(INVALID, vixp2p_node_connect(b, NULL));
+    CHECK_FAILS(INVALID, vixp2p_node_connect(b, "no port"));
+
+    connect_to(b, a);
+    event = wait_for(a, VIXP2P_EVENT_PEER_CONNECTED);
+    CHECK(vixp2p_event_peer(event, &met) == VIXP2P_OK);
+    CHECK(memcmp(&met, &id_b, sizeof met) == 0);
+    CHECK_FAILS(INVALID, vixp2p_event_peer(event, NULL));
+    CHECK(strcmp(vixp2p_event_node_id(event), "b") == 0);
+    CHECK(strncmp(vixp2p_event_endpoint(event), "tcp://127.0.0.1:", 16) == 0);
+    CHECK(vixp2p_event_direction(event) == VIXP2P_DIRECTION_INBOUND);
+    CHECK(vixp2p_event_connected(event) == 1);
+    CHECK(vixp2p_event_reason(event) == NULL && vixp2p_event_reason_text(event) == NULL);
+    CHECK(vixp2p_event_json(event)[0] == '{');
+    vixp2p_event_free(event);
+    vixp2p_event_free(wait_for(b, VIXP2P_EVENT_PEER_CONNECTED));
+
+    CHECK(vixp2p_node_peers(a, peers, sizeof *peers, &count) == VIXP2P_OK);
+    CHECK(count == 1 && memcmp(&peers[0].id, &id_b, sizeof id_b) == 0);
+    CHECK(peers[0].flags == (VIXP2P_PEER_HAS_ID | VIXP2P_PEER_SECURE) && peers[0].state == VIXP2P_PEER_CONNECTED);
+    CHECK(strcmp(peers[0].node_id, "b") == 0 && peers[0].direction == VIXP2P_DIRECTION_INBOUND);
+    count = 0;
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_node_peers(a, NULL, sizeof *peers, &count));
+    CHECK(count == 1);
+    CHECK_FAILS(INVALID, vixp2p_node_peers(a, NULL, sizeof *peers, &count));
+    CHECK_FAILS(INVALID, vixp2p_node_peers(a, peers, sizeof *peers, NULL));
+    CHECK(vixp2p_node_stats(a, &stats, sizeof stats) == VIXP2P_OK);
+    CHECK(stats.struct_size == sizeof stats && stats.peers_connected == 1 && stats.handshakes_completed == 1);
+    CHECK_FAILS(INVALID, vixp2p_node_stats(a, NULL, sizeof stats));
+
+    /* Nobody listens on port 1. */
+    CHECK(vixp2p_node_connect(b, "tcp://127.0.0.1:1") == VIXP2P_OK);
+    event = wait_for(b, VIXP2P_EVENT_CONNECT_FAILED);
+    CHECK(vixp2p_event_reason(event) != NULL && vixp2p_event_reason_text(event) != NULL);
+    CHECK(vixp2p_event_retry_in_ms(event) > 0);
+    vixp2p_event_free(event);
+    CHECK_FAILS(VIXP2P_ERR_NOT_CONNECTED, vixp2p_node_send(a, &nobody, "x", 1));
+}
+
+static void messages(vixp2p_node *a, vixp2p_node *b)
+{
+    vixp2p_message_callback callback = {on_message, NULL, NULL};
+    vixp2p_event_callback events = {on_event, NULL, NULL};
+    Counts counts = {0, 0, 0, 0};
+    vixp2p_peer_id id_b;
+    vixp2p_event *event = NULL;
+    struct pollfd waiting;
+    size_t number = 0;
+
+    CHECK(vixp2p_node_id(b, &id_b) == VIXP2P_OK);
+    CHECK(vixp2p_node_send(a, &id_b, "one", 3) == VIXP2P_OK);
+    event = wait_for(b, VIXP2P_EVENT_MESSAGE);
+    CHECK(memcmp(vixp2p_event_data(event, &number), "one", 3) == 0 && number == 3);
+    CHECK(vixp2p_event_data(event, NULL) != NULL);
+    vixp2p_event_free(event);
+    CHECK_FAILS(INVALID, vixp2p_node_send(a, NULL, "x", 1));
+    CHECK_FAILS(INVALID, vixp2p_node_send(a, &id_b, NULL, 1));
+    CHECK_FAILS(VIXP2P_ERR_TOO_LARGE, vixp2p_node_send(a, &id_b, &counts, 17u << 20));
+    CHECK_FAILS(INVALID, vixp2p_node_broadcast(a, NULL, 1, NULL));
+
+    callback.userdata = events.userdata = &counts;
+    CHECK(vixp2p_node_set_message_callback(b, &callback) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_event_callback(b, &events) == VIXP2P_OK);
+    CHECK(vixp2p_node_broadcast(a, "two", 3, &number) == VIXP2P_OK && number == 1);
+    CHECK(vixp2p_node_broadcast(a, NULL, 0, NULL) == VIXP2P_OK);
+    waiting.fd = vixp2p_node_event_fd(b);
+    waiting.events = POLLIN;
+    CHECK(waiting.fd >= 0);
+    while (counts.messages < 2) {
+        CHECK(poll(&waiting, 1, PATIENCE_MS) == 1);
+        CHECK(vixp2p_node_dispatch(b, 1, &number) >= 0 && number <= 1);
+    }
+    CHECK(vixp2p_node_set_message_callback(b, NULL) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_event_callback(b, NULL) == VIXP2P_OK);
+    do {
+        CHECK(vixp2p_node_next_event(b, &event) >= 0);
+        vixp2p_event_free(event);
+    } while (event != NULL);
+    CHECK(vixp2p_node_wait_event(b, 0, &event) == VIXP2P_TIMEOUT);
+    CHECK_FAILS(INVALID, vixp2p_node_next_event(b, NULL));
+    CHECK_FAILS(INVALID, vixp2p_node_wait_event(b, 0, NULL));
+}
+
+static void records(vixp2p_node *a, vixp2p_node *b, Counts *counts)
+{
+    vixp2p_slice batch[2] = {{"second", 6}, {NULL, 0}};
+    vixp2p_log_state states[4];
+    vixp2p_log_id own, log;
+    vixp2p_event *event;
+    uint64_t first = 0, last = 0, applied = 0;
+    size_t count = 4;
+
+    CHECK(vixp2p_node_append(a, "first", 5, &first) == VIXP2P_OK && first == 1);
+    CHECK_FAILS(INVALID, vixp2p_node_append(a, NULL, 1, NULL));
+    CHECK(vixp2p_node_append_batch(a, batch, 2, &first, &last) == VIXP2P_OK && first == 2 && last == 3);
+    CHECK_FAILS(INVALID, vixp2p_node_append_batch(a, NULL, 1, NULL, NULL));
+    CHECK_FAILS(INVALID, vixp2p_node_append_batch(a, batch, 0, NULL, NULL));
+    CHECK(vixp2p_node_own_log(a, &own) == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_node_own_log(a, NULL));
+
+    do {
+        event = wait_for(b, VIXP2P_EVENT_STORED);
+        CHECK(vixp2p_event_log(event, &log) == VIXP2P_OK && memcmp(&log, &own, sizeof own) == 0);
+        CHECK_FAILS(INVALID, vixp2p_event_log(event, NULL));
+        CHECK(vixp2p_event_seq(event) == 0 && vixp2p_event_count(event) == 0);
+        last = vixp2p_event_durable(event);
+        vixp2p_event_free(event);
+    } while (last < 3);
+    while (counts->records < 3) {
+        CHECK(vixp2p_node_wait_event(b, 10, &event) >= 0);
+        vixp2p_event_free(event);
+    }
+    do {
+        event = wait_for(a, VIXP2P_EVENT_ACKED);
+        applied = vixp2p_event_applied(event);
+        CHECK(vixp2p_event_durable(event) >= applied);
+        vixp2p_event_free(event);
+    } while (applied < 3);
+
+    CHECK(vixp2p_node_logs(b, states, sizeof *states, &count) == VIXP2P_OK && count >= 1);
+    while (count > 0 && memcmp(&states[count - 1].log, &own, sizeof own) != 0) {
+        --count;
+    }
+    CHECK(count > 0 && states[count - 1].durable == 3 && states[count - 1].applied == 3);
+    CHECK_FAILS(INVALID, vixp2p_node_logs(b, NULL, sizeof *states, &count));
+    CHECK_FAILS(INVALID, vixp2p_node_set_applied(b, &own, 1));
+    CHECK_FAILS(INVALID, vixp2p_node_set_applied(b, NULL, 1));
+}
+
+static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
+{
+    vixp2p_log_callback log = {on_log, NULL, NULL};
+    vixp2p_apply_callback apply = {on_apply, NULL, NULL};
+    vixp2p_log_id unknown;
+    vixp2p_peer_id id_a;
+    vixp2p_event *event;
+
+    log.userdata = counts;
+    CHECK(vixp2p_node_id(a, &id_a) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_log_callback(b, &log) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_log_level(b, VIXP2P_LOG_TRACE) == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_node_set_log_level(b, 99));
+    CHECK_FAILS(INVALID, vixp2p_node_disconnect(b, NULL));
+    CHECK(vixp2p_node_disconnect(b, &id_a) == VIXP2P_OK);
+    event = wait_for(b, VIXP2P_EVENT_PEER_DISCONNECTED);
+    CHECK(vixp2p_event_reason(event) != NULL && vixp2p_event_connected(event) == 0);
+    vixp2p_event_free(event);
+
+    CHECK(vixp2p_node_stop(b, -1) == VIXP2P_OK);
+    CHECK(vixp2p_node_stop(b, -1) == VIXP2P_ALREADY);
+    vixp2p_event_free(wait_for(b, VIXP2P_EVENT_STOPPED));
+    CHECK_FAILS(VIXP2P_ERR_STOPPED, vixp2p_node_wait_event(b, -1, &event));
+    CHECK_FAILS(VIXP2P_ERR_STOPPED, vixp2p_node_send(b, &id_a, "x", 1));
+    CHECK(counts->lines > 0);
+    memset(&unknown, 0, sizeof unknown);
+    CHECK(vixp2p_node_set_applied(b, &unknown, 0) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_apply_callback(b, &apply) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_log_callback(b, NULL) == VIXP2P_OK);
+    CHECK(vixp2p_node_start(b) == VIXP2P_OK);
+}
+
+int main(void)
+{
+    vixp2p_node_options options_b = loopback("b", VIXP2P_DELIVERY_POLL);
+    Counts counts = {0, 0, 0, 0};
+    vixp2p_node *a, *b;
+
+    versions_and_texts();
+    peer_ids();
+    options();
+    no_node(NULL);
+    no_event();
+    a = polled("a");
+    options_b.apply.fn = on_apply;
+    options_b.apply.userdata = &counts;
+    b = create_and_start(&options_b);
+    connecting(a, b);
+    messages(a, b);
+    records(a, b, &counts);
+    endings(a, b, &counts);
+    vixp2p_node_destroy(b);
+    vixp2p_node_destroy(a);
+    no_node(a);
+    return 0;
+}
