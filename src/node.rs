@@ -310,9 +310,10 @@ impl Node {
         drop(state);
         let shell = workers.shell.clone();
         let ended = workers.end();
+        // All at once: who takes the event may start the node again.
+        let mut state = self.inner.state.lock();
         shell.note(Event::Stopped);
         self.inner.ring.close();
-        let mut state = self.inner.state.lock();
         (state.wal, state.lingering) = (ended.wal, ended.lingering);
         // One that was set meanwhile is the newer one.
         state.handler = state.handler.take().or(ended.handler);

@@ -32,15 +32,15 @@ pub(crate) struct Receiver {
     next: u64,
     bytes: u64,
     /// Answers to send.
-    pub replies: Vec<[u8; 64]>,
+    pub(crate) replies: Vec<[u8; 64]>,
     /// Set by a message that is not what the sender sends next.
-    pub damaged: Option<String>,
+    pub(crate) damaged: Option<String>,
 }
 
 impl Receiver {
     /// Checks one message.
     #[inline]
-    pub fn take(&mut self, message: &[u8]) {
+    pub(crate) fn take(&mut self, message: &[u8]) {
         if message.len() < 64 || message[message.len() - 1] != TRAILER {
             self.damaged.get_or_insert_with(|| format!("damaged message of {} bytes", message.len()));
             return;

@@ -88,7 +88,7 @@ impl Inner {
     /// Gives records to the apply callback, a bounded run of them; the rest of the request waits for another turn.
     pub(super) fn deliver_records(&self, _turn: &Turn<'_>, request: ApplyRequest) {
         let upto = request.upto.min(request.from.saturating_add(APPLY_RUN_RECORDS - 1));
-        let mut applied = 0;
+        let (run, mut applied) = (self.desk.run(), 0);
         self.node.apply(ApplyRequest { upto, ..request }, &mut |record| {
             let outcome = self.apply_record(record);
             if outcome == Outcome::Applied {
@@ -98,7 +98,7 @@ impl Inner {
         });
         // Anything less than the whole run means that the node was told of a refusal and offers the rest again itself.
         if applied == upto && upto < request.upto {
-            self.desk.defer(ApplyRequest { from: upto + 1, ..request });
+            self.desk.defer(run, ApplyRequest { from: upto + 1, ..request });
         }
     }
 
@@ -129,14 +129,15 @@ impl Inner {
             let turn = self.desk.turn(deadline)?;
             self.deliver_lines(&turn);
         }
+        let run = self.desk.run();
         for may_apply in [true, false] {
             match self.desk.next(self.node.ring())? {
                 Work::Event(event) => return Some(vixp2p_event::given(event)),
                 Work::Message(peer, data) => return Some(vixp2p_event::given_message(peer, data)),
-                Work::Apply(request) if !may_apply => self.desk.defer(request),
+                Work::Apply(request) if !may_apply => self.desk.defer(run, request),
                 Work::Apply(request) => match self.desk.turn(deadline) {
                     Some(turn) => self.deliver_records(&turn, request),
-                    None => self.desk.defer(request),
+                    None => self.desk.defer(run, request),
                 },
             }
         }

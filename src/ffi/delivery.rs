@@ -67,6 +67,8 @@ struct Intake {
     /// The rest of apply requests that were begun; they take turns with the ring.
     deferred: VecDeque<ApplyRequest>,
     deferred_turn: bool,
+    /// How often the node was started: requests of an earlier run are void.
+    run: u64,
 }
 
 /// See the module.
@@ -156,17 +158,25 @@ impl Desk {
         work
     }
 
-    /// Puts the rest of an apply request back.
-    pub(super) fn defer(&self, rest: ApplyRequest) {
+    /// Which run of the node a request that is taken now belongs to.
+    pub(super) fn run(&self) -> u64 {
+        self.intake.lock().run
+    }
+
+    /// Puts (the rest of) an apply request back, unless the node was started anew since it was taken.
+    pub(super) fn defer(&self, run: u64, rest: ApplyRequest) {
         let mut intake = self.intake.lock();
-        intake.deferred.push_back(rest);
-        self.change(&mut self.mail.lock(), |mail| mail.held = true);
+        if intake.run == run {
+            intake.deferred.push_back(rest);
+            self.change(&mut self.mail.lock(), |mail| mail.held = true);
+        }
     }
 
     /// Before a start: requests of the run before are void, as the ring's are.
     pub(super) fn forget_requests(&self) {
         let mut intake = self.intake.lock();
         intake.deferred.clear();
+        intake.run += 1;
         let held = intake.holds();
         self.change(&mut self.mail.lock(), |mail| mail.held = held);
     }

@@ -13,7 +13,7 @@ use crate::ffi::callbacks::{Callbacks, Slot, inside_callback, refuse_inside_call
 use crate::ffi::delivery::Desk;
 use crate::ffi::handle::{self, Inner, on_node};
 use crate::ffi::options::vixp2p_node_options;
-use crate::ffi::status::{VIXP2P_ALREADY, VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
+use crate::ffi::status::{VIXP2P_ALREADY, VIXP2P_ERR_BAD_HANDLE, VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
 use crate::ffi::sys::{self, Beacon, SignalsBlocked};
 use crate::ffi::types::{vixp2p_node, vixp2p_peer_id};
 use crate::node::Node;
@@ -91,6 +91,9 @@ pub unsafe extern "C" fn vixp2p_node_start(node: *mut vixp2p_node) -> vixp2p_sta
         }
         // A record of the run before may still be with the application; the new run must not overtake it.
         let turn = if inside_callback() { None } else { inner.desk.turn(None) };
+        if inner.desk.is_closing() {
+            return Err(Failure::new(VIXP2P_ERR_BAD_HANDLE, "node is being destroyed"));
+        }
         inner.desk.forget_requests();
         drop(turn);
         let _inherited = SignalsBlocked::new();

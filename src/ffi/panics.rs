@@ -7,6 +7,7 @@ use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::Level;
+use crate::ffi::callbacks::inside_callback;
 use crate::ffi::handle;
 
 thread_local! {
@@ -52,11 +53,15 @@ pub(super) fn install_hook() {
     }));
 }
 
+/// A panic of the application's own Rust code inside a callback is its own.
 fn is_ours() -> bool {
-    INSIDE.with(Cell::get) > 0 || std::thread::current().name().is_some_and(|name| name.starts_with("vixp2p-"))
+    let here = INSIDE.with(Cell::get) > 0 || std::thread::current().name().is_some_and(|name| name.starts_with("vixp2p-"));
+    here && !inside_callback()
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-    format!("internal error: {}{place}", info.payload_as_str().unwrap_or("no message"))
+    let payload = info.payload();
+    let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("internal error: {}{place}", message.unwrap_or("no message"))
 }

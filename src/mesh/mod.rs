@@ -29,7 +29,7 @@ use crate::wire::Message;
 
 pub use io::{Inbound, Input, Output, PeerInfo};
 pub use peers::{PeerSnapshot, PeerState};
-pub use replica::LogView;
+pub use replica::{LogAcked, LogView};
 
 use dialer::Dialer;
 use heartbeat::Heartbeat;

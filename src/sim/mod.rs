@@ -121,7 +121,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The command that plays this run again, with its trace.
+    /// The command that plays this run again and prints its trace.
     pub fn command(&self) -> String {
         let mut text = format!("vixp2p simulate --seed {} --nodes {} --steps {}", self.seed, self.nodes, self.steps);
         let default = Options::default();
@@ -134,7 +134,6 @@ impl Options {
         if self.scenario != Scenario::Storm {
             text.push_str(&format!(" --scenario {}", self.scenario.name()));
         }
-        text.push_str(" --trace");
         text
     }
 }
@@ -170,6 +169,8 @@ pub struct Counts {
     pub before_sync: u64,
     /// Unfinished writes found and cut off at a restart.
     pub torn_tails: u64,
+    /// Unfinished writes that looked like damage and were set aside, with nothing acknowledged in them.
+    pub set_aside: u64,
     /// Writes and syncs the disk refused.
     pub disk_errors: u64,
     /// Connections cut in the middle.
@@ -220,8 +221,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} disk errors",
-            c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.disk_errors
+            "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} set aside, {} disk errors",
+            c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.set_aside, c.disk_errors
         )?;
         writeln!(
             f,
@@ -262,8 +263,9 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
         let (step, time) = progress.get();
         Failure { options: options.clone(), step, time, what }
     };
-    if !(2..=26).contains(&options.nodes) {
-        return Err(failure(format!("{} nodes, possible are 2 to 26", options.nodes)));
+    let least = if options.scenario == Scenario::Transitive { 3 } else { 2 };
+    if !(least..=26).contains(&options.nodes) {
+        return Err(failure(format!("{} nodes, possible are {least} to 26", options.nodes)));
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options, out, &progress).play()));
     match outcome {

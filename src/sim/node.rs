@@ -60,6 +60,8 @@ pub(super) struct Node {
     pub(super) lives: u32,
     /// Whether the machine under the process runs and answers for it.
     pub(super) powered: bool,
+    /// Whether the power failed since the last start that succeeded.
+    pub(super) cut_off: bool,
     /// The disk while no process has it.
     disk: Option<SimDisk>,
     /// Whom it is configured to connect to.
@@ -122,6 +124,7 @@ impl Node {
             life: None,
             lives: 0,
             powered: true,
+            cut_off: false,
             targets: BTreeSet::new(),
             paused: false,
             waiting: VecDeque::new(),
@@ -213,6 +216,7 @@ impl Node {
         self.waiting.clear();
         (self.paused, self.pauses) = (false, self.pauses + 1);
         self.powered = !power;
+        self.cut_off |= power;
         life.map(|life| life.number)
     }
 }

@@ -167,7 +167,7 @@ impl Script {
             Scenario::Storm => (Script::Storm, profile),
             Scenario::PartitionHeals => (Script::partition_heals(nodes), profile.calm(ring(nodes))),
             Scenario::CrashBeforeSync => (Script::crash_before_sync(nodes), profile.calm(ring(nodes))),
-            Scenario::Transitive => (Script::transitive(), profile.calm(vec![(0, 1)])),
+            Scenario::Transitive => (Script::transitive(nodes), profile.calm(vec![(0, 1)])),
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
         }
     }
@@ -201,14 +201,15 @@ impl Script {
         Script::plan(steps)
     }
 
-    fn transitive() -> Script {
-        Script::plan(vec![
+    fn transitive(nodes: usize) -> Script {
+        let mut steps = vec![
             (5_000, Action::Write { node: 0, records: 20 }),
             (20_000, Action::Expect { nodes: vec![0, 1] }),
             (20_000, Action::Crash { node: 0, power: true, back_ms: None }),
-            (30_000, Action::Connect { from: 2, to: 1 }),
-            (60_000, Action::Expect { nodes: vec![1, 2] }),
-        ])
+        ];
+        steps.extend((2..nodes).map(|from| (30_000, Action::Connect { from, to: 1 })));
+        steps.push((60_000, Action::Expect { nodes: (1..nodes).collect() }));
+        Script::plan(steps)
     }
 
     fn simultaneous(nodes: usize) -> Script {

@@ -20,7 +20,7 @@ use crate::sim::{Counts, Options, Report};
 /// Virtual time in which everything must be equal once all is healed: the longest refusal pause (30 s), a dead link noticed
 /// (20 s) and a redial (15 s), one after the other.
 const CONVERGE: Duration = Duration::from_secs(65);
-/// Quiet time after that, in which nothing may change any more.
+/// Time all have to stay equal in.
 const QUIET: Duration = Duration::from_secs(12);
 /// How often the end phase looks whether it is done.
 const LOOK: Duration = Duration::from_millis(20);
@@ -62,12 +62,14 @@ pub(super) enum What {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Play,
-    /// Everything is healed since then and has to become equal.
-    Converge(Time),
-    /// It became equal; nothing may change until then.
-    Quiet {
+    /// Everything is healed since then and has to become equal, and to stay so.
+    Converge {
+        since: Time,
+        equal: Option<Time>,
+    },
+    /// It stayed equal for the quiet time.
+    Over {
         healed: Duration,
-        until: Time,
     },
 }
 
@@ -170,9 +172,7 @@ impl<'a> World<'a> {
             if self.phase == Phase::Play && steps >= self.options.steps && matches!(self.script, Script::Storm) {
                 self.heal_everything()?;
             }
-            if let Phase::Quiet { healed, until } = self.phase
-                && self.now >= until
-            {
+            if let Phase::Over { healed } = self.phase {
                 return self.report(steps, healed);
             }
         }
@@ -288,34 +288,26 @@ impl<'a> World<'a> {
 
     fn heal_everything(&mut self) -> Check {
         self.trace.line(self.now, format_args!("* everything is healed"))?;
-        self.phase = Phase::Converge(self.now);
+        self.phase = Phase::Converge { since: self.now, equal: None };
         self.after(LOOK, What::Look);
         self.mend()
     }
 
     /// Whether the end phase is over, or has lasted too long.
     fn look(&mut self) -> Check {
-        let lack = self.lack();
-        match self.phase {
-            Phase::Play => return Ok(()),
-            Phase::Converge(since) => {
-                let healed = self.now.since(since);
-                match lack {
-                    None => {
-                        self.trace.line(self.now, format_args!("* everybody has everything"))?;
-                        self.phase = Phase::Quiet { healed, until: self.now + QUIET };
-                    }
-                    Some(lack) if healed > CONVERGE => {
-                        return Err(format!("{} ms after everything was healed {lack}", healed.as_millis()));
-                    }
-                    Some(_) => {}
-                }
+        let Phase::Converge { since, equal } = self.phase else { return Ok(()) };
+        match (self.lack(), equal) {
+            (None, None) => {
+                self.trace.line(self.now, format_args!("* everybody has everything"))?;
+                self.phase = Phase::Converge { since, equal: Some(self.now) };
             }
-            Phase::Quiet { .. } => {
-                if let Some(lack) = lack {
-                    return Err(format!("after everybody had everything {lack}"));
-                }
+            (None, Some(equal)) if self.now.since(equal) >= QUIET => self.phase = Phase::Over { healed: equal.since(since) },
+            (None, Some(_)) => {}
+            (Some(lack), _) if self.now.since(since) > CONVERGE => {
+                return Err(format!("{} ms after everything was healed {lack}", self.now.since(since).as_millis()));
             }
+            // A late dial may still have to be refused as the second link of a pair.
+            (Some(_), _) => self.phase = Phase::Converge { since, equal: None },
         }
         self.after(LOOK, What::Look);
         Ok(())

@@ -143,8 +143,8 @@ fn a_wrong_pre_shared_key_is_named_on_both_sides() {
 fn a_v1_plaintext_peer_is_named() {
     let vectors: serde_json::Value = serde_json::from_str(include_str!("../vectors/vectors_v1.json")).expect("JSON");
     let envelopes = vectors["envelope_plain"].as_array().expect("vectors");
-    let ping = envelopes.iter().find(|vector| vector["inputs"]["type_name"] == "Ping").expect("a v1 envelope");
-    let envelope = vixp2p::base::id::from_hex(ping["hex"].as_str().expect("hex")).expect("hex");
+    let hello = envelopes.iter().find(|vector| vector["inputs"]["type_name"] == "Hello").expect("a v1 envelope");
+    let envelope = vixp2p::base::id::from_hex(hello["hex"].as_str().expect("hex")).expect("hex");
     let (mut a, port) = Running::node(&[]);
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
     stream.write_all(&[&[envelope.len() as u8][..], &envelope].concat()).expect("sent");

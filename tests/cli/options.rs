@@ -1,11 +1,10 @@
 //! What the program accepts, and how it says what it does not.
 
-use crate::support::{complaint, counters, run, stdout, text};
+use crate::support::{complaint, counters, run, stdout, text, vixp2p};
 
 #[test]
 fn a_refused_command_line_names_the_option_and_starts_nothing() {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let data = dir.path().join("data");
     let long = "n".repeat(256);
     let cases: &[(&[&str], &[&str])] = &[
         (&[], &["--id", "--listen"]),
@@ -18,7 +17,7 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["--id=A", "--listen=-1"], &["--listen", "-1"]),
         (&["--id=A", "--listen", "-1"], &["--listen", "-1"]),
         (&["--id=A", "--listen=localhost:9001"], &["--listen", "localhost:9001", "IP address"]),
-        (&["--id=A", "--listen=0", "--run=soon"], &["--run", "soon"]),
+        (&["--id=A", "--listen=0", "--data=d", "--run=soon"], &["--run", "soon"]),
         (&["--id=A", "--listen=0", "--run", "-1"], &["--run", "-1"]),
         (&["--id=A", "--listen=0", "--run=4294967296"], &["--run"]),
         (&["--id=A", "--listen=0", "--stats-every=0"], &["--stats-every", "from 1"]),
@@ -31,13 +30,13 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["--id=A", "--listen=0", "--quiet=yes"], &["--quiet"]),
         (&["--id=A", "--listen=0", "--data="], &["--data", "empty"]),
         (&["--id=A", "--listen=0", "--apply-to=x"], &["--data"]),
-        (&["--id=A", "--listen=0", "--colour"], &["unknown", "--colour"]),
+        (&["--id=A", "--listen=0", "--data=d", "--colour"], &["unknown", "--colour"]),
         (&["--id=A", "--listen=0", "--conect=h:1"], &["--conect", "--connect"]),
-        (&["--id=A", "--id=B", "--listen=0"], &["--id", "more than once"]),
+        (&["--id=A", "--data=d", "--id=B", "--listen=0"], &["--id", "more than once"]),
         (&["--id=A", "--listen=0", "extra"], &["--id"]),
         (&["--id=A\u{1b}[2J\n", "--listen=x\n\u{1b}"], &["--listen", "\\u{1b}"]),
         (&["frobnicate"], &["frobnicate"]),
-        (&["key"], &["key", "command"]),
+        (&["key"], &["key show"]),
         (&["key", "show"], &["--data"]),
         (&["append", "text"], &["--data"]),
         (&["append", "--data=d", ""], &["TEXT", "empty"]),
@@ -45,23 +44,16 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["tail"], &["--data"]),
         (&["simulate", "--seed=1"], &["--nodes"]),
         (&["simulate", "--seed=x", "--nodes=3"], &["--seed"]),
-        (&["simulate", "--seed=1", "--nodes=0"], &["--nodes"]),
+        (&["simulate", "--seed=1", "--nodes=1"], &["--nodes", "2 to 26"]),
+        (&["simulate", "--seed=1", "--nodes=3", "--scenario=x"], &["--scenario", "storm"]),
         (&["demo", "--input=/does/not/exist"], &["--input", "/does/not/exist"]),
         (&["demo", "--records=0"], &["--records"]),
     ];
     for (args, names) in cases {
-        let args = [*args, &[]].concat();
-        let with_data = [&args[..], &[&format!("--data={}", text(&data))]].concat();
-        let plain = args.is_empty() || args.iter().any(|arg| arg.starts_with("--data")) || !args[0].starts_with("--");
-        let line = complaint(&run(if plain { &args } else { &with_data }), 2);
-        // The case that misses --data cannot have it.
-        if !args.contains(&"--apply-to=x") {
-            names.iter().for_each(|name| assert!(line.contains(name), "{args:?}: {line}"));
-        }
+        let line = complaint(&vixp2p(args).current_dir(dir.path()).output().expect("the program starts"), 2);
+        names.iter().for_each(|name| assert!(line.contains(name), "{args:?}: {line}"));
     }
-    assert!(!data.exists(), "a refused command line leaves no trace");
-    let line = complaint(&run(&["--id=A", "--listen=0", "--apply-to=x"]), 2);
-    assert!(line.contains("--data"), "{line}");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 0, "a refused command line leaves no trace");
 }
 
 #[test]
@@ -126,4 +118,21 @@ fn every_form_of_every_option_is_taken() {
         counters(out.trim_end());
         assert_eq!(output.stderr.is_empty(), !["trace", "debug", "info", "INFO"].contains(&level), "{level}");
     }
+}
+
+#[test]
+fn a_simulation_ends_in_its_hash_and_verdict_and_is_the_same_every_time() {
+    let simulate = |args: &[&str]| {
+        let output = run(&[&["simulate", "--nodes", "3", "--steps=500"], args].concat());
+        assert!(output.status.success(), "{}", crate::support::stderr(&output));
+        let out = stdout(&output);
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[lines.len() - 1], "verdict: ok");
+        lines[lines.len() - 2].strip_prefix("trace hash: ").expect("the hash").to_owned()
+    };
+    let first = simulate(&["--seed", "7"]);
+    assert!(first.len() == 64 && first.bytes().all(|c| c.is_ascii_hexdigit()), "{first}");
+    assert_eq!(simulate(&["--seed=7", "--no-trace"]), first);
+    assert_ne!(simulate(&["--seed=8"]), first);
+    simulate(&["--seed=1", "--scenario=partition-heals", "--no-faults", "--writes=50"]);
 }

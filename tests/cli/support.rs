@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The longest any single wait may take; a busy machine is no failure.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-pub const STATS_KEYS: [&str; 9] = [
+pub(crate) const STATS_KEYS: [&str; 9] = [
     "peers_total",
     "peers_connected",
     "handshakes_started",
@@ -23,31 +23,31 @@ pub const STATS_KEYS: [&str; 9] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum From {
+pub(crate) enum From {
     Stdout,
     Stderr,
 }
 
 /// A running program whose lines are read as they come. Killed when dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<(From, String)>,
-    pub seen: Vec<(From, String)>,
+    pub(crate) seen: Vec<(From, String)>,
 }
 
-pub fn vixp2p(args: &[&str]) -> Command {
+pub(crate) fn vixp2p(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vixp2p"));
     command.args(args).stdin(Stdio::null());
     command
 }
 
 /// Runs to the end.
-pub fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     vixp2p(args).output().expect("the program starts")
 }
 
 /// Runs to the end with something on standard input.
-pub fn run_with(args: &[&str], input: &[u8]) -> Output {
+pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Output {
     let mut child = vixp2p(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     let input = input.to_owned();
@@ -58,16 +58,16 @@ pub fn run_with(args: &[&str], input: &[u8]) -> Output {
     output
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
 
 /// Checks a failure: exit code, nothing on stdout, one line on stderr; gives the line.
-pub fn complaint(output: &Output, code: i32) -> String {
+pub(crate) fn complaint(output: &Output, code: i32) -> String {
     let text = stderr(output);
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert_eq!(stdout(output), "");
@@ -77,11 +77,11 @@ pub fn complaint(output: &Output, code: i32) -> String {
 }
 
 impl Running {
-    pub fn start(args: &[&str]) -> Running {
+    pub(crate) fn start(args: &[&str]) -> Running {
         Running::spawn(vixp2p(args))
     }
 
-    pub fn spawn(mut command: Command) -> Running {
+    pub(crate) fn spawn(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let (tell, lines) = channel();
         let stdout = child.stdout.take().expect("piped");
@@ -102,7 +102,7 @@ impl Running {
     }
 
     /// A node on 127.0.0.1 and any free port, and that port.
-    pub fn node(args: &[&str]) -> (Running, u16) {
+    pub(crate) fn node(args: &[&str]) -> (Running, u16) {
         let mut node = Running::start(&[&["--id", "test", "--listen", "127.0.0.1:0"], args].concat());
         let line = node.wait_for(From::Stderr, "listening on port ");
         let port = line.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
@@ -114,7 +114,7 @@ impl Running {
     }
 
     /// The next line with `text` in it.
-    pub fn wait_for(&mut self, from: From, text: &str) -> String {
+    pub(crate) fn wait_for(&mut self, from: From, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(LIMIT) {
                 Ok((stream, line)) => {
@@ -129,16 +129,16 @@ impl Running {
         }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(self.pid(), name);
     }
 
     /// Sends a signal and waits for the end; how it ended, how long it took and every line of stdout and stderr.
-    pub fn stop_by(self, name: &str) -> (ExitStatus, Duration, Vec<String>, Vec<String>) {
+    pub(crate) fn stop_by(self, name: &str) -> (ExitStatus, Duration, Vec<String>, Vec<String>) {
         let begin = now();
         self.signal(name);
         let (status, out, err) = self.finish();
@@ -146,14 +146,14 @@ impl Running {
     }
 
     /// Waits for the end.
-    pub fn finish(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
+    pub(crate) fn finish(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
         let status = self.wait_for_end();
         let of = |from| self.seen.iter().filter(|(stream, _)| *stream == from).map(|(_, line)| line.clone()).collect();
         (status, of(From::Stdout), of(From::Stderr))
     }
 
     /// Waits for the end, keeping the lines.
-    pub fn wait_for_end(&mut self) -> ExitStatus {
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         // Both pipes end when the process does.
         loop {
             match self.lines.recv_timeout(LIMIT) {
@@ -174,7 +174,7 @@ impl Drop for Running {
     }
 }
 
-pub fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("sh runs");
     assert!(sent.success(), "kill -{name} {pid}");
 }
@@ -185,7 +185,7 @@ fn now() -> Instant {
 }
 
 /// The counters of a stats line; panics if it is not exactly one.
-pub fn counters(line: &str) -> Vec<u64> {
+pub(crate) fn counters(line: &str) -> Vec<u64> {
     let words: Vec<&str> = line.strip_prefix("[vix p2p] ").expect(line).split(' ').collect();
     assert_eq!(words.len(), STATS_KEYS.len(), "{line}");
     words
@@ -195,17 +195,17 @@ pub fn counters(line: &str) -> Vec<u64> {
         .collect()
 }
 
-pub fn counter(line: &str, key: &str) -> u64 {
+pub(crate) fn counter(line: &str, key: &str) -> u64 {
     let place = STATS_KEYS.iter().position(|name| *name == key).expect("a counter");
     counters(line)[place]
 }
 
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8 path")
 }
 
 /// The file with the records of the only log in `dir`.
-pub fn log_file(dir: &Path) -> std::path::PathBuf {
+pub(crate) fn log_file(dir: &Path) -> std::path::PathBuf {
     let mut dirs = vec![dir.join("log")];
     let mut files = Vec::new();
     while let Some(dir) = dirs.pop() {

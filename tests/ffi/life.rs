@@ -226,3 +226,53 @@ fn userdata_of_a_replacement_that_fails_is_dropped_too() {
     }
     assert_eq!(trial.drops(), 4);
 }
+
+#[test]
+fn a_thread_that_waits_ends_when_the_node_does() {
+    let stopped = polled(c"stopped");
+    stopped.start();
+    stopped.until(VIXP2P_EVENT_STARTED);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| (stopped.wait_event(-1).map(|event| event.kind()), stopped.wait_event(-1).err()));
+        stopped.stop();
+        assert_eq!(waiter.join().expect("no panic"), (Ok(VIXP2P_EVENT_STOPPED), Some(VIXP2P_ERR_STOPPED)));
+    });
+    let destroyed = polled(c"destroyed");
+    destroyed.start();
+    destroyed.until(VIXP2P_EVENT_STARTED);
+    let handle = destroyed.0.addr();
+    let waiter = std::thread::spawn(move || {
+        let mut event = std::ptr::null_mut();
+        loop {
+            match unsafe { vixp2p_node_wait_event(std::ptr::without_provenance_mut(handle), -1, &raw mut event) } {
+                VIXP2P_OK => unsafe { vixp2p_event_free(event) },
+                status => return status,
+            }
+        }
+    });
+    drop(destroyed);
+    assert!([VIXP2P_ERR_STOPPED, VIXP2P_ERR_BAD_HANDLE].contains(&waiter.join().expect("no panic")));
+}
+
+#[test]
+fn many_nodes_live_and_die_side_by_side() {
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for round in 0..10 {
+                    let (hub_trial, leaf_trial) = (Trial::quiet(), Trial::quiet());
+                    let hub = create(&vixp2p_node_options { event: hub_trial.event(), ..options(c"hub") });
+                    let leaf = create(&vixp2p_node_options { event: leaf_trial.event(), log: leaf_trial.log(), ..options(c"leaf") });
+                    hub.start();
+                    leaf.start();
+                    leaf.connect_to(&hub);
+                    if round % 2 == 0 {
+                        hub_trial.until(|seen| *seen == Seen::Event(VIXP2P_EVENT_PEER_CONNECTED));
+                    }
+                    drop((leaf, hub));
+                    assert_eq!((hub_trial.drops(), leaf_trial.drops()), (1, 2));
+                }
+            });
+        }
+    });
+}

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use vixp2p::ffi::*;
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub fn options(label: &CStr) -> vixp2p_node_options {
+pub(crate) fn options(label: &CStr) -> vixp2p_node_options {
     let mut options = std::mem::MaybeUninit::<vixp2p_node_options>::uninit();
     let done = unsafe { vixp2p_node_options_init(options.as_mut_ptr(), size_of::<vixp2p_node_options>()) };
     assert_eq!(done, vixp2p_status::VIXP2P_OK);
@@ -21,7 +21,7 @@ pub fn options(label: &CStr) -> vixp2p_node_options {
     options
 }
 
-pub fn create(options: &vixp2p_node_options) -> Node {
+pub(crate) fn create(options: &vixp2p_node_options) -> Node {
     let mut handle = std::ptr::null_mut();
     let status = unsafe { vixp2p_node_create(options, &raw mut handle) };
     assert_eq!(status, vixp2p_status::VIXP2P_OK, "{}", last_error());
@@ -30,20 +30,20 @@ pub fn create(options: &vixp2p_node_options) -> Node {
 }
 
 /// A node that polls.
-pub fn polled(label: &CStr) -> Node {
+pub(crate) fn polled(label: &CStr) -> Node {
     create(&vixp2p_node_options { delivery: VIXP2P_DELIVERY_POLL, ..options(label) })
 }
 
-pub fn last_error() -> String {
+pub(crate) fn last_error() -> String {
     text(vixp2p_last_error_message())
 }
 
-pub fn text(pointer: *const c_char) -> String {
+pub(crate) fn text(pointer: *const c_char) -> String {
     if pointer.is_null() { String::new() } else { unsafe { CStr::from_ptr(pointer) }.to_str().expect("UTF-8").to_owned() }
 }
 
 /// A handle that is destroyed at the end of the test.
-pub struct Node(pub *mut vixp2p_node);
+pub(crate) struct Node(pub *mut vixp2p_node);
 
 unsafe impl Send for Node {}
 unsafe impl Sync for Node {}
@@ -55,50 +55,50 @@ impl Drop for Node {
 }
 
 impl Node {
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         assert_eq!(unsafe { vixp2p_node_start(self.0) }, vixp2p_status::VIXP2P_OK, "{}", last_error());
     }
 
-    pub fn stop(&self) -> vixp2p_status {
+    pub(crate) fn stop(&self) -> vixp2p_status {
         unsafe { vixp2p_node_stop(self.0, -1) }
     }
 
-    pub fn id(&self) -> vixp2p_peer_id {
+    pub(crate) fn id(&self) -> vixp2p_peer_id {
         let mut id = vixp2p_peer_id::default();
         assert_eq!(unsafe { vixp2p_node_id(self.0, &raw mut id) }, vixp2p_status::VIXP2P_OK);
         id
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         let mut port = 0;
         assert_eq!(unsafe { vixp2p_node_port(self.0, &raw mut port) }, vixp2p_status::VIXP2P_OK);
         port
     }
 
-    pub fn connect_to(&self, other: &Node) {
+    pub(crate) fn connect_to(&self, other: &Node) {
         let endpoint = CString::new(format!("127.0.0.1:{}", other.port())).expect("no zero inside");
         assert_eq!(unsafe { vixp2p_node_connect(self.0, endpoint.as_ptr()) }, vixp2p_status::VIXP2P_OK, "{}", last_error());
     }
 
-    pub fn send(&self, peer: vixp2p_peer_id, data: &[u8]) -> vixp2p_status {
+    pub(crate) fn send(&self, peer: vixp2p_peer_id, data: &[u8]) -> vixp2p_status {
         unsafe { vixp2p_node_send(self.0, &raw const peer, data.as_ptr().cast(), data.len()) }
     }
 
-    pub fn append(&self, data: &[u8]) -> u64 {
+    pub(crate) fn append(&self, data: &[u8]) -> u64 {
         let mut seq = 0;
         let status = unsafe { vixp2p_node_append(self.0, data.as_ptr().cast(), data.len(), &raw mut seq) };
         assert_eq!(status, vixp2p_status::VIXP2P_OK, "{}", last_error());
         seq
     }
 
-    pub fn own_log(&self) -> vixp2p_log_id {
+    pub(crate) fn own_log(&self) -> vixp2p_log_id {
         let mut log = vixp2p_log_id::default();
         assert_eq!(unsafe { vixp2p_node_own_log(self.0, &raw mut log) }, vixp2p_status::VIXP2P_OK);
         log
     }
 
     /// The next event of a node that polls, if there is one within `timeout_ms`.
-    pub fn wait_event(&self, timeout_ms: i32) -> Result<Event, vixp2p_status> {
+    pub(crate) fn wait_event(&self, timeout_ms: i32) -> Result<Event, vixp2p_status> {
         let mut event = std::ptr::null_mut();
         match unsafe { vixp2p_node_wait_event(self.0, timeout_ms, &raw mut event) } {
             vixp2p_status::VIXP2P_OK => Ok(Event(event)),
@@ -110,7 +110,7 @@ impl Node {
     }
 
     /// Takes events of a node that polls until one is of that kind.
-    pub fn until(&self, kind: vixp2p_event_kind) -> Event {
+    pub(crate) fn until(&self, kind: vixp2p_event_kind) -> Event {
         loop {
             let event = self.wait_event(30_000).unwrap_or_else(|status| panic!("no {kind:?}, but {status:?}: {}", last_error()));
             if event.kind() == kind {
@@ -121,7 +121,7 @@ impl Node {
 }
 
 /// An event the test owns.
-pub struct Event(pub *mut vixp2p_event);
+pub(crate) struct Event(pub *mut vixp2p_event);
 
 impl Drop for Event {
     fn drop(&mut self) {
@@ -130,11 +130,11 @@ impl Drop for Event {
 }
 
 impl Event {
-    pub fn kind(&self) -> vixp2p_event_kind {
+    pub(crate) fn kind(&self) -> vixp2p_event_kind {
         unsafe { vixp2p_event_get_kind(self.0) }
     }
 
-    pub fn data(&self) -> Vec<u8> {
+    pub(crate) fn data(&self) -> Vec<u8> {
         let mut len = usize::MAX;
         let data = unsafe { vixp2p_event_data(self.0, &raw mut len) };
         if data.is_null() {
@@ -144,7 +144,7 @@ impl Event {
         unsafe { std::slice::from_raw_parts(data.cast(), len) }.to_vec()
     }
 
-    pub fn peer(&self) -> vixp2p_peer_id {
+    pub(crate) fn peer(&self) -> vixp2p_peer_id {
         let mut peer = vixp2p_peer_id::default();
         assert_eq!(unsafe { vixp2p_event_peer(self.0, &raw mut peer) }, vixp2p_status::VIXP2P_OK);
         peer
@@ -153,7 +153,7 @@ impl Event {
 
 /// What a callback saw.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Seen {
+pub(crate) enum Seen {
     Event(vixp2p_event_kind),
     Message(Vec<u8>),
     Log(String),
@@ -163,7 +163,7 @@ pub enum Seen {
 type Act = Box<dyn FnMut(&Seen) -> i32 + Send>;
 
 /// Userdata that tells a channel what it is called with, does what the test says, and counts how often it is dropped.
-pub struct Witness {
+pub(crate) struct Witness {
     tell: Mutex<Sender<Seen>>,
     act: Mutex<Act>,
     dropped: Arc<AtomicUsize>,
@@ -171,7 +171,7 @@ pub struct Witness {
 }
 
 /// The test's end of a [`Witness`].
-pub struct Trial {
+pub(crate) struct Trial {
     pub userdata: *mut c_void,
     seen: Receiver<Seen>,
     dropped: Arc<AtomicUsize>,
@@ -179,7 +179,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    pub fn new(act: impl FnMut(&Seen) -> i32 + Send + 'static) -> Trial {
+    pub(crate) fn new(act: impl FnMut(&Seen) -> i32 + Send + 'static) -> Trial {
         let ((tell, seen), (gone, is_gone)) = (channel(), channel());
         let dropped = Arc::new(AtomicUsize::new(0));
         let witness = Witness { tell: Mutex::new(tell), act: Mutex::new(Box::new(act)), dropped: dropped.clone(), gone };
@@ -188,20 +188,20 @@ impl Trial {
         Trial { userdata, seen, dropped, gone: is_gone }
     }
 
-    pub fn quiet() -> Trial {
+    pub(crate) fn quiet() -> Trial {
         Trial::new(|_| 0)
     }
 
-    pub fn next(&self) -> Seen {
+    pub(crate) fn next(&self) -> Seen {
         self.seen.recv_timeout(PATIENCE).expect("the callback is called")
     }
 
-    pub fn try_next(&self) -> Option<Seen> {
+    pub(crate) fn try_next(&self) -> Option<Seen> {
         self.seen.try_recv().ok()
     }
 
     /// Waits for something the callback is to see.
-    pub fn until(&self, wanted: impl Fn(&Seen) -> bool) -> Seen {
+    pub(crate) fn until(&self, wanted: impl Fn(&Seen) -> bool) -> Seen {
         loop {
             let seen = self.next();
             if wanted(&seen) {
@@ -210,27 +210,27 @@ impl Trial {
         }
     }
 
-    pub fn drops(&self) -> usize {
+    pub(crate) fn drops(&self) -> usize {
         self.dropped.load(Ordering::SeqCst)
     }
 
-    pub fn wait_for_drop(&self) {
+    pub(crate) fn wait_for_drop(&self) {
         self.gone.recv_timeout(PATIENCE).expect("userdata is dropped");
     }
 
-    pub fn event(&self) -> vixp2p_event_callback {
+    pub(crate) fn event(&self) -> vixp2p_event_callback {
         vixp2p_event_callback { r#fn: Some(on_event), userdata: self.userdata, drop: Some(on_drop) }
     }
 
-    pub fn message(&self) -> vixp2p_message_callback {
+    pub(crate) fn message(&self) -> vixp2p_message_callback {
         vixp2p_message_callback { r#fn: Some(on_message), userdata: self.userdata, drop: Some(on_drop) }
     }
 
-    pub fn log(&self) -> vixp2p_log_callback {
+    pub(crate) fn log(&self) -> vixp2p_log_callback {
         vixp2p_log_callback { r#fn: Some(on_log), userdata: self.userdata, drop: Some(on_drop) }
     }
 
-    pub fn apply(&self) -> vixp2p_apply_callback {
+    pub(crate) fn apply(&self) -> vixp2p_apply_callback {
         vixp2p_apply_callback { r#fn: Some(on_apply), userdata: self.userdata, drop: Some(on_drop) }
     }
 }

@@ -3,9 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vixp2p::base::config::Listen;
 use vixp2p::base::{Level, limits};
+use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error};
 
 const TEMPLATE: &str = "\
@@ -43,7 +45,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "NAME", required = true, value_parser = label)]
     pub(crate) id: Option<String>,
     /// PORT or HOST:PORT to accept on; 0 = do not listen
-    #[arg(long, value_name = "PORT", required = true, value_parser = listen)]
+    #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
     pub(crate) listen: Option<Listen>,
     /// Peer to dial, host:port or tcp://host:port; repeatable
     #[arg(long, value_name = "PEER", value_parser = endpoint)]
@@ -148,15 +150,24 @@ pub(crate) struct SimulateArgs {
     /// The seed that decides everything
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = seed)]
     pub(crate) seed: u64,
-    /// Number of nodes
-    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = from_one)]
+    /// Number of nodes, 2 to 26
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = node_count)]
     pub(crate) nodes: u32,
-    /// Number of steps
-    #[arg(long, value_name = "M", default_value = "2000", allow_negative_numbers = true, value_parser = from_one)]
+    /// Events to play before everything is healed
+    #[arg(long, value_name = "M", default_value = "3000", allow_negative_numbers = true, value_parser = from_one)]
     pub(crate) steps: u32,
-    /// Print every input and output
+    /// Records to write at most
+    #[arg(long, value_name = "N", default_value = "400", allow_negative_numbers = true, value_parser = from_zero)]
+    pub(crate) writes: u32,
+    /// What goes on
+    #[arg(long, value_name = "NAME", default_value = "storm", value_parser = PossibleValuesParser::new(Scenario::ALL.map(Scenario::name)))]
+    pub(crate) scenario: String,
+    /// Only writes, nothing fails
     #[arg(long)]
-    pub(crate) trace: bool,
+    pub(crate) no_faults: bool,
+    /// Print only the summary, not every input and output
+    #[arg(long)]
+    pub(crate) no_trace: bool,
 }
 
 /// Runs the demonstration.
@@ -235,6 +246,10 @@ fn text(text: &str) -> Result<String, String> {
 
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+fn node_count(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|n| (2..=26).contains(n)).ok_or_else(|| "expected a whole number from 2 to 26".to_owned())
 }
 
 fn from_zero(text: &str) -> Result<u32, String> {

@@ -16,8 +16,9 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
         ErrorKind::InvalidSubcommand => {
             format!("unknown command \"{}\"; {HINT}", names(error, ContextKind::InvalidSubcommand).join(" "))
         }
+        // Only "key" wants one.
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("{} needs a command; {HINT}", names(error, ContextKind::InvalidSubcommand).join(" "))
+            format!("missing command: key show; {HINT}")
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid(error, option),
         ErrorKind::ArgumentConflict => conflict(error, option),

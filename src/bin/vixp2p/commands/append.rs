@@ -15,11 +15,14 @@ use crate::control::client::{Batch, Client};
 use crate::failure::Failure;
 
 pub(crate) async fn run(args: AppendArgs) -> Result<(), Failure> {
-    let mut target = Target::open(&args.data).await?;
     if let Some(text) = args.text.filter(|text| text != "-") {
-        return target.append(vec![Bytes::from(text)]).await;
+        return Target::open(&args.data).await?.append(vec![Bytes::from(text)]).await;
     }
     let (mut input, mut batch, mut line) = (io::stdin().lock(), Batch::default(), 0u64);
+    if input.fill_buf().map_err(Failure::io("reading standard input"))?.is_empty() {
+        return Err(Failure::Runtime("nothing to append: standard input is empty".into()));
+    }
+    let mut target = Target::open(&args.data).await?;
     loop {
         let record = match next_line(&mut input, line + 1) {
             Ok(record) => record,
@@ -35,9 +38,6 @@ pub(crate) async fn run(args: AppendArgs) -> Result<(), Failure> {
         if batch.is_full() {
             target.append(batch.take()).await?;
         }
-    }
-    if line == 0 {
-        return Err(Failure::Runtime("nothing to append: standard input is empty".into()));
     }
     target.append(batch.take()).await
 }

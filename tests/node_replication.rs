@@ -1,0 +1,275 @@
+//! The log between real nodes: every record once and in order, whatever happens to connections and nodes.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use common::proxy::{Fate, Proxy};
+use common::{Peer, config, eventually};
+use parking_lot::Mutex;
+use vixp2p::base::{CloseReason, LogId};
+use vixp2p::driver::apply::Outcome;
+use vixp2p::{Config, Event};
+
+/// What an application has applied: for every log the numbers and payloads in the order they came.
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<BTreeMap<LogId, Vec<(u64, Bytes)>>>>);
+
+impl Store {
+    fn attach(&self, peer: &Peer) {
+        let store = self.clone();
+        peer.node.on_apply(move |record| {
+            store.0.lock().entry(record.log).or_default().push((record.seq, Bytes::copy_from_slice(record.payload)));
+            Outcome::Applied
+        });
+    }
+
+    fn len(&self, log: LogId) -> usize {
+        self.0.lock().get(&log).map_or(0, Vec::len)
+    }
+
+    /// Waits until no node holds the handler any more: nothing is applied from then on.
+    fn expect_let_go(&self) {
+        eventually("the handler to be gone", || Arc::strong_count(&self.0) == 1);
+    }
+
+    /// Waits until `n` records are applied, and sees that they are 1 to `n` with the payloads of [`record`].
+    fn expect_exactly(&self, log: LogId, n: u64) {
+        eventually(&format!("{n} records applied"), || self.len(log) as u64 >= n);
+        let applied = self.0.lock().get(&log).cloned().unwrap_or_default();
+        assert_eq!(applied.len() as u64, n);
+        assert!(applied.iter().zip(1..).all(|((seq, payload), n)| *seq == n && *payload == record(n)), "in order, each once");
+    }
+}
+
+fn record(n: u64) -> String {
+    format!("record {n} {}", "x".repeat((n % 100) as usize))
+}
+
+fn records(range: std::ops::RangeInclusive<u64>) -> impl Iterator<Item = String> {
+    range.map(record)
+}
+
+fn on_disk(name: &str, dir: &tempfile::TempDir) -> Config {
+    let mut settings = config(name);
+    settings.data_dir = Some(dir.path().join(name));
+    settings
+}
+
+fn pair_with_stores() -> (Peer, Peer, Store, Store) {
+    let (a, b) = (Peer::open(config("a")), Peer::open(config("b")));
+    let (of_a, of_b) = (Store::default(), Store::default());
+    of_a.attach(&a);
+    of_b.attach(&b);
+    a.node.start().expect("starts");
+    b.node.start().expect("starts");
+    (a, b, of_a, of_b)
+}
+
+#[test]
+fn records_of_ephemeral_nodes_are_applied_at_the_other_side_and_acknowledged() {
+    let (mut a, mut b, of_a, of_b) = pair_with_stores();
+    a.join(&mut b);
+    assert_eq!(a.append(records(1..=3)), (1, 3));
+    assert_eq!(a.append(records(4..=4)), (4, 4));
+    assert_eq!(b.append(records(1..=5)), (1, 5));
+    of_b.expect_exactly(a.node.own_log(), 4);
+    of_a.expect_exactly(b.node.own_log(), 5);
+    let (peer, log) = (b.id(), a.node.own_log());
+    a.expect("an ack of everything", |e| match e {
+        Event::Acked { peer: by, log: of, durable: 4, applied: 4 } if (*by, *of) == (peer, log) => Some(()),
+        _ => None,
+    });
+    let stats = (a.node.stats(), b.node.stats());
+    assert_eq!((stats.0.records_appended, stats.0.records_applied), (4, 5));
+    assert_eq!((stats.1.records_appended, stats.1.records_applied), (5, 4));
+}
+
+#[test]
+fn what_is_appended_before_the_start_and_alone_arrives_once_there_is_a_link() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let mut a = Peer::open(on_disk("a", &dir));
+    assert_eq!(a.append(records(1..=10)), (1, 10));
+    assert_eq!(a.node.append_blocking(Vec::new()).expect("nothing to do"), (0, 0));
+    a.node.start().expect("starts");
+    assert_eq!(a.append(records(11..=600)), (11, 600));
+    assert_eq!(a.node.append_blocking(Vec::new()).expect("nothing to do"), (0, 0));
+    let (mut b, store) = (Peer::open(config("b")), Store::default());
+    store.attach(&b);
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    store.expect_exactly(a.node.own_log(), 600);
+}
+
+#[test]
+fn records_reach_a_node_through_another_one() {
+    let (mut a, mut b, _, of_b) = pair_with_stores();
+    let (mut c, of_c) = (Peer::open(config("c")), Store::default());
+    of_c.attach(&c);
+    c.node.start().expect("starts");
+    a.join(&mut b);
+    c.join(&mut b);
+    a.append(records(1..=500));
+    c.append(records(1..=300));
+    of_c.expect_exactly(a.node.own_log(), 500);
+    of_b.expect_exactly(a.node.own_log(), 500);
+    of_b.expect_exactly(c.node.own_log(), 300);
+    a.expect_log(c.node.own_log(), 300, 300);
+    // Who comes when the origin is gone gets it all the same.
+    let log = a.node.own_log();
+    a.node.stop_blocking();
+    let (mut d, of_d) = (Peer::open(config("d")), Store::default());
+    of_d.attach(&d);
+    d.node.start().expect("starts");
+    d.join(&mut c);
+    of_d.expect_exactly(log, 500);
+}
+
+#[test]
+fn a_refused_record_is_offered_again_and_nothing_after_it_before() {
+    let (mut a, mut b) = (Peer::named("a"), Peer::open(config("b")));
+    let (store, refusals) = (Store::default(), Arc::new(AtomicU64::new(0)));
+    let (applied, refused) = (store.clone(), refusals.clone());
+    b.node.on_apply(move |record| {
+        if record.seq == 7 && refused.fetch_add(1, Ordering::SeqCst) < 2 {
+            return Outcome::Retry;
+        }
+        applied.0.lock().entry(record.log).or_default().push((record.seq, Bytes::copy_from_slice(record.payload)));
+        Outcome::Applied
+    });
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    a.append(records(1..=20));
+    let log = a.node.own_log();
+    let refusal = |e: &Event| match e {
+        Event::ApplyRefused { log: of, seq: 7, retry_in_ms } if *of == log => Some(*retry_in_ms),
+        _ => None,
+    };
+    assert_eq!(b.expect("a refusal", refusal), 500);
+    assert_eq!(store.len(log), 6);
+    assert_eq!(b.expect("a second refusal", refusal), 1_000);
+    store.expect_exactly(log, 20);
+    assert_eq!(refusals.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn an_application_that_tells_its_place_applies_exactly_once_over_restarts() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, store) = (Peer::named("a"), Store::default());
+    let log = a.node.own_log();
+    for round in 1..=4u64 {
+        a.append(records(round * 50 - 49..=round * 50));
+        let mut b = Peer::open(on_disk("b", &dir));
+        b.node.set_applied(log, store.len(log) as u64).expect("knows the log");
+        store.attach(&b);
+        b.node.start().expect("starts");
+        b.join(&mut a);
+        store.expect_exactly(log, round * 50);
+        if round % 2 == 0 {
+            b.node.stop_blocking();
+        }
+        drop(b);
+        store.expect_let_go();
+        eventually("the directory to be free", || lock_is_free(&dir));
+        a.forget();
+    }
+}
+
+fn lock_is_free(dir: &tempfile::TempDir) -> bool {
+    std::fs::File::open(dir.path().join("b/lock")).is_ok_and(|file| file.try_lock().is_ok())
+}
+
+#[test]
+fn a_node_dropped_in_the_middle_goes_on_from_its_directory() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, store) = (Peer::open(on_disk("a", &dir)), Store::default());
+    a.append(records(1..=3_000));
+    a.node.start().expect("starts");
+    let log = a.node.own_log();
+    let mut rng = fastrand::Rng::with_seed(11);
+    for _ in 0..4 {
+        let mut b = Peer::open(on_disk("b", &dir));
+        b.node.set_applied(log, store.len(log) as u64).expect("knows the log");
+        store.attach(&b);
+        b.node.start().expect("starts");
+        b.join(&mut a);
+        let enough = (store.len(log) + rng.usize(1..700)).min(3_000);
+        eventually("some records", || store.len(log) >= enough);
+        drop(b);
+        store.expect_let_go();
+        eventually("the directory to be free", || lock_is_free(&dir));
+        a.forget();
+    }
+    // A kill may come between the effect and the note of it: the application's own count is what is told at the start.
+    let mut b = Peer::open(on_disk("b", &dir));
+    b.node.set_applied(log, store.len(log) as u64).expect("knows the log");
+    store.attach(&b);
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    store.expect_exactly(log, 3_000);
+}
+
+#[test]
+fn an_altered_record_ends_the_link_which_is_dialled_again_and_nothing_is_lost() {
+    let (mut a, mut b, of_a, of_b) = pair_with_stores();
+    let spoil = Arc::new(AtomicBool::new(false));
+    let armed = spoil.clone();
+    let proxy = Proxy::to(&b.endpoint(), move |piece| {
+        if piece.to_server && armed.swap(false, Ordering::SeqCst) {
+            let middle = piece.offset + piece.bytes.len() as u64 / 2;
+            piece.flip(middle);
+        }
+        Fate::Pass
+    });
+    a.node.connect(proxy.endpoint()).expect("dials");
+    (a.expect_connected(), b.expect_connected());
+    a.append(records(1..=100));
+    of_b.expect_exactly(a.node.own_log(), 100);
+    spoil.store(true, Ordering::SeqCst);
+    a.append(records(101..=400));
+    b.append(records(1..=200));
+    let reason = b.expect_disconnected();
+    assert!(matches!(reason, CloseReason::BadRecord(_) | CloseReason::FrameTooLarge { .. }), "{reason}");
+    assert!(matches!(a.expect_disconnected(), CloseReason::Lost(_)));
+    assert_eq!(a.expect_connected(), b.id());
+    of_b.expect_exactly(a.node.own_log(), 400);
+    of_a.expect_exactly(b.node.own_log(), 200);
+}
+
+#[test]
+fn connections_killed_at_any_byte_while_records_go_both_ways_cost_nothing_but_time() {
+    const COUNT: u64 = 2_000;
+    let (mut a, b, of_a, of_b) = pair_with_stores();
+    let (log_a, log_b) = (a.node.own_log(), b.node.own_log());
+    let mut rng = fastrand::Rng::with_seed(3);
+    for n in 1..=COUNT {
+        a.append([record(n)]);
+        b.append([record(n)]);
+    }
+    // Every kill through a proxy of its own: another endpoint has no backoff.
+    let mut kills = 0;
+    while kills < 25 && (of_a.len(log_b) as u64) < COUNT && (of_b.len(log_a) as u64) < COUNT {
+        let (budget, mut passed) = (rng.usize(1..40_000), 0);
+        let proxy = Proxy::to(&b.endpoint(), move |piece| {
+            passed += piece.bytes.len();
+            if passed > budget { Fate::Kill(piece.bytes.len().saturating_sub(passed - budget)) } else { Fate::Pass }
+        });
+        let endpoint = proxy.endpoint();
+        a.node.connect(endpoint.clone()).expect("dials");
+        a.expect("the end of the connection", |e| match e {
+            Event::ConnectFailed { endpoint: of, .. } | Event::PeerDisconnected { endpoint: of, .. } if *of == endpoint => Some(()),
+            _ => None,
+        });
+        kills += 1;
+    }
+    assert!(kills >= 5, "killed {kills} times");
+    a.node.connect(b.endpoint()).expect("dials");
+    of_b.expect_exactly(log_a, COUNT);
+    of_a.expect_exactly(log_b, COUNT);
+    let (end_a, end_b) = (a.node.logs(), b.node.logs());
+    let reach = |views: &[vixp2p::mesh::LogView]| views.iter().map(|v| (v.log, v.durable, v.applied)).collect::<Vec<_>>();
+    assert_eq!(reach(&end_a), reach(&end_b));
+}
