@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <vixp2p.h>
 
 static void must(vixp2p_status status)
