@@ -8,6 +8,10 @@
 
 #include <vixp2p.h>
 
+#ifndef CHECK_STREAM
+#define CHECK_STREAM stderr
+#endif
+
 /* Longer than anything here takes, under valgrind too. */
 #define PATIENCE_MS 60000
 
@@ -15,7 +19,7 @@
     do {                                                                                          \
         if (!(truth)) {                                                                           \
             const char *last_ = vixp2p_last_error_message();                                      \
-            fprintf(stderr, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #truth,    \
+            fprintf(CHECK_STREAM, "%s:%d: not so: %s; last error: %s\n", __FILE__, __LINE__, #truth,    \
                     last_ ? last_ : "none");                                                      \
             exit(1);                                                                              \
         }                                                                                         \

@@ -33,6 +33,8 @@ pub(crate) struct Running {
     child: Child,
     lines: Receiver<(From, String)>,
     pub(crate) seen: Vec<(From, String)>,
+    /// How far each stream has been waited through.
+    read: [usize; 2],
 }
 
 pub(crate) fn vixp2p(args: &[&str]) -> Command {
@@ -98,7 +100,7 @@ impl Running {
         };
         follow(From::Stdout, Box::new(stdout));
         follow(From::Stderr, Box::new(stderr));
-        Running { child, lines, seen: Vec::new() }
+        Running { child, lines, seen: Vec::new(), read: [0; 2] }
     }
 
     /// A node on 127.0.0.1 and any free port, and that port.
@@ -113,17 +115,19 @@ impl Running {
         (node, port)
     }
 
-    /// The next line with `text` in it.
+    /// The next line of that stream with `text` in it; lines of the other stream keep for whoever waits for them.
     pub(crate) fn wait_for(&mut self, from: From, text: &str) -> String {
+        let deadline = now() + LIMIT;
         loop {
-            match self.lines.recv_timeout(LIMIT) {
-                Ok((stream, line)) => {
-                    let found = stream == from && line.contains(text);
-                    self.seen.push((stream, line.clone()));
-                    if found {
-                        return line;
-                    }
+            let place = &mut self.read[from as usize];
+            while let Some((stream, line)) = self.seen.get(*place) {
+                *place += 1;
+                if *stream == from && line.contains(text) {
+                    return line.clone();
                 }
+            }
+            match self.lines.recv_timeout(deadline.saturating_duration_since(now())) {
+                Ok(line) => self.seen.push(line),
                 Err(error) => panic!("no \"{text}\" ({error}); seen: {:#?}", self.seen),
             }
         }

@@ -1,0 +1,241 @@
+"""A node as a Python program sees it."""
+
+import asyncio
+import gc
+import os
+import select
+import weakref
+
+import pytest
+from conftest import join, wait_for
+
+import vixp2p
+from vixp2p import Direction, EventKind, LogId, LogLevel, Node, PeerId, PeerState, Status, VixP2PError, _abi
+
+
+def test_the_versions_agree():
+    assert vixp2p.library_version() == vixp2p.__version__
+    assert _abi.lib.vixp2p_version_number() == 0x000100
+    assert _abi.lib.vixp2p_abi_version() == _abi.ABI_VERSION
+
+
+def test_peer_ids_are_bytes_and_print_as_hex():
+    id = PeerId("AB" * 32)
+    assert id == b"\xab" * 32 and str(id) == "ab" * 32
+    assert PeerId(str(id)) == id and len({id, PeerId(bytes(id))}) == 1
+    with pytest.raises(VixP2PError) as caught:
+        PeerId("ab")
+    assert caught.value.status == Status.ERR_INVALID
+    with pytest.raises(ValueError):
+        PeerId(b"short")
+
+
+def test_nodes_meet_and_see_each_other(pair):
+    a, b = pair
+    (peer,) = a.peers()
+    assert peer.id == b.id and peer.secure and peer.state == PeerState.CONNECTED
+    assert peer.direction == Direction.INBOUND and peer.node_id == "b"
+    assert a.stats()["peers_connected"] == 1
+    assert b.port != a.port != 0
+
+
+def test_messages_go_both_ways_and_may_be_empty(pair):
+    a, b = pair
+    a.send(b.id, b"\x00zero\x00")
+    assert wait_for(b, EventKind.MESSAGE).data == b"\x00zero\x00"
+    b.send(a.id, memoryview(b""))
+    message = wait_for(a, EventKind.MESSAGE)
+    assert message.data == b"" and message.peer == b.id
+    assert a.broadcast(b"all") == 1
+
+
+def test_errors_carry_a_status_and_a_sentence(pair):
+    a, _ = pair
+    with pytest.raises(vixp2p.NotConnected) as caught:
+        a.send(PeerId(b"\x07" * 32), b"x")
+    assert caught.value.status == Status.ERR_NOT_CONNECTED
+    assert str(caught.value).startswith("vixp2p_node_send: ")
+    with pytest.raises(VixP2PError, match="endpoint"):
+        a.connect("nowhere")
+    with pytest.raises(VixP2PError, match="psk"):
+        Node(psk=b"short")
+
+
+def test_a_closed_node_refuses_and_closing_twice_is_nothing():
+    node = Node("gone")
+    node.close()
+    node.close()
+    with pytest.raises(VixP2PError) as caught:
+        node.start()
+    assert caught.value.status == Status.ERR_BAD_HANDLE
+    assert repr(node) == "<vixp2p.Node closed>"
+
+
+def test_a_node_nobody_refers_to_is_destroyed():
+    node = Node("forgotten", on_event=lambda event: None)
+    gone, handle = weakref.ref(node), node._handle
+    del node
+    gc.collect()
+    assert gone() is None
+    assert _abi.lib.vixp2p_node_start(handle) == Status.ERR_BAD_HANDLE
+
+
+def test_records_are_applied_in_order_and_acknowledged():
+    applied = []
+    with Node("a", listen=("127.0.0.1", 0)) as a, Node("b", listen=("127.0.0.1", 0), on_apply=applied.append) as b:
+        assert a.append(b"one") == 1
+        assert a.append_batch([b"two", b""]) == (2, 3)
+        join(a, b)
+        while len(applied) < 3:
+            assert select.select([b], [], [], 30)[0]
+            b.next_event()
+        while wait_for(a, EventKind.ACKED).applied < 3:
+            pass
+        assert [(r.log, r.seq, r.data) for r in applied] == [(a.own_log(), n + 1, d) for n, d in enumerate([b"one", b"two", b""])]
+        (state,) = [state for state in b.logs() if state.log == a.own_log()]
+        assert (state.durable, state.applied) == (3, 3)
+
+
+def test_an_error_in_an_apply_callback_is_raised_and_the_record_comes_again():
+    seen = []
+
+    def apply(record):
+        seen.append(record.seq)
+        if len(seen) == 1:
+            raise KeyError("not yet")
+
+    with Node("a", listen=("127.0.0.1", 0)) as a, Node("b", listen=("127.0.0.1", 0), on_apply=apply) as b:
+        join(a, b)
+        a.append(b"x")
+        with pytest.raises(KeyError, match="not yet"):
+            while True:
+                assert b.wait_event(30) is not None
+        while len(seen) < 2:
+            assert select.select([b], [], [], 30)[0]
+            b.next_event()
+        assert seen == [1, 1]
+
+
+def test_dispatch_runs_callbacks_here_and_raises_their_first_error(pair):
+    a, b = pair
+    got = []
+
+    def on_message(peer, data):
+        got.append((peer, data))
+        raise RuntimeError(data.decode())
+
+    b.on_message(on_message)
+    events = []
+    b.on_event(events.append)
+    a.send(b.id, b"first")
+    a.send(b.id, b"second")
+    with pytest.raises(RuntimeError, match="first"):
+        while not got:
+            assert select.select([b], [], [], 30)[0]
+            b.dispatch()
+    while len(got) < 2:
+        assert select.select([b], [], [], 30)[0]
+        try:
+            b.dispatch(1)
+        except RuntimeError:
+            pass
+    assert got == [(a.id, b"first"), (a.id, b"second")]
+    b.on_message(None)
+    a.disconnect(b.id)
+    while EventKind.PEER_DISCONNECTED not in [event.kind for event in events]:
+        assert select.select([b], [], [], 30)[0]
+        b.dispatch()
+    b.on_event(None)
+
+
+def test_an_event_taken_beside_a_failing_log_callback_is_not_lost():
+    def on_log(level, line):
+        raise ValueError(line)
+
+    with Node("a", listen=("127.0.0.1", 0), on_log=on_log, log_level=LogLevel.TRACE) as a:
+        kinds = []
+        with Node("b", listen=("127.0.0.1", 0)) as b:
+            b.connect(f"127.0.0.1:{a.port}")
+            failures = 0
+            while EventKind.PEER_CONNECTED not in kinds:
+                try:
+                    event = a.wait_event(30)
+                    assert event is not None
+                    kinds.append(event.kind)
+                except ValueError:
+                    failures += 1
+        assert failures > 0 and kinds[0] == EventKind.STARTED
+        a.on_log(None)
+        a.set_log_level(LogLevel.OFF)
+
+
+def test_callbacks_may_not_wait_for_themselves(pair):
+    a, b = pair
+    errors = []
+
+    def on_message(_peer, _data):
+        with pytest.raises(VixP2PError) as caught:
+            b.stop()
+        errors.append(caught.value.status)
+
+    b.on_message(on_message)
+    a.send(b.id, b"x")
+    while not errors:
+        assert select.select([b], [], [], 30)[0]
+        b.dispatch()
+    assert errors == [Status.ERR_WOULD_DEADLOCK]
+
+
+def test_a_node_can_be_stopped_and_started_again():
+    node = Node("again", listen=("127.0.0.1", 0)).start()
+    node.stop(1)
+    assert [event.kind for event in node.events()] == [EventKind.STARTED, EventKind.STOPPED]
+    with pytest.raises(vixp2p.Stopped):
+        node.wait_event()
+    node.set_applied(LogId(PeerId(bytes(32)), 1), 0)
+    node.start()
+    assert wait_for(node, EventKind.STARTED).port == node.port
+    assert node.next_event() is None
+    assert node.wait_event(0) is None
+    node.close()
+
+
+def test_identity_and_log_live_in_the_data_directory(tmp_path):
+    with Node("first", data_dir=tmp_path / "data") as node:
+        id = node.id
+        assert node.append(b"kept") == 1
+        with pytest.raises(VixP2PError) as caught:
+            Node("second", data_dir=tmp_path / "data")
+        assert caught.value.status == Status.ERR_DIR_IN_USE
+    with Node("first", data_dir=tmp_path / "data") as node:
+        assert node.id == id and node.append(b"more") == 2
+
+
+def test_an_event_loop_can_watch_a_node(pair):
+    a, b = pair
+
+    async def talk():
+        loop = asyncio.get_running_loop()
+        got = loop.create_future()
+        b.on_message(lambda _peer, data: got.done() or got.set_result(data))
+        loop.add_reader(b.fileno(), b.dispatch)
+        a.send(b.id, b"asyncio")
+        try:
+            return await asyncio.wait_for(got, 30)
+        finally:
+            loop.remove_reader(b.fileno())
+
+    assert asyncio.run(talk()) == b"asyncio"
+
+
+def test_a_forked_child_is_refused_the_parents_node():
+    with Node("parent") as node:
+        child = os.fork()
+        if child == 0:
+            try:
+                node.append(b"x")
+            except VixP2PError as error:
+                os._exit(0 if error.status == Status.ERR_FORKED else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert node.append(b"x") == 1
