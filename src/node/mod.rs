@@ -2,16 +2,15 @@
 //!
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
+mod lifecycle;
+
 use std::sync::{Arc, Weak};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
-use crate::base::config::Listen;
 use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
 use crate::crypto::Identity;
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
@@ -19,11 +18,11 @@ use crate::driver::disk::{self, DirectoryLock, DiskStorage};
 use crate::driver::link::PeerSender;
 use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
-use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
+use crate::driver::runtime::ThreadStart;
 use crate::driver::workers::{NodeWal, Workers};
-use crate::driver::{Shell, listen, log};
+use crate::driver::{Shell, log};
 use crate::mesh::io::Input;
-use crate::mesh::{LogView, Mesh, MeshSettings, PeerSnapshot};
+use crate::mesh::{LogView, PeerSnapshot};
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
 
@@ -169,159 +168,6 @@ impl Node {
             Err(WalError::UnknownLog(_)) if seq == 0 => Ok(()),
             Err(e) => Err(Error::Log(e.to_string())),
         }
-    }
-
-    /// Starts listening and dialling. On a tokio runtime the node's tasks run there; elsewhere on a thread of its own. A second call
-    /// while running does nothing; one during a stop is refused.
-    pub fn start(&self) -> Result<()> {
-        let begun = self.start_locked(&mut self.inner.state.lock())?;
-        if let Some(shell) = begun {
-            shell.step(Input::Tick);
-        }
-        Ok(())
-    }
-
-    fn start_locked(&self, state: &mut State) -> Result<Option<Arc<Shell>>> {
-        if state.ending.is_some() || (state.workers.is_some() && self.inner.shell.read().is_none()) {
-            return Err(Error::Invalid("the node is stopping; start it again when stop has returned".into()));
-        }
-        if state.workers.is_some() {
-            return Ok(None);
-        }
-        if let Some(failed) = &state.failed {
-            return Err(Error::Failed(failed.clone()));
-        }
-        self.take_handler_back(state)?;
-        let socket = match &self.inner.config.listen {
-            Listen::Off => None,
-            Listen::On { host, port } => Some(listen::bind(host, *port)?),
-        };
-        let port = socket.as_ref().and_then(|l| l.local_addr().ok()).map_or(0, |a| a.port());
-        let (own_runtime, handle) = match Handle::try_current() {
-            Ok(handle) => (None, handle),
-            Err(_) => OwnRuntime::start(state.on_thread_start).map(|(own, handle)| (Some(own), handle))?,
-        };
-        let inside = handle.enter();
-        let socket = socket.map(tokio::net::TcpListener::from_std).transpose().map_err(Error::io("listening"))?;
-        drop(inside);
-        let Some(wal) = &state.wal else {
-            return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
-        };
-        let shell = self.make_shell(wal, handle.clone())?;
-        if state.apply_in_ring {
-            shell.apply.use_ring();
-        }
-        let Some(wal) = state.wal.take() else { return Ok(None) };
-        let disk = (wal, self.inner.lock.clone());
-        let mut workers = Workers::begin(shell.clone(), own_runtime, disk, state.handler.take(), state.on_thread_start)?;
-        self.inner.ring.reopen();
-        shell.note(Event::Started { port });
-        *self.inner.shell.write() = Some(shell.clone());
-        workers.go(&handle, socket);
-        (state.workers, state.port) = (Some(workers), port);
-        Ok(Some(shell))
-    }
-
-    /// After a stop from within the handler: takes it from the thread it was on.
-    fn take_handler_back(&self, state: &mut State) -> Result<()> {
-        let Some(thread) = state.lingering.take() else { return Ok(()) };
-        if thread.thread().id() == std::thread::current().id() {
-            state.lingering = Some(thread);
-            return Err(Error::Invalid("the apply handler stopped the node; start it again from elsewhere".into()));
-        }
-        let handler = thread.join().ok().flatten();
-        state.handler = state.handler.take().or(handler);
-        Ok(())
-    }
-
-    fn make_shell(&self, wal: &NodeWal, handle: Handle) -> Result<Arc<Shell>> {
-        let inner = &self.inner;
-        let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
-        let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
-        let mesh = Mesh::new(MeshSettings::from_config(&inner.config, self.id()), logs, wal.own(), seed);
-        Ok(Shell::new(mesh, inner.party.clone(), inner.ring.clone(), inner.outlet.clone(), handle))
-    }
-
-    /// Whether the node runs.
-    pub fn is_running(&self) -> bool {
-        self.inner.shell.read().is_some()
-    }
-
-    /// The TCP port the node listens on; 0 if it does not.
-    pub fn port(&self) -> u16 {
-        self.inner.state.lock().port
-    }
-
-    /// Says goodbye to every peer, lets the application finish the record it applies and the log what waits, and ends. When it
-    /// resolves, whoever called it, nothing of the node runs any more and it can be started again. For async code; goes on if the
-    /// future is dropped.
-    pub async fn stop(&self) {
-        let node = self.clone();
-        let (tell, told) = oneshot::channel();
-        let on_start = self.inner.state.lock().on_thread_start;
-        // On a thread, because the end of other threads is waited for.
-        let work = move || {
-            node.stop_blocking();
-            drop(node);
-            let _ = tell.send(());
-        };
-        match runtime::spawn("vixp2p-stop", on_start, work) {
-            Ok(_) => drop(told.await),
-            Err(_) => self.stop_blocking(),
-        }
-    }
-
-    /// [`Node::stop`] for threads without a runtime. Never call it from the apply handler, a log sink or the runtime's own thread: it
-    /// waits for them.
-    pub fn stop_blocking(&self) {
-        self.stop_within(2 * limits::STOP_GRACE);
-    }
-
-    /// [`Node::stop_blocking`] that waits so long for tasks to end by themselves.
-    pub(crate) fn stop_within(&self, grace: Duration) {
-        if let Some(shell) = self.begin_stop() {
-            shell.wait_drained(grace);
-        }
-        self.finish_stop();
-    }
-
-    fn begin_stop(&self) -> Option<Arc<Shell>> {
-        let shell = {
-            let state = self.inner.state.lock();
-            *self.inner.shell.write() = None;
-            let workers = state.workers.as_ref()?;
-            workers.stop_tasks();
-            workers.shell.clone()
-        };
-        shell.close_all(&CloseReason::Shutdown);
-        Some(shell)
-    }
-
-    fn finish_stop(&self) {
-        let mut state = self.inner.state.lock();
-        let Some(workers) = state.workers.take() else {
-            // Somebody else stops the node: this call ends when that one does.
-            while state.ending.is_some_and(|apply| apply != std::thread::current().id()) {
-                self.inner.ended.wait(&mut state);
-            }
-            return;
-        };
-        state.ending = Some(workers.apply_thread());
-        drop(state);
-        let shell = workers.shell.clone();
-        let ended = workers.end();
-        // All at once: who takes the event may start the node again.
-        let mut state = self.inner.state.lock();
-        shell.note(Event::Stopped);
-        self.inner.ring.close();
-        (state.wal, state.lingering) = (ended.wal, ended.lingering);
-        // One that was set meanwhile is the newer one.
-        state.handler = state.handler.take().or(ended.handler);
-        state.failed = shell.failure().map(str::to_owned);
-        (state.port, state.ending) = (0, None);
-        drop(state);
-        self.inner.ended.notify_all();
-        shell.flush_log();
     }
 
     fn shell(&self) -> Result<Arc<Shell>> {
