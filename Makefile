@@ -28,7 +28,6 @@ build:
 	$(CARGO) build --release --locked --features cli
 
 demo: build
-	rm -rf $(DEMO_DIR)
 	target/release/vixp2p demo --input Cargo.lock --dir $(DEMO_DIR)
 
 check: setup

@@ -15,4 +15,4 @@ pub mod sync;
 pub mod wire;
 
 pub use base::{Config, DataBatch, Endpoint, Error, Event, PeerId, Result, Stats};
-pub use node::Node;
+pub use node::{Node, WeakNode};

@@ -169,7 +169,8 @@ fn message_lengths(psk: Option<u8>) -> [u64; 3] {
         Fate::Pass
     });
     a.node.connect(proxy.endpoint()).expect("dials");
-    (a.expect_connected(), b.expect_connected());
+    a.expect_connected();
+    b.expect_connected();
     let seen = seen.lock().expect("notes");
     assert_eq!([seen[0].0, seen[1].0, seen[2].0], [true, false, true]);
     [seen[0].1 as u64, seen[1].1 as u64, seen[2].1 as u64]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use common::{Peer, config, eventually};
-use vixp2p::base::CloseReason;
 use vixp2p::base::config::Listen;
+use vixp2p::base::{CloseReason, limits};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Endpoint, Error, Event, Node};
 
@@ -57,7 +57,8 @@ fn a_stopped_node_starts_again_on_the_same_port_with_the_same_key_and_log() {
         b.expect_log(log, round, round);
         a.node.stop_blocking();
         b.expect_disconnected();
-        (a.forget(), b.forget());
+        a.forget();
+        b.forget();
         a.node.start().expect("starts again");
         assert_eq!((a.id(), a.node.own_log(), a.node.port()), (id, log, port));
     }
@@ -81,7 +82,8 @@ fn nodes_run_on_the_callers_current_thread_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let talk = async {
         let (a, b) = (Node::open(config("a")).expect("opens"), Node::open(config("b")).expect("opens"));
-        (a.start().expect("starts"), b.start().expect("starts"));
+        a.start().expect("starts");
+        b.start().expect("starts");
         a.connect(Endpoint::tcp("127.0.0.1", b.port())).expect("dials");
         while !matches!(a.next_event().await, Some(Event::PeerConnected { .. })) {}
         let sender = a.sender(b.id()).expect("connected");
@@ -102,6 +104,25 @@ fn nodes_run_on_the_callers_current_thread_runtime() {
         while a.next_event().await.is_some() {}
     };
     runtime.block_on(async { tokio::time::timeout(common::PATIENCE, talk).await.expect("in time") });
+}
+
+#[test]
+fn a_stop_waits_for_no_dial_and_no_handshake_under_way() {
+    // Takes connections and says nothing.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut a = Peer::named("a");
+    for _ in 0..5 {
+        a.node.connect(Endpoint::tcp("127.0.0.1", mute.local_addr().expect("bound").port())).expect("dials");
+        let silent = std::net::TcpStream::connect(("127.0.0.1", a.node.port())).expect("listens");
+        let begin = common::now();
+        a.node.stop_blocking();
+        assert!(begin.elapsed() < limits::STOP_GRACE, "{:?}", begin.elapsed());
+        a.expect("Stopped", is_stopped);
+        a.forget();
+        a.node.start().expect("starts again");
+        assert!(!a.has_seen(|e| matches!(e, Event::ConnectFailed { .. })), "nothing of the last run");
+        drop(silent);
+    }
 }
 
 #[test]
@@ -242,7 +263,9 @@ fn a_handler_set_while_the_node_runs_takes_over_at_the_next_start() {
         a.append(["r".to_owned()]);
         b.expect_log(log, round, round);
         b.node.stop_blocking();
-        (a.expect_disconnected(), a.forget(), b.forget());
+        a.expect_disconnected();
+        a.forget();
+        b.forget();
         b.node.start().expect("starts again");
     }
     assert_eq!(counts.each_ref().map(|count| count.load(Ordering::SeqCst)), [1, 1]);

@@ -221,7 +221,8 @@ fn a_link_on_which_nothing_moves_any_more_is_closed_as_stale_on_both_sides() {
     let (mut a, mut b) = (Peer::start(quick("a")), Peer::start(quick("b")));
     let proxy = Proxy::to(&b.endpoint(), |_| Fate::Pass);
     a.node.connect(proxy.endpoint()).expect("dials");
-    (a.expect_connected(), b.expect_connected());
+    a.expect_connected();
+    b.expect_connected();
     proxy.hold();
     assert_eq!((a.expect_disconnected(), b.expect_disconnected()), (CloseReason::Stale, CloseReason::Stale));
 }

@@ -14,9 +14,11 @@ use vixp2p::base::{CloseReason, LogId};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Event};
 
+type Applied = BTreeMap<LogId, Vec<(u64, Bytes)>>;
+
 /// What an application has applied: for every log the numbers and payloads in the order they came.
 #[derive(Clone, Default)]
-struct Store(Arc<Mutex<BTreeMap<LogId, Vec<(u64, Bytes)>>>>);
+struct Store(Arc<Mutex<Applied>>);
 
 impl Store {
     fn attach(&self, peer: &Peer) {
@@ -225,7 +227,8 @@ fn an_altered_record_ends_the_link_which_is_dialled_again_and_nothing_is_lost() 
         Fate::Pass
     });
     a.node.connect(proxy.endpoint()).expect("dials");
-    (a.expect_connected(), b.expect_connected());
+    a.expect_connected();
+    b.expect_connected();
     a.append(records(1..=100));
     of_b.expect_exactly(a.node.own_log(), 100);
     spoil.store(true, Ordering::SeqCst);

@@ -73,7 +73,9 @@ impl LinkShared {
         let mut send = self.send.lock();
         if let Some(half) = send.as_mut() {
             let mut detail = reason.to_string();
-            detail.truncate(detail.floor_char_boundary(limits::CLOSE_DETAIL_MAX_BYTES));
+            while detail.len() > limits::CLOSE_DETAIL_MAX_BYTES {
+                detail.pop();
+            }
             half.push(&Message::Close { code: reason.code(), detail });
         }
         // Under the queue's lock: no message is accepted behind the goodbye.

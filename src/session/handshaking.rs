@@ -241,7 +241,7 @@ impl Handshaking {
         transcript.absorb(&ack.encode_without_box());
         let dh = pair.agree(&share).ok_or_else(bad_share)?;
         let keys = cluster.schedule(suite, &dh, &transcript);
-        let claim = keys.open_identity(Role::Responder, &transcript, &ack.sealed).map_err(|e| box_failed(e))?;
+        let claim = keys.open_identity(Role::Responder, &transcript, &ack.sealed).map_err(box_failed)?;
         let peer = self.proven(claim)?;
         transcript.absorb(&ack.sealed);
         let sealed = keys.seal_identity(Role::Initiator, &transcript, self.local.claim.clone(), &self.local.identity);
@@ -265,7 +265,7 @@ impl Handshaking {
         if finish.nonce_a != nonce_a || finish.nonce_b != self.nonce {
             return Err(CloseReason::HandshakeFailed("the last message belongs to another handshake".into()));
         }
-        let claim = keys.open_identity(Role::Initiator, &transcript, &finish.sealed).map_err(|e| box_failed(e))?;
+        let claim = keys.open_identity(Role::Initiator, &transcript, &finish.sealed).map_err(box_failed)?;
         let peer = self.proven(claim)?;
         transcript.absorb(&finish.sealed);
         let (sealer, opener) = keys.finish(Role::Responder, &transcript);

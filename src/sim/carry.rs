@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::Endpoint;
-use crate::base::{CloseReason, Event, LinkId, limits};
+use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
 use crate::sim::Sabotage;
@@ -70,7 +69,7 @@ impl World<'_> {
             Output::Event(event) => return self.event(node, &event),
             Output::Store { link, group } => {
                 self.sabotage_turn += 1;
-                if self.options.sabotage == Some(Sabotage::LoseStore) && self.sabotage_turn % 8 == 0 {
+                if self.options.sabotage == Some(Sabotage::LoseStore) && self.sabotage_turn.is_multiple_of(8) {
                     return Ok(());
                 }
                 if let Some(life) = self.life(node) {

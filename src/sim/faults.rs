@@ -40,6 +40,12 @@ impl World<'_> {
                     self.net.stall(conn, (pick >> 32) as usize & 1, until);
                 }
             }
+            Action::Corrupt { pick } => {
+                if let Some(conn) = self.pick(pick) {
+                    self.counts.flips += 1;
+                    self.net.corrupt(conn, (pick >> 32) as usize & 1);
+                }
+            }
             Action::Partition { islands, millis } => {
                 self.counts.partitions += 1;
                 self.net.partition(islands);
@@ -162,11 +168,7 @@ impl World<'_> {
 
     /// A node dies. Its machine, if it still has power, tells the other ends; without power nobody hears anything.
     pub(super) fn crash(&mut self, node: usize, power: bool) -> Check {
-        if power {
-            self.counts.power_cuts += 1
-        } else {
-            self.counts.kills += 1
-        }
+        *(if power { &mut self.counts.power_cuts } else { &mut self.counts.kills }) += 1;
         self.trace.line(self.now, format_args!("{} * {}", name(node), if power { "loses power" } else { "dies" }))?;
         let Some(life) = self.nodes[node].end(power) else { return Ok(()) };
         for (conn, side) in self.net.ends_of(node, life) {

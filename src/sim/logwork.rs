@@ -179,7 +179,7 @@ impl World<'_> {
     /// Breaks the rule that is to be broken, every now and then.
     fn tamper(&mut self, entries: &mut Vec<Entry>, range: &mut Applying) {
         self.sabotage_turn += 1;
-        if self.sabotage_turn % 8 != 0 {
+        if !self.sabotage_turn.is_multiple_of(8) {
             return;
         }
         match self.options.sabotage {

@@ -175,6 +175,8 @@ pub struct Counts {
     pub disk_errors: u64,
     /// Connections cut in the middle.
     pub cuts: u64,
+    /// Bits that flip on their way.
+    pub flips: u64,
     /// Partitions.
     pub partitions: u64,
     /// Pauses of a node.
@@ -226,8 +228,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  network     {} connections, {} ends authenticated, {} cut, {} partitions, {} pauses, {} messages",
-            c.connections, c.authenticated, c.cuts, c.partitions, c.pauses, c.messages
+            "  network     {} connections, {} ends authenticated, {} cut, {} bits flipped, {} partitions, {} pauses, {} messages",
+            c.connections, c.authenticated, c.cuts, c.flips, c.partitions, c.pauses, c.messages
         )?;
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)

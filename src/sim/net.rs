@@ -40,6 +40,8 @@ struct Lane {
     bytes: usize,
     last: Time,
     stalled: Time,
+    /// Whether a bit of the next bytes is flipped on the way.
+    corrupt: bool,
     /// Whether an arrival is on the world's calendar.
     called: bool,
 }
@@ -83,11 +85,13 @@ impl Net {
         self.islands = islands;
     }
 
-    /// Ends every partition and stall.
+    /// Ends every partition, stall and corruption.
     pub(super) fn heal(&mut self) {
         self.islands.fill(0);
         for conn in self.conns.values_mut() {
-            conn.lanes.iter_mut().for_each(|lane| lane.stalled = Time::ZERO);
+            for lane in &mut conn.lanes {
+                (lane.stalled, lane.corrupt) = (Time::ZERO, false);
+            }
         }
     }
 
@@ -136,7 +140,12 @@ impl Net {
         let lane = &mut conn.lanes[side];
         let mut due = lane.last.max(now + latency);
         match parcel {
-            Parcel::Bytes(bytes) => {
+            Parcel::Bytes(mut bytes) => {
+                if std::mem::take(&mut lane.corrupt)
+                    && let Some(at) = rng.usize(..bytes.len() + 1).checked_sub(1)
+                {
+                    bytes[at] ^= 1 << rng.u8(..8);
+                }
                 lane.bytes += bytes.len();
                 let mut rest = &bytes[..];
                 while !rest.is_empty() {
@@ -203,6 +212,13 @@ impl Net {
             }
             self.send(number, side, Parcel::Reset, now, rng)
         })
+    }
+
+    /// A bit of what an end sends next is flipped on the way.
+    pub(super) fn corrupt(&mut self, number: u64, side: usize) {
+        if let Some(conn) = self.conns.get_mut(&number) {
+            conn.lanes[side].corrupt = true;
+        }
     }
 
     /// One direction of a connection stands still until then.

@@ -23,6 +23,8 @@ pub(super) enum Action {
     Cut { pick: u64 },
     /// One direction of a connection stands still.
     Stall { pick: u64, millis: u64 },
+    /// A bit flips on its way.
+    Corrupt { pick: u64 },
     /// Nodes on different islands do not reach each other.
     Partition { islands: Vec<u8>, millis: u64 },
     /// Every node reaches every other.
@@ -56,6 +58,7 @@ impl fmt::Display for Action {
             Action::Disconnect { from, to } => write!(f, "{} is to disconnect from {}", name(*from), name(*to)),
             Action::Cut { pick } => write!(f, "cut ({pick})"),
             Action::Stall { pick, millis } => write!(f, "stall for {millis} ms ({pick})"),
+            Action::Corrupt { pick } => write!(f, "flip a bit ({pick})"),
             Action::Partition { islands, millis } => write!(f, "partition {islands:?} for {millis} ms"),
             Action::Heal => f.write_str("heal the network"),
             Action::Crash { node, power, back_ms } => {
@@ -100,7 +103,7 @@ pub(super) struct Profile {
     pub(super) disk_us: u64,
 }
 
-const KINDS: usize = 13;
+const KINDS: usize = 14;
 
 fn edges(nodes: usize, rng: &mut fastrand::Rng) -> Vec<(usize, usize)> {
     let mut edges: Vec<(usize, usize)> = match rng.u8(..5) {
@@ -266,6 +269,7 @@ impl Profile {
             10 => Action::Refuse { node, per_mille: [0, 0, 20, 300][rng.usize(..4)] },
             11 => Action::JumpClock { node, wall_us: rng.u64(..) },
             12 => self.rewire(rng),
+            13 => Action::Corrupt { pick: rng.u64(..) },
             _ if rng.u8(..6) == 0 => Action::Talk { node, messages: rng.u64(1..20) },
             _ => Action::Write { node, records: rng.u64(1..=self.batch_max) },
         }
