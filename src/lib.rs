@@ -16,3 +16,8 @@ pub mod wire;
 
 pub use base::{Config, DataBatch, Endpoint, Error, Event, PeerId, Result, Stats};
 pub use node::{Node, WeakNode};
+
+/// The README's Rust code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
