@@ -6,8 +6,8 @@
  *
  * - Every function may be called from any thread at any time. No lock is held while the application's code runs.
  * - Nothing is printed, no signal handler is installed. Threads of the library are named vixp2p-* and block every signal.
- *   The environment is not read, but for two variables that tune the crypto and I/O libraries underneath
- *   (OPENSSL_ia32cap, TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE).
+ *   The environment is not read, but for OPENSSL_ia32cap, with which aws-lc underneath can be told to leave out processor
+ *   features.
  * - Text is zero-terminated UTF-8. Times are milliseconds unless a name says otherwise. Options structs begin with their
  *   size, so that programs and libraries of different age fit together.
  * - Callbacks of one node never run at the same time: log, event, message and apply callbacks run one after the other, on a

@@ -28,8 +28,8 @@ static FILE *failures;
 
 static char asked_for[4096];
 
-/* Asked for by dependencies and no settings of ours: an experiment inside tokio, and a mask that hides processor features from aws-lc. */
-static const char *const allowed[] = {"TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE", "OPENSSL_ia32cap"};
+/* Asked for by a dependency and no setting of ours: a mask that hides processor features from aws-lc. */
+static const char *const allowed[] = {"OPENSSL_ia32cap"};
 
 /* Stands before the C library's: what the library asks for is noted and found to be unset. */
 #ifdef __cplusplus
