@@ -3,10 +3,8 @@
 CARGO ?= cargo
 FEATURES := cli,null-crypto,test-ffi
 PYTHON := .venv/bin/python
-# Everything cargo builds for the installed library; `cargo rustc` because plain `cargo build` leaves LTO off for these crate types.
 DEMO_DIR ?= target/demo
 SEEDS ?= 200
-T ?= 60
 
 .PHONY: help setup build demo test check rust-test c python bench sim header clean
 
@@ -37,7 +35,7 @@ check: setup
 
 rust-test: setup
 	$(CARGO) test --locked --features $(FEATURES)
-	$(CARGO) test --locked --no-default-features --lib crypto session
+	$(CARGO) test --locked --no-default-features --lib -- crypto session
 
 c: setup
 	scripts/test-native
@@ -55,7 +53,7 @@ sim: build
 	scripts/sim $(SEEDS)
 
 header:
-	VIXP2P_UPDATE_HEADER=1 $(CARGO) test --features $(FEATURES) --test header
+	VIXP2P_UPDATE_HEADER=1 $(CARGO) test --locked --features $(FEATURES) --test header
 
 clean:
 	$(CARGO) clean

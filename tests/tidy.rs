@@ -102,6 +102,13 @@ fn a_room_imports_only_the_rooms_below_it() {
 }
 
 #[test]
+fn the_program_uses_the_rust_surface_and_never_the_c_one() {
+    for (path, text) in sources().iter().filter(|(path, _)| room(path) == "bin") {
+        assert!(!text.contains("vixp2p::ffi"), "src/{path} uses the C ABI");
+    }
+}
+
+#[test]
 fn every_room_is_in_the_import_table() {
     let outside = ["lib", "bin"];
     for path in sources().keys() {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -133,7 +133,9 @@ pub struct DirectoryLock(File);
 impl DirectoryLock {
     /// Creates the directory if missing and takes the lock, or names the process that has it.
     pub fn take(dir: &Path) -> Result<DirectoryLock> {
-        fs::create_dir_all(dir).map_err(Error::io(format!("creating data directory {}", dir.display())))?;
+        // Records are nobody else's business; a directory that exists keeps its mode.
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(dir).map_err(Error::io(format!("creating data directory {}", dir.display())))?;
         let path = dir.join(LOCK_FILE);
         let context = || format!("locking {}", path.display());
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(Error::io(context()))?;
@@ -151,6 +153,11 @@ impl DirectoryLock {
         file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes())).map_err(Error::io(context()))?;
         Ok(DirectoryLock(file))
     }
+}
+
+/// Whether a process owns the data directory now. Changes nothing.
+pub fn is_owned(dir: &Path) -> bool {
+    File::open(dir.join(LOCK_FILE)).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 impl Drop for DirectoryLock {

@@ -20,7 +20,7 @@ mod tests;
 
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_group, verify_group};
-pub use reader::Reader;
+pub use reader::{Leftover, Reader};
 pub use seal::{Head, Signer, log_head};
 pub use storage::{MemStorage, Storage};
 pub use wal::{LogState, Wal};

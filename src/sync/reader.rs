@@ -22,6 +22,28 @@ pub struct Reader<S: Storage> {
     window: Vec<u8>,
 }
 
+/// Bytes of a log that are no whole group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leftover {
+    /// Which log.
+    pub log: LogId,
+    /// Last record before them.
+    pub last: u64,
+    /// The file.
+    pub segment: String,
+    /// Where they begin in it.
+    pub offset: u64,
+    /// How many there are.
+    pub bytes: u64,
+}
+
+impl std::fmt::Display for Leftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Leftover { log, last, segment, offset, bytes } = self;
+        write!(f, "log {log} is damaged after record {last} (segment {segment}, byte {offset}): {bytes} bytes are no whole group")
+    }
+}
+
 /// How far a log has been followed.
 struct Place {
     /// First record of the segment being read; 0 before the first.
@@ -52,6 +74,16 @@ impl<S: Storage> Reader<S> {
             while bytes < max_bytes && place.follow(&self.disk, log, &mut self.window, max_bytes, &mut bytes, &mut groups)? {}
         }
         Ok(groups)
+    }
+
+    /// Logs with bytes behind their last whole group: a write under way if somebody writes, else damage or a torn tail.
+    pub fn leftovers(&self) -> Vec<Leftover> {
+        let left = |(log, place): (&LogId, &Place)| {
+            let segment = segment_path(&log_dir(log), place.segment.max(1));
+            let bytes = self.disk.len(&segment).ok()?.saturating_sub(place.offset);
+            (bytes > 0).then_some(Leftover { log: *log, last: place.last, segment, offset: place.offset, bytes })
+        };
+        self.places.iter().filter_map(left).collect()
     }
 
     fn look(&mut self) -> Result<(), WalError> {

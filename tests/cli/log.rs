@@ -166,6 +166,9 @@ fn a_damaged_last_record_is_reported_and_the_earlier_ones_stay() {
     let last = bytes.len() - 3;
     bytes[last] ^= 1;
     fs::write(&file, bytes).expect("write");
+    let output = run(&["tail", &data(dir.path())]);
+    assert_eq!((output.status.code(), stdout(&output).lines().count()), (Some(1), 2));
+    assert!(stderr(&output).contains("damaged after record 2"), "{}", stderr(&output));
     let output = run(&["--id=A", "--listen=0", &data(dir.path()), "--run=1", "--quiet"]);
     let told = stderr(&output);
     assert!(output.status.success(), "{told}");

@@ -41,6 +41,8 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["append", "text"], &["--data"]),
         (&["append", "--data=d", ""], &["TEXT", "empty"]),
         (&["append", "--data=d", "a", "b"], &["\"b\""]),
+        (&["append", "--data=d", "--bogus"], &["--bogus"]),
+        (&["append", "--bogus", "--data=d"], &["--bogus"]),
         (&["tail"], &["--data"]),
         (&["simulate", "--seed=1"], &["--nodes"]),
         (&["simulate", "--seed=x", "--nodes=3"], &["--seed"]),

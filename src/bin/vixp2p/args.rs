@@ -106,8 +106,8 @@ pub(crate) struct AppendArgs {
     /// Data directory; a running node on it takes the records
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: PathBuf,
-    /// One record; "-" or nothing reads standard input, one record a line
-    #[arg(value_name = "TEXT", allow_hyphen_values = true, value_parser = text)]
+    /// One record; "-" or nothing reads standard input, one record a line; "--" comes before a text that begins with a dash
+    #[arg(value_name = "TEXT", value_parser = text)]
     pub(crate) text: Option<String>,
 }
 

@@ -58,7 +58,7 @@ fn conflict(error: &clap::Error, option: &str) -> String {
     match prior.first() {
         Some(prior) if prior == option => format!("option {option} is given more than once"),
         Some(prior) if error.get(ContextKind::InvalidArg).is_none() => {
-            format!("a command does not go together with option {prior}; {HINT}")
+            format!("a command or a stray word does not go together with option {prior}; {HINT}")
         }
         Some(prior) => format!("option {option} does not go together with {prior}; {HINT}"),
         None => format!("{option} does not go together with the options before it; {HINT}"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use vixp2p::base::limits;
-use vixp2p::driver::disk::DiskStorage;
+use vixp2p::driver::disk::{self, DiskStorage};
 use vixp2p::sync::Reader;
 
 use crate::args::TailArgs;
@@ -40,7 +40,13 @@ pub(crate) async fn run(args: TailArgs) -> Result<(), Failure> {
     if !args.long {
         name_incarnations(&reader);
     }
-    Ok(())
+    match reader.leftovers().first() {
+        // Whoever writes the directory may be in the middle of it.
+        Some(damage) if !disk::is_owned(&args.data) => {
+            Err(Failure::Runtime(format!("{damage}; start a node on the directory to have it set aside")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A reader of the logs in `dir`.
