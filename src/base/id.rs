@@ -104,6 +104,8 @@ pub struct PeerInfo {
     pub node_id: String,
     /// What it says it can do, sorted by key.
     pub capabilities: Vec<(String, String)>,
+    /// Keys it had before and proved so by rotation records, the newest first.
+    pub formerly: Vec<PeerId>,
 }
 
 impl fmt::Display for LogId {

@@ -222,7 +222,7 @@ mod tests {
         let data = |n| Inbound::Data(DataBatch::new(Bytes::from_static(&[2, 32, 7, 2, 32, 8]).slice(..3 * n), n));
         mesh.handle(Time::ZERO, Input::Received { link, items: vec![data(1)] });
         assert!(outputs(&mut mesh).is_empty());
-        let peer = PeerInfo { id: PeerId([2; 32]), node_id: "p".into(), capabilities: Vec::new() };
+        let peer = PeerInfo { id: PeerId([2; 32]), node_id: "p".into(), capabilities: Vec::new(), formerly: Vec::new() };
         mesh.handle(Time::ZERO, Input::Authenticated { link, peer });
         outputs(&mut mesh);
         let closing = Inbound::Message(Message::Close { code: CloseReason::Shutdown.code(), detail: String::new() });

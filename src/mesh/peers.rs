@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn info(id: PeerId) -> PeerInfo {
-        PeerInfo { id, node_id: "peer".into(), capabilities: Vec::new() }
+        PeerInfo { id, node_id: "peer".into(), capabilities: Vec::new(), formerly: Vec::new() }
     }
 
     /// Peers with link 1 connected to `first` in one direction and link 2 in the handshake in the other.

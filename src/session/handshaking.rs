@@ -297,6 +297,7 @@ impl Handshaking {
             id: crate::base::PeerId(claim.public_key),
             node_id: claim.node_id,
             capabilities: claim.capabilities.into_iter().collect(),
+            formerly: Vec::new(),
         })
     }
 }
