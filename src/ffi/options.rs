@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use crate::base::config::{Listen, Psk};
-use crate::base::{Config, Level};
+use crate::base::{Config, Level, Passphrase};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
 use crate::ffi::log::read_level;
@@ -70,6 +70,11 @@ pub struct vixp2p_node_options {
     pub message: vixp2p_message_callback,
     /// What applies replicated records; without it they count as applied once durable.
     pub apply: vixp2p_apply_callback,
+    /// What opens a sealed key file in data_dir, and seals one that is made: 1 to 1024 bytes, as they are. NULL: the key file is
+    /// not sealed. The library copies it and wipes the copy once the node is created.
+    pub key_passphrase: *const c_void,
+    /// Bytes of it, or 0 without one.
+    pub key_passphrase_len: usize,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -83,6 +88,7 @@ const _: () = {
     assert!(offset_of!(vixp2p_node_options, delivery) == 72);
     assert!(offset_of!(vixp2p_node_options, log) == 80);
     assert!(offset_of!(vixp2p_node_options, apply) == 152);
+    assert!(offset_of!(vixp2p_node_options, key_passphrase) == 176);
 };
 
 impl vixp2p_node_options {
@@ -107,6 +113,8 @@ impl vixp2p_node_options {
         event: vixp2p_event_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
         message: vixp2p_message_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
         apply: vixp2p_apply_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
+        key_passphrase: std::ptr::null(),
+        key_passphrase_len: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -163,6 +171,11 @@ impl vixp2p_node_options {
         if self.psk_len != 0 || !self.psk.is_null() {
             let psk: [u8; 32] = psk.try_into().map_err(|_| Failure::invalid(format!("options.psk_len is {}, not 32", self.psk_len)))?;
             config.psk = Some(Psk::new(psk));
+        }
+        // SAFETY: the caller's promise.
+        let passphrase = unsafe { read_bytes(self.key_passphrase, self.key_passphrase_len, "options.key_passphrase") }?;
+        if !self.key_passphrase.is_null() {
+            config.key_passphrase = Some(Passphrase::new(passphrase.to_vec())?);
         }
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {

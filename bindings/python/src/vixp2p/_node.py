@@ -77,6 +77,7 @@ class Node:
         *,
         listen: Union[None, int, Tuple[str, int]] = None,
         data_dir: Optional[str] = None,
+        key_passphrase: Union[None, str, bytes] = None,
         psk: Optional[bytes] = None,
         dial: bool = True,
         max_peers: int = 0,
@@ -89,7 +90,10 @@ class Node:
         on_log: Optional[Callable[[LogLevel, str], Any]] = None,
         log_level: int = LogLevel.INFO,
     ):
-        """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default."""
+        """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
+
+        `key_passphrase` opens the key file in `data_dir`, and seals one that is made.
+        """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
         if listen is not None:
@@ -100,6 +104,9 @@ class Node:
         options.node_id = node_id.encode() if node_id is not None else None
         options.data_dir = str(data_dir).encode() if data_dir is not None else None
         options.psk, options.psk_len = psk, len(psk or b"")
+        if key_passphrase is not None:
+            passphrase = key_passphrase.encode() if isinstance(key_passphrase, str) else bytes(key_passphrase)
+            options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
         options.flags = 0 if dial else _abi.FLAG_NO_DIAL
         options.max_peers = max_peers
         options.handshake_timeout_ms = handshake_timeout_ms
