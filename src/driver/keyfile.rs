@@ -43,6 +43,8 @@ impl Keys {
 
 /// The keys of a data directory; made on first use, sealed if there is a passphrase.
 pub fn load_or_create(dir: &Path, owner: &DirectoryLock, passphrase: Option<&Passphrase>) -> Result<Keys> {
+    // What a crash left half-way may be a secret that lies open.
+    let _ = fs::remove_file(temporary(&dir.join(KEY_FILE)));
     match load(dir, passphrase) {
         Err(error) if is_missing(&error) => Ok(Keys { identity: create(dir, owner, passphrase)?, history: History::default() }),
         other => other,
@@ -155,9 +157,7 @@ fn write_key(dir: &Path, identity: &Identity, passphrase: Option<&Passphrase>) -
 
 /// Writes a file that only its owner may read; it takes the old one's place at once, durably.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
+    let temporary = temporary(path);
     // A leftover of a crash would keep its permissions.
     let _ = fs::remove_file(&temporary);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
@@ -165,6 +165,10 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
 }
 
 fn random_identity() -> Result<Identity> {
@@ -289,11 +293,11 @@ mod tests {
         fs::write(place.path(KEY_FILE), key).expect("write");
         fs::write(place.path("identity.key.new"), "half").expect("write");
         let keys = place.open(None).expect("the old key");
+        assert!(!place.path("identity.key.new").exists());
         assert_eq!((keys.identity.id(), keys.history.keys()), (first, vec![]));
         let (_, second) = place.rotate(None);
         assert_ne!(second, lost);
         assert_eq!(place.open(None).expect("the new key").history.keys(), [first]);
-        assert!(!place.path("identity.key.new").exists());
         assert_eq!(place.mode(KEY_FILE), 0o600);
     }
 
