@@ -151,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn the_line_is_the_one_another_implementation_writes() {
+        // By libsodium.
+        let theirs = concat!(
+            "vixp2p-rotation-v1 old=8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c new=8139770e",
+            "a87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394 issued=3 signature=2ecb4eafacf428ffab459680",
+            "cb7605261bccc4e5a011f5672ef9b5532703d1508d2fa6dd4b0da618e03a09ee1ad57b8b2c27d28fcc4aa44268ffbb3d381a",
+            "9c0d",
+        );
+        let history = History(vec![sign(&identity(1), &id(2), 3)]);
+        assert_eq!(history.to_text(&id(2)).trim_end(), theirs);
+    }
+
+    #[test]
     fn a_chain_proves_the_earlier_keys_newest_first() {
         assert_eq!(prove(&[], &id(3)), Some(vec![]));
         assert_eq!(prove(&Rotation::encode_all(&chain(2..=3)), &id(3)), Some(vec![id(2)]));

@@ -40,6 +40,16 @@ fn an_invite_has_the_layout_of_the_protocol_text() {
 }
 
 #[test]
+fn the_line_is_the_one_another_implementation_writes() {
+    // By Python's base64.
+    let theirs = concat!(
+        "vixp2p1aedqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqoanlvov2xk5lvov2xk5lvov2xk5lvov2xk5lvov2x",
+        "k5lvov2xk5lvmarcadumnydulzpnzxwizjnmi5dsmbqgeabjmk2",
+    );
+    assert_eq!(*invite().to_text(), theirs);
+}
+
+#[test]
 fn what_is_no_invite_is_damaged_or_is_newer_is_told_apart() {
     let good = invite().to_text();
     for text in ["", "vixp2p", "127.0.0.1:9001", "vixp2q1aaaa", "vixp2p:9001", "ä", "vixp2pä"] {

@@ -56,6 +56,18 @@ fn a_sealed_key_file_opens_with_its_passphrase_and_shows_only_the_public_key() {
 }
 
 #[test]
+fn the_text_is_the_one_another_implementation_writes() {
+    // By libsodium: Argon2id, XChaCha20-Poly1305 and Ed25519.
+    let theirs = concat!(
+        "vixp2p-sealed-key-v1 argon2id memory=8 iterations=1 parallelism=1 public=ea4a6c63e29c520abef5507b132",
+        "ec5f9954776aebebe7b92421eea691446d22c salt=03030303030303030303030303030303 nonce=030303030303030303",
+        "030303030303030303030303030303 box=6a033b7f563ec1eb32876672ffc974d1b836f3625e68a1bf9545ff976c005425b",
+        "05a562223075f11479a13969532c998 crc=2bffd441",
+    );
+    assert_eq!(sealed().trim_end(), theirs);
+}
+
+#[test]
 fn a_default_file_costs_what_the_text_of_the_module_says() {
     let text = to_sealed(&identity(7), &passphrase("right"), Cost::DEFAULT, &seeds(3));
     assert!(text.contains(" argon2id memory=65536 iterations=3 parallelism=1 "), "{}", &text[..80]);
