@@ -1,15 +1,11 @@
-//! The node's Ed25519 identity: signing, strict verification, and the text of a key file. Never touches the file itself.
+//! The node's Ed25519 identity: signing and strict verification. Its text forms are [`keyfile`](super::keyfile)'s.
 
 use std::fmt;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use zeroize::Zeroize;
 
 use crate::base::PeerId;
-use crate::base::id::{from_hex, hex};
 use crate::crypto::Secret;
-
-const KEY_FILE_PREFIX: &str = "vixp2p-secret-key-v1 ";
 
 /// A signing key. Wiped on drop (by `ed25519-dalek`), never printed.
 pub struct Identity {
@@ -35,25 +31,9 @@ impl Identity {
         self.key.sign(message).to_bytes()
     }
 
-    /// The text of a key file: one line.
-    pub fn to_key_file(&self) -> zeroize::Zeroizing<String> {
-        let mut digits = hex(self.key.as_bytes());
-        let text = format!("{KEY_FILE_PREFIX}{digits}\n");
-        digits.zeroize();
-        zeroize::Zeroizing::new(text)
-    }
-
-    /// Reads the text of a key file; the error says what is wrong without quoting it.
-    pub fn from_key_file(text: &str) -> Result<Identity, &'static str> {
-        let digits = text
-            .trim_end()
-            .strip_prefix(KEY_FILE_PREFIX)
-            .ok_or("it does not begin with \"vixp2p-secret-key-v1\"; it is no key file of this program, or it is damaged")?;
-        let mut bytes = from_hex(digits).ok_or("the key is not hexadecimal; the file is damaged")?;
-        let seed = <[u8; 32]>::try_from(bytes.as_slice());
-        bytes.zeroize();
-        let seed = seed.map(Secret::new).map_err(|_| "the key does not have 64 hex digits; the file is damaged")?;
-        Ok(Identity::from_seed(&seed))
+    /// The private key, for the key file.
+    pub(super) fn seed(&self) -> &[u8; 32] {
+        self.key.as_bytes()
     }
 }
 
@@ -71,23 +51,10 @@ pub fn verify(peer: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::hex;
 
     fn identity(byte: u8) -> Identity {
         Identity::from_seed(&Secret::new([byte; 32]))
-    }
-
-    #[test]
-    fn a_key_file_gives_the_same_identity_back() {
-        let original = identity(7);
-        let copy = Identity::from_key_file(&original.to_key_file()).expect("own text");
-        assert_eq!(copy.id(), original.id());
-    }
-
-    #[test]
-    fn a_damaged_key_file_is_refused_without_being_quoted() {
-        for text in ["", "hello", "vixp2p-secret-key-v1 ", "vixp2p-secret-key-v1 zz", "vixp2p-secret-key-v1 00ff"] {
-            assert!(Identity::from_key_file(text).is_err());
-        }
     }
 
     #[test]
