@@ -13,6 +13,7 @@ pub mod limits;
 pub mod log;
 pub mod stats;
 pub mod time;
+pub mod trust;
 
 pub use batch::DataBatch;
 pub use close::CloseReason;
@@ -24,3 +25,4 @@ pub use id::{Incarnation, LinkId, LogId, PeerId, PeerInfo};
 pub use log::Level;
 pub use stats::Stats;
 pub use time::Time;
+pub use trust::{TrustEntry, TrustPolicy, TrustState, TrustTable};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::base::{CloseReason, Endpoint, Error, Result, limits};
+use crate::base::{CloseReason, Endpoint, Error, PeerId, Result, limits};
 use crate::driver::link::{self, Ending, LinkShared};
 use crate::driver::{Present, Shell};
 use crate::mesh::io::Input;
@@ -81,8 +81,8 @@ fn admit(shell: &Arc<Shell>, stream: TcpStream, from: SocketAddr) {
 }
 
 /// Resolves, connects and runs a connection this node opens.
-pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint) {
-    let mut ending = Ending::new(&shell, &shared, true);
+pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint, expected: Option<PeerId>) {
+    let mut ending = Ending::new(&shell, &shared, true).wanting(expected);
     let opened = tokio::select! {
         biased;
         reason = shared.closed_on_request() => Err(reason),
@@ -96,7 +96,7 @@ pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: E
     match opened {
         Ok((stream, secrets)) => {
             shell.step(Input::Dialled { link: shared.id });
-            let machine = Handshaking::dial(shell.party.clone(), secrets);
+            let machine = Handshaking::dial(shell.party.clone(), secrets).judging(shell.keeper.gate(expected));
             link::run(&shell, &shared, stream, machine, &mut ending).await;
         }
         Err(reason) => ending.because(reason),

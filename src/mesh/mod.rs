@@ -5,8 +5,8 @@
 //!                     │                                        ▲
 //!        one match, one owner for each input                 out.rs
 //!                     │                                        │
-//!   dialer ─ guard    lifecycle ─ peers    heartbeat    replica/{mod, session, local}
-//!   whom, and when    links and admission  life         the log, to and from every neighbour
+//!   dialer ─ guard    lifecycle ─ peers ─ trust    heartbeat    replica/{mod, session, local}
+//!   whom, and when    links and admission          life         the log, to and from every neighbour
 //! ```
 //!
 //! Never reads a clock, opens a socket or file, locks, or draws randomness but from its seed: the same inputs give the same
@@ -21,10 +21,12 @@ mod out;
 pub mod peers;
 mod replica;
 mod stats;
+mod trust;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time};
+use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable};
 use crate::wire::Message;
 
 pub use io::{Inbound, Input, Output, PeerInfo};
@@ -53,6 +55,8 @@ pub struct MeshSettings {
     pub stale_after: Duration,
     /// Whether anything is dialled.
     pub dial: bool,
+    /// Who is trusted, until `Input::Trust`.
+    pub trust: Arc<TrustTable>,
 }
 
 impl MeshSettings {
@@ -65,6 +69,7 @@ impl MeshSettings {
             heartbeat_interval: config.heartbeat_interval,
             stale_after: config.stale_after,
             dial: config.dial,
+            trust: Arc::new(TrustTable::new(config.trust_policy(), 0, [])),
         }
     }
 }
@@ -102,7 +107,10 @@ impl Mesh {
     /// Takes one input. Time never runs backwards.
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
-            Input::Connect { endpoint, manual } => self.dialer.connect(now, endpoint, manual, &self.peers, &mut self.out),
+            Input::Connect { endpoint, manual, expected } => {
+                self.leave_others(now, &endpoint, expected);
+                self.dialer.connect(now, (endpoint, expected), manual, &self.peers, &mut self.out);
+            }
             Input::Disconnect { peer } => self.disconnect(now, peer),
             Input::Accepted { link, endpoint } => self.accepted(now, link, endpoint),
             Input::Dialled { link } => self.dialled(now, link),
@@ -120,6 +128,7 @@ impl Mesh {
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
             Input::Renewed { log } => self.replica.renewed(log),
+            Input::Trust { table } => self.trust(now, table),
             Input::Tick => self.tick(now),
         }
         self.dial_due(now);
@@ -193,7 +202,11 @@ impl Mesh {
             Message::Pong { .. } => {}
             Message::Welcome => return Err(CloseReason::Protocol("welcome after the handshake".into())),
             Message::Close { code, detail } => return Err(CloseReason::from_code(code, &detail)),
-            Message::Vector(entries) => return self.replica.vector(now, link, &entries, &mut self.out),
+            Message::Vector(entries) => {
+                if self.replica.vector(now, link, &entries, &mut self.out)? {
+                    self.declined(link);
+                }
+            }
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
             Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),

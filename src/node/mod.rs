@@ -3,6 +3,7 @@
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
 mod lifecycle;
+mod trust;
 
 use std::sync::{Arc, Weak};
 use std::thread::{JoinHandle, ThreadId};
@@ -15,6 +16,7 @@ use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Leve
 use crate::crypto::Identity;
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
 use crate::driver::disk::{self, DirectoryLock, DiskStorage};
+use crate::driver::known::Keeper;
 use crate::driver::link::PeerSender;
 use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
@@ -52,6 +54,7 @@ struct Inner {
     config: Config,
     identity: Arc<Identity>,
     party: Arc<LocalParty>,
+    keeper: Arc<Keeper>,
     ring: Arc<EventRing>,
     outlet: Arc<LogOutlet>,
     /// The running part; a quick look for calls that need it.
@@ -89,6 +92,7 @@ impl Node {
             Some(dir) => (Some(Arc::new(DirectoryLock::take(dir)?)), disk::load_or_create_identity(dir)?, Box::new(DiskStorage::new(dir))),
             None => (None, disk::random_identity()?, Box::new(MemStorage::new())),
         };
+        let (keeper, faults) = Keeper::open(config.data_dir.as_deref(), config.trust_policy())?;
         let identity = Arc::new(identity);
         let party = LocalParty::new(identity.clone(), &config.node_id, &config.capabilities, config.psk.as_ref())?;
         let fresh = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
@@ -96,6 +100,9 @@ impl Node {
         let ring = Arc::new(EventRing::default());
         for damage in damages {
             ring.push(Item::Event(Event::LogDamaged { detail: damage.to_string() }));
+        }
+        for fault in faults {
+            ring.push(Item::Event(fault));
         }
         let state = State {
             wal: Some(wal),
@@ -112,6 +119,7 @@ impl Node {
             config,
             identity,
             party: Arc::new(party),
+            keeper: Arc::new(keeper),
             ring,
             outlet: Arc::default(),
             shell: RwLock::new(None),
@@ -177,11 +185,15 @@ impl Node {
 
     /// Wants a link to `endpoint`, now and again after every loss, until [`Node::disconnect`]. Returns at once; events tell the rest.
     pub fn connect(&self, endpoint: Endpoint) -> Result<()> {
+        self.dial(endpoint, None)
+    }
+
+    fn dial(&self, endpoint: Endpoint, expected: Option<PeerId>) -> Result<()> {
         let shell = self.shell()?;
         if !self.inner.config.dial {
             return Err(Error::Invalid(format!("dialling is switched off; {endpoint} is not connected")));
         }
-        shell.step(Input::Connect { endpoint, manual: true });
+        shell.step(Input::Connect { endpoint, manual: true, expected });
         Ok(())
     }
 

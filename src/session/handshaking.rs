@@ -1,7 +1,8 @@
 //! The three-message handshake as a machine: Hello, HelloAck, HelloFinish, and the responder's Welcome.
 //!
 //! Bytes in, bytes out, then an [`Established`] session. Fails with a reason for our own log; the other side only sees the
-//! connection close. Never judges who the peer is, except that it is not this node.
+//! connection close. The side that dials asks its [`Gate`] before it shows who it is; a responder's verdict is the mesh's, which
+//! then has sealed records to say no with.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 
 use crate::base::config::Psk;
+use crate::base::trust::Gate;
 use crate::base::{CloseReason, PeerInfo, limits};
 use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
 use crate::crypto::kex::KeyPair;
@@ -113,6 +115,7 @@ enum State {
 /// See the module.
 pub struct Handshaking {
     local: Arc<LocalParty>,
+    gate: Gate,
     state: State,
     nonce: u64,
     out: Vec<u8>,
@@ -135,13 +138,20 @@ impl Handshaking {
         let (transcript, mac1) = local.cluster.open_transcript(&hello.encode_without_mac());
         hello.mac1 = mac1;
         let out = messages::to_frame(kind::HELLO, hello.encode());
-        Handshaking { local, state: State::HelloSent { pair, transcript }, nonce: secrets.nonce, out }
+        Handshaking { local, gate: Gate::default(), state: State::HelloSent { pair, transcript }, nonce: secrets.nonce, out }
+    }
+
+    /// Whom the side that dialled will show itself to. Without a gate: to anybody.
+    #[must_use]
+    pub fn judging(mut self, gate: Gate) -> Handshaking {
+        self.gate = gate;
+        self
     }
 
     /// The side that was dialled; it says nothing before a Hello that fits.
     pub fn accept(local: Arc<LocalParty>, secrets: RunSecrets) -> Handshaking {
         let state = State::Listening { ephemeral: secrets.ephemeral, rand: secrets.rand };
-        Handshaking { local, state, nonce: secrets.nonce, out: Vec::new() }
+        Handshaking { local, gate: Gate::default(), state, nonce: secrets.nonce, out: Vec::new() }
     }
 
     /// Bytes to send now.
@@ -243,6 +253,8 @@ impl Handshaking {
         let keys = cluster.schedule(suite, &dh, &transcript);
         let claim = keys.open_identity(Role::Responder, &transcript, &ack.sealed).map_err(box_failed)?;
         let peer = self.proven(claim)?;
+        // Whoever is not trusted does not learn who dialled.
+        self.gate.judge(&peer)?;
         transcript.absorb(&ack.sealed);
         let sealed = keys.seal_identity(Role::Initiator, &transcript, self.local.claim.clone(), &self.local.identity);
         transcript.absorb(&sealed);

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::TrustTable;
 use crate::mesh::MeshSettings;
 use crate::mesh::io::Input;
 use crate::sim::Sabotage;
@@ -26,7 +28,7 @@ impl World<'_> {
             Action::Talk { node, messages } => self.talk(node, messages),
             Action::Connect { from, to } => {
                 self.nodes[from].targets.insert(to);
-                return self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true });
+                return self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true, expected: None });
             }
             Action::Disconnect { from, to } => {
                 self.nodes[from].targets.remove(&to);
@@ -188,7 +190,9 @@ impl World<'_> {
         if self.options.sabotage == Some(Sabotage::LyingSync) {
             self.nodes[node].knobs.lie();
         }
-        let settings = MeshSettings::from_config(&crate::base::Config::new(name(node).to_string()), self.nodes[node].identity.id());
+        let config = crate::base::Config::new(name(node).to_string());
+        let trust = Arc::new(TrustTable::of_friends(self.nodes.iter().map(|node| node.identity.id())));
+        let settings = MeshSettings { trust, ..MeshSettings::from_config(&config, self.nodes[node].identity.id()) };
         let damages = match self.nodes[node].start(settings, &mut self.rng)? {
             Start::Runs(damages) => damages,
             Start::Refused(why) => {
@@ -225,7 +229,7 @@ impl World<'_> {
         }
         self.first_outputs(node)?;
         for to in self.nodes[node].targets.clone() {
-            self.step(node, Input::Connect { endpoint: endpoint(to), manual: true })?;
+            self.step(node, Input::Connect { endpoint: endpoint(to), manual: true, expected: None })?;
         }
         Ok(())
     }
@@ -241,7 +245,7 @@ impl World<'_> {
         }
         for (from, to) in self.profile.edges.clone() {
             self.nodes[from].targets.insert(to);
-            self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true })?;
+            self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true, expected: None })?;
         }
         Ok(())
     }
