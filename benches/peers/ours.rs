@@ -85,6 +85,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 fn config(name: &str, dir: Option<&str>) -> Config {
     let mut config = Config::new(name);
     config.data_dir = dir.filter(|dir| *dir != "-").map(PathBuf::from);
+    config.trust = Some(vixp2p::base::TrustPolicy::Tofu);
     config
 }
 

@@ -6,3 +6,4 @@ mod log;
 mod node;
 mod options;
 mod support;
+mod trust;

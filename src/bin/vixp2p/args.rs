@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vixp2p::base::config::Listen;
-use vixp2p::base::{Level, limits};
+use vixp2p::base::{Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
-use vixp2p::{Endpoint, Error};
+use vixp2p::{Endpoint, Error, PeerId};
 
 const TEMPLATE: &str = "\
 {about}
@@ -47,9 +47,9 @@ pub(crate) struct NodeArgs {
     /// PORT or HOST:PORT to accept on; 0 = do not listen
     #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
     pub(crate) listen: Option<Listen>,
-    /// Peer to dial, host:port or tcp://host:port; repeatable
-    #[arg(long, value_name = "PEER", value_parser = endpoint)]
-    pub(crate) connect: Vec<Endpoint>,
+    /// Peer to dial, host:port, or host:port#KEY to insist on its key; repeatable
+    #[arg(long, value_name = "PEER", value_parser = target)]
+    pub(crate) connect: Vec<Target>,
     /// Wait before dialling [default: 0]
     #[arg(long, value_name = "MS", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
     pub(crate) connect_delay: u32,
@@ -77,6 +77,9 @@ pub(crate) struct NodeArgs {
     /// Secret of the cluster: a file with 64 hex digits
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) psk_file: Option<PathBuf>,
+    /// open, tofu, pinned or allow_list [default: tofu with --psk-file, else open]
+    #[arg(long, value_name = "POLICY", value_parser = policy)]
+    pub(crate) trust: Option<TrustPolicy>,
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,
@@ -94,6 +97,8 @@ pub(crate) enum Command {
     Tail(TailArgs),
     /// Show the identity of a data directory
     Key(KeyArgs),
+    /// Show or change whose keys are trusted
+    Trust(TrustArgs),
     /// Run a whole cluster in virtual time from a seed
     Simulate(SimulateArgs),
     /// Show replication surviving kills, with two processes
@@ -139,6 +144,55 @@ pub(crate) enum KeyCommand {
     /// Print the public key
     Show {
         /// Data directory
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+}
+
+/// Keys of other nodes.
+#[derive(Args, Debug)]
+pub(crate) struct TrustArgs {
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+}
+
+/// What can be done with keys of other nodes.
+#[derive(Subcommand, Debug)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum TrustCommand {
+    /// Print every key that is trusted, pinned or revoked
+    List {
+        /// Data directory; a node may be running on it
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+    /// Trust a key, also one that was revoked
+    Add {
+        /// Public key, 64 hex digits
+        #[arg(value_name = "KEY", value_parser = key)]
+        key: PeerId,
+        /// Label for people
+        #[arg(value_name = "LABEL", value_parser = label)]
+        label: Option<String>,
+        /// Data directory; a node may be running on it
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+    /// Refuse a key for good
+    Revoke {
+        /// Public key, 64 hex digits
+        #[arg(value_name = "KEY", value_parser = key)]
+        key: PeerId,
+        /// Data directory; a node may be running on it
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+    /// Forget a key, as if it had never been met
+    Forget {
+        /// Public key, 64 hex digits
+        #[arg(value_name = "KEY", value_parser = key)]
+        key: PeerId,
+        /// Data directory; a node may be running on it
         #[arg(long, value_name = "DIR", value_parser = path)]
         data: PathBuf,
     },
@@ -219,6 +273,29 @@ fn listen(text: &str) -> Result<Listen, String> {
     let address: SocketAddr = text.parse().map_err(|_| EXPECTED.to_owned())?;
     let ip: IpAddr = address.ip();
     Ok(Listen::On { host: ip.to_string(), port: address.port() })
+}
+
+/// Whom to dial, and the key that is to answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peer: Option<PeerId>,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    let (address, peer) = match text.split_once('#') {
+        Some((address, digits)) => (address, Some(key(digits)?)),
+        None => (text, None),
+    };
+    Ok(Target { endpoint: endpoint(address)?, peer })
+}
+
+fn key(text: &str) -> Result<PeerId, String> {
+    text.parse().map_err(|_| format!("a key is 64 hex digits, this has {} characters", text.chars().count()))
+}
+
+fn policy(text: &str) -> Result<TrustPolicy, String> {
+    text.parse().map_err(|_| "expected open, tofu, pinned or allow_list".to_owned())
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {

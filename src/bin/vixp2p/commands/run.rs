@@ -13,11 +13,11 @@ use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, sleep_
 use vixp2p::base::config::Psk;
 use vixp2p::base::{Direction, Event, Level};
 use vixp2p::driver::apply::Outcome;
-use vixp2p::{Config, Endpoint, Node, Stats};
+use vixp2p::{Config, Node, Stats};
 use zeroize::Zeroizing;
 
 use crate::apply::ApplyFile;
-use crate::args::{NodeArgs, Switch};
+use crate::args::{NodeArgs, Switch, Target};
 use crate::book::Book;
 use crate::control::server::{Progress, Server};
 use crate::failure::Failure;
@@ -44,6 +44,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.listen = args.listen.clone().unwrap_or_default();
     config.data_dir = args.data.clone();
     config.dial = !args.no_connect;
+    config.trust = args.trust;
     config.psk = args.psk_file.as_deref().map(read_psk).transpose()?;
     Ok(config)
 }
@@ -109,6 +110,9 @@ impl<'a> Session<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut delay = std::pin::pin!(sleep(Duration::from_millis(u64::from(args.connect_delay))));
         let mut dialled = args.no_connect;
+        // Without a data directory there is no file to read again, and the signal keeps its meaning.
+        let hangup = || signal(SignalKind::hangup()).map_err(Failure::io("listening for signals"));
+        let mut hangup = args.data.as_ref().map(|_| hangup()).transpose()?;
         loop {
             self.show(args.quiet, false);
             tokio::select! {
@@ -116,6 +120,9 @@ impl<'a> Session<'a> {
                 () = &mut delay, if !dialled => {
                     dialled = true;
                     self.dial(&args.connect)?;
+                }
+                () = async { match &mut hangup { Some(signal) => drop(signal.recv().await), None => std::future::pending().await } } => {
+                    self.reload().await;
                 }
                 _ = ticks.tick() => self.show(args.quiet, true),
                 event = self.node.next_event() => match event {
@@ -127,9 +134,25 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn dial(&self, wanted: &[Endpoint]) -> Result<(), Failure> {
+    /// Reads `known_peers` again.
+    async fn reload(&self) {
+        let node = self.node.clone();
+        match tokio::task::spawn_blocking(move || node.reload_trust()).await {
+            Ok(Ok(())) => self.screen.log(Level::Info, &format!("known_peers read again: {} keys", self.node.trusted().len())),
+            Ok(Err(error)) => self.screen.log(Level::Error, &format!("known_peers not read again, what held before holds on: {error}")),
+            Err(error) => self.screen.log(Level::Error, &error.to_string()),
+        }
+    }
+
+    fn dial(&self, wanted: &[Target]) -> Result<(), Failure> {
+        for Target { endpoint, peer } in wanted {
+            match peer {
+                Some(peer) => self.node.connect_to(endpoint.clone(), *peer)?,
+                None => self.node.connect(endpoint.clone())?,
+            }
+        }
         let known = self.book.as_ref().map_or(&[][..], Book::endpoints);
-        for endpoint in wanted.iter().chain(known.iter().filter(|endpoint| !wanted.contains(endpoint))) {
+        for endpoint in known.iter().filter(|endpoint| !wanted.iter().any(|target| target.endpoint == **endpoint)) {
             self.node.connect(endpoint.clone())?;
         }
         Ok(())
