@@ -8,7 +8,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::base::trust::{Gate, KnownPeers};
 use crate::base::{CloseReason, Error, Event, PeerId, PeerInfo, Result, TrustEntry, TrustPolicy, TrustState, TrustTable, limits};
@@ -21,13 +21,10 @@ pub const KNOWN_PEERS_FILE: &str = "known_peers";
 #[derive(Debug)]
 pub struct Keeper {
     path: Option<PathBuf>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    known: KnownPeers,
-    table: Arc<TrustTable>,
+    /// Locked for as long as a change takes, the disk included.
+    known: Mutex<KnownPeers>,
+    /// What holds; never locked for longer than a look.
+    table: RwLock<Arc<TrustTable>>,
 }
 
 impl Keeper {
@@ -37,12 +34,17 @@ impl Keeper {
         let path = dir.map(|dir| dir.join(KNOWN_PEERS_FILE));
         let (known, faults) = path.as_deref().map(read).transpose()?.unwrap_or_default();
         let table = Arc::new(TrustTable::new(policy, 0, known.entries().cloned()));
-        Ok((Keeper { path, state: Mutex::new(State { known, table }) }, faults))
+        Ok((Keeper { path, known: Mutex::new(known), table: RwLock::new(table) }, faults))
     }
 
     /// What holds now.
     pub fn table(&self) -> Arc<TrustTable> {
-        self.state.lock().table.clone()
+        self.table.read().clone()
+    }
+
+    /// Whether a change waits for no disk.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.path.is_none()
     }
 
     /// A dial's conditions.
@@ -52,31 +54,31 @@ impl Keeper {
 
     /// Every listed key.
     pub fn entries(&self) -> Vec<TrustEntry> {
-        self.state.lock().known.entries().cloned().collect()
+        self.table().entries().cloned().collect()
     }
 
     /// Trusts or revokes a key. Blocks until that is durable.
     pub fn set(&self, peer: PeerId, state: TrustState, label: Option<&str>) -> Result<Arc<TrustTable>> {
-        let mut locked = self.state.lock();
-        let old = locked.known.get(&peer);
+        let mut locked = self.known.lock();
+        let old = locked.get(&peer);
         let label = label.or(old.map(|old| old.label.as_str())).unwrap_or_default().to_owned();
         if label.len() > limits::NODE_ID_MAX_BYTES {
             return Err(Error::TooLarge { what: "label", got: label.len(), max: limits::NODE_ID_MAX_BYTES });
         }
-        let listed = locked.known.entries().count();
+        let listed = locked.entries().count();
         if old.is_none() && listed >= limits::TRUST_ENTRIES_MAX {
             return Err(Error::TooLarge { what: "list of known keys", got: listed + 1, max: limits::TRUST_ENTRIES_MAX });
         }
         let entry = TrustEntry { peer, state, label, added_s: Some(now_s()) };
-        let mut known = locked.known.clone();
+        let mut known = locked.clone();
         known.set(entry);
         self.replace(&mut locked, known)
     }
 
     /// Forgets a key, as if it had never been met; `None` if it is not listed. Blocks until that is durable.
     pub fn forget(&self, peer: PeerId) -> Result<Option<Arc<TrustTable>>> {
-        let mut locked = self.state.lock();
-        let mut known = locked.known.clone();
+        let mut locked = self.known.lock();
+        let mut known = locked.clone();
         if !known.remove(&peer) {
             return Ok(None);
         }
@@ -86,10 +88,10 @@ impl Keeper {
     /// Writes down the key of a peer that is to be pinned, if it is; the new table and what to tell the application. Blocks until
     /// the pin is durable: a peer whose pin could be lost by a power cut is not let in.
     pub(crate) fn pin(&self, info: &PeerInfo, expected: Option<PeerId>) -> Option<(Arc<TrustTable>, Event)> {
-        let mut locked = self.state.lock();
+        let mut locked = self.known.lock();
         // Judged again by the present table: another link may have pinned the same name in the meantime.
-        let standing = locked.table.judge(info, expected).ok().filter(|standing| standing.pin)?;
-        let mut known = locked.known.clone();
+        let standing = self.table().judge(info, expected).ok().filter(|standing| standing.pin)?;
+        let mut known = locked.clone();
         known.admit(info, &standing, now_s());
         let written = self.replace(&mut locked, known);
         let told = match &written {
@@ -97,7 +99,7 @@ impl Keeper {
             Err(error) => Event::KnownPeersFaulty { detail: format!("key {} is not pinned: {error}", info.id) },
         };
         // A table that did not change has the mesh refuse the peer.
-        Some((written.unwrap_or_else(|_| locked.table.clone()), told))
+        Some((written.unwrap_or_else(|_| self.table()), told))
     }
 
     /// Whether the key of a peer is to be written down before it is let in.
@@ -108,26 +110,25 @@ impl Keeper {
 
     /// Reads the file again, after somebody has edited it. What cannot be read changes nothing.
     pub fn reload(&self) -> Result<(Arc<TrustTable>, Vec<Event>)> {
-        let mut locked = self.state.lock();
-        let Some(path) = &self.path else { return Ok((locked.table.clone(), Vec::new())) };
+        let mut locked = self.known.lock();
+        let Some(path) = &self.path else { return Ok((self.table(), Vec::new())) };
         let (known, faults) = read(path)?;
-        Ok((locked.take(known), faults))
+        Ok((self.take(&mut locked, known), faults))
     }
 
-    fn replace(&self, state: &mut State, known: KnownPeers) -> Result<Arc<TrustTable>> {
+    fn replace(&self, present: &mut KnownPeers, known: KnownPeers) -> Result<Arc<TrustTable>> {
         if let Some(path) = &self.path {
             write(path, &known.format())?;
         }
-        Ok(state.take(known))
+        Ok(self.take(present, known))
     }
-}
 
-impl State {
-    fn take(&mut self, known: KnownPeers) -> Arc<TrustTable> {
-        let (policy, generation) = (self.table.policy(), self.table.generation() + 1);
-        self.table = Arc::new(TrustTable::new(policy, generation, known.entries().cloned()));
-        self.known = known;
-        self.table.clone()
+    fn take(&self, present: &mut KnownPeers, known: KnownPeers) -> Arc<TrustTable> {
+        let before = self.table();
+        let table = Arc::new(TrustTable::new(before.policy(), before.generation() + 1, known.entries().cloned()));
+        *present = known;
+        *self.table.write() = table.clone();
+        table
     }
 }
 

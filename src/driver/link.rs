@@ -165,9 +165,13 @@ async fn pin(shell: &Arc<Shell>, peer: &PeerInfo, expected: Option<PeerId>) {
         return;
     }
     let (theirs, info) = (shell.clone(), peer.clone());
-    let pinned = tokio::task::spawn_blocking(move || theirs.keeper.pin(&info, expected)).await;
-    // Without a thread there is no pin, and the mesh refuses the peer.
-    if let Ok(Some((table, told))) = pinned {
+    let pinned = if shell.keeper.is_in_memory() {
+        shell.keeper.pin(peer, expected)
+    } else {
+        // Without a thread there is no pin, and the mesh refuses the peer.
+        tokio::task::spawn_blocking(move || theirs.keeper.pin(&info, expected)).await.ok().flatten()
+    };
+    if let Some((table, told)) = pinned {
         shell.emit(told);
         shell.step(Input::Trust { table });
     }

@@ -83,6 +83,12 @@ impl Dialer {
             out.event(Event::ConnectFailed { endpoint, reason: CloseReason::Refused(refusal), retry_in_ms: None });
             return;
         }
+        if let Some(target) = self.targets.get_mut(&endpoint).filter(|target| expected.is_some() && target.peer != expected) {
+            target.peer = expected;
+            if target.state == State::Resting {
+                target.state = State::Due(now);
+            }
+        }
         let known = self.targets.get(&endpoint);
         let standing = known.is_some_and(|t| !matches!(t.state, State::Due(_)) || is_connected(t.peer, peers));
         let state = if standing {

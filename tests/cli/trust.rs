@@ -82,7 +82,7 @@ fn a_policy_of_the_command_line_is_the_nodes() {
         other.wait_for(From::Stderr, "the peer does not trust this node");
         strict.wait_for(From::Stderr, "is not in known_peers and the policy is");
     }
-    let (_, port) = Running::node(&["--trust=tofu"]);
+    let (_second, port) = Running::node(&["--trust=tofu"]);
     let mut first = Running::start(&["--id=B", "--listen=0", "--trust=tofu", "--connect", &format!("127.0.0.1:{port}#{}", key(7))]);
     first.wait_for(From::Stderr, "dialled for key 07070707, but key");
 }

@@ -47,7 +47,7 @@ pub(crate) struct NodeArgs {
     /// PORT or HOST:PORT to accept on; 0 = do not listen
     #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
     pub(crate) listen: Option<Listen>,
-    /// Peer to dial, host:port, or host:port#KEY to insist on its key; repeatable
+    /// Peer to dial, host:port or host:port#KEY; repeatable
     #[arg(long, value_name = "PEER", value_parser = target)]
     pub(crate) connect: Vec<Target>,
     /// Wait before dialling [default: 0]
@@ -77,7 +77,7 @@ pub(crate) struct NodeArgs {
     /// Secret of the cluster: a file with 64 hex digits
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) psk_file: Option<PathBuf>,
-    /// open, tofu, pinned or allow_list [default: tofu with --psk-file, else open]
+    /// open, tofu, pinned or allow_list [default: tofu with a secret, else open]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
     /// Add each record of others to FILE, exactly once
