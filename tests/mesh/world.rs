@@ -310,7 +310,8 @@ impl World {
             Parcel::Dialled => Input::Dialled { link },
             Parcel::Authenticated => {
                 it.authenticated = true;
-                let peer = PeerInfo { id: id(peer as u8 + 1), node_id: format!("node {peer}"), capabilities: Vec::new(), formerly: Vec::new() };
+                let peer =
+                    PeerInfo { id: id(peer as u8 + 1), node_id: format!("node {peer}"), capabilities: Vec::new(), formerly: Vec::new() };
                 Input::Authenticated { link, peer }
             }
             Parcel::Failed(reason) => {

@@ -77,7 +77,7 @@ pub(crate) struct NodeArgs {
     /// Secret of the cluster: a file with 64 hex digits
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) psk_file: Option<PathBuf>,
-    /// open, tofu, pinned or allow_list [default: tofu with a secret, else open]
+    /// open, tofu, pinned, allow_list [default: open; tofu with a secret]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
     /// Add each record of others to FILE, exactly once
