@@ -1,5 +1,6 @@
 //! HKDF-SHA-512 (RFC 5869), HMAC-SHA-512 and SHA-512 under the few shapes the handshake uses. Never keeps state.
 
+use orion::errors::UnknownCryptoError;
 use orion::hazardous::hash::sha2::sha512::Sha512;
 use orion::hazardous::kdf::hkdf::{Hkdf, SHA512};
 use orion::hazardous::mac::hmac::sha512::{HmacSha512, SecretKey, Tag};
@@ -37,9 +38,13 @@ pub fn expand<const N: usize>(secret: &Secret<HASH_BYTES>, label: &str, context:
     info.push(0);
     info.extend_from_slice(context);
     let mut out = Secret::zero();
-    let prk = infallible(Tag::try_from(secret.expose().as_slice()));
-    infallible(Hkdf::<SHA512>::expand(&prk, Some(&info), out.expose_mut()));
+    infallible(expand_info(secret, &info, out.expose_mut()));
     out
+}
+
+/// HKDF-Expand as the standard has it; fails only for an output over 255 hashes.
+pub(super) fn expand_info(secret: &Secret<HASH_BYTES>, info: &[u8], out: &mut [u8]) -> Result<(), UnknownCryptoError> {
+    Hkdf::<SHA512>::expand(&Tag::try_from(secret.expose().as_slice())?, Some(info), out)
 }
 
 /// HMAC-SHA-512, cut to the first 32 bytes.
@@ -52,7 +57,7 @@ pub fn mac(key: &Secret<HASH_BYTES>, message: &[u8]) -> [u8; 32] {
 }
 
 /// The library reports errors only for lengths outside what this module fixes at compile time.
-fn infallible<T>(result: Result<T, orion::errors::UnknownCryptoError>) -> T {
+fn infallible<T>(result: Result<T, UnknownCryptoError>) -> T {
     result.expect("lengths are fixed and in range")
 }
 
