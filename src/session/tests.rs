@@ -183,3 +183,13 @@ fn a_handshake_needs_no_particular_cut_of_the_bytes() {
     }
     assert!(pair.acceptor.has_outgoing());
 }
+
+#[test]
+fn a_handshake_that_failed_stays_failed() {
+    let (a, b) = (party(1, None), party(2, None));
+    for junk in [&[0xff, 0xff, 0x7f][..], b"\x0eGET / HTTP/1.1"] {
+        let mut pair = Pair::new(&a, &b, 1);
+        pair.acceptor.receive(&mut BytesMut::from(junk)).expect_err("no handshake");
+        assert!(pair.acceptor.receive(&mut BytesMut::from(&pair.dialler.outgoing()[..])).is_err());
+    }
+}

@@ -84,10 +84,10 @@ impl Recorded {
     fn check(&self, dialler: bool, stream: &[u8], cut: u8) {
         let (honest, peer) = if dialler { (&self.to_dialler, &self.acceptor) } else { (&self.to_acceptor, &self.dialler) };
         let established = self.feed(dialler, stream, cut);
-        assert_eq!(established.is_some(), stream.starts_with(honest), "established by exactly the honest bytes");
+        assert!(established.is_some() || stream != honest, "the honest bytes establish a session");
         if let Some((established, used)) = established {
             assert_eq!(established.peer.id, peer.identity.id());
-            assert!(used >= honest.len());
+            assert!(used >= honest.len() && stream.starts_with(honest), "nothing but the honest bytes does");
         }
     }
 }

@@ -20,7 +20,7 @@ const LOCAL: PeerId = PeerId([5; 32]);
 const OUTPUTS_MAX: usize = 2_000;
 
 fn own() -> LogId {
-    LogId { origin: LOCAL, incarnation: Incarnation(1) }
+    LogId { origin: LOCAL, incarnation: Incarnation(100) }
 }
 
 /// The carrier's side of a link.
@@ -41,6 +41,8 @@ struct Carrier {
     reads: VecDeque<(LinkId, LogId, u64)>,
     applies: BTreeMap<LogId, (u64, u64)>,
     frozen: BTreeSet<LogId>,
+    /// Logs of which the disk refused something: they keep their place for the next try.
+    refused: BTreeSet<LogId>,
     own: LogId,
 }
 
@@ -58,6 +60,7 @@ impl Carrier {
             reads: VecDeque::new(),
             applies: BTreeMap::new(),
             frozen: BTreeSet::new(),
+            refused: BTreeSet::new(),
             own: own(),
         };
         carrier.carry();
@@ -141,7 +144,8 @@ impl Carrier {
             assert_eq!(view.durable, self.durable(&view.log), "{}", view.log);
             assert!(view.applied <= view.durable);
             assert!(view.acked.len() <= open);
-            let held = view.durable > 0 || view.log.origin == LOCAL || self.stores.iter().any(|(_, group)| group.log == view.log);
+            let mine = view.log.origin == LOCAL && view.log.incarnation >= own().incarnation;
+            let held = view.durable > 0 || mine || self.refused.contains(&view.log) || self.stores.iter().any(|(_, group)| group.log == view.log);
             assert!(held, "a log nothing is held of takes no place: {}", view.log);
         }
         let mut credit: BTreeMap<LinkId, usize> = BTreeMap::new();
@@ -166,10 +170,12 @@ impl Carrier {
             self.renew();
             failed(CloseReason::Lost("rolled back".into()))
         } else if !follows {
+            self.refused.insert(log);
             failed(CloseReason::Lost("a gap".into()))
         } else if !whole {
             failed(CloseReason::Protocol("no group".into()))
         } else if fails % 8 == 1 {
+            self.refused.insert(log);
             failed(CloseReason::Lost("disk full".into()))
         } else if fails % 8 == 2 && durable > 0 {
             self.frozen.insert(log);
@@ -251,7 +257,8 @@ fn peer(choice: u8) -> PeerId {
 }
 
 fn log(choice: u8) -> LogId {
-    LogId { origin: PeerId([choice % 16; 32]), incarnation: Incarnation(u64::from(choice >> 6) % 3) }
+    // Life 100 is this node's first.
+    LogId { origin: PeerId([choice % 16; 32]), incarnation: Incarnation([100, 0, 1, 200][usize::from(choice >> 6)]) }
 }
 
 /// A message as a hostile peer writes it: well formed at times, any bytes at others.

@@ -58,7 +58,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("session_stream", session::stream, session::stream_seeds, 10_000).holding(2, 160 * KIB),
     target("session_frames", session::frames, session::frames_seeds, 10_000).holding(10, 160 * KIB),
     // A few bytes of input are long honest messages here, held as sent, as sealed and as received.
-    target("session_tampered", session::tampered, session::tampered_seeds, 2_000).holding(10, 1024 * KIB),
+    target("session_tampered", session::tampered, session::tampered_seeds, 2_000).holding(10, 2048 * KIB),
     // Tables of links, peers and logs, each with its own limit; a line of a vector may be a row in several.
     target("mesh", mesh::inputs, mesh::inputs_seeds, 5_000).holding(64, 256 * KIB),
     target("wal_segment", wal::segment, wal::segment_seeds, 5_000).holding(6, 64 * KIB),

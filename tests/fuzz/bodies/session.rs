@@ -129,7 +129,7 @@ pub(crate) fn tampered(input: &[u8]) {
     let (sealer, mut recv) = halves(suite);
     let mut send = SendHalf::new(sealer);
     let (mut sent, mut wire, mut long) = (Vec::new(), Vec::new(), 0);
-    while !choices.is_empty() {
+    while !choices.is_empty() && sent.len() < 200 {
         let item = match choices.byte() % 6 {
             0 => Item::Message(Message::Ping { nonce: choices.number() }),
             1 => {

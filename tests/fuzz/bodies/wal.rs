@@ -114,7 +114,10 @@ pub(crate) fn segment_seeds() -> Vec<Vec<u8>> {
 pub(crate) fn disk(input: &[u8]) {
     let mut choices = Choices::new(input);
     let mut disk = DISK.clone();
-    while !choices.is_empty() && !disk.files_mut().is_empty() {
+    for _ in 0..8 {
+        if choices.is_empty() || disk.files_mut().is_empty() {
+            break;
+        }
         let (which, count) = (usize::from(choices.byte()), choices.byte() % 5);
         let count_files = disk.files_mut().len();
         let path = disk.files_mut().keys().nth(which % count_files).expect("one of them").clone();
@@ -142,7 +145,8 @@ pub(crate) fn group(input: &[u8]) {
     }
     let before = wal.durable(log);
     let mut bytes = Vec::new();
-    while !choices.is_empty() {
+    // Not more than a push holds, a whole group being a few bytes of input.
+    while !choices.is_empty() && bytes.len() < 8 * 1024 {
         let (kind, seq, size) = (choices.byte(), choices.number(), usize::from(choices.byte()));
         match kind % 8 {
             // Whole groups of the origin, out of place or not.
