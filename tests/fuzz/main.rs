@@ -1,6 +1,6 @@
 //! Every fuzz target for a few thousand seeded executions: its seeds, its regressions, and mutations of both.
 //!
-//! `FUZZ_SEED` and `FUZZ_RUNS` change the course, `FUZZ_TARGET` picks one target, `FUZZ_INPUT` replays one file.
+//! `FUZZ_SEED` and `FUZZ_RUNS` change the course, `FUZZ_TARGET` picks one target, `FUZZ_INPUT` replays a file or a directory.
 //! `VIXP2P_UPDATE_SEEDS=1` writes the committed seeds anew.
 
 mod alloc;
@@ -76,9 +76,7 @@ fn run_some(part: usize, parts: usize) {
     let wanted: Option<String> = env("FUZZ_TARGET");
     let mine = TARGETS.iter().enumerate().filter(|(n, target)| n % parts == part && wanted.as_ref().is_none_or(|name| name == target.name));
     for (_, target) in mine {
-        let start = std::time::Instant::now();
         run(target);
-        println!("{}: {:?}", target.name, start.elapsed());
     }
 }
 
@@ -106,10 +104,12 @@ fn targets_keep_their_promises_on_seeded_inputs_4() {
 fn replay() {
     let (Some(name), Some(path)) = (env::<String>("FUZZ_TARGET"), env::<PathBuf>("FUZZ_INPUT")) else { return };
     let target = bodies::find(&name).expect("a target of that name");
-    let input = fs::read(path).expect("readable");
+    let found = if path.is_dir() { inputs(&path) } else { vec![(path.clone(), fs::read(&path).expect("readable"))] };
     _ = catch_unwind(|| (target.run)(&(target.seeds)()[0]));
-    println!("{name}: {} bytes held", alloc::peak_of(|| (target.run)(&input)));
-    execute(target, &input).expect("within its memory");
+    for (path, input) in &found {
+        execute(target, input).unwrap_or_else(|why| panic!("{name}: {}: {why}", path.display()));
+    }
+    println!("{name}: {} inputs hold", found.len());
 }
 
 #[test]

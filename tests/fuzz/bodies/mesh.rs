@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use vixp2p::Config;
 use vixp2p::base::{CloseReason, Endpoint, Incarnation, LinkId, LogId, PeerId, Time, limits};
 use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
 use vixp2p::wire::Message;
 use vixp2p::wire::message::{WalAck, WalNak, WalPush};
-use vixp2p::Config;
 
 use super::edits::Choices;
 
@@ -145,7 +145,8 @@ impl Carrier {
             assert!(view.applied <= view.durable);
             assert!(view.acked.len() <= open);
             let mine = view.log.origin == LOCAL && view.log.incarnation >= own().incarnation;
-            let held = view.durable > 0 || mine || self.refused.contains(&view.log) || self.stores.iter().any(|(_, group)| group.log == view.log);
+            let held =
+                view.durable > 0 || mine || self.refused.contains(&view.log) || self.stores.iter().any(|(_, group)| group.log == view.log);
             assert!(held, "a log nothing is held of takes no place: {}", view.log);
         }
         let mut credit: BTreeMap<LinkId, usize> = BTreeMap::new();
@@ -204,7 +205,7 @@ impl Carrier {
 
     fn answer_apply(&mut self, choice: u8) {
         let Some((log, (from, upto))) = self.applies.pop_first() else { return };
-        if choice % 3 == 0 {
+        if choice.is_multiple_of(3) {
             return self.step(Input::ApplyRefused { log, seq: from });
         }
         self.applied.insert(log, from);

@@ -102,7 +102,11 @@ pub(crate) fn segment(input: &[u8]) {
 pub(crate) fn segment_seeds() -> Vec<Vec<u8>> {
     let mut disk = DISK.clone();
     let mut file = |identity: &Identity| {
-        let (_, file) = disk.files_mut().iter().find(|(path, _)| path.contains(&identity.id().to_string()) && path.ends_with(".wal")).expect("a segment");
+        let (_, file) = disk
+            .files_mut()
+            .iter()
+            .find(|(path, _)| path.contains(&identity.id().to_string()) && path.ends_with(".wal"))
+            .expect("a segment");
         file.clone()
     };
     let (own, other) = (file(&ME), file(&OTHER));
