@@ -188,10 +188,16 @@ impl Carrier {
         self.step(input);
     }
 
-    /// A new incarnation; the old log is an old log like anybody's, wholly applied.
+    /// A new incarnation; the old log is an old log like anybody's, wholly applied. Only this node's own seal proves a
+    /// rollback, so no peer can cause many.
     fn renew(&mut self) {
+        let next = LogId { origin: LOCAL, incarnation: Incarnation(self.own.incarnation.0 + 100) };
+        // The log takes no number that it has seen.
+        if next.incarnation.0 > 1_000 || self.mesh.logs().iter().any(|view| view.log == next) {
+            return;
+        }
         self.applied.insert(self.own, self.durable(&self.own));
-        self.own.incarnation.0 += 100;
+        self.own = next;
         self.step(Input::Renewed { log: self.own });
     }
 

@@ -59,8 +59,8 @@ pub(crate) const TARGETS: &[Target] = &[
     target("session_frames", session::frames, session::frames_seeds, 10_000).holding(10, 160 * KIB),
     // A few bytes of input are long honest messages here, held as sent, as sealed and as received.
     target("session_tampered", session::tampered, session::tampered_seeds, 2_000).holding(10, 2048 * KIB),
-    // Tables of links, peers and logs, each with its own limit; a line of a vector may be a row in several.
-    target("mesh", mesh::inputs, mesh::inputs_seeds, 5_000).holding(64, 256 * KIB),
+    // Tables of links, targets, peers and logs, each with its own limit; however long the input, they get no larger.
+    target("mesh", mesh::inputs, mesh::inputs_seeds, 5_000).holding(4, 768 * KIB),
     target("wal_segment", wal::segment, wal::segment_seeds, 5_000).holding(6, 64 * KIB),
     target("wal_disk", wal::disk, wal::disk_seeds, 3_000),
     target("wal_group", wal::group, wal::group_seeds, 5_000),
