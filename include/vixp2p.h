@@ -54,7 +54,7 @@
     {                                                                                                     \
         sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
             VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
-            {NULL, NULL, NULL}, {NULL, NULL, NULL},                                                       \
+            {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0, 0,           \
     }
 
 
@@ -88,6 +88,21 @@
  * vixp2p_node_next_event(), vixp2p_node_wait_event(), vixp2p_node_dispatch().
  */
 #define VIXP2P_DELIVERY_POLL 1
+
+/**
+ * vixp2p_node_options.key_agreement: X-Wing (X25519 and ML-KEM-768 together) where the peer knows it, else X25519. The default.
+ */
+#define VIXP2P_KEY_AGREEMENT_ANY 0
+
+/**
+ * vixp2p_node_options.key_agreement: X-Wing or nothing.
+ */
+#define VIXP2P_KEY_AGREEMENT_POST_QUANTUM 1
+
+/**
+ * vixp2p_node_options.key_agreement: X25519 only; a handshake is 2.3 KB shorter.
+ */
+#define VIXP2P_KEY_AGREEMENT_CLASSIC 2
 
 /**
  * vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
@@ -297,6 +312,10 @@ typedef enum vixp2p_event_kind {
      * A worker of the node failed; it can only be destroyed.
      */
     VIXP2P_EVENT_FATAL = 15,
+    /**
+     * Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
+     */
+    VIXP2P_EVENT_FRESH_KEYS = 16,
 } vixp2p_event_kind;
 
 /**
@@ -655,6 +674,30 @@ typedef struct vixp2p_node_options {
      * What applies replicated records; without it they count as applied once durable.
      */
     struct vixp2p_apply_callback apply;
+    /**
+     * The secret before psk while a cluster changes over, 32 bytes, accepted as well; NULL: none. The library copies it.
+     */
+    const void *psk_previous;
+    /**
+     * 32, or 0 without one.
+     */
+    size_t psk_previous_len;
+    /**
+     * VIXP2P_KEY_AGREEMENT_...
+     */
+    uint32_t key_agreement;
+    /**
+     * Age of a link's keys at which this side steps to the next ones; default 900000.
+     */
+    uint32_t rekey_after_ms;
+    /**
+     * Age at which the side that dialled agrees on fresh keys; default 3600000.
+     */
+    uint32_t fresh_keys_after_ms;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } vixp2p_node_options;
 
 /**
@@ -1228,6 +1271,18 @@ enum vixp2p_status vixp2p_node_connect(struct vixp2p_node *node,
  * @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
  */
 VIXP2P_API enum vixp2p_status vixp2p_node_disconnect(struct vixp2p_node *node, const struct vixp2p_peer_id *peer);
+
+/**
+ * Agrees on fresh keys with a connected peer, ahead of time: whoever stole the keys in use can open nothing that is sent
+ * afterwards. VIXP2P_EVENT_FRESH_KEYS tells when both directions use them.
+ *
+ * @param node  a running node.
+ * @param peer  whom.
+ * @return VIXP2P_OK, VIXP2P_ERR_NOT_CONNECTED, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_rekey(struct vixp2p_node *node,
+                                     const struct vixp2p_peer_id *peer);
 
 /**
  * Queues a message to a connected peer. Messages to one peer arrive in order, each at most once, as long as the link stands;

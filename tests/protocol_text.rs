@@ -21,6 +21,7 @@ fn the_limits_of_the_protocol_text_are_those_of_the_code() {
     same!(
         PREAUTH_FRAME_MAX_BYTES,
         KEY_SHARE_MAX_BYTES,
+        KEY_SHARES_MAX,
         SUITES_MAX,
         IDENTITY_MAX_BYTES,
         CERT_MAX_BYTES,
@@ -59,6 +60,7 @@ fn the_kinds_of_the_protocol_text_are_those_of_the_code() {
         (kind::PONG, "Pong"),
         (kind::WELCOME, "Welcome"),
         (kind::CLOSE, "Close"),
+        (kind::KEY_UPDATE, "KeyUpdate"),
         (kind::WAL_PUSH, "WalPush"),
         (kind::WAL_ACK, "WalAck"),
         (kind::VECTOR, "Vector"),

@@ -26,6 +26,18 @@ pub enum Listen {
     },
 }
 
+/// Which key agreements a node offers and accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KeyAgreement {
+    /// X-Wing (X25519 and ML-KEM-768 together) with everybody who knows it, X25519 with the others.
+    #[default]
+    Any,
+    /// X-Wing or nothing: what is recorded today cannot be opened by a quantum computer of tomorrow.
+    PostQuantum,
+    /// X25519 only: 2.3 KB less in a handshake.
+    Classic,
+}
+
 /// A 32-byte secret shared by the members of a cluster. Wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Psk([u8; 32]);
@@ -69,6 +81,14 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// The cluster's secret; nodes without it are turned away before any curve work.
     pub psk: Option<Psk>,
+    /// The secret before `psk`, accepted as well while the cluster changes over: a node dials with the newer one, then with this.
+    pub psk_previous: Option<Psk>,
+    /// Key agreements offered and accepted.
+    pub key_agreement: KeyAgreement,
+    /// Age of a link's traffic keys at which this side steps to the next ones.
+    pub rekey_after: Duration,
+    /// Age at which the dialling side agrees on fresh keys with the peer, which ends what a stolen key can open.
+    pub fresh_keys_after: Duration,
     /// Connected peers allowed.
     pub max_peers: usize,
     /// From TCP up to an authenticated link.
@@ -91,6 +111,10 @@ impl Config {
             listen: Listen::Off,
             data_dir: None,
             psk: None,
+            psk_previous: None,
+            key_agreement: KeyAgreement::Any,
+            rekey_after: limits::REKEY_AFTER,
+            fresh_keys_after: limits::FRESH_KEYS_AFTER,
             max_peers: limits::MAX_PEERS_DEFAULT,
             handshake_timeout: limits::HANDSHAKE_DEADLINE,
             heartbeat_interval: limits::HEARTBEAT_INTERVAL,
@@ -119,6 +143,12 @@ impl Config {
         }
         if self.heartbeat_interval.is_zero() || self.stale_after <= self.heartbeat_interval {
             return Err(Error::Invalid("stale_after must be longer than heartbeat_interval, and both longer than zero".into()));
+        }
+        if self.psk_previous.is_some() && self.psk.is_none() {
+            return Err(Error::Invalid("psk_previous without psk: give the current pre-shared key too".into()));
+        }
+        if self.rekey_after.is_zero() || self.fresh_keys_after.is_zero() {
+            return Err(Error::Invalid("rekey_after and fresh_keys_after must be longer than zero".into()));
         }
         if self.handshake_timeout.is_zero() {
             return Err(Error::Invalid("handshake_timeout is zero".into()));

@@ -89,6 +89,11 @@ pub enum Event {
         /// Peers connected now.
         connected: usize,
     },
+    /// Both directions of the link to a peer go on under keys of a fresh agreement.
+    FreshKeys {
+        /// Which peer.
+        peer: PeerId,
+    },
     /// Application messages from a peer.
     Data {
         /// The sender.
@@ -164,6 +169,7 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
+            Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
@@ -199,6 +205,7 @@ impl fmt::Display for Event {
                     printable(node_id)
                 )
             }
+            Event::FreshKeys { peer } => write!(f, "fresh keys with {}", peer.short()),
             Event::Data { peer, batch } => write!(f, "{} messages from {}", batch.len(), peer.short()),
             Event::Acked { peer, log, durable, applied } => {
                 write!(f, "peer {} has {log} durable to {durable}, applied to {applied}", peer.short())

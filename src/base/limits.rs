@@ -18,6 +18,10 @@ pub const RECORD_PLAINTEXT_MAX_BYTES: usize = 64 * 1024 + 256;
 pub const REKEY_AFTER_RECORDS: u64 = 1 << 24;
 /// Plaintext bytes under one key before the sender steps to the next.
 pub const REKEY_AFTER_BYTES: u64 = 16 << 30;
+/// Age of a link's keys before the sender steps to the next.
+pub const REKEY_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Age of a link's last key agreement before the dialling side makes a new one inside the channel.
+pub const FRESH_KEYS_AFTER: Duration = Duration::from_secs(60 * 60);
 /// One application message; the receiver allocates as bytes arrive, never ahead.
 pub const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Sealed bytes waiting in one link before `send` answers "would block".
@@ -43,7 +47,9 @@ pub const CAPABILITY_MAX_BYTES: usize = 255;
 pub const CAPABILITIES_TOTAL_MAX_BYTES: usize = 1920;
 /// Suites offered in a Hello.
 pub const SUITES_MAX: usize = 16;
-/// Key share of a Hello or HelloAck: X-Wing's encapsulation key is 1,216 bytes, X25519's point 32.
+/// Key shares in a Hello: one for each group offered, two groups being defined.
+pub const KEY_SHARES_MAX: usize = 4;
+/// Key share of a Hello, HelloAck or key update: X-Wing's encapsulation key is 1,216 bytes, X25519's point 32.
 pub const KEY_SHARE_MAX_BYTES: usize = 1400;
 /// Padded plaintext of an identity: the largest claim, signature and MAC; a HelloAck with it still fits `PREAUTH_FRAME_MAX_BYTES`.
 pub const IDENTITY_MAX_BYTES: usize = 2560;

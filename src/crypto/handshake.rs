@@ -120,6 +120,11 @@ impl From<OpenError> for BoxError {
 }
 
 impl HandshakeKeys {
+    /// What was negotiated.
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
     fn box_key(&self, role: Role) -> Secret<32> {
         expand(&self.secret, &format!("{} box", role.name()), &self.h2.0)
     }

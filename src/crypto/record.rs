@@ -39,9 +39,11 @@ impl Direction {
         Direction { suite, secret, session, aead, epoch: 0, counter: 0, bytes: 0 }
     }
 
-    /// Replaces the key by its successor; the old one is wiped and cannot be computed back.
-    fn step(&mut self) {
-        self.secret = schedule::expand(&self.secret, "next", &[]);
+    /// Replaces the key by its successor; the old one is wiped and cannot be computed back. With `fresh` the successor cannot be
+    /// computed forward either by whoever knows only the present one.
+    fn step(&mut self, fresh: Option<&Secret<HASH_BYTES>>) {
+        let next = schedule::expand(&self.secret, "next", &[]);
+        self.secret = fresh.map_or_else(|| next.clone(), |fresh| schedule::extract(next.expose(), fresh.expose()));
         self.aead = self.suite.aead(&schedule::expand(&self.secret, "key", &[]));
         self.epoch = self.epoch.wrapping_add(1);
         self.counter = 0;
@@ -80,10 +82,15 @@ impl Sealer {
         Sealer(Direction::new(suite, secret, session))
     }
 
+    /// Goes on under the next key: before this one is worn, or with what a fresh agreement brought.
+    pub fn step(&mut self, fresh: Option<&Secret<HASH_BYTES>>) {
+        self.0.step(fresh);
+    }
+
     /// Seals a record in place: `record` is header space, plaintext and nothing else; returns the tag to append.
     pub fn seal(&mut self, record: &mut [u8]) -> [u8; TAG_BYTES] {
         if self.0.worn() {
-            self.0.step();
+            self.0.step(None);
         }
         let plaintext = record.len() - HEADER_BYTES;
         let header = header((plaintext + TAG_BYTES) as u32, self.0.epoch);
@@ -104,12 +111,21 @@ impl Opener {
         Opener(Direction::new(suite, secret, session))
     }
 
+    /// Goes on under the next key, where the sender said that it does so after a fresh agreement. Its plain steps show in the
+    /// records themselves.
+    pub fn step(&mut self, fresh: &Secret<HASH_BYTES>) {
+        self.0.step(Some(fresh));
+    }
+
     /// Opens a whole record in place; its plaintext is what follows the header. Any failure ends the session.
     pub fn open<'a>(&mut self, record: &'a mut [u8]) -> Result<&'a mut [u8], OpenError> {
         let (front, sealed) = record.split_first_chunk_mut::<HEADER_BYTES>().ok_or(OpenError)?;
         let epoch = front[4];
-        if epoch == self.0.epoch.wrapping_add(1) && self.0.worn() {
-            self.0.step();
+        // A forged epoch costs its sender the session: the record does not open under the key it leads to.
+        if epoch == self.0.epoch.wrapping_add(1) {
+            self.0.step(None);
+        } else if self.0.worn() {
+            return Err(OpenError);
         }
         if *front != header(sealed.len() as u32, self.0.epoch) {
             return Err(OpenError);
@@ -146,9 +162,10 @@ impl std::fmt::Debug for Opener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::config::KeyAgreement;
 
     fn halves() -> (Sealer, Opener) {
-        let suite = Suite::supported()[0];
+        let suite = Suite::supported(KeyAgreement::Classic)[0];
         let secret = schedule::extract(b"test", b"secret");
         (Sealer::new(suite, secret.clone(), [9; 32]), Opener::new(suite, secret, [9; 32]))
     }
@@ -179,7 +196,7 @@ mod tests {
         for bit in 0..first.len() * 8 {
             let mut altered = first.clone();
             altered[bit / 8] ^= 1 << (bit % 8);
-            assert!(opener.open(&mut altered).is_err(), "bit {bit}");
+            assert!(halves().1.open(&mut altered).is_err(), "bit {bit}");
         }
         assert!(opener.open(&mut first.clone()).is_ok());
         assert!(opener.open(&mut first.clone()).is_err(), "repeated");
@@ -188,20 +205,66 @@ mod tests {
     #[test]
     fn a_record_of_another_session_does_not_open() {
         let (mut sealer, _) = halves();
-        let mut opener = Opener::new(Suite::supported()[0], schedule::extract(b"test", b"secret"), [8; 32]);
+        let mut opener = Opener::new(Suite::supported(KeyAgreement::Classic)[0], schedule::extract(b"test", b"secret"), [8; 32]);
         assert!(opener.open(&mut sealed(&mut sealer, b"text")).is_err());
     }
 
     #[test]
-    fn a_worn_key_is_replaced_on_both_sides_and_only_then() {
+    fn a_worn_key_is_replaced_by_the_sender_and_refused_by_the_receiver() {
         let (mut sealer, mut opener) = halves();
-        sealer.0.counter = limits::REKEY_AFTER_RECORDS;
-        opener.0.counter = limits::REKEY_AFTER_RECORDS;
+        (sealer.0.counter, opener.0.counter) = (limits::REKEY_AFTER_RECORDS, limits::REKEY_AFTER_RECORDS);
         let mut record = sealed(&mut sealer, b"after the step");
         assert_eq!(record[4], 1, "epoch");
         assert_eq!(opener.open(&mut record).expect("stepped"), b"after the step");
+        let mut late = sealed(&mut sealer, b"too late");
+        opener.0.bytes = limits::REKEY_AFTER_BYTES;
+        assert!(opener.open(&mut late).is_err(), "a sender must step when its key is worn");
+    }
 
-        sealer.0.bytes = limits::REKEY_AFTER_BYTES;
-        assert!(opener.open(&mut sealed(&mut sealer, b"early")).is_err(), "a sender may not step before its time");
+    #[test]
+    fn a_sender_may_step_at_any_time_but_never_back_or_over_one() {
+        let (mut sealer, mut opener) = halves();
+        for round in 0..600u32 {
+            sealer.step(None);
+            let text = round.to_le_bytes();
+            assert_eq!(opener.open(&mut sealed(&mut sealer, &text)).expect("one step"), text);
+        }
+        let mut again = sealed(&mut sealer, b"under the old key");
+        sealer.step(None);
+        opener.open(&mut sealed(&mut sealer, b"new")).expect("one step");
+        assert!(opener.open(&mut again).is_err(), "an old epoch");
+        let (mut sealer, mut opener) = halves();
+        sealer.step(None);
+        sealer.step(None);
+        assert!(opener.open(&mut sealed(&mut sealer, b"skipped one")).is_err());
+    }
+
+    #[test]
+    fn what_a_fresh_agreement_brought_decides_the_next_key() {
+        let fresh = |byte| Secret::new([byte; HASH_BYTES]);
+        let (mut sealer, mut opener) = halves();
+        sealer.step(Some(&fresh(1)));
+        opener.step(&fresh(1));
+        assert_eq!(opener.open(&mut sealed(&mut sealer, b"healed")).expect("same"), b"healed");
+        sealer.step(Some(&fresh(2)));
+        let mut record = sealed(&mut sealer, b"healed again");
+        assert!(Opener(opener.0).open(&mut record).is_err(), "the present secret alone does not lead there");
+    }
+
+    #[test]
+    fn no_key_and_nonce_occur_twice() {
+        let (mut sealer, _) = halves();
+        let mut seen = std::collections::BTreeSet::new();
+        for round in 0..3000u32 {
+            sealed(&mut sealer, b"text");
+            let key = schedule::expand::<32>(&sealer.0.secret, "key", &[]);
+            assert!(seen.insert((*key.expose(), sealer.0.counter)), "round {round}");
+            match round % 97 {
+                0 => sealer.step(None),
+                1 => sealer.step(Some(&Secret::new([3; HASH_BYTES]))),
+                2 => sealer.0.counter = limits::REKEY_AFTER_RECORDS,
+                _ => {}
+            }
+        }
     }
 }

@@ -1,67 +1,92 @@
 //! Cipher suites and the AEADs behind them, sealed and opened in place. Never chooses a nonce.
 
+use crate::base::config::KeyAgreement;
 use crate::crypto::Secret;
+use crate::crypto::kex::Group;
 
 /// Bytes an AEAD adds to a plaintext.
 pub const TAG_BYTES: usize = 16;
 
-/// A key agreement and an AEAD, as negotiated. The number on the wire is in PROTOCOL.md ("Suites").
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Suite {
-    /// X25519, AES-256-GCM, SHA-512.
-    X25519Aes256Gcm,
-    /// X25519, ChaCha20-Poly1305, SHA-512.
-    X25519ChaCha20Poly1305,
+/// The cipher of a suite. The number is the second byte of the suite's number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Cipher {
+    /// AES-256-GCM (NIST SP 800-38D).
+    Aes256Gcm = 1,
+    /// ChaCha20-Poly1305 (RFC 8439).
+    ChaCha20Poly1305 = 2,
+}
+
+/// A key agreement and an AEAD, as negotiated; the hash is SHA-512 in all of them. The number on the wire is in PROTOCOL.md ("Suites").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Suite {
+    /// How the secret is agreed.
+    pub group: Group,
+    /// What seals the records.
+    pub cipher: Cipher,
 }
 
 impl Suite {
-    /// The suite's number.
+    /// The suite's number: group, then cipher.
     pub fn number(self) -> u16 {
-        match self {
-            Suite::X25519Aes256Gcm => 0x0101,
-            Suite::X25519ChaCha20Poly1305 => 0x0102,
-        }
+        u16::from_be_bytes([self.group.number(), self.cipher as u8])
     }
 
     /// The suite of a number, if this build knows it.
     pub fn from_number(number: u16) -> Option<Suite> {
-        Suite::supported().into_iter().find(|suite| suite.number() == number)
+        Suite::supported(KeyAgreement::Any).into_iter().find(|suite| suite.number() == number)
     }
 
-    /// What this build and CPU offer, best first: AES only where the CPU computes it.
-    pub fn supported() -> Vec<Suite> {
-        if cfg!(feature = "aws-lc") {
-            if aes_in_hardware() {
-                vec![Suite::X25519Aes256Gcm, Suite::X25519ChaCha20Poly1305]
-            } else {
-                vec![Suite::X25519ChaCha20Poly1305, Suite::X25519Aes256Gcm]
-            }
-        } else {
-            vec![Suite::X25519ChaCha20Poly1305]
-        }
+    /// What this build and CPU offer under a setting, best first: X-Wing before X25519, AES only where the CPU computes it.
+    pub fn supported(wanted: KeyAgreement) -> Vec<Suite> {
+        let groups: &[Group] = match wanted {
+            KeyAgreement::Any => &[Group::XWing, Group::X25519],
+            KeyAgreement::PostQuantum => &[Group::XWing],
+            KeyAgreement::Classic => &[Group::X25519],
+        };
+        let ciphers: &[Cipher] = match (cfg!(feature = "aws-lc"), aes_in_hardware()) {
+            (true, true) => &[Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305],
+            (true, false) => &[Cipher::ChaCha20Poly1305, Cipher::Aes256Gcm],
+            (false, _) => &[Cipher::ChaCha20Poly1305],
+        };
+        groups.iter().flat_map(|group| ciphers.iter().map(|cipher| Suite { group: *group, cipher: *cipher })).collect()
     }
 
-    /// The responder's choice: the common suite with the smallest sum of ranks in both lists, ties by `ours`.
+    /// The responder's choice: the common suite with the smallest sum of ranks in both lists; of equals the greater number, so that
+    /// X-Wing goes before X25519, and AES is taken only if both sides compute it in hardware.
     pub fn choose(ours: &[Suite], theirs: &[u16]) -> Option<Suite> {
         let ranks = ours.iter().enumerate().filter_map(|(rank, suite)| {
             let their_rank = theirs.iter().position(|n| *n == suite.number())?;
-            Some((rank + their_rank, rank, *suite))
+            Some((rank + their_rank, *suite))
         });
-        ranks.min_by_key(|(sum, rank, _)| (*sum, *rank)).map(|(_, _, suite)| suite)
+        ranks.min_by_key(|(sum, suite)| (*sum, std::cmp::Reverse(*suite))).map(|(_, suite)| suite)
     }
 
     /// The AEAD of this suite under `key`, by the fastest provider built in.
     pub fn aead(self, key: &Secret<32>) -> Aead {
-        match self {
+        match self.cipher {
             #[cfg(feature = "aws-lc")]
-            Suite::X25519Aes256Gcm => Aead(Provider::AwsLc(aws_lc_key(&aws_lc_rs::aead::AES_256_GCM, key))),
+            Cipher::Aes256Gcm => Aead(Provider::AwsLc(aws_lc_key(&aws_lc_rs::aead::AES_256_GCM, key))),
             #[cfg(not(feature = "aws-lc"))]
-            Suite::X25519Aes256Gcm => unreachable!("never offered nor accepted without the aws-lc feature"),
+            Cipher::Aes256Gcm => unreachable!("never offered nor accepted without the aws-lc feature"),
             #[cfg(feature = "aws-lc")]
-            Suite::X25519ChaCha20Poly1305 => Aead(Provider::AwsLc(aws_lc_key(&aws_lc_rs::aead::CHACHA20_POLY1305, key))),
+            Cipher::ChaCha20Poly1305 => Aead(Provider::AwsLc(aws_lc_key(&aws_lc_rs::aead::CHACHA20_POLY1305, key))),
             #[cfg(not(feature = "aws-lc"))]
-            Suite::X25519ChaCha20Poly1305 => Aead::orion(key),
+            Cipher::ChaCha20Poly1305 => Aead::orion(key),
         }
+    }
+}
+
+impl std::fmt::Display for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let group = match self.group {
+            Group::X25519 => "X25519",
+            Group::XWing => "X-Wing",
+        };
+        let cipher = match self.cipher {
+            Cipher::Aes256Gcm => "AES-256-GCM",
+            Cipher::ChaCha20Poly1305 => "ChaCha20-Poly1305",
+        };
+        write!(f, "{group} with {cipher}")
     }
 }
 
@@ -174,21 +199,39 @@ mod portable {
 mod tests {
     use super::*;
 
+    fn suite(group: Group, cipher: Cipher) -> Suite {
+        Suite { group, cipher }
+    }
+
+    fn lists() -> [Vec<Suite>; 3] {
+        use Cipher::{Aes256Gcm as Aes, ChaCha20Poly1305 as ChaCha};
+        use Group::{X25519, XWing};
+        let list = |suites: &[(Group, Cipher)]| suites.iter().map(|(group, cipher)| suite(*group, *cipher)).collect();
+        [
+            list(&[(XWing, Aes), (XWing, ChaCha), (X25519, Aes), (X25519, ChaCha)]),
+            list(&[(XWing, ChaCha), (XWing, Aes), (X25519, ChaCha), (X25519, Aes)]),
+            list(&[(X25519, ChaCha)]),
+        ]
+    }
+
     #[test]
-    fn aes_is_chosen_only_when_both_sides_put_it_first() {
-        let (aes, chacha) = (Suite::X25519Aes256Gcm, Suite::X25519ChaCha20Poly1305);
+    fn aes_is_chosen_only_when_both_sides_put_it_first_and_x_wing_whenever_both_have_it() {
         let numbers = |suites: &[Suite]| suites.iter().map(|s| s.number()).collect::<Vec<_>>();
-        assert_eq!(Suite::choose(&[aes, chacha], &numbers(&[aes, chacha])), Some(aes));
-        assert_eq!(Suite::choose(&[chacha, aes], &numbers(&[chacha, aes])), Some(chacha));
-        assert_eq!(Suite::choose(&[aes, chacha], &numbers(&[chacha])), Some(chacha));
-        assert_eq!(Suite::choose(&[aes], &[0x0999]), None);
+        let [hardware, software, small] = lists();
+        let choose = |ours: &[Suite], theirs: &[Suite]| Suite::choose(ours, &numbers(theirs)).expect("one in common").number();
+        assert_eq!(choose(&hardware, &hardware), 0x0201);
+        assert_eq!(choose(&software, &software), 0x0202);
+        assert_eq!([choose(&hardware, &software), choose(&software, &hardware)], [0x0202; 2]);
+        assert_eq!([choose(&hardware, &small), choose(&small, &software)], [0x0102; 2]);
+        assert_eq!(Suite::choose(&hardware, &[0x0999]), None);
+        assert_eq!(Suite::choose(&hardware[..2], &numbers(&small)), None, "post-quantum only");
     }
 
     #[cfg(feature = "aws-lc")]
     #[test]
     fn the_providers_of_one_aead_agree_byte_for_byte() {
         let key = Secret::new([5; 32]);
-        let (fast, portable) = (Suite::X25519ChaCha20Poly1305.aead(&key), Aead::orion(&key));
+        let (fast, portable) = (suite(Group::X25519, Cipher::ChaCha20Poly1305).aead(&key), Aead::orion(&key));
         for len in [0, 1, 63, 64, 65, 1000] {
             let text: Vec<u8> = (0..len).map(|i| i as u8).collect();
             let (mut a, mut b) = (text.clone(), text.clone());
@@ -201,7 +244,7 @@ mod tests {
 
     #[test]
     fn any_change_to_text_tag_nonce_or_header_fails_to_open() {
-        for suite in Suite::supported() {
+        for suite in Suite::supported(KeyAgreement::Classic) {
             let aead = suite.aead(&Secret::new([6; 32]));
             let mut sealed = b"hello".to_vec();
             let tag = aead.seal([2; 12], b"ad", &mut sealed);

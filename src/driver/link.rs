@@ -9,10 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, LinkId, PeerId, limits};
+use crate::base::{CloseReason, Level, LinkId, PeerId, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
-use crate::session::{Established, Handshaking, RecvHalf, SendHalf};
+use crate::session::handshaking::draw_kex;
+use crate::session::{Established, Handshaking, Progress, RecvHalf, SendHalf, key_update};
+use crate::wire::message::KeyUpdate;
 use crate::wire::{Inbound, Message};
 
 /// What the rest of the driver holds of a link: its queue and its bell.
@@ -66,6 +68,30 @@ impl LinkShared {
             self.bell.notify_one();
         }
         true
+    }
+
+    /// Goes on under the next keys: after a fresh agreement with the peer, or by this side alone.
+    pub(super) fn rekey(&self, fresh: bool) {
+        let mut send = self.send.lock();
+        let Some(half) = send.as_mut() else { return };
+        match fresh.then(draw_kex) {
+            Some(Ok(secrets)) => key_update::renew(half, &secrets),
+            // Without random numbers the plain step is what is left.
+            Some(Err(_)) | None => half.step(None),
+        }
+        drop(send);
+        self.bell.notify_one();
+    }
+
+    /// Takes a step of a key agreement that the peer made.
+    fn turn(&self, recv: &mut RecvHalf, update: KeyUpdate) -> Result<bool, CloseReason> {
+        let secrets = draw_kex().map_err(|e| CloseReason::Lost(format!("the system has no random numbers: {e}")))?;
+        let mut send = self.send.lock();
+        let Some(half) = send.as_mut() else { return Ok(false) };
+        let renewed = key_update::turn(half, recv, update, &secrets);
+        drop(send);
+        self.bell.notify_one();
+        renewed
     }
 
     /// Asks the task to say goodbye and end.
@@ -128,36 +154,47 @@ impl Drop for Ending {
     }
 }
 
-/// Runs an open connection to its end. `machine` has its first message ready if this side dialled.
-pub(super) async fn run(shell: &Arc<Shell>, link: &Arc<LinkShared>, mut stream: TcpStream, machine: Handshaking, ending: &mut Ending) {
+/// Runs the handshake on an open connection; `machine` has its first message ready if this side dialled. What was read beyond the
+/// handshake comes back with its result.
+pub(super) async fn authenticate(
+    shell: &Shell,
+    link: &LinkShared,
+    stream: &mut TcpStream,
+    machine: &mut Handshaking,
+) -> Result<(Box<Established>, BytesMut), CloseReason> {
     // Best effort: a link without it works, only slower.
     let _ = stream.set_nodelay(true);
     let mut input = BytesMut::with_capacity(limits::READ_BUFFER_MIN_BYTES);
-    let outcome = tokio::select! {
+    tokio::select! {
         biased;
-        outcome = handshake(shell, &mut stream, machine, &mut input) => outcome,
+        outcome = handshake(shell, stream, machine, &mut input) => outcome.map(|established| (established, input)),
         reason = link.closed_on_request() => Err(reason),
-    };
-    let reason = match outcome {
-        Ok(established) => {
-            let Established { peer, send, recv, early } = *established;
-            ending.dialling = false;
-            *link.send.lock() = Some(send);
-            shell.step(Input::Authenticated { link: link.id, peer });
-            if !early.is_empty() {
-                shell.step(Input::Received { link: link.id, items: early });
-            }
-            carry(shell, link, &mut stream, recv, input).await
-        }
-        Err(reason) => reason,
-    };
-    ending.because(reason);
+    }
+}
+
+/// Runs an authenticated connection to its end.
+pub(super) async fn run(
+    shell: &Arc<Shell>,
+    link: &Arc<LinkShared>,
+    mut stream: TcpStream,
+    (established, input): (Box<Established>, BytesMut),
+    ending: &mut Ending,
+) {
+    let Established { peer, suite, send, recv, early } = *established;
+    shell.write_log(Level::Debug, || format!("{} with {}: {suite}", link.id, peer.id.short()));
+    ending.dialling = false;
+    *link.send.lock() = Some(send);
+    shell.step(Input::Authenticated { link: link.id, peer });
+    if !early.is_empty() {
+        shell.step(Input::Received { link: link.id, items: early });
+    }
+    ending.because(carry(shell, link, &mut stream, recv, input).await);
 }
 
 async fn handshake(
     shell: &Shell,
     stream: &mut TcpStream,
-    mut machine: Handshaking,
+    machine: &mut Handshaking,
     input: &mut BytesMut,
 ) -> Result<Box<Established>, CloseReason> {
     loop {
@@ -249,7 +286,7 @@ async fn read(
     loop {
         let mut items = Vec::new();
         let before = input.len();
-        let received = recv.receive(&mut input, &mut items);
+        let received = receive(link, &mut recv, &mut input, &mut items);
         let had_data = detach_crumbs(&mut items, before - input.len());
         if !items.is_empty() {
             link.frames_received.store(recv.frames(), Ordering::Relaxed);
@@ -278,6 +315,16 @@ async fn read(
             Err(e) => return CloseReason::Lost(e.to_string()),
         }
     }
+}
+
+/// Takes every whole record, key updates among them.
+fn receive(link: &LinkShared, recv: &mut RecvHalf, input: &mut BytesMut, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
+    while let Progress::KeyUpdate(update) = recv.receive(input, items)? {
+        if link.turn(recv, update)? {
+            items.push(Inbound::FreshKeys);
+        }
+    }
+    Ok(())
 }
 
 /// Whether there are messages for the application. If they are a small part of what was read, they leave its buffer: a peer

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -11,7 +12,7 @@ use crate::base::{CloseReason, Endpoint, Error, Result, limits};
 use crate::driver::link::{self, Ending, LinkShared};
 use crate::driver::{Present, Shell};
 use crate::mesh::io::Input;
-use crate::session::{Handshaking, RunSecrets};
+use crate::session::{Established, Handshaking, RunSecrets};
 
 const BACKLOG: i32 = 1024;
 
@@ -76,30 +77,50 @@ fn admit(shell: &Arc<Shell>, stream: TcpStream, from: SocketAddr) {
     let shell = shell.clone();
     tokio::spawn(async move {
         let mut ending = Ending::new(&shell, &shared, false);
-        link::run(&shell, &shared, stream, machine, &mut ending).await;
+        let (mut stream, mut machine) = (stream, machine);
+        match link::authenticate(&shell, &shared, &mut stream, &mut machine).await {
+            Ok(done) => link::run(&shell, &shared, stream, done, &mut ending).await,
+            Err(reason) => ending.because(reason),
+        }
     });
 }
 
 /// Resolves, connects and runs a connection this node opens.
 pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint) {
     let mut ending = Ending::new(&shell, &shared, true);
-    let opened = tokio::select! {
+    match reach(&shell, &shared, &endpoint).await {
+        Ok((stream, done)) => link::run(&shell, &shared, stream, done, &mut ending).await,
+        Err(reason) => ending.because(reason),
+    }
+}
+
+/// Connects and authenticates, on a second connection with the previous pre-shared key if the current one finds no answer.
+async fn reach(shell: &Arc<Shell>, shared: &LinkShared, endpoint: &Endpoint) -> Result<(TcpStream, Authenticated), CloseReason> {
+    let mut stream = open_stream(shared, endpoint).await?;
+    shell.step(Input::Dialled { link: shared.id });
+    let mut machine = Handshaking::dial(shell.party.clone(), draw()?);
+    loop {
+        let reason = match link::authenticate(shell, shared, &mut stream, &mut machine).await {
+            Ok(done) => return Ok((stream, done)),
+            Err(reason) => reason,
+        };
+        let CloseReason::Lost(_) = reason else { return Err(reason) };
+        machine = machine.again(draw()?).ok_or(reason)?;
+        stream = open_stream(shared, endpoint).await?;
+    }
+}
+
+type Authenticated = (Box<Established>, BytesMut);
+
+fn draw() -> Result<RunSecrets, CloseReason> {
+    RunSecrets::draw().map_err(|e| CloseReason::Refused(format!("the system has no random numbers: {e}")))
+}
+
+async fn open_stream(shared: &LinkShared, endpoint: &Endpoint) -> Result<TcpStream, CloseReason> {
+    tokio::select! {
         biased;
         reason = shared.closed_on_request() => Err(reason),
-        opened = tokio::time::timeout(limits::DIAL_TIMEOUT, connect(&endpoint)) => opened.unwrap_or(Err(CloseReason::Timeout)),
-    };
-    let opened = opened.and_then(|stream| {
-        RunSecrets::draw()
-            .map(|secrets| (stream, secrets))
-            .map_err(|e| CloseReason::Refused(format!("the system has no random numbers: {e}")))
-    });
-    match opened {
-        Ok((stream, secrets)) => {
-            shell.step(Input::Dialled { link: shared.id });
-            let machine = Handshaking::dial(shell.party.clone(), secrets);
-            link::run(&shell, &shared, stream, machine, &mut ending).await;
-        }
-        Err(reason) => ending.because(reason),
+        opened = tokio::time::timeout(limits::DIAL_TIMEOUT, connect(endpoint)) => opened.unwrap_or(Err(CloseReason::Timeout)),
     }
 }
 

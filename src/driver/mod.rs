@@ -204,6 +204,11 @@ impl Shell {
                     shared.close(CloseReason::SlowReader);
                 }
             }
+            Output::Rekey { link, fresh } => {
+                if let Some(shared) = self.links.read().get(&link) {
+                    shared.rekey(fresh);
+                }
+            }
             Output::Close { link, reason } => {
                 if let Some(shared) = self.links.read().get(&link) {
                     shared.close(reason);

@@ -46,6 +46,8 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_LOST = 14,
     /// A worker of the node failed; it can only be destroyed.
     VIXP2P_EVENT_FATAL = 15,
+    /// Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
+    VIXP2P_EVENT_FRESH_KEYS = 16,
 }
 
 use vixp2p_event_kind as Kind;
@@ -145,6 +147,7 @@ impl vixp2p_event {
             Event::LogFailed { .. } => Kind::VIXP2P_EVENT_LOG_FAILED,
             Event::Lost { .. } => Kind::VIXP2P_EVENT_LOST,
             Event::Fatal { .. } => Kind::VIXP2P_EVENT_FATAL,
+            Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
         }
     }
 
@@ -155,6 +158,7 @@ impl vixp2p_event {
                 Event::PeerConnected { peer, .. }
                 | Event::PeerDisconnected { peer, .. }
                 | Event::Data { peer, .. }
+                | Event::FreshKeys { peer }
                 | Event::Acked { peer, .. },
             ) => Some(*peer),
             Body::Event(_) => None,

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use crate::base::config::{Listen, Psk};
+use crate::base::config::{KeyAgreement, Listen, Psk};
 use crate::base::{Config, Level};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
@@ -20,6 +20,13 @@ pub const VIXP2P_DELIVERY_CALLBACK: i32 = 0;
 /// vixp2p_node_options.delivery: the program takes events or has callbacks run on its own thread: vixp2p_node_event_fd(),
 /// vixp2p_node_next_event(), vixp2p_node_wait_event(), vixp2p_node_dispatch().
 pub const VIXP2P_DELIVERY_POLL: i32 = 1;
+
+/// vixp2p_node_options.key_agreement: X-Wing (X25519 and ML-KEM-768 together) where the peer knows it, else X25519. The default.
+pub const VIXP2P_KEY_AGREEMENT_ANY: u32 = 0;
+/// vixp2p_node_options.key_agreement: X-Wing or nothing.
+pub const VIXP2P_KEY_AGREEMENT_POST_QUANTUM: u32 = 1;
+/// vixp2p_node_options.key_agreement: X25519 only; a handshake is 2.3 KB shorter.
+pub const VIXP2P_KEY_AGREEMENT_CLASSIC: u32 = 2;
 
 /// vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
 pub const VIXP2P_FLAG_NO_DIAL: u32 = 1;
@@ -70,6 +77,18 @@ pub struct vixp2p_node_options {
     pub message: vixp2p_message_callback,
     /// What applies replicated records; without it they count as applied once durable.
     pub apply: vixp2p_apply_callback,
+    /// The secret before psk while a cluster changes over, 32 bytes, accepted as well; NULL: none. The library copies it.
+    pub psk_previous: *const c_void,
+    /// 32, or 0 without one.
+    pub psk_previous_len: usize,
+    /// VIXP2P_KEY_AGREEMENT_...
+    pub key_agreement: u32,
+    /// Age of a link's keys at which this side steps to the next ones; default 900000.
+    pub rekey_after_ms: u32,
+    /// Age at which the side that dialled agrees on fresh keys; default 3600000.
+    pub fresh_keys_after_ms: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -107,6 +126,12 @@ impl vixp2p_node_options {
         event: vixp2p_event_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
         message: vixp2p_message_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
         apply: vixp2p_apply_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
+        psk_previous: std::ptr::null(),
+        psk_previous_len: 0,
+        key_agreement: VIXP2P_KEY_AGREEMENT_ANY,
+        rekey_after_ms: 0,
+        fresh_keys_after_ms: 0,
+        reserved: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -159,11 +184,15 @@ impl vixp2p_node_options {
         };
         config.data_dir = text(self.data_dir, "options.data_dir")?.map(Into::into);
         // SAFETY: the caller's promise.
-        let psk = unsafe { read_bytes(self.psk, self.psk_len, "options.psk") }?;
-        if self.psk_len != 0 || !self.psk.is_null() {
-            let psk: [u8; 32] = psk.try_into().map_err(|_| Failure::invalid(format!("options.psk_len is {}, not 32", self.psk_len)))?;
-            config.psk = Some(Psk::new(psk));
-        }
+        config.psk = unsafe { read_psk(self.psk, self.psk_len, "options.psk") }?;
+        // SAFETY: the caller's promise.
+        config.psk_previous = unsafe { read_psk(self.psk_previous, self.psk_previous_len, "options.psk_previous") }?;
+        config.key_agreement = match self.key_agreement {
+            VIXP2P_KEY_AGREEMENT_ANY => KeyAgreement::Any,
+            VIXP2P_KEY_AGREEMENT_POST_QUANTUM => KeyAgreement::PostQuantum,
+            VIXP2P_KEY_AGREEMENT_CLASSIC => KeyAgreement::Classic,
+            other => return Err(Failure::invalid(format!("options.key_agreement is {other}, none of VIXP2P_KEY_AGREEMENT_..."))),
+        };
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());
@@ -172,6 +201,8 @@ impl vixp2p_node_options {
         set_ms(&mut config.handshake_timeout, self.handshake_timeout_ms);
         set_ms(&mut config.heartbeat_interval, self.heartbeat_interval_ms);
         set_ms(&mut config.stale_after, self.stale_after_ms);
+        set_ms(&mut config.rekey_after, self.rekey_after_ms);
+        set_ms(&mut config.fresh_keys_after, self.fresh_keys_after_ms);
         if self.max_peers != 0 {
             config.max_peers = self.max_peers as usize;
         }
@@ -192,6 +223,20 @@ impl vixp2p_node_options {
     pub(super) fn level(&self) -> Answer<Level> {
         read_level(self.log_level, "options.log_level")
     }
+}
+
+/// A pre-shared key of 32 bytes, or none.
+///
+/// # Safety
+/// `bytes` is NULL or points to `len` readable bytes.
+unsafe fn read_psk(bytes: *const c_void, len: usize, what: &'static str) -> Answer<Option<Psk>> {
+    // SAFETY: the caller's promise.
+    let given = unsafe { read_bytes(bytes, len, what) }?;
+    if len == 0 && bytes.is_null() {
+        return Ok(None);
+    }
+    let psk: [u8; 32] = given.try_into().map_err(|_| Failure::invalid(format!("{what}_len is {len}, not 32")))?;
+    Ok(Some(Psk::new(psk)))
 }
 
 /// Fills options with the defaults.

@@ -39,6 +39,22 @@ pub unsafe extern "C" fn vixp2p_node_disconnect(node: *mut vixp2p_node, peer: *c
     })
 }
 
+/// Agrees on fresh keys with a connected peer, ahead of time: whoever stole the keys in use can open nothing that is sent
+/// afterwards. VIXP2P_EVENT_FRESH_KEYS tells when both directions use them.
+///
+/// @param node  a running node.
+/// @param peer  whom.
+/// @return VIXP2P_OK, VIXP2P_ERR_NOT_CONNECTED, VIXP2P_ERR_STOPPED or another error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_node_rekey(node: *mut vixp2p_node, peer: *const vixp2p_peer_id) -> vixp2p_status {
+    on_node("vixp2p_node_rekey", node, |inner| {
+        // SAFETY: the caller promises NULL or a peer id.
+        let peer = unsafe { read_ref(peer, "peer") }?;
+        inner.node.rekey(peer.into())?;
+        Ok(VIXP2P_OK)
+    })
+}
+
 /// Queues a message to a connected peer. Messages to one peer arrive in order, each at most once, as long as the link stands;
 /// what must survive a lost link belongs into the log.
 ///

@@ -26,6 +26,11 @@ pub enum Input {
         /// Whom.
         peer: PeerId,
     },
+    /// The application wants fresh keys towards that peer.
+    Rekey {
+        /// Whom.
+        peer: PeerId,
+    },
     /// A dialled connection could not be opened, or its handshake failed.
     DialFailed {
         /// The number the mesh gave in `Output::Dial`.
@@ -150,6 +155,13 @@ pub enum Output {
         /// Why.
         reason: CloseReason,
     },
+    /// Go on under the next keys on an authenticated link.
+    Rekey {
+        /// Which link.
+        link: LinkId,
+        /// Agree on them with the peer; otherwise the sending direction steps by itself.
+        fresh: bool,
+    },
     /// Application traffic to this peer goes through this link from now on.
     Route {
         /// Whom.
@@ -195,6 +207,7 @@ impl fmt::Display for Inbound {
         match self {
             Inbound::Data(batch) => write!(f, "data({})", batch.len()),
             Inbound::Message(message) => describe(message, f),
+            Inbound::FreshKeys => f.write_str("fresh keys"),
         }
     }
 }
@@ -205,6 +218,7 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Message::Pong { .. } => f.write_str("pong"),
         Message::Welcome => f.write_str("welcome"),
         Message::Close { code, .. } => write!(f, "close({code})"),
+        Message::KeyUpdate(_) => f.write_str("key update"),
         Message::WalPush(m) => write!(f, "push {} {}..={}", m.log, m.seq_begin, m.seq_end),
         Message::WalAck(m) => write!(f, "ack {} durable={} applied={}", m.log, m.durable, m.applied),
         Message::Vector(entries) => write!(f, "vector({})", entries.len()),
@@ -217,6 +231,7 @@ impl fmt::Display for Input {
         match self {
             Input::Connect { endpoint, manual } => write!(f, "connect {endpoint} manual={manual}"),
             Input::Disconnect { peer } => write!(f, "disconnect {}", peer.short()),
+            Input::Rekey { peer } => write!(f, "rekey {}", peer.short()),
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
             Input::Accepted { link, endpoint } => write!(f, "{link} accepted from {endpoint}"),
             Input::Dialled { link } => write!(f, "{link} open"),
@@ -251,6 +266,7 @@ impl fmt::Display for Output {
                 f.write_str("]")
             }
             Output::Close { link, reason } => write!(f, "{link} close: {reason}"),
+            Output::Rekey { link, fresh } => write!(f, "{link} {} keys", if *fresh { "fresh" } else { "next" }),
             Output::Route { peer, link: Some(link) } => write!(f, "route {} via {link}", peer.short()),
             Output::Route { peer, link: None } => write!(f, "route {} gone", peer.short()),
             Output::Event(event) => write!(f, "event: {event}"),

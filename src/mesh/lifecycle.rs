@@ -67,6 +67,7 @@ impl Mesh {
         let was_connected = self.peers.link_of(&id).is_some();
         self.peers.admit(link, info, now);
         self.heartbeat.alive(now, link);
+        self.rekey.opened(now, link, entry.direction);
         if entry.direction == Direction::Inbound {
             self.out.send(link, Message::Welcome);
         }
@@ -102,6 +103,7 @@ impl Mesh {
         let last_heard = self.heartbeat.last_heard(link).unwrap_or(now);
         let Some(Link { endpoint, direction, state }) = self.peers.remove(link, last_heard) else { return };
         self.heartbeat.forget(link);
+        self.rekey.closed(link);
         if state == LinkState::Handshaking {
             self.handshakes.failed += 1;
             if reason != CloseReason::Duplicate {

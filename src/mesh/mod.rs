@@ -6,7 +6,7 @@
 //!        one match, one owner for each input                 out.rs
 //!                     │                                        │
 //!   dialer ─ guard    lifecycle ─ peers    heartbeat    replica/{mod, session, local}
-//!   whom, and when    links and admission  life         the log, to and from every neighbour
+//!   whom, and when    links and admission  life, rekey         the log, to and from every neighbour
 //! ```
 //!
 //! Never reads a clock, opens a socket or file, locks, or draws randomness but from its seed: the same inputs give the same
@@ -19,6 +19,7 @@ pub mod io;
 mod lifecycle;
 mod out;
 pub mod peers;
+mod rekey;
 mod replica;
 mod stats;
 
@@ -35,6 +36,7 @@ use dialer::Dialer;
 use heartbeat::Heartbeat;
 use out::Outbox;
 use peers::Peers;
+use rekey::Rekey;
 use replica::Replica;
 use stats::Handshakes;
 
@@ -51,6 +53,10 @@ pub struct MeshSettings {
     pub heartbeat_interval: Duration,
     /// Silence after which a link is closed.
     pub stale_after: Duration,
+    /// Age of a link's keys at which this side steps to the next.
+    pub rekey_after: Duration,
+    /// Age at which the side that dialled agrees on fresh ones.
+    pub fresh_keys_after: Duration,
     /// Whether anything is dialled.
     pub dial: bool,
 }
@@ -64,6 +70,8 @@ impl MeshSettings {
             handshake_timeout: config.handshake_timeout,
             heartbeat_interval: config.heartbeat_interval,
             stale_after: config.stale_after,
+            rekey_after: config.rekey_after,
+            fresh_keys_after: config.fresh_keys_after,
             dial: config.dial,
         }
     }
@@ -78,6 +86,7 @@ pub struct Mesh {
     peers: Peers,
     dialer: Dialer,
     heartbeat: Heartbeat,
+    rekey: Rekey,
     replica: Replica,
     handshakes: Handshakes,
 }
@@ -92,6 +101,7 @@ impl Mesh {
             peers: Peers::default(),
             dialer: Dialer::new(&settings, seed),
             heartbeat: Heartbeat::new(&settings),
+            rekey: Rekey::new(&settings),
             replica: Replica::new(logs, own_log, seed, &mut out),
             handshakes: Handshakes::default(),
             settings,
@@ -104,6 +114,11 @@ impl Mesh {
         match input {
             Input::Connect { endpoint, manual } => self.dialer.connect(now, endpoint, manual, &self.peers, &mut self.out),
             Input::Disconnect { peer } => self.disconnect(now, peer),
+            Input::Rekey { peer } => {
+                if let Some(link) = self.peers.link_of(&peer) {
+                    self.out.rekey(link, true);
+                }
+            }
             Input::Accepted { link, endpoint } => self.accepted(now, link, endpoint),
             Input::Dialled { link } => self.dialled(now, link),
             Input::Authenticated { link, peer } => self.authenticated(now, link, peer),
@@ -133,7 +148,7 @@ impl Mesh {
 
     /// When `Tick` is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Time> {
-        [self.dialer.deadline(), self.heartbeat.deadline(), self.replica.deadline()].into_iter().flatten().min()
+        [self.dialer.deadline(), self.heartbeat.deadline(), self.rekey.deadline(), self.replica.deadline()].into_iter().flatten().min()
     }
 
     /// A number for a connection the carrier has accepted.
@@ -166,6 +181,7 @@ impl Mesh {
         for (link, reason) in self.heartbeat.tick(now, &mut self.out) {
             self.close(now, link, reason);
         }
+        self.rekey.tick(now, &mut self.out);
         self.replica.tick(now, &mut self.out);
     }
 
@@ -179,6 +195,11 @@ impl Mesh {
                     Ok(())
                 }
                 Inbound::Message(message) => self.message(now, link, message),
+                Inbound::FreshKeys => {
+                    self.rekey.renewed(now, link);
+                    self.out.event(Event::FreshKeys { peer });
+                    Ok(())
+                }
             };
             if let Err(reason) = verdict {
                 self.close(now, link, reason);
@@ -192,6 +213,7 @@ impl Mesh {
             Message::Ping { nonce } => self.heartbeat.ping(link, nonce, &mut self.out),
             Message::Pong { .. } => {}
             Message::Welcome => return Err(CloseReason::Protocol("welcome after the handshake".into())),
+            Message::KeyUpdate(_) => return Err(CloseReason::Protocol("a key update outside the session".into())),
             Message::Close { code, detail } => return Err(CloseReason::from_code(code, &detail)),
             Message::Vector(entries) => return self.replica.vector(now, link, &entries, &mut self.out),
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),

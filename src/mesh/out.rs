@@ -31,6 +31,10 @@ impl Outbox {
         self.queue.push_back(Output::Close { link, reason });
     }
 
+    pub(super) fn rekey(&mut self, link: LinkId, fresh: bool) {
+        self.queue.push_back(Output::Rekey { link, fresh });
+    }
+
     pub(super) fn route(&mut self, peer: PeerId, link: Option<LinkId>) {
         self.queue.push_back(Output::Route { peer, link });
     }

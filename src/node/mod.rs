@@ -12,7 +12,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
-use crate::crypto::Identity;
+use crate::crypto::{Identity, Suite};
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
 use crate::driver::disk::{self, DirectoryLock, DiskStorage};
 use crate::driver::link::PeerSender;
@@ -90,7 +90,9 @@ impl Node {
             None => (None, disk::random_identity()?, Box::new(MemStorage::new())),
         };
         let identity = Arc::new(identity);
-        let party = LocalParty::new(identity.clone(), &config.node_id, &config.capabilities, config.psk.as_ref())?;
+        let party = LocalParty::new(identity.clone(), &config.node_id, &config.capabilities, config.psk.as_ref())?
+            .with_previous_psk(config.psk_previous.as_ref())
+            .with_suites(Suite::supported(config.key_agreement));
         let fresh = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let (wal, damages) = Wal::open(storage, identity.clone(), Incarnation(fresh)).map_err(|e| Error::Log(e.to_string()))?;
         let ring = Arc::new(EventRing::default());
@@ -188,6 +190,14 @@ impl Node {
     /// Ends the link to `peer` and stops dialling it.
     pub fn disconnect(&self, peer: PeerId) -> Result<()> {
         self.shell()?.step(Input::Disconnect { peer });
+        Ok(())
+    }
+
+    /// Agrees on fresh keys with a connected peer, ahead of time; [`Event::FreshKeys`] tells when both directions use them.
+    pub fn rekey(&self, peer: PeerId) -> Result<()> {
+        let shell = self.shell()?;
+        shell.route_to(&peer).ok_or(Error::NotConnected(peer))?;
+        shell.step(Input::Rekey { peer });
         Ok(())
     }
 

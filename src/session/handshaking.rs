@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
-use crate::base::config::Psk;
+use crate::base::config::{KeyAgreement, Psk};
 use crate::base::{CloseReason, PeerInfo, limits};
 use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
-use crate::crypto::kex::KeyPair;
+use crate::crypto::kex::{self, Group, KexSecrets, Offer};
 use crate::crypto::{Identity, Secret, Suite};
-use crate::session::{RecvHalf, SendHalf};
+use crate::session::{Progress, RecvHalf, SendHalf};
 use crate::wire::envelope::{self, LIVE_MAJOR};
 use crate::wire::frame::Framer;
 use crate::wire::handshake::{self as messages, Claim, Hello, HelloAck, HelloFinish, kind};
@@ -25,7 +25,8 @@ pub struct LocalParty {
     /// The node's key.
     pub identity: Arc<Identity>,
     claim: Claim,
-    cluster: ClusterKeys,
+    /// The current pre-shared key's, then the previous one's.
+    clusters: Vec<ClusterKeys>,
     suites: Vec<Suite>,
 }
 
@@ -44,10 +45,17 @@ impl LocalParty {
         if got > room {
             return Err(crate::base::Error::TooLarge { what: "node_id and capabilities together", got, max: room });
         }
-        Ok(LocalParty { identity, claim, cluster: ClusterKeys::new(psk), suites: Suite::supported() })
+        Ok(LocalParty { identity, claim, clusters: vec![ClusterKeys::new(psk)], suites: Suite::supported(KeyAgreement::Any) })
     }
 
-    /// The same party offering only these suites (tests and measurements).
+    /// The same party accepting also the cluster's previous key; it dials with it where the current one finds no answer.
+    #[must_use]
+    pub fn with_previous_psk(mut self, psk: Option<&Psk>) -> LocalParty {
+        self.clusters.extend(psk.map(|psk| ClusterKeys::new(Some(psk))));
+        self
+    }
+
+    /// The same party offering only these suites, the best first.
     #[must_use]
     pub fn with_suites(mut self, suites: Vec<Suite>) -> LocalParty {
         self.suites = suites;
@@ -58,8 +66,8 @@ impl LocalParty {
 /// The random values of one run. Used once, wiped after.
 #[derive(Debug)]
 pub struct RunSecrets {
-    /// X25519 secret.
-    pub ephemeral: Secret<32>,
+    /// What goes into the key agreement.
+    pub kex: KexSecrets,
     /// Public randomness of this side.
     pub rand: [u8; 32],
     /// Names the run.
@@ -69,19 +77,36 @@ pub struct RunSecrets {
 impl RunSecrets {
     /// Draws them from the operating system.
     pub fn draw() -> Result<RunSecrets, getrandom::Error> {
-        let mut secrets = RunSecrets { ephemeral: Secret::zero(), rand: [0; 32], nonce: getrandom::u64()? };
-        getrandom::fill(secrets.ephemeral.expose_mut())?;
-        getrandom::fill(&mut secrets.rand)?;
-        Ok(secrets)
+        let mut public = [0; 40];
+        getrandom::fill(&mut public)?;
+        let (nonce, rand) = public.split_at(8);
+        let words = (nonce.try_into().map(u64::from_le_bytes), rand.try_into());
+        let (Ok(nonce), Ok(rand)) = words else { return Err(getrandom::Error::UNEXPECTED) };
+        Ok(RunSecrets { kex: draw_kex()?, rand, nonce })
     }
 
     /// Takes them from a seeded generator: the simulator and tests only.
     pub fn seeded(rng: &mut fastrand::Rng) -> RunSecrets {
-        let mut secrets = RunSecrets { ephemeral: Secret::zero(), rand: [0; 32], nonce: rng.u64(..) };
-        rng.fill(secrets.ephemeral.expose_mut());
+        let mut secrets = RunSecrets { kex: seeded_kex(rng), rand: [0; 32], nonce: rng.u64(..) };
         rng.fill(&mut secrets.rand);
         secrets
     }
+}
+
+/// Draws the secrets of one key agreement from the operating system.
+pub fn draw_kex() -> Result<KexSecrets, getrandom::Error> {
+    let mut secrets = KexSecrets { x25519: Secret::zero(), xwing: Secret::zero(), reproducible: false };
+    getrandom::fill(secrets.x25519.expose_mut())?;
+    getrandom::fill(secrets.xwing.expose_mut())?;
+    Ok(secrets)
+}
+
+/// Takes them from a seeded generator: the simulator and tests only.
+pub fn seeded_kex(rng: &mut fastrand::Rng) -> KexSecrets {
+    let mut secrets = KexSecrets { x25519: Secret::zero(), xwing: Secret::zero(), reproducible: true };
+    rng.fill(secrets.x25519.expose_mut());
+    rng.fill(secrets.xwing.expose_mut());
+    secrets
 }
 
 /// A finished handshake.
@@ -89,6 +114,8 @@ impl RunSecrets {
 pub struct Established {
     /// Who is there, proven.
     pub peer: PeerInfo,
+    /// What was negotiated.
+    pub suite: Suite,
     /// Towards the peer.
     pub send: SendHalf,
     /// From the peer.
@@ -99,13 +126,13 @@ pub struct Established {
 
 enum State {
     /// Initiator, waiting for HelloAck.
-    HelloSent { pair: KeyPair, transcript: Transcript },
-    /// Responder, waiting for Hello. The secret becomes a key pair only for a Hello that passes: an outsider costs no curve work.
-    Listening { ephemeral: Secret<32>, rand: [u8; 32] },
+    HelloSent { offer: Box<Offer>, transcript: Transcript },
+    /// Responder, waiting for Hello. The secrets become a key pair only for a Hello that passes: an outsider costs no curve work.
+    Listening { kex: Box<KexSecrets>, rand: [u8; 32] },
     /// Responder, waiting for HelloFinish.
     AckSent { keys: HandshakeKeys, transcript: Transcript, nonce_a: u64 },
     /// Initiator, waiting for the first record.
-    AwaitingWelcome { peer: PeerInfo, send: Box<SendHalf>, recv: RecvHalf },
+    AwaitingWelcome { peer: PeerInfo, suite: Suite, send: Box<SendHalf>, recv: Box<RecvHalf> },
     /// Done or failed.
     Over,
 }
@@ -113,6 +140,8 @@ enum State {
 /// See the module.
 pub struct Handshaking {
     local: Arc<LocalParty>,
+    /// Which of the party's pre-shared keys this run uses.
+    cluster: usize,
     state: State,
     nonce: u64,
     out: Vec<u8>,
@@ -121,27 +150,43 @@ pub struct Handshaking {
 impl Handshaking {
     /// The side that dialled; its Hello is ready in [`Handshaking::outgoing`].
     pub fn dial(local: Arc<LocalParty>, secrets: RunSecrets) -> Handshaking {
-        let pair = KeyPair::from_secret(secrets.ephemeral);
+        Handshaking::dial_with(local, 0, secrets)
+    }
+
+    /// The same with the cluster's previous pre-shared key, for a new connection to a peer that did not answer `self`; `None` if it
+    /// answered or there is no other key.
+    pub fn again(&self, secrets: RunSecrets) -> Option<Handshaking> {
+        let unanswered = matches!(self.state, State::HelloSent { .. });
+        let next = self.cluster + 1;
+        (unanswered && next < self.local.clusters.len()).then(|| Handshaking::dial_with(self.local.clone(), next, secrets))
+    }
+
+    fn dial_with(local: Arc<LocalParty>, cluster: usize, secrets: RunSecrets) -> Handshaking {
+        let mut groups: Vec<Group> = local.suites.iter().map(|suite| suite.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        let offer = Offer::new(&groups, &secrets.kex);
+        let share = |group: Group| offer.share(group).map(|share| (group.number(), share.to_vec()));
         let mut hello = Hello {
             nonce_a: secrets.nonce,
             version_min: LIVE_MAJOR,
             version_max: LIVE_MAJOR,
             suites: local.suites.iter().map(|s| s.number()).collect(),
-            key_share: pair.public().to_vec(),
+            key_shares: groups.into_iter().filter_map(share).collect(),
             rand: secrets.rand,
-            psk_id: local.cluster.id,
+            psk_id: local.clusters[cluster].id,
             mac1: [0; messages::MAC1_LEN],
         };
-        let (transcript, mac1) = local.cluster.open_transcript(&hello.encode_without_mac());
+        let (transcript, mac1) = local.clusters[cluster].open_transcript(&hello.encode_without_mac());
         hello.mac1 = mac1;
         let out = messages::to_frame(kind::HELLO, hello.encode());
-        Handshaking { local, state: State::HelloSent { pair, transcript }, nonce: secrets.nonce, out }
+        Handshaking { local, cluster, state: State::HelloSent { offer: Box::new(offer), transcript }, nonce: secrets.nonce, out }
     }
 
     /// The side that was dialled; it says nothing before a Hello that fits.
     pub fn accept(local: Arc<LocalParty>, secrets: RunSecrets) -> Handshaking {
-        let state = State::Listening { ephemeral: secrets.ephemeral, rand: secrets.rand };
-        Handshaking { local, state, nonce: secrets.nonce, out: Vec::new() }
+        let state = State::Listening { kex: Box::new(secrets.kex), rand: secrets.rand };
+        Handshaking { local, cluster: 0, state, nonce: secrets.nonce, out: Vec::new() }
     }
 
     /// Bytes to send now.
@@ -171,8 +216,8 @@ impl Handshaking {
             check_version(&input[frame.clone()])?;
             let state = std::mem::replace(&mut self.state, State::Over);
             let done = match state {
-                State::HelloSent { pair, transcript } => self.on_hello_ack(&pair, transcript, &input[frame.clone()]).map(|()| None),
-                State::Listening { ephemeral, rand } => self.on_hello(ephemeral, rand, &input[frame.clone()]).map(|()| None),
+                State::HelloSent { offer, transcript } => self.on_hello_ack(&offer, transcript, &input[frame.clone()]).map(|()| None),
+                State::Listening { kex, rand } => self.on_hello(&kex, rand, &input[frame.clone()]).map(|()| None),
                 State::AckSent { keys, transcript, nonce_a } => {
                     self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some)
                 }
@@ -187,13 +232,16 @@ impl Handshaking {
         }
     }
 
-    fn on_hello(&mut self, ephemeral: Secret<32>, rand: [u8; 32], frame: &[u8]) -> Result<(), CloseReason> {
+    fn on_hello(&mut self, kex: &KexSecrets, rand: [u8; 32], frame: &[u8]) -> Result<(), CloseReason> {
         let payload = messages::from_frame(kind::HELLO, frame).map_err(malformed)?;
         let hello = Hello::decode(&payload).map_err(malformed)?;
-        let cluster = &self.local.cluster;
+        let clusters = &self.local.clusters;
+        let which = clusters.iter().position(|cluster| cluster.id == hello.psk_id);
+        self.cluster = which.ok_or_else(|| CloseReason::HandshakeFailed(wrong_psk(&hello.psk_id, &clusters[0].id).into()))?;
+        let cluster = &clusters[self.cluster];
         let (mut transcript, mac1) = cluster.open_transcript(messages::without_mac(&payload));
         // Before any curve work: an outsider costs one hash.
-        if hello.psk_id != cluster.id || !ClusterKeys::same_mac1(&mac1, &hello.mac1) {
+        if !ClusterKeys::same_mac1(&mac1, &hello.mac1) {
             return Err(CloseReason::HandshakeFailed(wrong_psk(&hello.psk_id, &cluster.id).into()));
         }
         if hello.version_min > LIVE_MAJOR || hello.version_max < LIVE_MAJOR {
@@ -202,23 +250,21 @@ impl Handshaking {
                 hello.version_min, hello.version_max
             )));
         }
-        let suite = Suite::choose(&self.local.suites, &hello.suites)
-            .ok_or_else(|| CloseReason::HandshakeFailed(format!("no common cipher suite in {:04x?}", hello.suites)))?;
-        let share = <[u8; 32]>::try_from(hello.key_share.as_slice()).map_err(|_| bad_share())?;
-        let pair = KeyPair::from_secret(ephemeral);
+        let suite = Suite::choose(&self.local.suites, &hello.suites).ok_or_else(|| no_common_suite(&hello.suites, &self.local.suites))?;
+        let share = hello.key_shares.get(&suite.group.number()).ok_or_else(bad_share)?;
+        let (key_share, shared) = kex::answer(suite.group, share, kex).ok_or_else(bad_share)?;
         let mut ack = HelloAck {
             nonce_a: hello.nonce_a,
             nonce_b: self.nonce,
             version: LIVE_MAJOR,
             suite: suite.number(),
-            key_share: pair.public().to_vec(),
+            key_share,
             rand,
             psk_id: cluster.id,
             sealed: Vec::new(),
         };
         transcript.absorb(&ack.encode_without_box());
-        let dh = pair.agree(&share).ok_or_else(bad_share)?;
-        let keys = cluster.schedule(suite, &dh, &transcript);
+        let keys = cluster.schedule(suite, &shared, &transcript);
         ack.sealed = keys.seal_identity(Role::Responder, &transcript, self.local.claim.clone(), &self.local.identity);
         transcript.absorb(&ack.sealed);
         self.out = messages::to_frame(kind::HELLO_ACK, ack.encode());
@@ -226,13 +272,13 @@ impl Handshaking {
         Ok(())
     }
 
-    fn on_hello_ack(&mut self, pair: &KeyPair, mut transcript: Transcript, frame: &[u8]) -> Result<(), CloseReason> {
+    fn on_hello_ack(&mut self, offer: &Offer, mut transcript: Transcript, frame: &[u8]) -> Result<(), CloseReason> {
         let payload = messages::from_frame(kind::HELLO_ACK, frame).map_err(malformed)?;
         let ack = HelloAck::decode(&payload).map_err(malformed)?;
         if ack.nonce_a != self.nonce {
             return Err(CloseReason::HandshakeFailed("the answer belongs to another handshake".into()));
         }
-        let cluster = &self.local.cluster;
+        let cluster = &self.local.clusters[self.cluster];
         if ack.psk_id != cluster.id {
             return Err(CloseReason::HandshakeFailed(wrong_psk(&ack.psk_id, &cluster.id).into()));
         }
@@ -242,10 +288,9 @@ impl Handshaking {
         let suite = Suite::from_number(ack.suite)
             .filter(|s| self.local.suites.contains(s))
             .ok_or_else(|| CloseReason::HandshakeFailed(format!("the peer chose suite {:#06x}, which was not offered", ack.suite)))?;
-        let share = <[u8; 32]>::try_from(ack.key_share.as_slice()).map_err(|_| bad_share())?;
         transcript.absorb(&ack.encode_without_box());
-        let dh = pair.agree(&share).ok_or_else(bad_share)?;
-        let keys = cluster.schedule(suite, &dh, &transcript);
+        let shared = offer.complete(suite.group, &ack.key_share).ok_or_else(bad_share)?;
+        let keys = cluster.schedule(suite, &shared, &transcript);
         let claim = keys.open_identity(Role::Responder, &transcript, &ack.sealed).map_err(box_failed)?;
         let peer = self.proven(claim)?;
         transcript.absorb(&ack.sealed);
@@ -254,7 +299,8 @@ impl Handshaking {
         let finish = HelloFinish { nonce_a: self.nonce, nonce_b: ack.nonce_b, sealed };
         self.out = messages::to_frame(kind::HELLO_FINISH, finish.encode());
         let (sealer, opener) = keys.finish(Role::Initiator, &transcript);
-        self.state = State::AwaitingWelcome { peer, send: Box::new(SendHalf::new(sealer)), recv: RecvHalf::new(opener) };
+        let send = Box::new(SendHalf::new(sealer, Role::Initiator, suite.group));
+        self.state = State::AwaitingWelcome { peer, suite, send, recv: Box::new(RecvHalf::new(opener)) };
         Ok(())
     }
 
@@ -273,22 +319,26 @@ impl Handshaking {
         let claim = keys.open_identity(Role::Initiator, &transcript, &finish.sealed).map_err(box_failed)?;
         let peer = self.proven(claim)?;
         transcript.absorb(&finish.sealed);
+        let suite = keys.suite();
         let (sealer, opener) = keys.finish(Role::Responder, &transcript);
-        Ok(Box::new(Established { peer, send: SendHalf::new(sealer), recv: RecvHalf::new(opener), early: Vec::new() }))
+        let send = SendHalf::new(sealer, Role::Responder, suite.group);
+        Ok(Box::new(Established { peer, suite, send, recv: RecvHalf::new(opener), early: Vec::new() }))
     }
 
     fn on_first_record(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
-        let State::AwaitingWelcome { peer, send, mut recv } = std::mem::replace(&mut self.state, State::Over) else {
+        let State::AwaitingWelcome { peer, suite, send, mut recv } = std::mem::replace(&mut self.state, State::Over) else {
             return Err(CloseReason::Protocol("no record is due yet".into()));
         };
         let mut items = Vec::new();
-        recv.receive(input, &mut items)?;
+        if let Progress::KeyUpdate(update) = recv.receive(input, &mut items)? {
+            recv.put_back(update);
+        }
         if items.is_empty() {
-            self.state = State::AwaitingWelcome { peer, send, recv };
+            self.state = State::AwaitingWelcome { peer, suite, send, recv };
             return Ok(None);
         }
         match items.remove(0) {
-            Inbound::Message(Message::Welcome) => Ok(Some(Box::new(Established { peer, send: *send, recv, early: items }))),
+            Inbound::Message(Message::Welcome) => Ok(Some(Box::new(Established { peer, suite, send: *send, recv: *recv, early: items }))),
             Inbound::Message(Message::Close { code, detail }) => Err(CloseReason::from_code(code, &detail)),
             other => Err(CloseReason::Protocol(format!("the session began with {other:?} in place of a welcome"))),
         }
@@ -329,6 +379,11 @@ fn check_version(frame: &[u8]) -> Result<(), CloseReason> {
         Some((major, minor)) => Err(CloseReason::BadVersion(format!("the peer speaks {major}.{minor}, this node {LIVE_MAJOR}"))),
         None => Err(CloseReason::Protocol("the first bytes are no envelope of this protocol".into())),
     }
+}
+
+fn no_common_suite(theirs: &[u16], ours: &[Suite]) -> CloseReason {
+    let ours: Vec<u16> = ours.iter().map(|suite| suite.number()).collect();
+    CloseReason::HandshakeFailed(format!("no common cipher suite: the peer offers {theirs:04x?}, this node has {ours:04x?}"))
 }
 
 fn not_a_frame(error: WireError) -> CloseReason {

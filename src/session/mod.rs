@@ -4,11 +4,12 @@
 //! authenticated peer is welcome is the mesh's business.
 
 pub mod handshaking;
+pub mod key_update;
 pub mod recv;
 pub mod send;
 
 pub use handshaking::{Established, Handshaking, LocalParty, RunSecrets};
-pub use recv::RecvHalf;
+pub use recv::{Progress, RecvHalf};
 pub use send::SendHalf;
 
 #[cfg(test)]

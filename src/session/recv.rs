@@ -5,10 +5,12 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::base::{CloseReason, DataBatch, limits};
+use crate::crypto::Secret;
 use crate::crypto::record::{HEADER_BYTES, OVERHEAD_BYTES, Opener, record_length};
+use crate::crypto::schedule::HASH_BYTES;
 use crate::crypto::suite::TAG_BYTES;
 use crate::wire::cursor::decode_varint;
-use crate::wire::message::kind;
+use crate::wire::message::{KeyUpdate, kind};
 use crate::wire::{Inbound, Message};
 
 /// Turns sealed bytes into messages.
@@ -19,6 +21,19 @@ pub struct RecvHalf {
     /// Where long frames are put together; its memory comes back once the application has dropped the frame before.
     assembly: BytesMut,
     frames: u64,
+    /// Secret of an agreement this side has answered and the peer will switch to.
+    pub(super) awaited: Option<Secret<HASH_BYTES>>,
+    update: Option<KeyUpdate>,
+}
+
+/// How far [`RecvHalf::receive`] came.
+#[must_use]
+#[derive(PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Every whole record is taken; more bytes are needed.
+    Done,
+    /// A step of a key agreement: give it to [`crate::session::key_update::turn`], then call again.
+    KeyUpdate(KeyUpdate),
 }
 
 /// A frame longer than a record, as far as it has come.
@@ -31,13 +46,16 @@ struct Partial {
 impl RecvHalf {
     /// The half that opens with `opener`.
     pub fn new(opener: Opener) -> RecvHalf {
-        RecvHalf { opener, partial: None, assembly: BytesMut::new(), frames: 0 }
+        RecvHalf { opener, partial: None, assembly: BytesMut::new(), frames: 0, awaited: None, update: None }
     }
 
     /// Takes every whole record off the front of `input` and appends what they hold to `items`.
     ///
     /// An error ends the session: nothing after it may be read, what was appended before it is good.
-    pub fn receive(&mut self, input: &mut BytesMut, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
+    pub fn receive(&mut self, input: &mut BytesMut, items: &mut Vec<Inbound>) -> Result<Progress, CloseReason> {
+        if let Some(update) = self.update.take() {
+            return Ok(Progress::KeyUpdate(update));
+        }
         while let Some(length) = record_length(input) {
             let max = OVERHEAD_BYTES + limits::RECORD_PLAINTEXT_MAX_BYTES;
             if length > max {
@@ -55,8 +73,20 @@ impl RecvHalf {
                 .map_err(|_| CloseReason::BadRecord("it does not open under the session's key".into()))?;
             let record = input.split_to(length).freeze();
             self.read_frames(record.slice(HEADER_BYTES..length - TAG_BYTES), items)?;
+            if let Some(update) = self.update.take() {
+                return Ok(Progress::KeyUpdate(update));
+            }
         }
-        Ok(())
+        Ok(Progress::Done)
+    }
+
+    /// Has the next `receive` bring the update again.
+    pub(super) fn put_back(&mut self, update: KeyUpdate) {
+        self.update = Some(update);
+    }
+
+    pub(super) fn step(&mut self, fresh: &Secret<HASH_BYTES>) {
+        self.opener.step(fresh);
     }
 
     /// Messages received since the start.
@@ -75,6 +105,7 @@ impl RecvHalf {
             self.partial = None;
             let frame = self.assembly.split().freeze();
             self.deliver(frame, partial.header, items)?;
+            self.ends_the_record(plain.is_empty())?;
         }
         self.read_whole_frames(plain, items)
     }
@@ -112,6 +143,7 @@ impl RecvHalf {
             } else {
                 self.flush_run(&plain, run..at, count, items);
                 self.deliver(plain.slice(at..at + whole), header, items)?;
+                self.ends_the_record(at + whole == bytes.len())?;
                 (run, count) = (at + whole, 0);
             }
             at += whole;
@@ -127,6 +159,14 @@ impl RecvHalf {
         }
     }
 
+    /// A key update ends its record: what came after it could belong to either key.
+    fn ends_the_record(&self, at_end: bool) -> Result<(), CloseReason> {
+        match self.update {
+            Some(_) if !at_end => Err(CloseReason::Protocol("a key update that does not end its record".into())),
+            _ => Ok(()),
+        }
+    }
+
     fn deliver(&mut self, frame: Bytes, header: usize, items: &mut Vec<Inbound>) -> Result<(), CloseReason> {
         let frame_kind = frame[header];
         if frame_kind == kind::DATA {
@@ -138,7 +178,10 @@ impl RecvHalf {
         let message =
             Message::decode(frame_kind, &body).map_err(|e| CloseReason::Protocol(format!("message of kind {frame_kind}: {e}")))?;
         self.frames += 1;
-        items.push(Inbound::Message(message));
+        match message {
+            Message::KeyUpdate(update) => self.update = Some(update),
+            message => items.push(Inbound::Message(message)),
+        }
         Ok(())
     }
 }
@@ -166,20 +209,25 @@ fn frame_span(bytes: &[u8]) -> Result<(usize, usize), CloseReason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::config::KeyAgreement;
+    use crate::crypto::handshake::Role;
     use crate::crypto::record::Sealer;
     use crate::crypto::{Suite, schedule};
     use crate::session::SendHalf;
 
     fn halves() -> (SendHalf, RecvHalf) {
         let secret = schedule::extract(b"test", b"secret");
-        let suite = Suite::supported()[0];
-        (SendHalf::new(Sealer::new(suite, secret.clone(), [1; 32])), RecvHalf::new(Opener::new(suite, secret, [1; 32])))
+        let suite = Suite::supported(KeyAgreement::Classic)[0];
+        (
+            SendHalf::new(Sealer::new(suite, secret.clone(), [1; 32]), Role::Initiator, suite.group),
+            RecvHalf::new(Opener::new(suite, secret, [1; 32])),
+        )
     }
 
     fn messages(items: &[Inbound]) -> Vec<Vec<u8>> {
         let batches = items.iter().map(|item| match item {
             Inbound::Data(batch) => batch,
-            Inbound::Message(message) => panic!("unexpected {message:?}"),
+            other => panic!("unexpected {other:?}"),
         });
         batches.flat_map(|batch| batch.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()
     }
@@ -197,7 +245,7 @@ mod tests {
             let (mut input, mut items) = (BytesMut::new(), Vec::new());
             for part in bytes.chunks(cut) {
                 input.extend_from_slice(part);
-                recv.receive(&mut input, &mut items).expect("honest records");
+                assert_eq!(recv.receive(&mut input, &mut items).expect("honest records"), Progress::Done);
             }
             assert_eq!(messages(&items), sent, "cut {cut}");
             assert_eq!(recv.frames(), send.frames());
@@ -212,7 +260,7 @@ mod tests {
         send.take(&mut bytes);
         assert_eq!(record_length(&bytes), Some(bytes.len()), "one record");
         let mut items = Vec::new();
-        recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record");
+        assert_eq!(recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record"), Progress::Done);
         assert_eq!(items.len(), 1);
     }
 
@@ -225,7 +273,7 @@ mod tests {
         let mut bytes = Vec::new();
         send.take(&mut bytes);
         let mut items = Vec::new();
-        recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record");
+        assert_eq!(recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record"), Progress::Done);
         assert!(matches!(&items[..], [Inbound::Data(_), Inbound::Message(Message::Ping { nonce: 7 }), Inbound::Data(_)]));
     }
 

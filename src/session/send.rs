@@ -4,7 +4,12 @@
 //! limits: how much may pile up is the carrier's decision (`pending`).
 
 use crate::base::limits;
+use crate::crypto::Secret;
+use crate::crypto::handshake::Role;
+use crate::crypto::kex::Group;
 use crate::crypto::record::{HEADER_BYTES, OVERHEAD_BYTES, Sealer};
+use crate::crypto::schedule::HASH_BYTES;
+use crate::session::key_update::Renewal;
 use crate::wire::cursor::encode_varint;
 use crate::wire::message::{Message, kind};
 
@@ -21,12 +26,13 @@ pub struct SendHalf {
     open: Option<usize>,
     frames: u64,
     scratch: Vec<u8>,
+    pub(super) renewal: Renewal,
 }
 
 impl SendHalf {
     /// The half that seals with `sealer`, whose peer opens with the opener of the same secret.
-    pub fn new(sealer: Sealer) -> SendHalf {
-        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new() }
+    pub fn new(sealer: Sealer, role: Role, group: Group) -> SendHalf {
+        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new(), renewal: Renewal::new(role, group) }
     }
 
     /// Queues an application message.
@@ -56,6 +62,18 @@ impl SendHalf {
         if body.capacity() <= limits::READ_BUFFER_MIN_BYTES {
             self.scratch = body;
         }
+    }
+
+    /// Queues a message that ends its record.
+    pub(super) fn push_last(&mut self, message: &Message) {
+        self.push(message);
+        self.seal_open();
+    }
+
+    /// What is queued from now on goes under the next key.
+    pub fn step(&mut self, fresh: Option<&Secret<HASH_BYTES>>) {
+        self.seal_open();
+        self.sealer.step(fresh);
     }
 
     /// Bytes waiting to be taken.

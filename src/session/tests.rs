@@ -6,9 +6,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use crate::base::CloseReason;
-use crate::base::config::Psk;
+use crate::base::config::{KeyAgreement, Psk};
 use crate::crypto::{Identity, Secret, Suite};
-use crate::session::{Established, Handshaking, LocalParty, RunSecrets};
+use crate::session::handshaking::seeded_kex;
+use crate::session::{Established, Handshaking, LocalParty, Progress, RunSecrets, key_update};
+use crate::wire::message::KeyUpdate;
 use crate::wire::{Inbound, Message};
 
 fn party(seed: u8, psk: Option<u8>) -> Arc<LocalParty> {
@@ -53,12 +55,23 @@ impl Pair {
     }
 }
 
-fn exchange(from: &mut Established, to: &mut Established, text: &[u8]) {
-    from.send.push_data(text);
+/// Carries what `from` has queued to `to`, which takes its part in key updates.
+fn carry(from: &mut Established, to: &mut Established) -> Result<Vec<Inbound>, CloseReason> {
     let mut bytes = Vec::new();
     from.send.take(&mut bytes);
-    let mut items = Vec::new();
-    to.recv.receive(&mut BytesMut::from(&bytes[..]), &mut items).expect("honest record");
+    let (mut input, mut items) = (BytesMut::from(&bytes[..]), Vec::new());
+    while let Progress::KeyUpdate(update) = to.recv.receive(&mut input, &mut items)? {
+        let secrets = seeded_kex(&mut fastrand::Rng::with_seed(bytes.len() as u64));
+        if key_update::turn(&mut to.send, &mut to.recv, update, &secrets)? {
+            items.push(Inbound::FreshKeys);
+        }
+    }
+    Ok(items)
+}
+
+fn exchange(from: &mut Established, to: &mut Established, text: &[u8]) {
+    from.send.push_data(text);
+    let items = carry(from, to).expect("honest record");
     match &items[..] {
         [Inbound::Data(batch)] => assert_eq!(batch.iter().collect::<Vec<_>>(), [text]),
         other => panic!("{other:?}"),
@@ -80,7 +93,7 @@ fn two_honest_nodes_know_each_other_and_talk_both_ways() {
 
 #[test]
 fn every_suite_both_sides_know_carries_a_session() {
-    for suite in Suite::supported() {
+    for suite in Suite::supported(KeyAgreement::Any) {
         let only = |seed| Arc::new(Arc::into_inner(party(seed, None)).expect("sole owner").with_suites(vec![suite]));
         let (a, b) = (only(1), only(2));
         let (mut initiator, mut responder) = Pair::new(&a, &b, 1).run(|_, _| {}).expect("honest");
@@ -90,8 +103,13 @@ fn every_suite_both_sides_know_carries_a_session() {
 
 #[test]
 fn a_flipped_bit_anywhere_in_the_three_messages_fails_the_handshake() {
+    // X25519 alone: every bit of the longer messages of X-Wing is the attack suite's work.
+    let classic = |seed, psk| {
+        let party = Arc::into_inner(party(seed, psk)).expect("sole owner");
+        Arc::new(party.with_suites(Suite::supported(KeyAgreement::Classic)))
+    };
     for psk in [None, Some(9)] {
-        let (a, b) = (party(1, psk), party(2, psk));
+        let (a, b) = (classic(1, psk), classic(2, psk));
         let mut sizes = [0; 3];
         Pair::new(&a, &b, 3).run(|n, bytes| sizes[n] = bytes.len()).expect("honest");
         for (message, size) in sizes.into_iter().enumerate() {
@@ -191,5 +209,134 @@ fn a_handshake_that_failed_stays_failed() {
         let mut pair = Pair::new(&a, &b, 1);
         pair.acceptor.receive(&mut BytesMut::from(junk)).expect_err("no handshake");
         assert!(pair.acceptor.receive(&mut BytesMut::from(&pair.dialler.outgoing()[..])).is_err());
+    }
+}
+
+fn session(seed: u64) -> (Established, Established) {
+    Pair::new(&party(1, None), &party(2, None), seed).run(|_, _| {}).expect("honest")
+}
+
+fn secrets(seed: u64) -> crate::crypto::kex::KexSecrets {
+    seeded_kex(&mut fastrand::Rng::with_seed(seed))
+}
+
+#[test]
+fn fresh_keys_are_agreed_on_by_either_side_between_messages() {
+    let (mut initiator, mut responder) = session(1);
+    for round in 0..5 {
+        initiator.send.push_data(b"before");
+        key_update::renew(&mut initiator.send, &secrets(round));
+        initiator.send.push_data(b"behind the offer");
+        assert_eq!(carry(&mut initiator, &mut responder).expect("offer").len(), 2);
+        responder.send.push_data(b"behind the answer");
+        let items = carry(&mut responder, &mut initiator).expect("answer");
+        assert!(matches!(&items[..], [Inbound::FreshKeys, Inbound::Data(_)]), "{items:?}");
+        initiator.send.push_data(b"behind the switch");
+        let items = carry(&mut initiator, &mut responder).expect("switch");
+        assert!(matches!(&items[..], [Inbound::FreshKeys, Inbound::Data(_)]), "{items:?}");
+        exchange(&mut responder, &mut initiator, b"and back");
+        key_update::renew(&mut responder.send, &secrets(round));
+        carry(&mut responder, &mut initiator).expect("request");
+        carry(&mut initiator, &mut responder).expect("offer");
+        assert_eq!(carry(&mut responder, &mut initiator).expect("answer").len(), 1);
+        assert_eq!(carry(&mut initiator, &mut responder).expect("switch").len(), 1);
+        exchange(&mut initiator, &mut responder, b"there");
+    }
+}
+
+#[test]
+fn a_second_wish_for_fresh_keys_joins_the_agreement_under_way() {
+    let (mut initiator, mut responder) = session(1);
+    key_update::renew(&mut initiator.send, &secrets(1));
+    key_update::renew(&mut initiator.send, &secrets(2));
+    key_update::renew(&mut responder.send, &secrets(3));
+    carry(&mut initiator, &mut responder).expect("one offer");
+    assert_eq!(carry(&mut responder, &mut initiator).expect("request and answer").len(), 1);
+    carry(&mut initiator, &mut responder).expect("switch");
+    exchange(&mut initiator, &mut responder, b"there");
+    exchange(&mut responder, &mut initiator, b"and back");
+}
+
+#[test]
+fn a_step_out_of_turn_ends_the_session() {
+    let share = || vec![9; 32];
+    for (by_initiator, update) in [
+        (true, KeyUpdate::Request),
+        (true, KeyUpdate::Answer(share())),
+        (true, KeyUpdate::Switch),
+        (true, KeyUpdate::Offer(share())),
+        (false, KeyUpdate::Offer(share())),
+        (false, KeyUpdate::Answer(share())),
+        (false, KeyUpdate::Switch),
+    ] {
+        let (mut initiator, mut responder) = session(1);
+        let (from, to) = if by_initiator { (&mut initiator, &mut responder) } else { (&mut responder, &mut initiator) };
+        from.send.push_last(&Message::KeyUpdate(update.clone()));
+        let error = carry(from, to).expect_err("out of turn");
+        assert!(matches!(error, CloseReason::Protocol(_)), "{update:?}: {error}");
+    }
+}
+
+#[test]
+fn a_key_update_in_the_middle_of_a_record_ends_the_session() {
+    let (mut initiator, mut responder) = session(1);
+    initiator.send.push(&Message::KeyUpdate(KeyUpdate::Offer(vec![9; 32])));
+    initiator.send.push_data(b"under which key?");
+    assert!(matches!(carry(&mut initiator, &mut responder), Err(CloseReason::Protocol(_))));
+}
+
+#[test]
+fn a_plain_step_is_followed_in_both_directions() {
+    let (mut initiator, mut responder) = session(1);
+    for round in 0..300u32 {
+        initiator.send.step(None);
+        exchange(&mut initiator, &mut responder, &round.to_le_bytes());
+        responder.send.step(None);
+        exchange(&mut responder, &mut initiator, &round.to_le_bytes());
+    }
+}
+
+#[test]
+fn a_node_with_two_pre_shared_keys_meets_those_who_have_either() {
+    let both = |seed| Arc::new(Arc::into_inner(party(seed, Some(7))).expect("sole owner").with_previous_psk(Some(&Psk::new([6; 32]))));
+    let (old, new, two) = (party(1, Some(6)), party(2, Some(7)), both(3));
+    for other in [&old, &new, &both(4)] {
+        assert!(Pair::new(other, &two, 1).run(|_, _| {}).is_ok(), "dialled by {other:?}");
+    }
+    let mut pair = Pair::new(&two, &old, 1);
+    let hello = pair.dialler.outgoing();
+    assert!(pair.acceptor.receive(&mut BytesMut::from(&hello[..])).is_err(), "the newer key first");
+    let mut rng = fastrand::Rng::with_seed(5);
+    pair.dialler = pair.dialler.again(RunSecrets::seeded(&mut rng)).expect("the older key");
+    pair.acceptor = Handshaking::accept(old.clone(), RunSecrets::seeded(&mut rng));
+    assert!(pair.dialler.again(RunSecrets::seeded(&mut rng)).is_none(), "there is no third");
+    pair.run(|_, _| {}).expect("the older key is known there");
+}
+
+#[test]
+fn a_dialler_that_was_answered_does_not_try_another_key() {
+    let two = Arc::into_inner(party(1, Some(7))).expect("sole owner").with_previous_psk(Some(&Psk::new([6; 32])));
+    let mut pair = Pair::new(&Arc::new(two), &party(2, Some(7)), 1);
+    let hello = pair.dialler.outgoing();
+    pair.acceptor.receive(&mut BytesMut::from(&hello[..])).expect("hello");
+    let mut ack = pair.acceptor.outgoing();
+    *ack.last_mut().expect("not empty") ^= 1;
+    assert!(pair.dialler.receive(&mut BytesMut::from(&ack[..])).is_err());
+    assert!(pair.dialler.again(RunSecrets::seeded(&mut fastrand::Rng::with_seed(5))).is_none());
+}
+
+#[test]
+fn the_suites_of_both_sides_decide_the_key_agreement() {
+    let with = |seed, wanted| Arc::new(Arc::into_inner(party(seed, None)).expect("sole owner").with_suites(Suite::supported(wanted)));
+    use KeyAgreement::{Any, Classic, PostQuantum};
+    for (ours, theirs, expected) in
+        [(Any, Any, Some(2)), (Any, Classic, Some(1)), (Classic, Any, Some(1)), (PostQuantum, Any, Some(2)), (PostQuantum, Classic, None)]
+    {
+        let outcome = Pair::new(&with(1, ours), &with(2, theirs), 1).run(|_, _| {});
+        match (outcome, expected) {
+            (Ok((a, b)), Some(group)) => assert_eq!((a.suite.group.number(), a.suite), (group, b.suite), "{ours:?} {theirs:?}"),
+            (Err(CloseReason::HandshakeFailed(why)), None) => assert!(why.contains("no common cipher suite"), "{why}"),
+            (other, _) => panic!("{ours:?} {theirs:?}: {other:?}"),
+        }
     }
 }

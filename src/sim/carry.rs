@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
+use crate::session::handshaking::seeded_kex;
 use crate::sim::Sabotage;
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
@@ -58,6 +59,13 @@ impl World<'_> {
             Output::Dial { link, endpoint } => self.dial(node, link, &endpoint),
             Output::Send { link, message } => return self.send(node, link, &message, inputs),
             Output::Close { link, reason } => self.close(node, link, reason, inputs),
+            Output::Rekey { link, fresh } => {
+                let secrets = fresh.then(|| seeded_kex(&mut self.rng));
+                if let Some(entry) = self.life(node).and_then(|life| life.links.get_mut(&link)) {
+                    entry.rekey(secrets.as_ref());
+                }
+                self.pump(node, link);
+            }
             Output::Route { peer, link } => {
                 if let Some(life) = self.life(node) {
                     match link {
@@ -276,8 +284,9 @@ impl World<'_> {
     /// Reads everything a link has received.
     fn read(&mut self, node: usize, link: LinkId) -> Check {
         loop {
+            let mut rng = self.rng.fork();
             let Some(entry) = self.life(node).and_then(|life| life.links.get_mut(&link)) else { return Ok(()) };
-            let next = entry.next();
+            let next = entry.next(|| seeded_kex(&mut rng));
             self.pump(node, link);
             match next {
                 Ok(Some(input)) => self.step(node, input)?,

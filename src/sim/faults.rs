@@ -188,7 +188,10 @@ impl World<'_> {
         if self.options.sabotage == Some(Sabotage::LyingSync) {
             self.nodes[node].knobs.lie();
         }
-        let settings = MeshSettings::from_config(&crate::base::Config::new(name(node).to_string()), self.nodes[node].identity.id());
+        let mut config = crate::base::Config::new(name(node).to_string());
+        // So often that keys change in the middle of every fault.
+        (config.rekey_after, config.fresh_keys_after) = (Duration::from_secs(3), Duration::from_secs(7));
+        let settings = MeshSettings::from_config(&config, self.nodes[node].identity.id());
         let damages = match self.nodes[node].start(settings, &mut self.rng)? {
             Start::Runs(damages) => damages,
             Start::Refused(why) => {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use crate::base::{CloseReason, LinkId, limits};
+use crate::crypto::kex::KexSecrets;
 use crate::mesh::io::{Inbound, Input};
-use crate::session::{Established, Handshaking, LocalParty, RecvHalf, RunSecrets, SendHalf};
+use crate::session::{Established, Handshaking, LocalParty, Progress, RecvHalf, RunSecrets, SendHalf, key_update};
 use crate::wire::Message;
 
 enum Stage {
@@ -72,7 +73,7 @@ impl Link {
     }
 
     /// The next thing for the mesh; an error ends the link. Ask until `None`.
-    pub(super) fn next(&mut self) -> Result<Option<Input>, CloseReason> {
+    pub(super) fn next(&mut self, secrets: impl FnMut() -> KexSecrets) -> Result<Option<Input>, CloseReason> {
         if !self.early.is_empty() {
             return Ok(Some(Input::Received { link: self.id, items: std::mem::take(&mut self.early) }));
         }
@@ -82,22 +83,32 @@ impl Link {
                 let received = machine.receive(&mut self.input);
                 self.handshake_out.extend(machine.outgoing());
                 let Some(established) = received? else { return Ok(None) };
-                let Established { peer, send, recv, early } = *established;
+                let Established { peer, suite: _, send, recv, early } = *established;
                 self.early = early;
                 self.stage = Stage::Open { send: Box::new(send), recv: Box::new(recv) };
                 Ok(Some(Input::Authenticated { link: self.id, peer }))
             }
-            Stage::Open { recv, .. } => {
+            Stage::Open { send, recv } => {
                 if let Some(fault) = &self.fault {
                     return Err(fault.clone());
                 }
                 let mut items = Vec::new();
-                let received = recv.receive(&mut self.input, &mut items);
+                let received = receive(send, recv, &mut self.input, &mut items, secrets);
                 if items.is_empty() {
                     return received.map(|()| None);
                 }
                 self.fault = received.err();
                 Ok(Some(Input::Received { link: self.id, items }))
+            }
+        }
+    }
+
+    /// Goes on under the next keys.
+    pub(super) fn rekey(&mut self, secrets: Option<&KexSecrets>) {
+        if let Stage::Open { send, .. } = &mut self.stage {
+            match secrets {
+                Some(secrets) => key_update::renew(send, secrets),
+                None => send.step(None),
             }
         }
     }
@@ -157,4 +168,20 @@ impl Link {
             Input::LinkClosed { link: self.id, reason }
         }
     }
+}
+
+/// Takes every whole record, key updates among them.
+fn receive(
+    send: &mut SendHalf,
+    recv: &mut RecvHalf,
+    input: &mut BytesMut,
+    items: &mut Vec<Inbound>,
+    mut secrets: impl FnMut() -> KexSecrets,
+) -> Result<(), CloseReason> {
+    while let Progress::KeyUpdate(update) = recv.receive(input, items)? {
+        if key_update::turn(send, recv, update, &secrets())? {
+            items.push(Inbound::FreshKeys);
+        }
+    }
+    Ok(())
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::{Endpoint, Incarnation, LinkId, LogId, PeerId, Time};
+use crate::crypto::kex;
+use crate::crypto::suite::Cipher;
 use crate::crypto::{Identity, Secret, Suite};
 use crate::mesh::{Mesh, MeshSettings};
 use crate::session::LocalParty;
@@ -117,7 +119,7 @@ impl Node {
             index,
             identity,
             // One suite, so that a trace does not depend on what this machine's CPU can do.
-            party: Arc::new(party.with_suites(vec![Suite::X25519ChaCha20Poly1305])),
+            party: Arc::new(party.with_suites(vec![Suite { group: kex::Group::X25519, cipher: Cipher::ChaCha20Poly1305 }])),
             disk: Some(SimDisk::new(knobs.clone(), rng.u64(..))),
             knobs,
             app: App::new(true),

@@ -60,7 +60,7 @@ pub fn from_frame(kind: u16, frame: &[u8]) -> Result<Vec<u8>, WireError> {
 
 /// The first message, in clear, without any identity.
 ///
-/// `nonce_a u64 | version_min u16 | version_max u16 | varint n, n x suite u16 | key_share bytes | rand 32 | psk_id 8 | mac1 16`
+/// `nonce_a u64 | version_min u16 | version_max u16 | varint n, n x suite u16 | varint m, m x (group u8, share bytes) | rand 32 | psk_id 8 | mac1 16`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hello {
     /// Names this run; echoed by the responder.
@@ -71,8 +71,8 @@ pub struct Hello {
     pub version_max: u16,
     /// Suites offered, the preferred first, none twice.
     pub suites: Vec<u16>,
-    /// Ephemeral public key; its length is the suite's affair.
-    pub key_share: Vec<u8>,
+    /// An ephemeral public key for each group of the suites offered, by the group's number; its length is the group's affair.
+    pub key_shares: BTreeMap<u8, Vec<u8>>,
     /// Fresh random bytes.
     pub rand: [u8; 32],
     /// Which pre-shared key; zeros for none.
@@ -84,14 +84,18 @@ pub struct Hello {
 impl Hello {
     /// The payload without its last field: what `mac1` and the transcript cover.
     pub fn encode_without_mac(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(128 + self.key_share.len());
+        let mut out = Vec::with_capacity(128 + self.key_shares.values().map(|share| share.len() + 8).sum::<usize>());
         let mut w = Writer::new(&mut out);
         w.u64(self.nonce_a);
         w.u16(self.version_min);
         w.u16(self.version_max);
         w.var_u64(self.suites.len() as u64);
         self.suites.iter().for_each(|suite| w.u16(*suite));
-        w.bytes_var(&self.key_share);
+        w.var_u64(self.key_shares.len() as u64);
+        for (group, share) in &self.key_shares {
+            w.u8(*group);
+            w.bytes_var(share);
+        }
         w.bytes(&self.rand);
         w.bytes(&self.psk_id);
         out
@@ -112,10 +116,10 @@ impl Hello {
             return Err(WireError::Range { what: "highest version offered", got: version_max.into(), min: version_min.into() });
         }
         let suites = decode_suites(&mut r)?;
-        let key_share = r.bytes_var(limits::KEY_SHARE_MAX_BYTES)?.to_vec();
+        let key_shares = decode_key_shares(&mut r, &suites)?;
         let (rand, psk_id, mac1) = (r.array()?, r.array()?, r.array()?);
         r.finish()?;
-        Ok(Hello { nonce_a, version_min, version_max, suites, key_share, rand, psk_id, mac1 })
+        Ok(Hello { nonce_a, version_min, version_max, suites, key_shares, rand, psk_id, mac1 })
     }
 }
 
@@ -140,6 +144,28 @@ fn decode_suites(r: &mut Reader<'_>) -> Result<Vec<u16>, WireError> {
     Ok(suites)
 }
 
+fn decode_key_shares(r: &mut Reader<'_>, suites: &[u16]) -> Result<BTreeMap<u8, Vec<u8>>, WireError> {
+    let mut shares = BTreeMap::new();
+    let mut last = None;
+    for _ in 0..r.count(limits::KEY_SHARES_MAX)? {
+        let group = r.u8()?;
+        if last.is_some_and(|last| group <= last) {
+            return Err(WireError::Malformed("the groups of the key shares do not rise"));
+        }
+        last = Some(group);
+        shares.insert(group, r.bytes_var(limits::KEY_SHARE_MAX_BYTES)?.to_vec());
+    }
+    match suites.iter().all(|suite| shares.contains_key(&group_of(*suite))) {
+        true => Ok(shares),
+        false => Err(WireError::Malformed("a suite is offered without a key share of its group")),
+    }
+}
+
+/// The group of a suite's number.
+pub fn group_of(suite: u16) -> u8 {
+    suite.to_be_bytes()[0]
+}
+
 /// The responder's choice, its ephemeral key, and its identity in a box.
 ///
 /// `nonce_a u64 | nonce_b u64 | version u16 | suite u16 | key_share bytes | rand 32 | psk_id 8 | sealed bytes`
@@ -153,7 +179,7 @@ pub struct HelloAck {
     pub version: u16,
     /// Suite chosen.
     pub suite: u16,
-    /// Ephemeral public key, or a KEM's ciphertext.
+    /// The answer to the chosen group's share: an ephemeral public key, or a KEM's ciphertext.
     pub key_share: Vec<u8>,
     /// Fresh random bytes.
     pub rand: [u8; 32],

@@ -83,6 +83,7 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_port(node, &port));
     CHECK_FAILS(BAD, vixp2p_node_connect(node, "127.0.0.1:1"));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_rekey(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_send(node, &id, "x", 1));
     CHECK_FAILS(BAD, vixp2p_node_broadcast(node, "x", 1, NULL));
     CHECK_FAILS(BAD, vixp2p_node_append(node, "x", 1, NULL));
@@ -307,6 +308,7 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     vixp2p_apply_callback apply = {on_apply, NULL, NULL};
     vixp2p_log_id unknown;
     vixp2p_peer_id id_a;
+    vixp2p_peer_id renewed;
     vixp2p_event *event;
 
     log.userdata = counts;
@@ -314,6 +316,11 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK(vixp2p_node_set_log_callback(b, &log) == VIXP2P_OK);
     CHECK(vixp2p_node_set_log_level(b, VIXP2P_LOG_TRACE) == VIXP2P_OK);
     CHECK_FAILS(INVALID, vixp2p_node_set_log_level(b, 99));
+    CHECK_FAILS(INVALID, vixp2p_node_rekey(b, NULL));
+    CHECK(vixp2p_node_rekey(b, &id_a) == VIXP2P_OK);
+    event = wait_for(b, VIXP2P_EVENT_FRESH_KEYS);
+    CHECK(vixp2p_event_peer(event, &renewed) == VIXP2P_OK && memcmp(&renewed, &id_a, sizeof renewed) == 0);
+    vixp2p_event_free(event);
     CHECK_FAILS(INVALID, vixp2p_node_disconnect(b, NULL));
     CHECK(vixp2p_node_disconnect(b, &id_a) == VIXP2P_OK);
     event = wait_for(b, VIXP2P_EVENT_PEER_DISCONNECTED);

@@ -36,6 +36,8 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_connect", "endpoint", vixp2p_node_connect(node, null())),
             ("vixp2p_node_disconnect", "node", vixp2p_node_disconnect(null_mut(), peer)),
             ("vixp2p_node_disconnect", "peer", vixp2p_node_disconnect(node, null())),
+            ("vixp2p_node_rekey", "node", vixp2p_node_rekey(null_mut(), peer)),
+            ("vixp2p_node_rekey", "peer", vixp2p_node_rekey(node, null())),
             ("vixp2p_node_send", "node", vixp2p_node_send(null_mut(), peer, byte, len)),
             ("vixp2p_node_send", "peer", vixp2p_node_send(node, null(), byte, len)),
             ("vixp2p_node_send", "data", vixp2p_node_send(node, peer, null(), len)),

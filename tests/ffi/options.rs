@@ -50,6 +50,8 @@ fn init_writes_as_much_as_it_was_given_and_no_more() {
     assert_eq!(unsafe { vixp2p_node_options_init(bytes.as_mut_ptr().cast(), 100) }, VIXP2P_ERR_INVALID);
 }
 
+const PSK: [u8; 32] = [7; 32];
+
 #[test]
 fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
     type Change = Box<dyn Fn(&mut vixp2p_node_options)>;
@@ -62,6 +64,17 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
         (VIXP2P_ERR_INVALID, "options.psk_len is 5", Box::new(|o| (o.psk, o.psk_len) = (c"short".as_ptr().cast(), 5))),
         (VIXP2P_ERR_INVALID, "options.psk is NULL", Box::new(|o| o.psk_len = 32)),
         (VIXP2P_ERR_INVALID, "options.psk_len is 0", Box::new(|o| o.psk = c"".as_ptr().cast())),
+        (
+            VIXP2P_ERR_INVALID,
+            "psk_previous without psk",
+            Box::new(|o| (o.psk_previous, o.psk_previous_len) = (PSK.as_ptr().cast(), PSK.len())),
+        ),
+        (
+            VIXP2P_ERR_INVALID,
+            "options.psk_previous_len is 5",
+            Box::new(|o| (o.psk_previous, o.psk_previous_len) = (c"short".as_ptr().cast(), 5)),
+        ),
+        (VIXP2P_ERR_INVALID, "options.key_agreement is 3", Box::new(|o| o.key_agreement = 3)),
         (VIXP2P_ERR_UTF8, "options.node_id is not UTF-8 after byte 1", Box::new(|o| o.node_id = c"a\xff".as_ptr())),
         (VIXP2P_ERR_INVALID, "node_id is empty", Box::new(|o| o.node_id = c"".as_ptr())),
         (VIXP2P_ERR_INVALID, "stale_after", Box::new(|o| o.stale_after_ms = 1)),

@@ -83,7 +83,12 @@ impl Solo {
     }
 
     pub(crate) fn authenticate(&mut self, link: LinkId, peer: u8) -> Vec<Output> {
-        let peer = PeerInfo { id: id(peer), node_id: format!("node {peer}"), capabilities: vec![("proto".into(), "1".into())], formerly: Vec::new() };
+        let peer = PeerInfo {
+            id: id(peer),
+            node_id: format!("node {peer}"),
+            capabilities: vec![("proto".into(), "1".into())],
+            formerly: Vec::new(),
+        };
         self.step(Input::Authenticated { link, peer })
     }
 

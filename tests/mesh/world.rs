@@ -227,7 +227,7 @@ impl World {
                 Output::Dial { link, endpoint } => self.dial(node, link, usize::from(endpoint.port) - 1),
                 Output::Send { link, message } => self.send(node, link, message),
                 Output::Close { link, reason } => self.close(node, link, &reason),
-                Output::Route { .. } => {}
+                Output::Route { .. } | Output::Rekey { .. } => {}
                 Output::Event(event) => self.nodes[node].events.push(event),
                 Output::Store { link, group } => self.nodes[node].disk.push_back(Task::Store(link, group)),
                 Output::Read { link, log, from, max_bytes } => {
@@ -309,7 +309,8 @@ impl World {
             Parcel::Dialled => Input::Dialled { link },
             Parcel::Authenticated => {
                 it.authenticated = true;
-                let peer = PeerInfo { id: id(peer as u8 + 1), node_id: format!("node {peer}"), capabilities: Vec::new(), formerly: Vec::new() };
+                let peer =
+                    PeerInfo { id: id(peer as u8 + 1), node_id: format!("node {peer}"), capabilities: Vec::new(), formerly: Vec::new() };
                 Input::Authenticated { link, peer }
             }
             Parcel::Failed(reason) => {

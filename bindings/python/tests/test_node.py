@@ -239,3 +239,41 @@ def test_a_forked_child_is_refused_the_parents_node():
             os._exit(2)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert node.append(b"x") == 1
+
+
+def wait_for(node, kind):
+    for event in node.events(timeout=30):
+        if event.kind == kind:
+            return event
+    raise AssertionError(f"no {kind!r}")
+
+
+def test_keys_are_renewed_by_either_side_while_messages_flow():
+    with Node("a", listen=("127.0.0.1", 0), key_agreement=KeyAgreement.POST_QUANTUM) as a, Node("b") as b:
+        b.connect(f"127.0.0.1:{a.port}")
+        wait_for(b, EventKind.PEER_CONNECTED)
+        wait_for(a, EventKind.PEER_CONNECTED)
+        for round in range(4):
+            asking = (a, b)[round % 2]
+            other = (b, a)[round % 2]
+            asking.rekey(other.id)
+            asking.send(other.id, b"meanwhile")
+            assert wait_for(other, EventKind.MESSAGE).data == b"meanwhile"
+            assert wait_for(asking, EventKind.FRESH_KEYS).peer == other.id
+
+
+def test_nodes_connect_across_a_change_of_the_pre_shared_key():
+    old, new = b"o" * 32, b"n" * 32
+    for ours, theirs in [((new, old), (old, None)), ((old, None), (new, old)), ((new, old), (new, old))]:
+        with Node("a", listen=("127.0.0.1", 0), psk=theirs[0], psk_previous=theirs[1]) as a:
+            with Node("b", psk=ours[0], psk_previous=ours[1]) as b:
+                b.connect(f"127.0.0.1:{a.port}")
+                assert wait_for(b, EventKind.PEER_CONNECTED).peer == a.id
+
+
+def test_a_node_that_wants_only_x_wing_refuses_one_that_wants_only_x25519():
+    with Node("a", listen=("127.0.0.1", 0), key_agreement=KeyAgreement.POST_QUANTUM) as a:
+        with Node("b", key_agreement=KeyAgreement.CLASSIC) as b:
+            b.connect(f"127.0.0.1:{a.port}")
+            assert "no common cipher suite" in wait_for(a, EventKind.HANDSHAKE_FAILED).text
+            assert wait_for(b, EventKind.CONNECT_FAILED).reason == "lost"

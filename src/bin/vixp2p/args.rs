@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vixp2p::base::config::Listen;
+use vixp2p::base::config::{KeyAgreement, Listen};
 use vixp2p::base::{Level, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error};
@@ -77,6 +77,12 @@ pub(crate) struct NodeArgs {
     /// Secret of the cluster: a file with 64 hex digits
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) psk_file: Option<PathBuf>,
+    /// Secret before a change, accepted as well
+    #[arg(long, value_name = "FILE", requires = "psk_file", value_parser = path)]
+    pub(crate) psk_file_previous: Option<PathBuf>,
+    /// any, post-quantum or classic [default: any]
+    #[arg(long, value_name = "KIND", default_value = "any", hide_default_value = true, value_parser = key_agreement)]
+    pub(crate) key_agreement: KeyAgreement,
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,
@@ -258,6 +264,15 @@ fn from_zero(text: &str) -> Result<u32, String> {
 
 fn from_one(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("expected a whole number from 1 to {}", u32::MAX))
+}
+
+fn key_agreement(text: &str) -> Result<KeyAgreement, String> {
+    match text {
+        "any" => Ok(KeyAgreement::Any),
+        "post-quantum" => Ok(KeyAgreement::PostQuantum),
+        "classic" => Ok(KeyAgreement::Classic),
+        _ => Err("expected any, post-quantum or classic".into()),
+    }
 }
 
 #[cfg(test)]

@@ -10,15 +10,14 @@ fn hellos() -> impl Strategy<Value = Hello> {
         prop::collection::btree_set(any::<u16>(), 1..=limits::SUITES_MAX).prop_map(|set| set.into_iter().rev().collect::<Vec<_>>());
     let share = prop::collection::vec(any::<u8>(), 0..=limits::KEY_SHARE_MAX_BYTES);
     (any::<u64>(), versions, suites, share, any::<[u8; 32]>(), any::<[u8; 8]>(), any::<[u8; 16]>()).prop_map(
-        |(nonce_a, (version_min, version_max), suites, key_share, rand, psk_id, mac1)| Hello {
-            nonce_a,
-            version_min,
-            version_max,
-            suites,
-            key_share,
-            rand,
-            psk_id,
-            mac1,
+        |(nonce_a, (version_min, version_max), mut suites, share, rand, psk_id, mac1)| {
+            let mut groups: Vec<u8> = suites.iter().map(|suite| group_of(*suite)).collect();
+            groups.sort_unstable();
+            groups.dedup();
+            groups.truncate(limits::KEY_SHARES_MAX);
+            suites.retain(|suite| groups.contains(&group_of(*suite)));
+            let key_shares = groups.into_iter().map(|group| (group, share.clone())).collect();
+            Hello { nonce_a, version_min, version_max, suites, key_shares, rand, psk_id, mac1 }
         },
     )
 }
@@ -60,12 +59,21 @@ fn identity() -> Identity {
 
 fn hello() -> Hello {
     let (version_min, version_max, suites) = (2, 2, vec![0x0101, 0x0102]);
-    Hello { nonce_a: 1, version_min, version_max, suites, key_share: vec![4; 32], rand: [5; 32], psk_id: [6; 8], mac1: [7; 16] }
+    Hello {
+        nonce_a: 1,
+        version_min,
+        version_max,
+        suites,
+        key_shares: [(1, vec![4; 32])].into(),
+        rand: [5; 32],
+        psk_id: [6; 8],
+        mac1: [7; 16],
+    }
 }
 
 #[test]
 fn a_hello_has_the_layout_of_the_protocol_text() {
-    let mut want = vec![1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0x01, 0x01, 0x02, 0x01, 32];
+    let mut want = vec![1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0x01, 0x01, 0x02, 0x01, 1, 1, 32];
     want.extend_from_slice(&[4; 32]);
     want.extend_from_slice(&[5; 32]);
     want.extend_from_slice(&[6; 8]);
@@ -121,12 +129,27 @@ fn a_hello_that_offers_nothing_twice_or_backwards_is_refused() {
     assert!(Hello::decode(&base.encode()).is_ok());
     for bad in [
         Hello { suites: vec![], ..base.clone() },
-        Hello { suites: vec![9, 9], ..base.clone() },
-        Hello { suites: (0..17).collect(), ..base.clone() },
-        Hello { key_share: vec![0; limits::KEY_SHARE_MAX_BYTES + 1], ..base.clone() },
+        Hello { suites: vec![0x0109, 0x0109], ..base.clone() },
+        Hello { suites: (0x0101..0x0112).collect(), ..base.clone() },
+        Hello { key_shares: [(1, vec![0; limits::KEY_SHARE_MAX_BYTES + 1])].into(), ..base.clone() },
+        Hello { key_shares: (1..=5).map(|group| (group, vec![0; 32])).collect(), ..base.clone() },
+        Hello { suites: vec![0x0101, 0x0201], ..base.clone() },
+        Hello { key_shares: BTreeMap::new(), ..base.clone() },
         Hello { version_min: 3, ..base.clone() },
     ] {
         assert!(Hello::decode(&bad.encode()).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn key_shares_come_in_rising_groups() {
+    let two = Hello { key_shares: [(1, vec![4]), (2, vec![4])].into(), ..hello() };
+    let mut payload = two.encode();
+    let at = payload.windows(6).position(|w| w == [2, 1, 1, 4, 2, 1]).expect("both shares");
+    assert!(Hello::decode(&payload).is_ok());
+    for (first, second) in [(2, 1), (1, 1)] {
+        (payload[at + 1], payload[at + 4]) = (first, second);
+        assert!(Hello::decode(&payload).is_err(), "{first} {second}");
     }
 }
 

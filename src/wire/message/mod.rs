@@ -2,6 +2,7 @@
 //!
 //! `frame = varint(len) || kind(u8) || body`, `len` counting kind and body. PROTOCOL.md has the registry of kinds.
 
+pub mod key_update;
 pub mod wal;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use crate::base::{DataBatch, limits};
 use crate::wire::cursor::{Reader, WireError, Writer};
 
+pub use key_update::KeyUpdate;
 pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
 
 /// Kind numbers. Those of v1 keep their number.
@@ -21,6 +23,8 @@ pub mod kind {
     pub const WELCOME: u8 = 6;
     /// The sender closes the session, with a code.
     pub const CLOSE: u8 = 7;
+    /// A step of a fresh key agreement.
+    pub const KEY_UPDATE: u8 = 8;
     /// Records of one log.
     pub const WAL_PUSH: u8 = 10;
     /// Cumulative progress on one log.
@@ -55,6 +59,8 @@ pub enum Message {
         /// A sentence for the log, at most `limits::CLOSE_DETAIL_MAX_BYTES`.
         detail: String,
     },
+    /// A step of a fresh key agreement; ends its record.
+    KeyUpdate(KeyUpdate),
     /// Records of one log.
     WalPush(WalPush),
     /// Cumulative progress on one log.
@@ -72,6 +78,8 @@ pub enum Inbound {
     Data(DataBatch),
     /// Anything else.
     Message(Message),
+    /// Both directions go on under keys of a fresh agreement.
+    FreshKeys,
 }
 
 impl Message {
@@ -82,6 +90,7 @@ impl Message {
             Message::Pong { .. } => kind::PONG,
             Message::Welcome => kind::WELCOME,
             Message::Close { .. } => kind::CLOSE,
+            Message::KeyUpdate(_) => kind::KEY_UPDATE,
             Message::WalPush(_) => kind::WAL_PUSH,
             Message::WalAck(_) => kind::WAL_ACK,
             Message::Vector(_) => kind::VECTOR,
@@ -99,6 +108,7 @@ impl Message {
                 w.u8(*code);
                 w.str(detail);
             }
+            Message::KeyUpdate(update) => update.encode(&mut w),
             Message::WalPush(m) => m.encode(&mut w),
             Message::WalAck(m) => m.encode(&mut w),
             Message::Vector(entries) => wal::encode_vector(entries, &mut w),
@@ -114,6 +124,7 @@ impl Message {
             kind::PONG => Message::Pong { nonce: r.u64()? },
             kind::WELCOME => Message::Welcome,
             kind::CLOSE => Message::Close { code: r.u8()?, detail: r.str(limits::CLOSE_DETAIL_MAX_BYTES)?.to_owned() },
+            kind::KEY_UPDATE => Message::KeyUpdate(KeyUpdate::decode(&mut r)?),
             kind::WAL_PUSH => Message::WalPush(WalPush::decode(&mut r, body)?),
             kind::WAL_ACK => Message::WalAck(WalAck::decode(&mut r)?),
             kind::VECTOR => Message::Vector(wal::decode_vector(&mut r)?),

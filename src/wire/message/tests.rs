@@ -24,6 +24,9 @@ fn messages() -> impl Strategy<Value = Message> {
             let (seq_begin, seq_end) = (a.min(b.max(1)), a.max(b));
             Message::WalPush(WalPush { log, seq_begin, seq_end, wal_bytes: bytes.into() })
         }),
+        prop::collection::vec(any::<u8>(), 1..40).prop_map(|share| Message::KeyUpdate(KeyUpdate::Offer(share))),
+        prop::collection::vec(any::<u8>(), 1..40).prop_map(|share| Message::KeyUpdate(KeyUpdate::Answer(share))),
+        prop_oneof![Just(KeyUpdate::Request), Just(KeyUpdate::Switch)].prop_map(Message::KeyUpdate),
         acks().prop_map(Message::WalAck),
         prop::collection::vec(acks(), 0..5).prop_map(Message::Vector),
         (logs(), any::<u64>()).prop_map(|(log, have)| Message::WalNak(WalNak { log, have })),
@@ -97,7 +100,8 @@ fn an_explanation_over_its_limit_is_refused() {
 
 #[test]
 fn a_kind_nobody_defined_is_refused_by_its_number() {
-    let defined = [kind::PING, kind::PONG, kind::WELCOME, kind::CLOSE, kind::WAL_PUSH, kind::WAL_ACK, kind::VECTOR, kind::WAL_NAK];
+    use kind::{CLOSE, KEY_UPDATE, PING, PONG, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WELCOME};
+    let defined = [PING, PONG, WELCOME, CLOSE, KEY_UPDATE, WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK];
     for kind in (0..=255).filter(|kind| !defined.contains(kind)) {
         assert_eq!(decode(kind, &[]), Err(WireError::UnknownKind(kind)));
     }

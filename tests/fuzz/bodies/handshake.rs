@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
-use vixp2p::base::config::Psk;
-use vixp2p::crypto::{Identity, Secret};
+use vixp2p::base::config::{KeyAgreement, Psk};
+use vixp2p::crypto::{Identity, Secret, Suite};
 use vixp2p::session::{Established, Handshaking, LocalParty, RunSecrets};
 use vixp2p::wire::Message;
 
 use super::edits::{Choices, pieces};
 
-/// One run between two fixed parties, recorded.
+/// One run between two fixed parties, recorded: by X25519 without a pre-shared key, by X-Wing with one.
 struct Recorded {
     dialler: Arc<LocalParty>,
     acceptor: Arc<LocalParty>,
@@ -36,7 +36,9 @@ impl Recorded {
         let party = |byte, name: &str| {
             let identity = Arc::new(Identity::from_seed(&Secret::new([byte; 32])));
             let capabilities = BTreeMap::from([("proto".to_owned(), "2".to_owned())]);
-            Arc::new(LocalParty::new(identity, name, &capabilities, psk.as_ref()).expect("small claim"))
+            let agreement = if psk.is_some() { KeyAgreement::Any } else { KeyAgreement::Classic };
+            let party = LocalParty::new(identity, name, &capabilities, psk.as_ref()).expect("small claim");
+            Arc::new(party.with_suites(Suite::supported(agreement)))
         };
         let (dialler, acceptor) = (party(1, "dialler"), party(2, "acceptor"));
         let (mut a, mut b) = (Handshaking::dial(dialler.clone(), secrets(1)), Handshaking::accept(acceptor.clone(), secrets(2)));

@@ -102,6 +102,7 @@ impl Carrier {
                     assert!(group.first > self.durable(&group.log) && group.first <= group.last, "stored in order");
                     self.stores.push_back((link, group));
                 }
+                Output::Rekey { link, .. } => assert!(self.links.get(&link) == Some(&Line::Open)),
                 Output::Read { link, log, from, max_bytes } => {
                     assert!(max_bytes > 0 && max_bytes <= limits::READ_RECORDS_MAX_BYTES);
                     self.reads.push_back((link, log, from));
@@ -286,7 +287,7 @@ fn message(choices: &mut Choices<'_>) -> Option<Inbound> {
         4 => Message::Vector((0..choices.byte() % 8).map(|_| ack(choices)).collect()),
         5 => Message::Ping { nonce: choices.number() },
         6 => Message::Pong { nonce: choices.number() },
-        7 => Message::Welcome,
+        7 => return Some(Inbound::FreshKeys),
         8 => Message::Close { code: choices.byte(), detail: "bye".into() },
         _ => {
             let (kind, size) = (choices.byte(), usize::from(choices.byte()));
@@ -314,7 +315,10 @@ pub(crate) fn inputs(input: &[u8]) {
                 let (host, manual) = (choices.byte(), choices.byte() & 1 == 0);
                 carrier.step(Input::Connect { endpoint: Endpoint::tcp("h", u16::from(host) + 1), manual });
             }
-            2 => carrier.step(Input::Disconnect { peer: peer(choices.byte()) }),
+            2 => {
+                let peer = peer(choices.byte());
+                carrier.step(if choices.byte() & 1 == 0 { Input::Disconnect { peer } } else { Input::Rekey { peer } });
+            }
             3 | 4 => carrier.proceed(choices.byte() % 4, choices.byte()),
             5 => carrier.answer_store(choices.byte()),
             6 => carrier.answer_read(choices.byte()),

@@ -1,12 +1,16 @@
 //! An established session: what arrives is what was sent, in its order, up to the first altered byte; then nothing.
 
 use bytes::BytesMut;
+use vixp2p::base::config::KeyAgreement;
 use vixp2p::base::{Incarnation, LogId, PeerId, limits};
+use vixp2p::crypto::handshake::Role;
+use vixp2p::crypto::kex::{Group, KexSecrets};
 use vixp2p::crypto::record::{HEADER_BYTES, Opener, Sealer};
 use vixp2p::crypto::{Suite, schedule};
-use vixp2p::session::{RecvHalf, SendHalf};
+use vixp2p::session::handshaking::seeded_kex;
+use vixp2p::session::{Progress, RecvHalf, SendHalf, key_update};
 use vixp2p::wire::cursor::encode_varint;
-use vixp2p::wire::message::{WalAck, kind};
+use vixp2p::wire::message::{KeyUpdate, WalAck, kind};
 use vixp2p::wire::{Inbound, Message};
 
 use super::edits::{Choices, pieces};
@@ -34,22 +38,68 @@ impl Item {
     }
 }
 
-fn halves(choice: u8) -> (Sealer, RecvHalf) {
-    let suites = Suite::supported();
-    let suite = suites[usize::from(choice) % suites.len()];
-    let secret = schedule::extract(b"fuzz", &[choice & 1]);
-    (Sealer::new(suite, secret.clone(), [1; 32]), RecvHalf::new(Opener::new(suite, secret, [1; 32])))
+/// One side of a session.
+struct End {
+    send: SendHalf,
+    recv: RecvHalf,
 }
 
-/// What a receiver makes of a stream, and whether it was content to the end.
-fn receive(recv: &mut RecvHalf, stream: &[u8], cut: u8) -> (Vec<Item>, bool) {
-    let (mut input, mut items) = (BytesMut::new(), Vec::new());
+/// The sealer and opener of a direction.
+fn direction(choice: u8, secret: &[u8]) -> (Sealer, Opener) {
+    let suites = Suite::supported(KeyAgreement::Classic);
+    let suite = suites[usize::from(choice) % suites.len()];
+    let secret = schedule::extract(b"fuzz", secret);
+    (Sealer::new(suite, secret.clone(), [1; 32]), Opener::new(suite, secret, [1; 32]))
+}
+
+/// The side that dialled and the one that was dialled.
+fn ends(choice: u8) -> (End, End) {
+    let ((there, from_dialler), (back, from_acceptor)) = (direction(choice, b"there"), direction(choice, b"back"));
+    let dialler = End { send: SendHalf::new(there, Role::Initiator, Group::X25519), recv: RecvHalf::new(from_acceptor) };
+    (dialler, End { send: SendHalf::new(back, Role::Responder, Group::X25519), recv: RecvHalf::new(from_dialler) })
+}
+
+impl End {
+    fn flush(&mut self, wire: &mut Vec<u8>) {
+        let mut out = Vec::new();
+        self.send.take(&mut out);
+        wire.extend_from_slice(&out);
+    }
+}
+
+fn secrets(seed: u64) -> KexSecrets {
+    seeded_kex(&mut fastrand::Rng::with_seed(seed))
+}
+
+/// What one side makes of a stream, and whether it was content to the end.
+fn receive(end: &mut End, stream: &[u8], cut: u8) -> (Vec<Item>, bool) {
+    let (mut input, mut items, mut got) = (BytesMut::new(), Vec::new(), Vec::new());
+    let before = end.recv.frames();
     let content = pieces(stream, cut).all(|piece| {
         input.extend_from_slice(piece);
-        recv.receive(&mut input, &mut items).is_ok()
+        loop {
+            match end.recv.receive(&mut input, &mut items) {
+                Err(_) => return false,
+                Ok(Progress::Done) => return true,
+                Ok(Progress::KeyUpdate(update)) => {
+                    collect(&mut items, &mut got);
+                    got.push(Item::Message(Message::KeyUpdate(update.clone())));
+                    if key_update::turn(&mut end.send, &mut end.recv, update, &secrets(2)).is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
     });
-    let mut got = Vec::new();
-    for item in items {
+    collect(&mut items, &mut got);
+    // The last frame counts although it was refused, if it is a key update that does not end its record.
+    let frames = end.recv.frames() - before;
+    assert!(frames == got.len() as u64 || (!content && frames == got.len() as u64 + 1));
+    (got, content)
+}
+
+fn collect(items: &mut Vec<Inbound>, got: &mut Vec<Item>) {
+    for item in items.drain(..) {
         match item {
             Inbound::Data(mut batch) => {
                 let read: Vec<Vec<u8>> = batch.iter().map(<[u8]>::to_vec).collect();
@@ -58,15 +108,13 @@ fn receive(recv: &mut RecvHalf, stream: &[u8], cut: u8) -> (Vec<Item>, bool) {
                 got.extend(read.into_iter().map(Item::Data));
             }
             Inbound::Message(message) => got.push(Item::Message(message)),
+            Inbound::FreshKeys => unreachable!("a carrier's word"),
         }
     }
-    assert_eq!(recv.frames(), got.len() as u64);
-    (got, content)
 }
 
 fn honest_stream(choice: u8) -> Vec<u8> {
-    let (sealer, _) = halves(choice);
-    let mut send = SendHalf::new(sealer);
+    let (End { mut send, .. }, _) = ends(choice);
     send.push_data(b"first");
     send.push(&Message::Ping { nonce: 1 });
     let mut out = Vec::new();
@@ -78,8 +126,8 @@ fn honest_stream(choice: u8) -> Vec<u8> {
 pub(crate) fn stream(input: &[u8]) {
     let mut choices = Choices::new(input);
     let (suite, cut) = (choices.byte(), choices.byte());
-    let (_, mut recv) = halves(suite);
-    let (got, _) = receive(&mut recv, choices.rest(), cut);
+    let (_, mut acceptor) = ends(suite);
+    let (got, _) = receive(&mut acceptor, choices.rest(), cut);
     // Nobody can make a record but whoever has the key.
     assert!(got.is_empty() || choices.rest().starts_with(&honest_stream(suite)));
 }
@@ -92,7 +140,8 @@ pub(crate) fn stream_seeds() -> Vec<Vec<u8>> {
 pub(crate) fn frames(input: &[u8]) {
     let mut choices = Choices::new(input);
     let cut = choices.byte();
-    let (mut sealer, mut recv) = halves(0);
+    let (mut sealer, _) = direction(0, b"there");
+    let (_, mut acceptor) = ends(0);
     let (mut wire, mut plain) = (Vec::new(), Vec::new());
     while !choices.is_empty() {
         let length = usize::from(choices.u16()).clamp(1, limits::RECORD_PLAINTEXT_MAX_BYTES);
@@ -104,7 +153,7 @@ pub(crate) fn frames(input: &[u8]) {
         wire.extend_from_slice(&tag);
         plain.extend_from_slice(text);
     }
-    let (got, _) = receive(&mut recv, &wire, cut);
+    let (got, _) = receive(&mut acceptor, &wire, cut);
     let mut again = Vec::new();
     got.iter().for_each(|item| item.encode(&mut again));
     assert!(plain.starts_with(&again), "every frame has one encoding");
@@ -118,7 +167,10 @@ pub(crate) fn frames_seeds() -> Vec<Vec<u8>> {
     let record = |text: &[u8]| [&(text.len() as u16).to_le_bytes(), text].concat();
     let whole = [&[0], &record(&plain)[..]].concat();
     let split = [&[5], &record(&plain[..40])[..], &record(&plain[40..])].concat();
-    vec![whole, split, vec![0, 5, 0, 0xff, 0xff, 0xff, 7, 32]]
+    let mut update = Vec::new();
+    Item::Message(Message::KeyUpdate(KeyUpdate::Offer([9; 32].to_vec()))).encode(&mut update);
+    let update = [&[0], &record(&update)[..]].concat();
+    vec![whole, split, update, vec![0, 5, 0, 0xff, 0xff, 0xff, 7, 32]]
 }
 
 /// `suite, cut, edits, what is sent`: honest traffic, altered on its way.
@@ -126,9 +178,10 @@ pub(crate) fn tampered(input: &[u8]) {
     let mut choices = Choices::new(input);
     let (suite, cut, count) = (choices.byte(), choices.byte(), choices.byte() % 8);
     let mut edits = Choices::new(choices.take(4 * usize::from(count)));
-    let (sealer, mut recv) = halves(suite);
-    let mut send = SendHalf::new(sealer);
-    let (mut sent, mut wire, mut long) = (Vec::new(), Vec::new(), 0);
+    let (mut dialler, mut acceptor) = ends(suite);
+    // Receives everything unaltered, so that a key update comes to its end.
+    let (_, mut shadow) = ends(suite);
+    let (mut sent, mut wire, mut told, mut long, mut updates) = (Vec::new(), Vec::new(), 0, 0, 0);
     while !choices.is_empty() && sent.len() < 200 {
         let item = match choices.byte() % 6 {
             0 => Item::Message(Message::Ping { nonce: choices.number() }),
@@ -137,9 +190,21 @@ pub(crate) fn tampered(input: &[u8]) {
                 Item::Message(Message::Vector(vec![WalAck { log, durable: 5, applied: 2 }; usize::from(choices.byte() % 4)]))
             }
             2 => {
-                let mut out = Vec::new();
-                send.take(&mut out);
-                wire.extend_from_slice(&out);
+                dialler.flush(&mut wire);
+                continue;
+            }
+            5 if updates < 2 => {
+                updates += 1;
+                key_update::renew(&mut dialler.send, &secrets(1));
+                dialler.flush(&mut wire);
+                let offer = receive(&mut shadow, &wire[told..], 0).0;
+                told = wire.len();
+                sent.extend(offer.last().cloned());
+                let mut answer = Vec::new();
+                shadow.flush(&mut answer);
+                assert!(receive(&mut dialler, &answer, 0).1);
+                sent.push(Item::Message(Message::KeyUpdate(KeyUpdate::Switch)));
+                dialler.flush(&mut wire);
                 continue;
             }
             3 if long < 2 => {
@@ -152,17 +217,15 @@ pub(crate) fn tampered(input: &[u8]) {
             }
         };
         match &item {
-            Item::Data(payload) => send.push_data(payload),
-            Item::Message(message) => send.push(message),
+            Item::Data(payload) => dialler.send.push_data(payload),
+            Item::Message(message) => dialler.send.push(message),
         }
         sent.push(item);
     }
-    let mut out = Vec::new();
-    send.take(&mut out);
-    wire.extend_from_slice(&out);
+    dialler.flush(&mut wire);
     let honest = wire.clone();
     edits.edit(&mut wire, count);
-    let (got, content) = receive(&mut recv, &wire, cut.max(u8::from(wire.len() > 4096) * 200));
+    let (got, content) = receive(&mut acceptor, &wire, cut.max(u8::from(wire.len() > 4096) * 200));
     assert!(sent.starts_with(&got), "nothing but what was sent, in its order");
     if wire.starts_with(&honest) {
         assert_eq!(got, sent);
@@ -176,5 +239,6 @@ pub(crate) fn tampered_seeds() -> Vec<Vec<u8>> {
         vec![1, 9, 1, 0, 30, 0, 1, 4, 3, b'a', b'b', b'c', 2, 0, 9],
         vec![0, 0, 0, 3, 200, 0, 4, 2, 1, 1, 3, 10, 1],
         vec![0, 0, 1, 5, 0, 0, 30, 0, 9, 2, 0, 10],
+        vec![0, 0, 0, 4, 3, b'a', b'b', b'c', 5, 0, 7, 5, 4, 1, b'd'],
     ]
 }

@@ -8,7 +8,7 @@ use vixp2p::wire::announce::Announce;
 use vixp2p::wire::envelope::{Envelope, peek_version};
 use vixp2p::wire::frame::{self, Framer};
 use vixp2p::wire::handshake::{Claim, Hello, HelloAck, HelloFinish, Identity, from_frame, kind};
-use vixp2p::wire::message::{WalAck, WalNak, WalPush};
+use vixp2p::wire::message::{KeyUpdate, WalAck, WalNak, WalPush};
 use vixp2p::wire::{Message, v1};
 
 use super::edits::Choices;
@@ -98,6 +98,8 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::Pong { nonce: 2 },
         Message::Welcome,
         Message::Close { code: 3, detail: "gründe".into() },
+        Message::KeyUpdate(KeyUpdate::Offer(vec![5; 32])),
+        Message::KeyUpdate(KeyUpdate::Switch),
         Message::WalPush(WalPush { log, seq_begin: 1, seq_end: 2, wal_bytes: Bytes::from_static(b"records") }),
         Message::WalAck(ack),
         Message::Vector(vec![ack, ack]),

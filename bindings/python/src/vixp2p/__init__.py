@@ -1,6 +1,6 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, EventKind, LogLevel, PeerState, Status, lib
+from ._abi import Direction, EventKind, KeyAgreement, LogLevel, PeerState, Status, lib
 from ._node import Node
 from ._types import Event, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, VixP2PError, WouldBlock
 
@@ -9,6 +9,7 @@ __all__ = [
     "Direction",
     "Event",
     "EventKind",
+    "KeyAgreement",
     "LogId",
     "LogLevel",
     "LogState",

@@ -67,6 +67,15 @@ class EventKind(enum.IntEnum):
     LOG_FAILED = 13
     LOST = 14
     FATAL = 15
+    FRESH_KEYS = 16
+
+
+class KeyAgreement(enum.IntEnum):
+    """Which key agreements a node offers and accepts."""
+
+    ANY = 0
+    POST_QUANTUM = 1
+    CLASSIC = 2
 
 
 class Direction(enum.IntEnum):
@@ -172,6 +181,12 @@ class NodeOptions(ctypes.Structure):
         ("event", EventCallback),
         ("message", MessageCallback),
         ("apply", ApplyCallback),
+        ("psk_previous", c_char_p),
+        ("psk_previous_len", c_size_t),
+        ("key_agreement", c_uint32),
+        ("rekey_after_ms", c_uint32),
+        ("fresh_keys_after_ms", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -267,6 +282,7 @@ FUNCTIONS = {
     "vixp2p_node_port": (_STATUS, NODE, POINTER(c_uint16)),
     "vixp2p_node_connect": (_STATUS, NODE, c_char_p),
     "vixp2p_node_disconnect": (_STATUS, NODE, _ID),
+    "vixp2p_node_rekey": (_STATUS, NODE, _ID),
     "vixp2p_node_send": (_STATUS, NODE, _ID, c_char_p, c_size_t),
     "vixp2p_node_broadcast": (_STATUS, NODE, c_char_p, c_size_t, _SIZE),
     "vixp2p_node_append": (_STATUS, NODE, c_char_p, c_size_t, _U64),

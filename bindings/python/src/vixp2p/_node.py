@@ -8,7 +8,7 @@ from ctypes import byref, c_size_t, c_uint16, c_uint64, c_void_p
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from . import _abi
-from ._abi import LogLevel, Status, lib
+from ._abi import KeyAgreement, LogLevel, Status, lib
 from ._types import Event, LogId, LogState, Peer, PeerId, Record, VixP2PError, check, log_id, peer_id, read_event, read_peer
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
@@ -78,11 +78,15 @@ class Node:
         listen: Union[None, int, Tuple[str, int]] = None,
         data_dir: Optional[str] = None,
         psk: Optional[bytes] = None,
+        psk_previous: Optional[bytes] = None,
+        key_agreement: int = KeyAgreement.ANY,
         dial: bool = True,
         max_peers: int = 0,
         handshake_timeout_ms: int = 0,
         heartbeat_interval_ms: int = 0,
         stale_after_ms: int = 0,
+        rekey_after_ms: int = 0,
+        fresh_keys_after_ms: int = 0,
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -100,11 +104,15 @@ class Node:
         options.node_id = node_id.encode() if node_id is not None else None
         options.data_dir = str(data_dir).encode() if data_dir is not None else None
         options.psk, options.psk_len = psk, len(psk or b"")
+        options.psk_previous, options.psk_previous_len = psk_previous, len(psk_previous or b"")
+        options.key_agreement = key_agreement
         options.flags = 0 if dial else _abi.FLAG_NO_DIAL
         options.max_peers = max_peers
         options.handshake_timeout_ms = handshake_timeout_ms
         options.heartbeat_interval_ms = heartbeat_interval_ms
         options.stale_after_ms = stale_after_ms
+        options.rekey_after_ms = rekey_after_ms
+        options.fresh_keys_after_ms = fresh_keys_after_ms
         options.delivery = _abi.DELIVERY_POLL
         options.log_level = log_level
         self._callbacks = _Callbacks()
@@ -167,6 +175,10 @@ class Node:
     def disconnect(self, peer: PeerId) -> None:
         """Ends the link to a peer and stops dialling it."""
         check(lib.vixp2p_node_disconnect(self._handle, PeerId(peer)._as_struct()))
+
+    def rekey(self, peer: PeerId) -> None:
+        """Agrees on fresh keys with a connected peer, ahead of time; EventKind.FRESH_KEYS tells when both directions use them."""
+        check(lib.vixp2p_node_rekey(self._handle, PeerId(peer)._as_struct()))
 
     def send(self, peer: PeerId, data: bytes) -> None:
         """Queues a message. Raises WouldBlock if the queue is full and NotConnected if the peer is not there."""

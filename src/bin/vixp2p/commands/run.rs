@@ -44,12 +44,14 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.listen = args.listen.clone().unwrap_or_default();
     config.data_dir = args.data.clone();
     config.dial = !args.no_connect;
-    config.psk = args.psk_file.as_deref().map(read_psk).transpose()?;
+    config.psk = args.psk_file.as_deref().map(|path| read_psk("--psk-file", path)).transpose()?;
+    config.psk_previous = args.psk_file_previous.as_deref().map(|path| read_psk("--psk-file-previous", path)).transpose()?;
+    config.key_agreement = args.key_agreement;
     Ok(config)
 }
 
-fn read_psk(path: &Path) -> Result<Psk, Failure> {
-    let refuse = |why: String| Failure::Usage(format!("--psk-file {}: {why}", path.display()));
+fn read_psk(option: &str, path: &Path) -> Result<Psk, Failure> {
+    let refuse = |why: String| Failure::Usage(format!("{option} {}: {why}", path.display()));
     let mut text = Zeroizing::new(String::new());
     let file = File::open(path).map_err(|error| refuse(format!("cannot be opened: {error}")))?;
     file.take(PSK_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| refuse(format!("cannot be read: {error}")))?;

@@ -3,16 +3,15 @@
 use crate::crypto::Secret;
 
 /// An ephemeral X25519 key pair, good for one handshake.
-#[derive(Debug)]
 pub struct KeyPair {
-    secret: Secret<32>,
+    secret: provider::Private,
     public: [u8; 32],
 }
 
 impl KeyPair {
     /// The pair of 32 fresh random bytes.
-    pub fn from_secret(secret: Secret<32>) -> KeyPair {
-        let public = provider::public(&secret);
+    pub fn from_secret(secret: &Secret<32>) -> KeyPair {
+        let (secret, public) = provider::pair(secret);
         KeyPair { secret, public }
     }
 
@@ -27,27 +26,36 @@ impl KeyPair {
     }
 }
 
+impl std::fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyPair(..)")
+    }
+}
+
 #[cfg(feature = "aws-lc")]
 mod provider {
     use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree as agree_with};
 
     use crate::crypto::Secret;
 
-    pub(super) fn public(secret: &Secret<32>) -> [u8; 32] {
+    /// Wiped by the provider when it is freed.
+    pub(super) type Private = PrivateKey;
+
+    pub(super) fn pair(secret: &Secret<32>) -> (Private, [u8; 32]) {
         let key = PrivateKey::from_private_key(&X25519, secret.expose()).expect("32 bytes are an X25519 key");
         let public = key.compute_public_key().expect("an X25519 key has a public half");
-        public.as_ref().try_into().expect("X25519 public keys have 32 bytes")
+        let public = public.as_ref().try_into().expect("X25519 public keys have 32 bytes");
+        (key, public)
     }
 
-    pub(super) fn agree(secret: &Secret<32>, peer: &[u8; 32]) -> Option<Secret<32>> {
-        let key = PrivateKey::from_private_key(&X25519, secret.expose()).ok()?;
-        agree_with(&key, UnparsedPublicKey::new(&X25519, peer), (), |shared| shared.try_into().map(Secret::new).map_err(|_| ())).ok()
+    pub(super) fn agree(key: &Private, peer: &[u8; 32]) -> Option<Secret<32>> {
+        agree_with(key, UnparsedPublicKey::new(&X25519, peer), (), |shared| shared.try_into().map(Secret::new).map_err(|_| ())).ok()
     }
 }
 
 #[cfg(not(feature = "aws-lc"))]
 mod provider {
-    pub(super) use super::orion_provider::{agree, public};
+    pub(super) use super::orion_provider::{Private, agree, pair};
 }
 
 #[cfg(any(test, not(feature = "aws-lc")))]
@@ -56,16 +64,19 @@ mod orion_provider {
 
     use crate::crypto::Secret;
 
-    pub(super) fn public(secret: &Secret<32>) -> [u8; 32] {
+    /// Wiped by the provider when it is dropped.
+    pub(super) type Private = PrivateKey;
+
+    pub(super) fn pair(secret: &Secret<32>) -> (Private, [u8; 32]) {
         let key = PrivateKey::try_from(secret.expose().as_slice()).expect("32 bytes are an X25519 key");
         let public = PublicKey::try_from(&key).expect("an X25519 key has a public half");
-        public.as_ref().try_into().expect("X25519 public keys have 32 bytes")
+        let public = public.as_ref().try_into().expect("X25519 public keys have 32 bytes");
+        (key, public)
     }
 
-    pub(super) fn agree(secret: &Secret<32>, peer: &[u8; 32]) -> Option<Secret<32>> {
-        let key = PrivateKey::try_from(secret.expose().as_slice()).ok()?;
+    pub(super) fn agree(key: &Private, peer: &[u8; 32]) -> Option<Secret<32>> {
         let peer = PublicKey::try_from(peer.as_slice()).ok()?;
-        let shared = key_agreement(&key, &peer).ok()?;
+        let shared = key_agreement(key, &peer).ok()?;
         shared.unprotected_as_ref().try_into().ok().map(Secret::new)
     }
 }
@@ -81,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_secret_is_that_of_rfc_7748_section_6_1() {
-        let bob = KeyPair::from_secret(key("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"));
+        let bob = KeyPair::from_secret(&key("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"));
         assert_eq!(hex(bob.public()), "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
         let alice = key("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
         let shared = bob.agree(alice.expose()).expect("valid");
@@ -92,16 +103,16 @@ mod tests {
     fn the_providers_agree_byte_for_byte() {
         for byte in 1..=20 {
             let (a, b) = (Secret::new([byte; 32]), Secret::new([byte ^ 0xff; 32]));
-            let (pa, pb) = (provider::public(&a), orion_provider::public(&b));
-            assert_eq!(pa, orion_provider::public(&a));
-            let ours = provider::agree(&a, &pb).expect("valid");
-            assert_eq!(ours.expose(), orion_provider::agree(&b, &pa).expect("valid").expose());
+            let ((secret_a, public_a), (secret_b, public_b)) = (provider::pair(&a), orion_provider::pair(&b));
+            assert_eq!(public_a, orion_provider::pair(&a).1);
+            let ours = provider::agree(&secret_a, &public_b).expect("valid");
+            assert_eq!(ours.expose(), orion_provider::agree(&secret_b, &public_a).expect("valid").expose());
         }
     }
 
     #[test]
     fn a_small_order_public_key_is_refused() {
-        let pair = KeyPair::from_secret(Secret::new([3; 32]));
+        let pair = KeyPair::from_secret(&Secret::new([3; 32]));
         let mut one = [0u8; 32];
         one[0] = 1;
         assert!(pair.agree(&[0; 32]).is_none());
