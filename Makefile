@@ -13,7 +13,7 @@ help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
 	@echo 'make test      everything CI runs: format, lints, Rust tests, header, C, C++ and Python'
 	@echo 'make check     format, lints and house rules only (seconds)'
-	@echo 'make bench     throughput, round trip, handshakes and replication beside raw TCP and the disk'
+	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
 	@echo 'make sim SEEDS=N   run N simulator seeds'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
@@ -49,6 +49,8 @@ test: check rust-test c python
 
 bench: build
 	$(CARGO) bench --locked --features cli --bench peers --no-run
+	@$(CARGO) build --release --locked --manifest-path benches/rivals/Cargo.toml --target-dir target/rivals || \
+	    { rm -f target/rivals/release/vixp2p-rivals; echo 'rustls and libp2p could not be built (the reason is above): measured without them'; }
 	scripts/bench $(ARGS)
 
 sim: build

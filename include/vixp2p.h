@@ -54,7 +54,7 @@
     {                                                                                                     \
         sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
             VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
-            {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0, 0,           \
+            {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0, 0,  \
     }
 
 
@@ -67,6 +67,21 @@
  * What an apply callback returns when the record cannot take effect now; it is offered again later, and none after it before.
  */
 #define VIXP2P_APPLY_RETRY 1
+
+/**
+ * Addresses an invite may have.
+ */
+#define VIXP2P_INVITE_ADDRESSES_MAX 8
+
+/**
+ * Room for the text of any invite with its terminating zero.
+ */
+#define VIXP2P_INVITE_TEXT_SIZE 4097
+
+/**
+ * vixp2p_invite.flags: psk is there.
+ */
+#define VIXP2P_INVITE_HAS_PSK 1
 
 /**
  * vixp2p_node_options.listen: accept no connections, only dial.
@@ -594,6 +609,40 @@ typedef struct vixp2p_apply_callback {
 } vixp2p_apply_callback;
 
 /**
+ * What an invite says. Wipe it after use if it has a secret.
+ */
+typedef struct vixp2p_invite {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_INVITE_HAS_PSK or 0.
+     */
+    uint32_t flags;
+    /**
+     * The node that is to answer; whether it does is for the program to compare.
+     */
+    struct vixp2p_peer_id peer;
+    /**
+     * The cluster's secret for vixp2p_node_options.psk; zeros if the invite has none.
+     */
+    uint8_t psk[32];
+    /**
+     * Addresses there are: 1 to #VIXP2P_INVITE_ADDRESSES_MAX.
+     */
+    uint32_t address_count;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The addresses for vixp2p_node_connect(), the best first, each zero-terminated.
+     */
+    char addresses[VIXP2P_INVITE_ADDRESSES_MAX][VIXP2P_ENDPOINT_SIZE];
+} vixp2p_invite;
+
+/**
  * The settings of a node. Fill with vixp2p_node_options_init() or #VIXP2P_NODE_OPTIONS_INIT, then change what matters; members
  * added later get their defaults. A number that is 0 and a string that is NULL mean the default.
  */
@@ -674,6 +723,15 @@ typedef struct vixp2p_node_options {
      * What applies replicated records; without it they count as applied once durable.
      */
     struct vixp2p_apply_callback apply;
+    /**
+     * What opens a sealed key file in data_dir, and seals one that is made: 1 to 1024 bytes, as they are. NULL: the key file is
+     * not sealed. The library copies it and wipes the copy once the node is created.
+     */
+    const void *key_passphrase;
+    /**
+     * Bytes of it, or 0 without one.
+     */
+    size_t key_passphrase_len;
     /**
      * The secret before psk while a cluster changes over, 32 bytes, accepted as well; NULL: none. The library copies it.
      */
@@ -1062,6 +1120,41 @@ VIXP2P_API const char *vixp2p_event_json(const struct vixp2p_event *event);
  */
 VIXP2P_API
 void vixp2p_event_free(struct vixp2p_event *event);
+
+/**
+ * Makes an invite: one line of text that says who a node is and where it is reached.
+ *
+ * @param peer           the node to be found.
+ * @param addresses      where it is reached: "host:port" or "tcp://host:port", the best first.
+ * @param address_count  how many there are: 1 to #VIXP2P_INVITE_ADDRESSES_MAX.
+ * @param psk            the cluster's secret of 32 bytes, which makes the line a secret; NULL: it is not passed on.
+ * @param psk_len        32, or 0 without a secret.
+ * @param out            where the text goes, zero-terminated; may be NULL if *inout_size is 0.
+ * @param inout_size     in: bytes at out, #VIXP2P_INVITE_TEXT_SIZE always suffice. Out: bytes needed, the terminating zero included.
+ * @return VIXP2P_OK; VIXP2P_ERR_BUFFER_TOO_SMALL, and nothing is written to out; VIXP2P_ERR_INVALID; VIXP2P_ERR_UTF8.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_invite_make(const struct vixp2p_peer_id *peer,
+                                      const char *const *addresses,
+                                      size_t address_count,
+                                      const void *psk,
+                                      size_t psk_len,
+                                      char *out,
+                                      size_t *inout_size);
+
+/**
+ * Reads an invite, with white space around it or not, in letters of either case.
+ *
+ * @param text      the line, zero-terminated.
+ * @param out       where its content goes; unchanged on failure.
+ * @param out_size  sizeof(vixp2p_invite); members beyond it are left out, members the library does not know become 0.
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is no invite, a damaged one, or one of a newer version, as the text of the error
+ *         says; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_UTF8.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_invite_parse(const char *text,
+                                       struct vixp2p_invite *out,
+                                       size_t out_size);
 
 /**
  * Changes which log lines reach the log callback, from now on.

@@ -42,6 +42,8 @@ fn the_limits_of_the_protocol_text_are_those_of_the_code() {
         GROUP_MAX_BYTES,
         ANNOUNCE_MAX_BYTES,
         ENDPOINT_TEXT_MAX_BYTES,
+        INVITE_ADDRESSES_MAX,
+        INVITE_TEXT_MAX_BYTES,
     );
 }
 

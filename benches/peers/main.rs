@@ -16,9 +16,11 @@ fn main() {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["serve", "raw"] => raw::serve(),
-        ["serve", "vixp2p", dir] => ours::serve(dir),
+        ["serve", name @ ("vixp2p" | "vixp2p-x25519"), dir] => ours::serve(name, dir),
         ["drive", "raw", mode, size, secs, peer] => raw::drive(mode, number(size), secs.parse().unwrap_or(0.6), peer),
-        ["drive", "vixp2p", mode, size, secs, peer] => ours::drive(mode, number(size), secs.parse().unwrap_or(0.6), peer),
+        ["drive", name @ ("vixp2p" | "vixp2p-x25519"), mode, size, secs, peer] => {
+            ours::drive(name, mode, number(size), secs.parse().unwrap_or(0.6), peer)
+        }
         ["--test"] => Ok(()),
         rest => parent::run(rest),
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
-use vixp2p::base::config::Listen;
+use vixp2p::base::config::{KeyAgreement, Listen};
 use vixp2p::driver::link::PeerSender;
 use vixp2p::{Config, Event, Node, PeerId};
 
@@ -82,16 +82,18 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-fn config(name: &str, dir: Option<&str>) -> Config {
-    let mut config = Config::new(name);
+/// The settings of a node of contender `name`: `vixp2p` is the default, `vixp2p-x25519` the small key agreement.
+fn config(name: &str, label: &str, dir: Option<&str>) -> Config {
+    let mut config = Config::new(label);
+    config.key_agreement = if name == "vixp2p-x25519" { KeyAgreement::Classic } else { KeyAgreement::PostQuantum };
     config.data_dir = dir.filter(|dir| *dir != "-").map(PathBuf::from);
     config
 }
 
-pub(crate) fn serve(dir: &str) -> Result<()> {
+pub(crate) fn serve(name: &str, dir: &str) -> Result<()> {
     work::die_with_parent();
     runtime()?.block_on(async {
-        let mut config = config("receiver", Some(dir));
+        let mut config = config(name, "receiver", Some(dir));
         config.listen = Listen::On { host: "127.0.0.1".into(), port: 0 };
         let node = Node::open(config)?;
         node.start()?;
@@ -112,10 +114,10 @@ pub(crate) fn serve(dir: &str) -> Result<()> {
     })
 }
 
-pub(crate) fn drive(mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
+pub(crate) fn drive(name: &str, mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
     runtime()?.block_on(async {
         let dir = (mode == "replicate").then(|| std::env::temp_dir().join(format!("vixp2p-bench-{}", std::process::id())));
-        let node = Node::open(config("sender", dir.as_deref().and_then(|d| d.to_str())))?;
+        let node = Node::open(config(name, "sender", dir.as_deref().and_then(|d| d.to_str())))?;
         node.start()?;
         let outcome = measure(&node, mode, size, secs, peer).await;
         node.stop().await;

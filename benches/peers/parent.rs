@@ -1,19 +1,29 @@
 //! Runs the rounds, two processes a measurement, and prints the table.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::{Result, disk};
 
 const SIZES: [(usize, &str); 4] = [(64, "64 B"), (1024, "1 KiB"), (65536, "64 KiB"), (1 << 20, "1 MiB")];
 
+/// Which of our contenders each rival's connections are set beside, the one with the matching key agreement, and the goal.
+/// (`ours` has one more contender for each key agreement it can be told to use.)
+const RIVALS: [(&str, &str, &str); 3] =
+    [("rustls-x25519", "vixp2p-x25519", ">= 1.00"), ("rustls-x25519mlkem768", "vixp2p", ">= 1.00"), ("libp2p", "vixp2p-x25519", ">= 1.00")];
+
 struct Options {
     rounds: usize,
     secs: f64,
+    /// Only the rows of connections.
+    connects_only: bool,
+    /// The program of `benches/rivals`, if it could be built.
+    rivals: Option<PathBuf>,
 }
 
 /// One measured quantity over the rounds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Row {
     name: String,
     unit: &'static str,
@@ -50,7 +60,6 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     }
     rows.push(Row { name: "round trip 64 B p50".into(), unit: "us", yardstick_name: "raw TCP", floor: "<= 1.10", ..Row::default() });
     rows.push(Row { name: "round trip 64 B p99".into(), unit: "us", yardstick_name: "raw TCP", ..Row::default() });
-    rows.push(Row { name: "connections, authenticated".into(), unit: "/s", yardstick_name: "raw TCP, no handshake", ..Row::default() });
     rows.push(Row {
         name: "records replicated, durable, applied".into(),
         unit: "128 B/s",
@@ -64,47 +73,94 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         floor: "<= 10 MiB",
         ..Row::default()
     });
+    let mut connects = connect_rows(&options);
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
-        measure(&options, &mut rows)?;
+        if !options.connects_only {
+            measure(&options, &mut rows)?;
+        }
+        measure_connects(&options, &mut connects)?;
     }
+    rows.retain(|row| !row.ours.is_empty());
+    rows.splice(rows.len().min(6)..rows.len().min(6), connects);
     print_table(&rows);
+    Ok(())
+}
+
+/// Ours beside a bare TCP connection, then beside every rival; each with the processor time both processes took.
+fn connect_rows(options: &Options) -> Vec<Row> {
+    let beside = |what: &str, yardstick_name, floor| {
+        let rate = Row { name: format!("connections, {what}"), unit: "/s", yardstick_name, floor, ..Row::default() };
+        let cpu = Row { name: "  processor time of both sides".into(), unit: "us each", yardstick_name, ..Row::default() };
+        [rate, cpu]
+    };
+    let mut rows = beside("authenticated", "raw TCP, no handshake", "").to_vec();
+    if options.rivals.is_some() {
+        rows.extend(RIVALS.iter().flat_map(|(rival, ours, floor)| beside(ours, rival, floor)));
+    }
+    rows
+}
+
+fn measure_connects(options: &Options, rows: &mut [Row]) -> Result<()> {
+    let mut all = vec![("raw", "vixp2p")];
+    if options.rivals.is_some() {
+        all.extend(RIVALS.iter().map(|(rival, ours, _)| (*rival, *ours)));
+    }
+    // Each is run once a round, however many rows it stands in.
+    let mut seen = std::collections::BTreeMap::new();
+    for name in all.iter().flat_map(|(rival, ours)| [*rival, *ours]) {
+        if !seen.contains_key(name) {
+            let measured = figures(options, name, "connect", 64)?;
+            let rate = measured.values[0];
+            seen.insert(name, (rate, measured.processor_secs * 1e6 / (rate * options.secs)));
+        }
+    }
+    for ((rival, ours), rows) in all.iter().zip(rows.chunks_mut(2)) {
+        let ((their_rate, their_cpu), (our_rate, our_cpu)) = (seen[rival], seen[ours]);
+        rows[0].yardstick.push(their_rate);
+        rows[0].ours.push(our_rate);
+        rows[1].yardstick.push(their_cpu);
+        rows[1].ours.push(our_cpu);
+    }
     Ok(())
 }
 
 fn measure(options: &Options, rows: &mut [Row]) -> Result<()> {
     for (i, (size, _)) in SIZES.into_iter().enumerate() {
-        let (raw, raw_memory) = figures(options, "raw", "throughput", size)?;
-        let (ours, our_memory) = figures(options, "vixp2p", "throughput", size)?;
-        rows[i].yardstick.push(raw[0]);
-        rows[i].ours.push(ours[0]);
+        let raw = figures(options, "raw", "throughput", size)?;
+        let ours = figures(options, "vixp2p", "throughput", size)?;
+        rows[i].yardstick.push(raw.values[0]);
+        rows[i].ours.push(ours.values[0]);
         if size == 65536 {
-            rows[8].yardstick.push(raw_memory);
-            rows[8].ours.push(our_memory);
+            rows[7].yardstick.push(raw.peak_memory);
+            rows[7].ours.push(ours.peak_memory);
         }
     }
-    let (raw, _) = figures(options, "raw", "rtt", 64)?;
-    let (ours, _) = figures(options, "vixp2p", "rtt", 64)?;
+    let raw = figures(options, "raw", "rtt", 64)?;
+    let ours = figures(options, "vixp2p", "rtt", 64)?;
     for i in 0..2 {
-        rows[4 + i].yardstick.push(raw[i]);
-        rows[4 + i].ours.push(ours[i]);
+        rows[4 + i].yardstick.push(raw.values[i]);
+        rows[4 + i].ours.push(ours.values[i]);
     }
-    rows[6].yardstick.push(figures(options, "raw", "connect", 64)?.0[0]);
-    rows[6].ours.push(figures(options, "vixp2p", "connect", 64)?.0[0]);
-    rows[7].yardstick.push(disk::synced_records(&std::env::temp_dir(), 128, 256, options.secs)?);
-    rows[7].ours.push(figures(options, "vixp2p", "replicate", 128)?.0[0]);
+    rows[6].yardstick.push(disk::synced_records(&std::env::temp_dir(), 128, 256, options.secs)?);
+    rows[6].ours.push(figures(options, "vixp2p", "replicate", 128)?.values[0]);
     Ok(())
 }
 
 fn parse(args: &[&str]) -> Result<Options> {
-    let mut options = Options { rounds: 5, secs: 0.6 };
+    let mut options = Options { rounds: 5, secs: 0.6, connects_only: false, rivals: None };
     let mut rest = args.iter();
     while let Some(flag) = rest.next() {
+        if *flag == "--connects" {
+            options.connects_only = true;
+            continue;
+        }
         let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
         match *flag {
             "--rounds" => options.rounds = value.parse()?,
             "--secs" => options.secs = value.parse()?,
-            other => return Err(format!("unknown option {other}; known: --rounds N, --secs S").into()),
+            "--rivals" => options.rivals = Some(value.into()),
+            other => return Err(format!("unknown option {other}; known: --rounds N, --secs S, --connects, --rivals PROGRAM").into()),
         }
     }
     Ok(options)
@@ -118,11 +174,11 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn start(contender: &str, durable: bool) -> Result<Receiver> {
+    fn start(program: &Path, contender: &str, durable: bool) -> Result<Receiver> {
         let dir = durable.then(|| std::env::temp_dir().join(format!("vixp2p-bench-receiver-{}", std::process::id())));
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(program);
         command.args(["serve", contender]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        if contender != "raw" {
+        if contender.starts_with("vixp2p") {
             command.arg(dir.as_ref().map_or("-".into(), |d| d.display().to_string()));
         }
         let mut child = command.spawn()?;
@@ -155,10 +211,35 @@ impl Drop for Receiver {
     }
 }
 
-/// Runs one measurement; its figures and the receiver's peak memory.
-fn figures(options: &Options, contender: &str, mode: &str, size: usize) -> Result<(Vec<f64>, f64)> {
-    let receiver = Receiver::start(contender, mode == "replicate")?;
-    let mut driver = Command::new(std::env::current_exe()?)
+/// Processor seconds, user and system, that a process has taken, or, with `children`, those of its that have ended. Counted by
+/// the kernel in hundredths.
+fn processor_secs(process: &str, children: bool) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything: utime, stime, cutime, cstime are fields 14 to 17 of proc(5).
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+    fields.skip(if children { 2 } else { 0 }).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// What one measurement gave.
+struct Measured {
+    values: Vec<f64>,
+    /// The receiver's, in MiB.
+    peak_memory: f64,
+    /// Of both processes.
+    processor_secs: f64,
+}
+
+/// Runs one measurement.
+fn figures(options: &Options, contender: &str, mode: &str, size: usize) -> Result<Measured> {
+    let program = match &options.rivals {
+        Some(rivals) if RIVALS.iter().any(|(rival, ..)| *rival == contender) => rivals.clone(),
+        _ => std::env::current_exe()?,
+    };
+    let receiver = Receiver::start(&program, contender, mode == "replicate")?;
+    let receiver_id = receiver.child.id().to_string();
+    let taken = || processor_secs("self", true) + processor_secs(&receiver_id, false);
+    let before = taken();
+    let mut driver = Command::new(&program)
         .args(["drive", contender, mode, &size.to_string(), &options.secs.to_string(), &receiver.address])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -171,8 +252,8 @@ fn figures(options: &Options, contender: &str, mode: &str, size: usize) -> Resul
     if !status.success() {
         return Err(format!("{contender} {mode} {size}: {status}").into());
     }
-    let figures = text.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<f64>, _>>()?;
-    Ok((figures, receiver.peak_memory()))
+    let values = text.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<f64>, _>>()?;
+    Ok(Measured { values, peak_memory: receiver.peak_memory(), processor_secs: taken() - before })
 }
 
 fn print_table(rows: &[Row]) {

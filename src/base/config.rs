@@ -10,6 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
 use crate::base::limits;
+use crate::base::passphrase::Passphrase;
 
 /// Where to accept connections.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -79,6 +80,8 @@ pub struct Config {
     pub listen: Listen,
     /// Identity, log and address book live here; `None` = an ephemeral node whose identity and log die with it.
     pub data_dir: Option<PathBuf>,
+    /// Opens the key file if it is sealed, and seals the one that is made; `None` = the key file is not sealed. Wiped once the node is open.
+    pub key_passphrase: Option<Passphrase>,
     /// The cluster's secret; nodes without it are turned away before any curve work.
     pub psk: Option<Psk>,
     /// The secret before `psk`, accepted as well while the cluster changes over: a node dials with the newer one, then with this.
@@ -110,6 +113,7 @@ impl Config {
             node_id: node_id.into(),
             listen: Listen::Off,
             data_dir: None,
+            key_passphrase: None,
             psk: None,
             psk_previous: None,
             key_agreement: KeyAgreement::Any,
@@ -138,6 +142,9 @@ impl Config {
         }
         let together = self.capabilities.iter().map(|(key, value)| key.len() + value.len()).sum();
         too_large("capabilities together", together, limits::CAPABILITIES_TOTAL_MAX_BYTES)?;
+        if self.key_passphrase.is_some() && self.data_dir.is_none() {
+            return Err(Error::Invalid("key_passphrase is set, but without data_dir there is no key file to seal".into()));
+        }
         if self.max_peers == 0 {
             return Err(Error::Invalid("max_peers is 0; a node needs room for one peer".into()));
         }
@@ -180,6 +187,10 @@ mod tests {
         config.node_id = "n".repeat(256);
         assert!(config.validate().is_err());
         config.node_id = "n".into();
+        assert!(config.validate().is_ok());
+        config.key_passphrase = Some(Passphrase::new(b"p".to_vec()).expect("short"));
+        assert!(config.validate().is_err(), "no directory");
+        config.data_dir = Some("d".into());
         assert!(config.validate().is_ok());
         config.stale_after = config.heartbeat_interval;
         assert!(config.validate().is_err());

@@ -44,7 +44,7 @@ pub const CAPABILITIES_MAX: usize = 32;
 /// One capability key or value.
 pub const CAPABILITY_MAX_BYTES: usize = 255;
 /// Capability keys and values together, so that an identity fits its box.
-pub const CAPABILITIES_TOTAL_MAX_BYTES: usize = 1920;
+pub const CAPABILITIES_TOTAL_MAX_BYTES: usize = 1856;
 /// Suites offered in a Hello.
 pub const SUITES_MAX: usize = 16;
 /// Key shares in a Hello: one for each group offered, two groups being defined.
@@ -53,14 +53,31 @@ pub const KEY_SHARES_MAX: usize = 4;
 pub const KEY_SHARE_MAX_BYTES: usize = 1400;
 /// Padded plaintext of an identity: the largest claim, signature and MAC; a HelloAck with it still fits `PREAUTH_FRAME_MAX_BYTES`.
 pub const IDENTITY_MAX_BYTES: usize = 2560;
-/// Certificate inside an identity: none is defined yet, so that none is accepted.
-pub const CERT_MAX_BYTES: usize = 0;
+/// Certificate inside an identity: two rotation records of 104 bytes, enough for a peer that was away during one rotation.
+pub const CERT_MAX_BYTES: usize = 208;
 /// An endpoint as text.
 pub const ENDPOINT_TEXT_MAX_BYTES: usize = 300;
 /// A discovery announcement (v1 rule).
 pub const ANNOUNCE_MAX_BYTES: usize = 512;
 /// The explanation inside a Close message; the code is what counts.
 pub const CLOSE_DETAIL_MAX_BYTES: usize = 200;
+
+// ---- keys and invites ------------------------------------------------------------------------------------------
+
+/// A passphrase; Argon2id takes any length, a file or a caller may not make it one.
+pub const PASSPHRASE_MAX_BYTES: usize = 1024;
+/// Memory in KiB that a sealed key file may ask for: a hostile one must not exhaust the machine.
+pub const KEY_MEMORY_MAX_KIB: u32 = 1024 * 1024;
+/// Passes over that memory that a sealed key file may ask for: at the largest memory some ten seconds.
+pub const KEY_ITERATIONS_MAX: u32 = 16;
+/// Lanes that a sealed key file may ask for; they are computed one after the other.
+pub const KEY_PARALLELISM_MAX: u32 = 16;
+/// Rotation records kept beside a key; the oldest gives way. The last two are told to peers, all mark own earlier logs.
+pub const ROTATIONS_KEPT_MAX: usize = 64;
+/// Addresses in an invite.
+pub const INVITE_ADDRESSES_MAX: usize = 8;
+/// An invite as text: eight of the longest addresses, a key and a secret in base32.
+pub const INVITE_TEXT_MAX_BYTES: usize = 4096;
 
 // ---- one node --------------------------------------------------------------------------------------------------
 

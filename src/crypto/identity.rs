@@ -1,19 +1,16 @@
-//! The node's Ed25519 identity: signing, strict verification, and the text of a key file. Never touches the file itself.
+//! The node's Ed25519 identity: signing and strict verification. Its text forms are [`keyfile`](super::keyfile)'s.
 
 use std::fmt;
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use zeroize::Zeroize;
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 
 use crate::base::PeerId;
-use crate::base::id::{from_hex, hex};
 use crate::crypto::Secret;
 
-const KEY_FILE_PREFIX: &str = "vixp2p-secret-key-v1 ";
-
-/// A signing key. Wiped on drop (by `ed25519-dalek`), never printed.
+/// A signing key. Wiped on drop (by `ed25519-dalek` and aws-lc), never printed.
 pub struct Identity {
     key: SigningKey,
+    signer: signer::Signer,
     id: PeerId,
 }
 
@@ -22,7 +19,7 @@ impl Identity {
     pub fn from_seed(seed: &Secret<32>) -> Identity {
         let key = SigningKey::from_bytes(seed.expose());
         let id = PeerId(key.verifying_key().to_bytes());
-        Identity { key, id }
+        Identity { signer: signer::Signer::new(&key), key, id }
     }
 
     /// The public key.
@@ -32,34 +29,54 @@ impl Identity {
 
     /// Ed25519 signature over `message` (RFC 8032 §5.1.6).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).to_bytes()
+        self.signer.sign(message)
     }
 
-    /// The text of a key file: one line.
-    pub fn to_key_file(&self) -> zeroize::Zeroizing<String> {
-        let mut digits = hex(self.key.as_bytes());
-        let text = format!("{KEY_FILE_PREFIX}{digits}\n");
-        digits.zeroize();
-        zeroize::Zeroizing::new(text)
-    }
-
-    /// Reads the text of a key file; the error says what is wrong without quoting it.
-    pub fn from_key_file(text: &str) -> Result<Identity, &'static str> {
-        let digits = text
-            .trim_end()
-            .strip_prefix(KEY_FILE_PREFIX)
-            .ok_or("it does not begin with \"vixp2p-secret-key-v1\"; it is no key file of this program, or it is damaged")?;
-        let mut bytes = from_hex(digits).ok_or("the key is not hexadecimal; the file is damaged")?;
-        let seed = <[u8; 32]>::try_from(bytes.as_slice());
-        bytes.zeroize();
-        let seed = seed.map(Secret::new).map_err(|_| "the key does not have 64 hex digits; the file is damaged")?;
-        Ok(Identity::from_seed(&seed))
+    /// The private key, for the key file.
+    pub(super) fn seed(&self) -> &[u8; 32] {
+        self.key.as_bytes()
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({})", self.id.short())
+    }
+}
+
+#[cfg(feature = "aws-lc")]
+mod signer {
+    use aws_lc_rs::signature::Ed25519KeyPair;
+
+    /// Signs by aws-lc, in half the time.
+    pub(super) struct Signer(Ed25519KeyPair);
+
+    impl Signer {
+        pub(super) fn new(key: &ed25519_dalek::SigningKey) -> Signer {
+            let pair = Ed25519KeyPair::from_seed_and_public_key(key.as_bytes(), key.verifying_key().as_bytes());
+            Signer(pair.expect("the public key is the seed's"))
+        }
+
+        pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
+            self.0.sign(message).as_ref().try_into().expect("Ed25519 signatures have 64 bytes")
+        }
+    }
+}
+
+#[cfg(not(feature = "aws-lc"))]
+mod signer {
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    pub(super) struct Signer(SigningKey);
+
+    impl Signer {
+        pub(super) fn new(key: &SigningKey) -> Signer {
+            Signer(key.clone())
+        }
+
+        pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
+            self.0.sign(message).to_bytes()
+        }
     }
 }
 
@@ -71,23 +88,10 @@ pub fn verify(peer: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::hex;
 
     fn identity(byte: u8) -> Identity {
         Identity::from_seed(&Secret::new([byte; 32]))
-    }
-
-    #[test]
-    fn a_key_file_gives_the_same_identity_back() {
-        let original = identity(7);
-        let copy = Identity::from_key_file(&original.to_key_file()).expect("own text");
-        assert_eq!(copy.id(), original.id());
-    }
-
-    #[test]
-    fn a_damaged_key_file_is_refused_without_being_quoted() {
-        for text in ["", "hello", "vixp2p-secret-key-v1 ", "vixp2p-secret-key-v1 zz", "vixp2p-secret-key-v1 00ff"] {
-            assert!(Identity::from_key_file(text).is_err());
-        }
     }
 
     #[test]
@@ -97,6 +101,16 @@ mod tests {
         assert!(verify(&a.id(), b"message", &signature));
         assert!(!verify(&a.id(), b"massage", &signature));
         assert!(!verify(&b.id(), b"message", &signature));
+    }
+
+    #[test]
+    fn signatures_are_those_of_the_portable_provider() {
+        for byte in 0..20 {
+            let identity = identity(byte);
+            let message = vec![byte; usize::from(byte) * 20];
+            let portable = ed25519_dalek::Signer::sign(&identity.key, &message).to_bytes();
+            assert_eq!(identity.sign(&message), portable);
+        }
     }
 
     #[test]

@@ -5,9 +5,11 @@
 pub mod handshake;
 pub mod identity;
 pub mod kex;
+pub mod keyfile;
 #[cfg(feature = "null-crypto")]
 pub mod null;
 pub mod record;
+pub mod rotation;
 pub mod schedule;
 pub mod secret;
 pub mod suite;

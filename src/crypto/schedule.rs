@@ -1,9 +1,5 @@
-//! HKDF-SHA-512 (RFC 5869), HMAC-SHA-512 and SHA-512 under the few shapes the handshake uses. Never keeps state.
-
-use orion::errors::UnknownCryptoError;
-use orion::hazardous::hash::sha2::sha512::Sha512;
-use orion::hazardous::kdf::hkdf::{Hkdf, SHA512};
-use orion::hazardous::mac::hmac::sha512::{HmacSha512, SecretKey, Tag};
+//! HKDF-SHA-512 (RFC 5869), HMAC-SHA-512 and SHA-512 under the few shapes the handshake uses, by the fastest provider built in.
+//! Never keeps state.
 
 use crate::crypto::Secret;
 
@@ -12,53 +8,113 @@ pub const HASH_BYTES: usize = 64;
 
 /// SHA-512 over `parts`, each preceded by its length as a u64 (little-endian), so that no two lists collide.
 pub fn hash(parts: &[&[u8]]) -> [u8; HASH_BYTES] {
-    let mut state = Sha512::new();
-    for part in parts {
-        infallible(state.update(&(part.len() as u64).to_le_bytes()));
-        infallible(state.update(part));
-    }
-    let digest = infallible(state.finalize());
-    let mut out = [0; HASH_BYTES];
-    out.copy_from_slice(digest.as_ref());
-    out
+    provider::hash(parts)
 }
 
-/// HKDF-Extract.
+/// HKDF-Extract, which is HMAC under the salt.
 pub fn extract(salt: &[u8], ikm: &[u8]) -> Secret<HASH_BYTES> {
-    let tag = infallible(Hkdf::<SHA512>::extract(salt, ikm));
-    let mut out = Secret::zero();
-    out.expose_mut().copy_from_slice(tag.unprotected_as_ref());
-    out
+    provider::hmac(salt, ikm)
 }
 
 /// HKDF-Expand of `N` bytes under `label || 0 || context`.
 pub fn expand<const N: usize>(secret: &Secret<HASH_BYTES>, label: &str, context: &[u8]) -> Secret<N> {
-    let mut info = Vec::with_capacity(label.len() + 1 + context.len());
-    info.extend_from_slice(label.as_bytes());
-    info.push(0);
-    info.extend_from_slice(context);
     let mut out = Secret::zero();
-    infallible(expand_info(secret, &info, out.expose_mut()));
+    provider::expand(secret, &[label.as_bytes(), &[0], context], out.expose_mut());
     out
 }
 
-/// HKDF-Expand as the standard has it; fails only for an output over 255 hashes.
-pub(super) fn expand_info(secret: &Secret<HASH_BYTES>, info: &[u8], out: &mut [u8]) -> Result<(), UnknownCryptoError> {
-    Hkdf::<SHA512>::expand(&Tag::try_from(secret.expose().as_slice())?, Some(info), out)
+/// HKDF-Expand under any info, for the vectors.
+#[cfg(test)]
+pub(super) fn expand_info(secret: &Secret<HASH_BYTES>, info: &[u8], out: &mut [u8]) {
+    provider::expand(secret, &[info], out);
 }
 
 /// HMAC-SHA-512, cut to the first 32 bytes.
 pub fn mac(key: &Secret<HASH_BYTES>, message: &[u8]) -> [u8; 32] {
-    let key = infallible(SecretKey::try_from(key.expose().as_slice()));
-    let tag = infallible(HmacSha512::hmac(&key, message));
     let mut out = [0; 32];
-    out.copy_from_slice(&tag.unprotected_as_ref()[..32]);
+    out.copy_from_slice(&provider::hmac(key.expose(), message).expose()[..32]);
     out
 }
 
-/// The library reports errors only for lengths outside what this module fixes at compile time.
-fn infallible<T>(result: Result<T, UnknownCryptoError>) -> T {
-    result.expect("lengths are fixed and in range")
+#[cfg(feature = "aws-lc")]
+mod provider {
+    use aws_lc_rs::digest::{Context, SHA512};
+    use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk};
+    use aws_lc_rs::hmac::{HMAC_SHA512, Key, sign_to_buffer};
+
+    use super::HASH_BYTES;
+    use crate::crypto::Secret;
+
+    /// How many bytes are wanted.
+    struct Length(usize);
+
+    impl KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+
+    pub(super) fn hash(parts: &[&[u8]]) -> [u8; HASH_BYTES] {
+        let mut state = Context::new(&SHA512);
+        for part in parts {
+            state.update(&(part.len() as u64).to_le_bytes());
+            state.update(part);
+        }
+        state.finish().as_ref().try_into().expect("SHA-512 has 64 bytes")
+    }
+
+    pub(super) fn hmac(key: &[u8], message: &[u8]) -> Secret<HASH_BYTES> {
+        let mut out = Secret::zero();
+        sign_to_buffer(&Key::new(HMAC_SHA512, key), message, out.expose_mut()).expect("a tag of SHA-512 has 64 bytes");
+        out
+    }
+
+    pub(super) fn expand(secret: &Secret<HASH_BYTES>, info: &[&[u8]], out: &mut [u8]) {
+        let prk = Prk::new_less_safe(HKDF_SHA512, secret.expose());
+        prk.expand(info, Length(out.len())).and_then(|okm| okm.fill(out)).expect("lengths are fixed and in range");
+    }
+}
+
+#[cfg(not(feature = "aws-lc"))]
+mod provider {
+    pub(super) use super::orion_provider::{expand, hash, hmac};
+}
+
+#[cfg(any(test, not(feature = "aws-lc")))]
+mod orion_provider {
+    use orion::hazardous::hash::sha2::sha512::Sha512;
+    use orion::hazardous::kdf::hkdf::{Hkdf, SHA512};
+    use orion::hazardous::mac::hmac::sha512::Tag;
+
+    use super::HASH_BYTES;
+    use crate::crypto::Secret;
+
+    pub(super) fn hash(parts: &[&[u8]]) -> [u8; HASH_BYTES] {
+        let mut state = Sha512::new();
+        for part in parts {
+            infallible(state.update(&(part.len() as u64).to_le_bytes()));
+            infallible(state.update(part));
+        }
+        infallible(state.finalize()).as_ref().try_into().expect("SHA-512 has 64 bytes")
+    }
+
+    /// By way of HKDF-Extract, which takes keys of any length.
+    pub(super) fn hmac(key: &[u8], message: &[u8]) -> Secret<HASH_BYTES> {
+        let tag = infallible(Hkdf::<SHA512>::extract(key, message));
+        let mut out = Secret::zero();
+        out.expose_mut().copy_from_slice(tag.unprotected_as_ref());
+        out
+    }
+
+    pub(super) fn expand(secret: &Secret<HASH_BYTES>, info: &[&[u8]], out: &mut [u8]) {
+        let prk = infallible(Tag::try_from(secret.expose().as_slice()));
+        infallible(Hkdf::<SHA512>::expand(&prk, Some(&info.concat()), out));
+    }
+
+    /// The library reports errors only for lengths outside what this module fixes at compile time.
+    fn infallible<T>(result: Result<T, orion::errors::UnknownCryptoError>) -> T {
+        result.expect("lengths are fixed and in range")
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +144,24 @@ mod tests {
         let mut key = Secret::zero();
         key.expose_mut()[..salt.len()].copy_from_slice(&salt);
         assert_eq!(extract(&salt, &ikm).expose()[..32], mac(&key, &ikm));
+    }
+
+    #[test]
+    fn the_providers_agree_byte_for_byte() {
+        let text: Vec<u8> = (0..400u32).map(|i| i as u8).collect();
+        let secret = extract(b"salt", b"ikm");
+        for len in [0, 1, 63, 64, 65, 111, 112, 127, 128, 129, 255, 400] {
+            let part = &text[..len];
+            assert_eq!(provider::hash(&[b"ab", part]), orion_provider::hash(&[b"ab", part]));
+            assert_eq!(provider::hmac(part, b"message").expose(), orion_provider::hmac(part, b"message").expose());
+            assert_eq!(provider::hmac(b"key", part).expose(), orion_provider::hmac(b"key", part).expose());
+            for out in [8, 32, 64] {
+                let (mut a, mut b) = (vec![0; out], vec![0; out]);
+                provider::expand(&secret, &[b"label", &[0], part], &mut a);
+                orion_provider::expand(&secret, &[b"label", &[0], part], &mut b);
+                assert_eq!(a, b);
+            }
+        }
     }
 
     #[test]

@@ -1,21 +1,17 @@
-//! Files of a data directory: the log's storage, the key file, and the lock that makes one process its owner.
+//! Files of a data directory: the log's storage, and the lock that makes one process the owner. Its keys are [`keyfile`](super::keyfile)'s.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
 use crate::base::{Error, Result};
-use crate::crypto::{Identity, Secret};
 use crate::sync::Storage;
 
-const KEY_FILE: &str = "identity.key";
 /// The file whose lock makes a process the directory's owner.
 pub const LOCK_FILE: &str = "lock";
-/// A key file is one short line; anything larger is something else.
-const KEY_FILE_MAX_BYTES: u64 = 4096;
 
 /// The log's files below a data directory. Keeps the file written last open.
 #[derive(Debug)]
@@ -168,93 +164,9 @@ impl Drop for DirectoryLock {
     }
 }
 
-/// The identity of a data directory, created on first use (mode 0600, appearing whole or not at all).
-pub fn load_or_create_identity(dir: &Path) -> Result<Identity> {
-    match load_identity(dir) {
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => create_identity(dir),
-        other => other,
-    }
-}
-
-/// The identity of a data directory; a missing file is [`Error::Io`] with `NotFound`.
-pub fn load_identity(dir: &Path) -> Result<Identity> {
-    let path = dir.join(KEY_FILE);
-    let refuse = |why: String| Error::Key { path: path.clone(), why };
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Error::io(format!("reading {}", path.display()))(e)),
-        Err(e) => return Err(refuse(format!("cannot be opened: {e}"))),
-    };
-    let metadata = file.metadata().map_err(|e| refuse(e.to_string()))?;
-    if !metadata.is_file() {
-        return Err(refuse("is not a file".into()));
-    }
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-    if mode & 0o077 != 0 {
-        return Err(refuse(format!(
-            "others can read it (mode {:04o}); run chmod 600 on it, or give the node a new identity if it may have leaked",
-            mode & 0o7777
-        )));
-    }
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(KEY_FILE_MAX_BYTES as usize));
-    file.take(KEY_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-    Identity::from_key_file(&text).map_err(|why| refuse(why.into()))
-}
-
-fn create_identity(dir: &Path) -> Result<Identity> {
-    let identity = random_identity()?;
-    let (path, temporary) = (dir.join(KEY_FILE), dir.join(format!("{KEY_FILE}.new")));
-    let context = || format!("creating key file {}", path.display());
-    fs::create_dir_all(dir).map_err(Error::io(context()))?;
-    // A leftover of a crash would keep its permissions.
-    let _ = fs::remove_file(&temporary);
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(identity.to_key_file().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        File::open(dir)?.sync_all()
-    };
-    write().map_err(Error::io(context()))?;
-    Ok(identity)
-}
-
-/// A fresh identity from the system's random numbers.
-pub fn random_identity() -> Result<Identity> {
-    let mut seed = Secret::zero();
-    getrandom::fill(seed.expose_mut()).map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
-    Ok(Identity::from_seed(&seed))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
-
-    #[test]
-    fn an_identity_is_made_once_and_kept_private() {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        let first = load_or_create_identity(dir.path()).expect("created").id();
-        assert_eq!(load_or_create_identity(dir.path()).expect("loaded").id(), first);
-        let mode = fs::metadata(dir.path().join(KEY_FILE)).expect("exists").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_key_file_that_cannot_be_trusted_is_refused_and_left_alone() {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        load_or_create_identity(dir.path()).expect("created");
-        let path = dir.path().join(KEY_FILE);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
-        let error = load_or_create_identity(dir.path()).expect_err("readable by others").to_string();
-        assert!(error.contains("chmod 600"), "{error}");
-
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("chmod");
-        fs::write(&path, "garbage").expect("write");
-        assert!(load_or_create_identity(dir.path()).expect_err("damaged").to_string().contains("damaged"));
-        assert_eq!(fs::read(&path).expect("still there"), b"garbage");
-    }
 
     #[test]
     fn a_data_directory_has_one_owner_who_is_named() {

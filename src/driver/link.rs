@@ -31,6 +31,8 @@ pub struct LinkShared {
     /// Why the link is to end, once that is settled.
     closing: OnceLock<CloseReason>,
     farewell: Notify,
+    /// The peer has said goodbye and reads nothing any more.
+    left: AtomicBool,
     idle: AtomicBool,
     /// Messages received, for the statistics.
     pub(super) frames_received: AtomicU64,
@@ -45,6 +47,7 @@ impl LinkShared {
             room: Notify::new(),
             closing: OnceLock::new(),
             farewell: Notify::new(),
+            left: AtomicBool::new(false),
             idle: AtomicBool::new(false),
             frames_received: AtomicU64::new(0),
         })
@@ -97,7 +100,8 @@ impl LinkShared {
     /// Asks the task to say goodbye and end.
     pub(super) fn close(&self, reason: CloseReason) {
         let mut send = self.send.lock();
-        if let Some(half) = send.as_mut() {
+        // A goodbye is not answered: it would meet a closed socket.
+        if let Some(half) = send.as_mut().filter(|_| !self.left.load(Ordering::Relaxed)) {
             let mut detail = reason.to_string();
             while detail.len() > limits::CLOSE_DETAIL_MAX_BYTES {
                 detail.pop();
@@ -182,11 +186,15 @@ pub(super) async fn run(
 ) {
     let Established { peer, suite, send, recv, early } = *established;
     shell.write_log(Level::Debug, || format!("{} with {}: {suite}", link.id, peer.id.short()));
-    ending.dialling = false;
+    let dialled = std::mem::replace(&mut ending.dialling, false);
     *link.send.lock() = Some(send);
     shell.step(Input::Authenticated { link: link.id, peer });
     if !early.is_empty() {
         shell.step(Input::Received { link: link.id, items: early });
+    }
+    if dialled {
+        // The application has its turn: what it says at once goes out with what the mesh says first.
+        tokio::task::yield_now().await;
     }
     ending.because(carry(shell, link, &mut stream, recv, input).await);
 }
@@ -225,40 +233,51 @@ async fn handshake(
 /// Reads and writes until the connection ends; the reason why.
 async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut TcpStream, recv: RecvHalf, input: BytesMut) -> CloseReason {
     let (mut reader, mut writer) = stream.split();
-    tokio::select! {
-        reason = write(shell, link, &mut writer) => reason,
-        // The writer says goodbye; a peer that does not read has this long to take it.
-        reason = async {
-            let reason = link.closed_on_request().await;
-            tokio::time::sleep(limits::STOP_GRACE).await;
-            reason
-        } => reason,
-        reason = read(shell, link, &mut reader, recv, input) => {
-            // What the mesh still wanted to say (a Close with the reason) goes out if the socket takes it at once.
-            link.close(reason.clone());
-            let mut last = Vec::new();
-            if let Some(half) = link.send.lock().as_mut() {
-                half.take(&mut last);
-            }
-            let _ = writer.as_ref().try_write(&last);
-            reason
+    let out = async {
+        tokio::select! {
+            // The writer says goodbye, as a rule at once and with no timer.
+            biased;
+            reason = write(shell, link, &mut writer) => reason,
+            // A peer that does not read has this long to take it.
+            reason = async {
+                let reason = link.closed_on_request().await;
+                tokio::time::sleep(limits::STOP_GRACE).await;
+                reason
+            } => reason,
         }
+    };
+    let reason = tokio::select! {
+        reason = out => return reason,
+        reason = read(shell, link, &mut reader, recv, input) => reason,
+    };
+    // What the mesh still wanted to say (a Close with the reason) goes out if the socket takes it at once.
+    link.close(reason.clone());
+    let mut last = Vec::new();
+    if let Some(half) = link.send.lock().as_mut() {
+        half.take(&mut last);
     }
+    if !last.is_empty() {
+        let _ = writer.as_ref().try_write(&last);
+    }
+    reason
 }
 
 async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::WriteHalf<'_>) -> CloseReason {
     let mut buffer = Vec::new();
     loop {
         loop {
-            {
+            let last = {
                 let mut send = link.send.lock();
                 match send.as_mut() {
                     Some(half) if half.pending() > 0 => half.take(&mut buffer),
                     _ => break,
                 }
-            }
+                // Settled under this lock: nothing comes behind the goodbye.
+                link.closing.get().is_some()
+            };
             link.room.notify_waiters();
-            if let Err(e) = writer.write_all(&buffer).await {
+            let written = if last { write_last(writer, &buffer).await } else { writer.write_all(&buffer).await };
+            if let Err(e) = written {
                 return link.closing.get().cloned().unwrap_or(CloseReason::Lost(e.to_string()));
             }
             shell.count_sent(buffer.len());
@@ -275,6 +294,19 @@ async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::W
     }
 }
 
+/// Writes what is followed by a shutdown: the kernel may keep it back until then, and the goodbye and the end are one segment.
+async fn write_last(writer: &mut tokio::net::tcp::WriteHalf<'_>, bytes: &[u8]) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    let bytes = {
+        let stream: &TcpStream = writer.as_ref();
+        let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+        let taken = stream.try_io(tokio::io::Interest::WRITABLE, || socket2::SockRef::from(stream).send_with_flags(bytes, flags));
+        // An error comes again from the ordinary write.
+        &bytes[taken.unwrap_or(0)..]
+    };
+    writer.write_all(bytes).await
+}
+
 async fn read(
     shell: &Arc<Shell>,
     link: &LinkShared,
@@ -289,6 +321,9 @@ async fn read(
         let received = receive(link, &mut recv, &mut input, &mut items);
         let had_data = detach_crumbs(&mut items, before - input.len());
         if !items.is_empty() {
+            if items.iter().any(|item| matches!(item, Inbound::Message(Message::Close { .. }))) {
+                link.left.store(true, Ordering::Relaxed);
+            }
             link.frames_received.store(recv.frames(), Ordering::Relaxed);
             shell.step(Input::Received { link: link.id, items });
         }

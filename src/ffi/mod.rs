@@ -13,6 +13,7 @@ compile_error!("the C border catches panics; build with panic = \"unwind\"");
 // The header follows this order.
 pub mod callbacks;
 pub mod event;
+pub mod invite;
 pub mod log;
 pub mod node;
 pub mod options;
@@ -33,6 +34,7 @@ mod sys;
 
 pub use callbacks::*;
 pub use event::*;
+pub use invite::*;
 pub use log::*;
 pub use node::*;
 pub use options::*;

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use crate::base::config::{KeyAgreement, Listen, Psk};
-use crate::base::{Config, Level};
+use crate::base::{Config, Level, Passphrase};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
 use crate::ffi::log::read_level;
@@ -77,6 +77,11 @@ pub struct vixp2p_node_options {
     pub message: vixp2p_message_callback,
     /// What applies replicated records; without it they count as applied once durable.
     pub apply: vixp2p_apply_callback,
+    /// What opens a sealed key file in data_dir, and seals one that is made: 1 to 1024 bytes, as they are. NULL: the key file is
+    /// not sealed. The library copies it and wipes the copy once the node is created.
+    pub key_passphrase: *const c_void,
+    /// Bytes of it, or 0 without one.
+    pub key_passphrase_len: usize,
     /// The secret before psk while a cluster changes over, 32 bytes, accepted as well; NULL: none. The library copies it.
     pub psk_previous: *const c_void,
     /// 32, or 0 without one.
@@ -102,6 +107,7 @@ const _: () = {
     assert!(offset_of!(vixp2p_node_options, delivery) == 72);
     assert!(offset_of!(vixp2p_node_options, log) == 80);
     assert!(offset_of!(vixp2p_node_options, apply) == 152);
+    assert!(offset_of!(vixp2p_node_options, key_passphrase) == 176);
 };
 
 impl vixp2p_node_options {
@@ -126,6 +132,8 @@ impl vixp2p_node_options {
         event: vixp2p_event_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
         message: vixp2p_message_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
         apply: vixp2p_apply_callback { r#fn: None, userdata: std::ptr::null_mut(), drop: None },
+        key_passphrase: std::ptr::null(),
+        key_passphrase_len: 0,
         psk_previous: std::ptr::null(),
         psk_previous_len: 0,
         key_agreement: VIXP2P_KEY_AGREEMENT_ANY,
@@ -193,6 +201,11 @@ impl vixp2p_node_options {
             VIXP2P_KEY_AGREEMENT_CLASSIC => KeyAgreement::Classic,
             other => return Err(Failure::invalid(format!("options.key_agreement is {other}, none of VIXP2P_KEY_AGREEMENT_..."))),
         };
+        // SAFETY: the caller's promise.
+        let passphrase = unsafe { read_bytes(self.key_passphrase, self.key_passphrase_len, "options.key_passphrase") }?;
+        if !self.key_passphrase.is_null() {
+            config.key_passphrase = Some(Passphrase::new(passphrase.to_vec())?);
+        }
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());

@@ -221,7 +221,7 @@ fn describe(peer: &PeerSnapshot) -> vixp2p_peer_info {
 }
 
 /// `text` in a field of fixed size, cut between characters.
-fn fixed<const N: usize>(text: &str) -> [c_char; N] {
+pub(super) fn fixed<const N: usize>(text: &str) -> [c_char; N] {
     let mut field = [0; N];
     let cut = (0..N.min(text.len() + 1)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
     for (to, from) in field.iter_mut().zip(text[..cut].bytes()) {

@@ -14,7 +14,8 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
 use crate::crypto::{Identity, Suite};
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
-use crate::driver::disk::{self, DirectoryLock, DiskStorage};
+use crate::driver::disk::{DirectoryLock, DiskStorage};
+use crate::driver::keyfile;
 use crate::driver::link::PeerSender;
 use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
@@ -51,6 +52,7 @@ impl WeakNode {
 struct Inner {
     config: Config,
     identity: Arc<Identity>,
+    formerly: Vec<PeerId>,
     party: Arc<LocalParty>,
     ring: Arc<EventRing>,
     outlet: Arc<LogOutlet>,
@@ -83,18 +85,24 @@ impl Node {
     ///
     /// Damage found in the log is reported by [`Event::LogDamaged`] events. Fails if a setting is unusable, the directory belongs to
     /// another process, or the key file or log cannot be read.
-    pub fn open(config: Config) -> Result<Node> {
+    pub fn open(mut config: Config) -> Result<Node> {
         config.validate()?;
-        let (lock, identity, storage): (_, _, Box<dyn Storage>) = match &config.data_dir {
-            Some(dir) => (Some(Arc::new(DirectoryLock::take(dir)?)), disk::load_or_create_identity(dir)?, Box::new(DiskStorage::new(dir))),
-            None => (None, disk::random_identity()?, Box::new(MemStorage::new())),
+        let (lock, keys, storage): (_, _, Box<dyn Storage>) = match &config.data_dir {
+            Some(dir) => {
+                let lock = DirectoryLock::take(dir)?;
+                let keys = keyfile::load_or_create(dir, &lock, config.key_passphrase.take().as_ref())?;
+                (Some(Arc::new(lock)), keys, Box::new(DiskStorage::new(dir)))
+            }
+            None => (None, keyfile::Keys::random()?, Box::new(MemStorage::new())),
         };
-        let identity = Arc::new(identity);
+        let (identity, formerly) = (Arc::new(keys.identity), keys.history.keys());
         let party = LocalParty::new(identity.clone(), &config.node_id, &config.capabilities, config.psk.as_ref())?
             .with_previous_psk(config.psk_previous.as_ref())
-            .with_suites(Suite::supported(config.key_agreement));
+            .with_suites(Suite::supported(config.key_agreement))
+            .with_rotations(keys.history.records())?;
         let fresh = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
-        let (wal, damages) = Wal::open(storage, identity.clone(), Incarnation(fresh)).map_err(|e| Error::Log(e.to_string()))?;
+        let (mut wal, damages) = Wal::open(storage, identity.clone(), Incarnation(fresh)).map_err(|e| Error::Log(e.to_string()))?;
+        settle_former_logs(&mut wal, &formerly)?;
         let ring = Arc::new(EventRing::default());
         for damage in damages {
             ring.push(Item::Event(Event::LogDamaged { detail: damage.to_string() }));
@@ -113,6 +121,7 @@ impl Node {
         let inner = Inner {
             config,
             identity,
+            formerly,
             party: Arc::new(party),
             ring,
             outlet: Arc::default(),
@@ -132,6 +141,11 @@ impl Node {
     /// This node's identity.
     pub fn id(&self) -> PeerId {
         self.inner.identity.id()
+    }
+
+    /// The keys this node had before, the newest first: its earlier logs are theirs.
+    pub fn formerly(&self) -> &[PeerId] {
+        &self.inner.formerly
     }
 
     /// This node's label.
@@ -345,6 +359,15 @@ impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Node({} \"{}\")", self.id().short(), self.node_id())
     }
+}
+
+/// What this node appended under an earlier key is its own: nothing of it is offered to the application.
+fn settle_former_logs(wal: &mut NodeWal, formerly: &[PeerId]) -> Result<()> {
+    let behind = |state: &LogState| formerly.contains(&state.log.origin) && state.applied < state.durable;
+    for state in wal.states().into_iter().filter(behind) {
+        wal.move_applied(state.log, state.durable).map_err(|e| Error::Log(e.to_string()))?;
+    }
+    Ok(())
 }
 
 /// A request that a failed node never answered did not meet a stopped node.

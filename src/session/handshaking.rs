@@ -12,12 +12,12 @@ use crate::base::config::{KeyAgreement, Psk};
 use crate::base::{CloseReason, PeerInfo, limits};
 use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
 use crate::crypto::kex::{self, Group, KexSecrets, Offer};
-use crate::crypto::{Identity, Secret, Suite};
+use crate::crypto::{Identity, Secret, Suite, rotation};
 use crate::session::{Progress, RecvHalf, SendHalf};
 use crate::wire::envelope::{self, LIVE_MAJOR};
 use crate::wire::frame::Framer;
 use crate::wire::handshake::{self as messages, Claim, Hello, HelloAck, HelloFinish, kind};
-use crate::wire::{Inbound, Message, WireError};
+use crate::wire::{Inbound, Message, Rotation, WireError};
 
 /// What every handshake of a node has in common.
 #[derive(Debug)]
@@ -40,12 +40,15 @@ impl LocalParty {
     ) -> Result<LocalParty, crate::base::Error> {
         let claim =
             Claim { public_key: identity.id().0, node_id: node_id.to_owned(), capabilities: capabilities.clone(), cert: Vec::new() };
-        let room = limits::IDENTITY_MAX_BYTES - messages::SIGNATURE_LEN - messages::FIN_LEN - messages::PADDING;
-        let got = claim.encode().len();
-        if got > room {
-            return Err(crate::base::Error::TooLarge { what: "node_id and capabilities together", got, max: room });
-        }
+        check_claim(&claim)?;
         Ok(LocalParty { identity, claim, clusters: vec![ClusterKeys::new(psk)], suites: Suite::supported(KeyAgreement::Any) })
+    }
+
+    /// The same party telling its peers which keys it had before: proven records, the oldest first. The last ones count.
+    pub fn with_rotations(mut self, records: &[Rotation]) -> Result<LocalParty, crate::base::Error> {
+        self.claim.cert = Rotation::encode_all(&records[records.len().saturating_sub(Rotation::MAX)..]);
+        check_claim(&self.claim)?;
+        Ok(self)
     }
 
     /// The same party accepting also the cluster's previous key; it dials with it where the current one finds no answer.
@@ -62,6 +65,18 @@ impl LocalParty {
         self
     }
 }
+
+/// The limit is a multiple of the padding, which therefore never exceeds it.
+fn check_claim(claim: &Claim) -> Result<(), crate::base::Error> {
+    let max = limits::IDENTITY_MAX_BYTES - messages::SIGNATURE_LEN - messages::FIN_LEN;
+    let got = claim.encode().len();
+    if got > max {
+        return Err(crate::base::Error::TooLarge { what: "node_id, capabilities and earlier keys together", got, max });
+    }
+    Ok(())
+}
+
+const _: () = assert!(limits::IDENTITY_MAX_BYTES.is_multiple_of(messages::PADDING));
 
 /// The random values of one run. Used once, wiped after.
 #[derive(Debug)]
@@ -348,12 +363,10 @@ impl Handshaking {
         if claim.public_key == self.local.claim.public_key {
             return Err(CloseReason::SelfConnect);
         }
-        Ok(PeerInfo {
-            id: crate::base::PeerId(claim.public_key),
-            node_id: claim.node_id,
-            capabilities: claim.capabilities.into_iter().collect(),
-            formerly: Vec::new(),
-        })
+        let id = crate::base::PeerId(claim.public_key);
+        let formerly = rotation::prove(&claim.cert, &id)
+            .ok_or_else(|| CloseReason::HandshakeFailed("the peer's word for its earlier keys is false".into()))?;
+        Ok(PeerInfo { id, node_id: claim.node_id, capabilities: claim.capabilities.into_iter().collect(), formerly })
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::base::CloseReason;
 use crate::base::config::{KeyAgreement, Psk};
+use crate::base::{CloseReason, limits};
+use crate::crypto::rotation::sign;
 use crate::crypto::{Identity, Secret, Suite};
 use crate::session::handshaking::seeded_kex;
 use crate::session::{Established, Handshaking, LocalParty, Progress, RunSecrets, key_update};
 use crate::wire::message::KeyUpdate;
-use crate::wire::{Inbound, Message};
+use crate::wire::{Inbound, Message, Rotation};
 
 fn party(seed: u8, psk: Option<u8>) -> Arc<LocalParty> {
     let identity = Arc::new(Identity::from_seed(&Secret::new([seed; 32])));
@@ -88,6 +89,58 @@ fn two_honest_nodes_know_each_other_and_talk_both_ways() {
         assert_eq!(responder.peer.capabilities, [("proto".to_owned(), "2".to_owned())]);
         exchange(&mut initiator, &mut responder, b"there");
         exchange(&mut responder, &mut initiator, b"and back");
+    }
+}
+
+#[test]
+fn a_rotated_node_proves_its_earlier_keys_to_both_sides_and_a_false_record_ends_the_handshake() {
+    let key = |byte: u8| Identity::from_seed(&Secret::new([byte; 32]));
+    let id = |byte: u8| key(byte).id();
+    let rotated = |seed, records: &[Rotation]| {
+        let party = Arc::into_inner(party(seed, None)).expect("sole owner");
+        Arc::new(party.with_rotations(records).expect("small claim"))
+    };
+    let history = [sign(&key(5), &id(4), 10), sign(&key(4), &id(3), 20), sign(&key(3), &id(2), 30)];
+    let (plain, moved) = (party(1, None), rotated(2, &history));
+    let told = [id(3), id(4)];
+    let (initiator, responder) = Pair::new(&plain, &moved, 7).run(|_, _| {}).expect("honest");
+    assert_eq!((&initiator.peer.formerly[..], &responder.peer.formerly[..]), (&told[..], &[][..]), "the last two, the newest first");
+    let (initiator, responder) = Pair::new(&moved, &plain, 7).run(|_, _| {}).expect("honest");
+    assert_eq!((&initiator.peer.formerly[..], &responder.peer.formerly[..]), (&[][..], &told[..]));
+
+    let later = Rotation { issued: 31, ..history[2] };
+    for records in [&history[..2], &[later], &[history[2], history[1]], &[sign(&key(2), &id(2), 0)]] {
+        let liar = rotated(2, records);
+        for pair in [Pair::new(&plain, &liar, 7), Pair::new(&liar, &plain, 7)] {
+            match pair.run(|_, _| {}).map(drop) {
+                Err(CloseReason::HandshakeFailed(why)) => assert!(why.contains("earlier keys"), "{why}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_label_capabilities_and_history_fit_a_handshake() {
+    let per_entry = limits::CAPABILITIES_TOTAL_MAX_BYTES / limits::CAPABILITIES_MAX;
+    let entry = |i| (format!("{i:02}{}", "k".repeat(per_entry / 2 - 2)), "v".repeat(per_entry - per_entry / 2));
+    let many: BTreeMap<_, _> = (0..limits::CAPABILITIES_MAX).map(entry).collect();
+    let mut left = limits::CAPABILITIES_TOTAL_MAX_BYTES;
+    let long: BTreeMap<_, _> = (0..limits::CAPABILITIES_MAX)
+        .map_while(|i| {
+            let take = left.min(128 + 128);
+            left -= take;
+            (take > 3).then(|| (format!("{i:02}{}", "k".repeat(take / 2 - 2)), "v".repeat(take - take / 2)))
+        })
+        .collect();
+    let records = [Rotation { old: [0; 32], issued: u64::MAX, signature: [0; 64] }; 3];
+    for capabilities in [many, long] {
+        let mut config = crate::base::Config::new("n".repeat(limits::NODE_ID_MAX_BYTES));
+        config.capabilities = capabilities;
+        config.validate().expect("within its limits");
+        let identity = Arc::new(Identity::from_seed(&Secret::new([1; 32])));
+        let party = LocalParty::new(identity, &config.node_id, &config.capabilities, None).expect("fits");
+        party.with_rotations(&records).expect("fits with two records");
     }
 }
 

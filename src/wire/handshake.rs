@@ -10,6 +10,7 @@ use crate::base::limits;
 use crate::wire::cursor::{Reader, WireError, Writer};
 use crate::wire::envelope::{Envelope, LIVE_MAJOR};
 use crate::wire::frame;
+use crate::wire::rotation::Rotation;
 
 /// Envelope type numbers of the handshake.
 pub mod kind {
@@ -259,7 +260,7 @@ impl HelloFinish {
 
 /// Who one side says it is: what its signature covers.
 ///
-/// `public_key 32 | node_id str | varint n, n x (key str, value str) by rising key | cert bytes (empty so far)`
+/// `public_key 32 | node_id str | varint n, n x (key str, value str) by rising key | cert bytes`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claim {
     /// Ed25519 public key: the peer id.
@@ -268,7 +269,7 @@ pub struct Claim {
     pub node_id: String,
     /// What the node says it can do.
     pub capabilities: BTreeMap<String, String>,
-    /// Room for a membership certificate; nothing is accepted here yet.
+    /// Rotation records ([`Rotation`]), the oldest first; empty for a first key.
     pub cert: Vec<u8>,
 }
 
@@ -296,6 +297,7 @@ impl Claim {
         }
         let capabilities = decode_capabilities(r)?;
         let cert = r.bytes_var(limits::CERT_MAX_BYTES)?.to_vec();
+        Rotation::decode_all(&cert)?;
         Ok(Claim { public_key, node_id, capabilities, cert })
     }
 }

@@ -8,7 +8,9 @@ pub mod envelope;
 pub mod frame;
 pub mod handshake;
 pub mod message;
+pub mod rotation;
 pub mod v1;
 
 pub use cursor::{Reader, WireError, Writer};
 pub use message::{Inbound, Message};
+pub use rotation::Rotation;

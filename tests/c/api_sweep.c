@@ -65,6 +65,69 @@ static void options(void)
     CHECK_FAILS(VIXP2P_ERR_UTF8, vixp2p_node_create(&filled, &node));
 }
 
+static void invites(void)
+{
+    const char *addresses[] = {"127.0.0.1:9001", "tcp://[::1]:9001"}, *missing[] = {NULL}, *wrong[] = {"no port"};
+    char text[VIXP2P_INVITE_TEXT_SIZE], secret[32];
+    vixp2p_invite invite;
+    vixp2p_peer_id id;
+    size_t size = 0;
+    memset(&id, 0xa5, sizeof id);
+    memset(secret, 9, sizeof secret);
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_invite_make(&id, addresses, 2, secret, 32, NULL, &size));
+    CHECK(size > 100 && size <= sizeof text);
+    CHECK(vixp2p_invite_make(&id, addresses, 2, secret, 32, text, &size) == VIXP2P_OK);
+    CHECK(size == strlen(text) + 1 && strncmp(text, "vixp2p1", 7) == 0);
+    CHECK(vixp2p_invite_parse(text, &invite, sizeof invite) == VIXP2P_OK);
+    CHECK(invite.struct_size == sizeof invite && invite.flags == VIXP2P_INVITE_HAS_PSK);
+    CHECK(memcmp(&invite.peer, &id, sizeof id) == 0 && memcmp(invite.psk, secret, 32) == 0);
+    CHECK(invite.address_count == 2 && strcmp(invite.addresses[0], "tcp://127.0.0.1:9001") == 0);
+    CHECK(strcmp(invite.addresses[1], addresses[1]) == 0 && invite.addresses[2][0] == 0);
+    size = sizeof text;
+    CHECK(vixp2p_invite_make(&id, addresses, 1, NULL, 0, text, &size) == VIXP2P_OK);
+    CHECK(vixp2p_invite_parse(text, &invite, sizeof invite) == VIXP2P_OK && invite.flags == 0 && invite.psk[0] == 0);
+    CHECK_FAILS(INVALID, vixp2p_invite_make(NULL, addresses, 1, NULL, 0, text, &size));
+    CHECK_FAILS(INVALID, vixp2p_invite_make(&id, NULL, 1, NULL, 0, text, &size));
+    CHECK_FAILS(INVALID, vixp2p_invite_make(&id, missing, 1, NULL, 0, text, &size));
+    CHECK_FAILS(INVALID, vixp2p_invite_make(&id, wrong, 1, NULL, 0, text, &size));
+    CHECK_FAILS(INVALID, vixp2p_invite_make(&id, addresses, VIXP2P_INVITE_ADDRESSES_MAX + 1, NULL, 0, text, &size));
+    CHECK_FAILS(INVALID, vixp2p_invite_make(&id, addresses, 1, secret, 31, text, &size));
+    CHECK_FAILS(INVALID, vixp2p_invite_make(&id, addresses, 1, NULL, 0, NULL, &size));
+    CHECK_FAILS(INVALID, vixp2p_invite_make(&id, addresses, 1, NULL, 0, text, NULL));
+    CHECK_FAILS(INVALID, vixp2p_invite_parse(NULL, &invite, sizeof invite));
+    CHECK_FAILS(INVALID, vixp2p_invite_parse(text, NULL, sizeof invite));
+    CHECK_FAILS(INVALID, vixp2p_invite_parse("127.0.0.1:9001", &invite, sizeof invite));
+    text[20] = text[20] == 'a' ? 'b' : 'a';
+    CHECK_FAILS(INVALID, vixp2p_invite_parse(text, &invite, sizeof invite));
+}
+
+/* A key file that opens with its passphrase only. */
+static void sealed_key(void)
+{
+    char dir[] = "/tmp/vixp2p-sealed-XXXXXX", command[64];
+    vixp2p_node_options options = VIXP2P_NODE_OPTIONS_INIT;
+    vixp2p_peer_id first, again;
+    vixp2p_node *node = NULL;
+    CHECK(mkdtemp(dir) != NULL);
+    options.key_passphrase = "open sesame";
+    options.key_passphrase_len = 11;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&options, &node));
+    options.data_dir = dir;
+    CHECK(vixp2p_node_create(&options, &node) == VIXP2P_OK && vixp2p_node_id(node, &first) == VIXP2P_OK);
+    vixp2p_node_destroy(node);
+    CHECK(vixp2p_node_create(&options, &node) == VIXP2P_OK && vixp2p_node_id(node, &again) == VIXP2P_OK);
+    CHECK(memcmp(&first, &again, sizeof first) == 0);
+    vixp2p_node_destroy(node);
+    options.key_passphrase_len = 4;
+    CHECK_FAILS(VIXP2P_ERR_KEY, vixp2p_node_create(&options, &node));
+    options.key_passphrase = NULL;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&options, &node));
+    options.key_passphrase_len = 0;
+    CHECK_FAILS(VIXP2P_ERR_KEY, vixp2p_node_create(&options, &node));
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    CHECK(system(command) == 0);
+}
+
 /* Everything that takes a node, given none and given one that is gone. */
 static void no_node(vixp2p_node *node)
 {
@@ -349,6 +412,8 @@ int main(void)
     versions_and_texts();
     peer_ids();
     options();
+    invites();
+    sealed_key();
     no_node(NULL);
     no_event();
     a = polled("a");

@@ -2,6 +2,7 @@
 //! but upper bounds.
 
 mod demo;
+mod keys;
 mod log;
 mod node;
 mod options;

@@ -38,6 +38,15 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["frobnicate"], &["frobnicate"]),
         (&["key"], &["key show"]),
         (&["key", "show"], &["--data"]),
+        (&["key", "new"], &["--data"]),
+        (&["key", "rotate"], &["--data"]),
+        (&["key", "passphrase", "--data=d"], &["--new-passphrase-file"]),
+        (&["key", "passphrase", "--data=d", "--new-passphrase-file=f", "--remove"], &["--remove"]),
+        (&["invite", "--data=d"], &["--address"]),
+        (&["invite", "--data=d", "--address=x"], &["--address", "no port"]),
+        (&["invite", "--data=d", "--address=h:1", "--with-psk"], &["--psk-file"]),
+        (&["invite", "--data=d", "--address=h:1", "--psk-file=f"], &["--with-psk"]),
+        (&["--id=A", "--listen=0", "--passphrase-file=f"], &["--data"]),
         (&["append", "text"], &["--data"]),
         (&["append", "--data=d", ""], &["TEXT", "empty"]),
         (&["append", "--data=d", "a", "b"], &["\"b\""]),
@@ -89,11 +98,11 @@ fn help_and_version_go_to_stdout_and_help_fits_a_screen() {
         for option in ["--id", "--listen", "--connect", "--connect-delay", "--no-connect", "--run", "--stats-every", "--tui", "--quiet"] {
             assert!(help.contains(option), "{option}");
         }
-        for word in ["--log-level", "--data", "--psk-file", "append", "tail", "key", "simulate", "demo"] {
+        for word in ["--log-level", "--data", "--psk-file", "--passphrase-file", "append", "tail", "key", "invite", "simulate", "demo"] {
             assert!(help.contains(word), "{word}");
         }
     }
-    for command in ["append", "tail", "key", "simulate", "demo"] {
+    for command in ["append", "tail", "key", "invite", "simulate", "demo"] {
         assert!(run(&[command, "--help"]).status.success(), "{command}");
     }
     assert_eq!(stdout(&run(&["--version"])), format!("vixp2p {}\n", env!("CARGO_PKG_VERSION")));

@@ -88,12 +88,21 @@ fn on_events_and_ids(event: *const vixp2p_event) -> Vec<Row> {
     let mut text = [0; VIXP2P_PEER_ID_HEX_SIZE];
     let digits = [b'a'; 64];
     let hex = std::ffi::CString::new(digits).expect("no zero inside");
+    let address = c"127.0.0.1:1".as_ptr();
+    let addresses = &raw const address;
     unsafe {
         vec![
             ("vixp2p_peer_id_to_hex", "id", vixp2p_peer_id_to_hex(null(), text.as_mut_ptr(), text.len())),
             ("vixp2p_peer_id_to_hex", "out", vixp2p_peer_id_to_hex(&raw const id, null_mut(), text.len())),
             ("vixp2p_peer_id_from_hex", "hex", vixp2p_peer_id_from_hex(null(), &raw mut id)),
             ("vixp2p_peer_id_from_hex", "out", vixp2p_peer_id_from_hex(hex.as_ptr(), null_mut())),
+            ("vixp2p_invite_make", "peer", vixp2p_invite_make(null(), addresses, 1, null(), 0, null_mut(), &mut 0)),
+            ("vixp2p_invite_make", "addresses", vixp2p_invite_make(&NOBODY, null(), 1, null(), 0, null_mut(), &mut 0)),
+            ("vixp2p_invite_make", "psk", vixp2p_invite_make(&NOBODY, addresses, 1, null(), 32, null_mut(), &mut 0)),
+            ("vixp2p_invite_make", "out", vixp2p_invite_make(&NOBODY, addresses, 1, null(), 0, null_mut(), &mut 9)),
+            ("vixp2p_invite_make", "inout_size", vixp2p_invite_make(&NOBODY, addresses, 1, null(), 0, null_mut(), null_mut())),
+            ("vixp2p_invite_parse", "text", vixp2p_invite_parse(null(), null_mut(), 0)),
+            ("vixp2p_invite_parse", "out", vixp2p_invite_parse(hex.as_ptr(), null_mut(), 0)),
             ("vixp2p_event_get_kind", "event", asked(vixp2p_event_get_kind(null()))),
             ("vixp2p_event_peer", "event", vixp2p_event_peer(null(), &raw mut id)),
             ("vixp2p_event_peer", "out", vixp2p_event_peer(event, null_mut())),

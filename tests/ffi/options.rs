@@ -8,6 +8,8 @@ use vixp2p::ffi::*;
 
 use crate::support::{Node, Trial, last_error, options, text};
 
+static LONG: [u8; 1025] = [b'x'; 1025];
+
 /// Bytes of options as a program of another age would hand them over.
 fn of_size(size: u32, room: usize) -> Vec<u64> {
     let mut bytes = vec![0u64; room.div_ceil(8)];
@@ -77,6 +79,14 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
         (VIXP2P_ERR_INVALID, "options.key_agreement is 3", Box::new(|o| o.key_agreement = 3)),
         (VIXP2P_ERR_UTF8, "options.node_id is not UTF-8 after byte 1", Box::new(|o| o.node_id = c"a\xff".as_ptr())),
         (VIXP2P_ERR_INVALID, "node_id is empty", Box::new(|o| o.node_id = c"".as_ptr())),
+        (VIXP2P_ERR_INVALID, "key_passphrase is NULL", Box::new(|o| o.key_passphrase_len = 3)),
+        (VIXP2P_ERR_INVALID, "passphrase is empty", Box::new(|o| o.key_passphrase = c"".as_ptr().cast())),
+        (VIXP2P_ERR_INVALID, "without data_dir", Box::new(|o| (o.key_passphrase, o.key_passphrase_len) = (c"open".as_ptr().cast(), 4))),
+        (
+            VIXP2P_ERR_TOO_LARGE,
+            "passphrase of 1025 bytes",
+            Box::new(|o| (o.key_passphrase, o.key_passphrase_len) = (LONG.as_ptr().cast(), LONG.len())),
+        ),
         (VIXP2P_ERR_INVALID, "stale_after", Box::new(|o| o.stale_after_ms = 1)),
         (VIXP2P_ERR_IO, "", Box::new(|o| o.data_dir = c"/proc/none/of/this".as_ptr())),
     ];
@@ -130,4 +140,67 @@ fn every_status_has_a_text_and_so_has_every_other_number() {
     assert_eq!(known.iter().collect::<std::collections::BTreeSet<_>>().len(), known.len());
     assert_eq!(text(vixp2p_version()), env!("CARGO_PKG_VERSION"));
     assert_eq!(vixp2p_abi_version(), VIXP2P_ABI_VERSION);
+}
+
+#[test]
+fn a_sealed_key_needs_its_passphrase_at_every_creation() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = CString::new(dir.path().to_str().expect("UTF-8")).expect("no zero inside");
+    let create = |passphrase: &[u8]| {
+        let mut options = vixp2p_node_options { data_dir: path.as_ptr(), ..options(c"sealed") };
+        if !passphrase.is_empty() {
+            (options.key_passphrase, options.key_passphrase_len) = (passphrase.as_ptr().cast(), passphrase.len());
+        }
+        let mut node = null_mut();
+        let status = unsafe { vixp2p_node_create(&raw const options, &raw mut node) };
+        let mut id = vixp2p_peer_id::default();
+        if status == VIXP2P_OK {
+            let node = Node(node);
+            assert_eq!(unsafe { vixp2p_node_id(node.0, &raw mut id) }, VIXP2P_OK);
+        }
+        (status, id)
+    };
+    let first = create(b"open \0 sesame");
+    assert_eq!(first.0, VIXP2P_OK, "{}", last_error());
+    assert_eq!(create(b"open \0 sesame"), first);
+    for (passphrase, why) in [(&b"open"[..], "passphrase is wrong"), (b"", "no passphrase was given")] {
+        assert_eq!(create(passphrase).0, VIXP2P_ERR_KEY);
+        assert!(last_error().contains(why) && !last_error().contains("sesame"), "{}", last_error());
+    }
+    assert_eq!(create(b"open \0 sesame"), first);
+}
+
+#[test]
+fn an_invite_survives_the_border_and_tells_the_room_it_needs() {
+    let peer = vixp2p_peer_id { bytes: [7; 32] };
+    let addresses = [c"node-b:9001".as_ptr(), c"tcp://[::1]:2".as_ptr()];
+    let secret = [9u8; 32];
+    let make = |count, psk_len, out: &mut [std::ffi::c_char], size: &mut usize| unsafe {
+        vixp2p_invite_make(&raw const peer, addresses.as_ptr(), count, secret.as_ptr().cast(), psk_len, out.as_mut_ptr(), size)
+    };
+    let mut size = 0;
+    let mut buffer = [1; VIXP2P_INVITE_TEXT_SIZE];
+    assert_eq!(make(2, 32, &mut [], &mut size), VIXP2P_ERR_BUFFER_TOO_SMALL);
+    let needed = size;
+    size = needed - 1;
+    assert_eq!((make(2, 32, &mut buffer, &mut size), size, buffer[0]), (VIXP2P_ERR_BUFFER_TOO_SMALL, needed, 1));
+    assert_eq!((make(2, 32, &mut buffer, &mut size), size), (VIXP2P_OK, needed));
+    let line = text(buffer.as_ptr());
+    assert!(line.len() + 1 == needed && line.starts_with("vixp2p1"), "{line}");
+
+    let mut invite = unsafe { std::mem::zeroed::<vixp2p_invite>() };
+    assert_eq!(unsafe { vixp2p_invite_parse(buffer.as_ptr(), &raw mut invite, size_of_val(&invite)) }, VIXP2P_OK);
+    assert_eq!((invite.struct_size as usize, invite.flags, invite.address_count), (size_of::<vixp2p_invite>(), VIXP2P_INVITE_HAS_PSK, 2));
+    assert_eq!((invite.peer, invite.psk), (peer, secret));
+    assert_eq!(text(invite.addresses[0].as_ptr()), "tcp://node-b:9001");
+    assert_eq!(text(invite.addresses[1].as_ptr()), "tcp://[::1]:2");
+
+    for (count, psk_len, why) in [(0, 32, "address_count is 0"), (9, 32, "address_count is 9"), (1, 31, "psk_len is 31")] {
+        assert_eq!(make(count, psk_len, &mut buffer, &mut size), VIXP2P_ERR_INVALID);
+        assert!(last_error().contains(why), "{}", last_error());
+    }
+    for (line, why) in [(c"hello", "not an invite"), (c"vixp2p1aaaa", "damaged"), (c"vixp2p2aaaa", "newer")] {
+        assert_eq!(unsafe { vixp2p_invite_parse(line.as_ptr(), &raw mut invite, size_of_val(&invite)) }, VIXP2P_ERR_INVALID);
+        assert!(last_error().contains(why), "{}", last_error());
+    }
 }

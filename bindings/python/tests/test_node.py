@@ -10,7 +10,7 @@ import pytest
 from conftest import join, wait_for
 
 import vixp2p
-from vixp2p import Direction, EventKind, LogId, LogLevel, Node, PeerId, PeerState, Status, VixP2PError, _abi
+from vixp2p import Direction, EventKind, Invite, LogId, LogLevel, Node, PeerId, PeerState, Status, VixP2PError, _abi
 
 
 def test_the_versions_agree():
@@ -277,3 +277,35 @@ def test_a_node_that_wants_only_x_wing_refuses_one_that_wants_only_x25519():
             b.connect(f"127.0.0.1:{a.port}")
             assert "no common cipher suite" in wait_for(a, EventKind.HANDSHAKE_FAILED).text
             assert wait_for(b, EventKind.CONNECT_FAILED).reason == "lost"
+
+
+def test_a_sealed_key_opens_with_its_passphrase_only(tmp_path):
+    def identity(passphrase=None):
+        node = Node("sealed", data_dir=tmp_path / "data", key_passphrase=passphrase)
+        try:
+            return node.id
+        finally:
+            node.close()
+
+    first = identity("open sesame")
+    assert identity(b"open sesame") == first
+    for passphrase, why in [("open", "passphrase is wrong"), (None, "no passphrase was given")]:
+        with pytest.raises(VixP2PError, match=why) as caught:
+            identity(passphrase)
+        assert caught.value.status == Status.ERR_KEY and "sesame" not in str(caught.value)
+    with pytest.raises(VixP2PError, match="empty"):
+        identity("")
+
+
+def test_an_invite_survives_its_line_and_hides_its_secret():
+    invite = Invite(PeerId(b"\x07" * 32), ("tcp://node-b:9001", "tcp://[::1]:2"), b"\x09" * 32)
+    line = invite.text()
+    assert line.startswith("vixp2p1") and Invite.parse(f" {line.upper()}\n") == invite
+    assert "psk" not in repr(invite)
+    open_one = Invite(invite.peer, invite.addresses[:1])
+    assert Invite.parse(open_one.text()) == open_one and open_one.psk is None
+    for text, why in [("hello", "not an invite"), (line[:-1], "damaged"), ("vixp2p2aaaa", "newer version")]:
+        with pytest.raises(VixP2PError, match=why):
+            Invite.parse(text)
+    with pytest.raises(VixP2PError, match="address_count is 0"):
+        Invite(invite.peer, ()).text()

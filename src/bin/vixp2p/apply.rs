@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use vixp2p::Node;
 use vixp2p::base::LogId;
 use vixp2p::driver::apply::{Outcome, Record};
+use vixp2p::mesh::LogView;
 
 use crate::failure::Failure;
 use crate::line;
@@ -46,7 +47,8 @@ impl ApplyFile {
 
     /// Tells the node, which has not been started, how far this file has come.
     pub(crate) fn align(&self, node: &Node) -> Result<(), Failure> {
-        for state in node.logs().into_iter().filter(|state| state.log.origin != node.id()) {
+        let own = |state: &LogView| state.log.origin == node.id() || node.formerly().contains(&state.log.origin);
+        for state in node.logs().into_iter().filter(|state| !own(state)) {
             let applied = self.cursors.get(&state.log).copied().unwrap_or(0);
             node.set_applied(state.log, applied.min(state.durable))?;
         }

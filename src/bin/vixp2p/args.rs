@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vixp2p::base::config::{KeyAgreement, Listen};
-use vixp2p::base::{Level, limits};
+use vixp2p::base::{Invite, Level, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error};
 
@@ -47,9 +47,9 @@ pub(crate) struct NodeArgs {
     /// PORT or HOST:PORT to accept on; 0 = do not listen
     #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
     pub(crate) listen: Option<Listen>,
-    /// Peer to dial, host:port or tcp://host:port; repeatable
-    #[arg(long, value_name = "PEER", value_parser = endpoint)]
-    pub(crate) connect: Vec<Endpoint>,
+    /// Peer to dial: host:port, tcp://host:port or an invite; repeatable
+    #[arg(long, value_name = "PEER", value_parser = whom)]
+    pub(crate) connect: Vec<Whom>,
     /// Wait before dialling [default: 0]
     #[arg(long, value_name = "MS", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
     pub(crate) connect_delay: u32,
@@ -74,6 +74,9 @@ pub(crate) struct NodeArgs {
     /// Keep identity, log and address book here [default: keep nothing]
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: Option<PathBuf>,
+    /// First line opens the key in --data, and seals a new one
+    #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Secret of the cluster: a file with 64 hex digits
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) psk_file: Option<PathBuf>,
@@ -98,8 +101,10 @@ pub(crate) enum Command {
     Append(AppendArgs),
     /// Print the records of a data directory
     Tail(TailArgs),
-    /// Show the identity of a data directory
+    /// Make, show, rotate or seal the identity of a data directory
     Key(KeyArgs),
+    /// Print a line with which another node finds this one
+    Invite(InviteArgs),
     /// Run a whole cluster in virtual time from a seed
     Simulate(SimulateArgs),
     /// Show replication surviving kills, with two processes
@@ -112,6 +117,9 @@ pub(crate) struct AppendArgs {
     /// Data directory; a running node on it takes the records
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: PathBuf,
+    /// First line opens a sealed key; not needed while a node runs
+    #[arg(long, value_name = "FILE", value_parser = path)]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// One record; "-" or nothing reads standard input, one record a line; "--" comes before a text that begins with a dash
     #[arg(value_name = "TEXT", value_parser = text)]
     pub(crate) text: Option<String>,
@@ -142,12 +150,64 @@ pub(crate) struct KeyArgs {
 #[derive(Subcommand, Debug)]
 #[command(disable_help_subcommand = true)]
 pub(crate) enum KeyCommand {
+    /// Make an identity where there is none
+    New(SecretArgs),
     /// Print the public key
     Show {
         /// Data directory
         #[arg(long, value_name = "DIR", value_parser = path)]
         data: PathBuf,
     },
+    /// Replace the identity by a new one that the old one vouches for
+    Rotate(SecretArgs),
+    /// Seal the key under a passphrase, change it, or take it away
+    Passphrase {
+        #[command(flatten)]
+        present: SecretArgs,
+        /// First line is the new passphrase
+        #[arg(long, value_name = "FILE", required_unless_present = "remove", conflicts_with = "remove", value_parser = path)]
+        new_passphrase_file: Option<PathBuf>,
+        /// Leave the key unsealed
+        #[arg(long)]
+        remove: bool,
+    },
+}
+
+/// A key and what opens it.
+#[derive(Args, Debug)]
+pub(crate) struct SecretArgs {
+    /// Data directory; no node may run on it
+    #[arg(long, value_name = "DIR", value_parser = path)]
+    pub(crate) data: PathBuf,
+    /// First line is the passphrase of the key
+    #[arg(long, value_name = "FILE", value_parser = path)]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Prints an invite.
+#[derive(Args, Debug)]
+pub(crate) struct InviteArgs {
+    /// Data directory of the node to be found
+    #[arg(long, value_name = "DIR", value_parser = path)]
+    pub(crate) data: PathBuf,
+    /// Where it is reached, host:port or tcp://host:port; repeatable
+    #[arg(long = "address", value_name = "ADDRESS", required = true, value_parser = endpoint)]
+    pub(crate) addresses: Vec<Endpoint>,
+    /// Put the secret of --psk-file into the invite
+    #[arg(long, requires = "psk_file")]
+    pub(crate) with_psk: bool,
+    /// Secret of the cluster: a file with 64 hex digits
+    #[arg(long, value_name = "FILE", requires = "with_psk", value_parser = path)]
+    pub(crate) psk_file: Option<PathBuf>,
+}
+
+/// Whom `--connect` dials.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Whom {
+    /// Whoever answers there.
+    Endpoint(Endpoint),
+    /// One node, at one of several places.
+    Invite(Box<Invite>),
 }
 
 /// Runs a simulation.
@@ -232,6 +292,13 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         let sentence = error.to_string();
         sentence.strip_prefix(&format!("endpoint \"{text}\": ")).map_or(sentence.clone(), str::to_owned)
     })
+}
+
+fn whom(text: &str) -> Result<Whom, String> {
+    if Invite::is_meant(text) {
+        return text.parse().map(|invite| Whom::Invite(Box::new(invite))).map_err(|error: Error| error.to_string());
+    }
+    endpoint(text).map(Whom::Endpoint)
 }
 
 fn level(text: &str) -> Result<Level, String> {

@@ -8,6 +8,7 @@ mod control;
 mod failure;
 mod line;
 mod screen;
+mod secrets;
 mod usage;
 
 use std::io::Write;
@@ -49,6 +50,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Append(args)) => commands::append::run(args).await,
         Some(Command::Tail(args)) => commands::tail::run(args).await,
         Some(Command::Key(args)) => commands::key::run(args),
+        Some(Command::Invite(args)) => commands::invite::run(args),
         Some(Command::Simulate(args)) => commands::simulate::run(args),
         Some(Command::Demo(args)) => commands::demo::run(args).await,
     }

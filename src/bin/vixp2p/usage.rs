@@ -18,7 +18,7 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
         }
         // Only "key" wants one.
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("missing command: key show; {HINT}")
+            format!("missing command: key new, key show, key rotate or key passphrase; {HINT}")
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid(error, option),
         ErrorKind::ArgumentConflict => conflict(error, option),
@@ -47,6 +47,8 @@ fn invalid(error: &clap::Error, option: &str) -> String {
     };
     let expected = names(error, ContextKind::ValidValue);
     match std::error::Error::source(error) {
+        // An invite may hold a secret.
+        Some(why) if vixp2p::base::Invite::is_meant(value) => format!("invalid {option}: {why}"),
         Some(why) => format!("invalid {option} \"{value}\": {why}"),
         None if value.is_empty() => format!("option {option} needs a value; {HINT}"),
         None => format!("invalid {option} \"{value}\": expected {}", expected.join(" or ")),

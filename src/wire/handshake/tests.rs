@@ -42,9 +42,10 @@ fn acks() -> impl Strategy<Value = HelloAck> {
 fn identities() -> impl Strategy<Value = Identity> {
     let capabilities = prop::collection::btree_map(".{0,20}", ".{0,20}", 0..6);
     let halves = (any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(a, b)| [a, b].concat().try_into().expect("64 bytes"));
-    (any::<[u8; 32]>(), ".{1,60}", capabilities, halves, any::<[u8; 32]>()).prop_map(
-        |(public_key, node_id, capabilities, signature, fin)| Identity {
-            claim: Claim { public_key, node_id, capabilities, cert: Vec::new() },
+    let certs = (0..=Rotation::MAX, any::<u8>()).prop_map(|(records, byte)| vec![byte; records * Rotation::BYTES]);
+    (any::<[u8; 32]>(), ".{1,60}", capabilities, certs, halves, any::<[u8; 32]>()).prop_map(
+        |(public_key, node_id, capabilities, cert, signature, fin)| Identity {
+            claim: Claim { public_key, node_id, capabilities, cert },
             signature,
             fin,
         },
@@ -88,7 +89,8 @@ fn the_largest_ack_fits_the_frame_allowed_before_authentication() {
     let per_entry = limits::CAPABILITIES_TOTAL_MAX_BYTES / limits::CAPABILITIES_MAX;
     let capabilities: BTreeMap<_, _> =
         (0..limits::CAPABILITIES_MAX).map(|i| (format!("{i:02}{}", text(per_entry / 2 - 2)), text(per_entry - per_entry / 2))).collect();
-    let claim = Claim { public_key: [0; 32], node_id: text(limits::NODE_ID_MAX_BYTES), capabilities, cert: Vec::new() };
+    let claim =
+        Claim { public_key: [0; 32], node_id: text(limits::NODE_ID_MAX_BYTES), capabilities, cert: vec![0; limits::CERT_MAX_BYTES] };
     let plaintext = Identity { claim, signature: [0; 64], fin: [0; 32] }.encode();
     assert!(plaintext.len() <= limits::IDENTITY_MAX_BYTES, "{}", plaintext.len());
     assert!(Identity::decode(&plaintext).is_ok());
@@ -189,10 +191,12 @@ fn capabilities_out_of_order_or_twice_are_refused() {
 }
 
 #[test]
-fn a_certificate_or_a_nameless_node_is_refused() {
+fn a_certificate_of_another_length_or_a_nameless_node_is_refused() {
     let mut with_cert = identity();
-    with_cert.claim.cert = vec![1];
-    assert_eq!(Identity::decode(&with_cert.encode()), Err(WireError::TooLarge { got: 1, max: 0 }));
+    for len in [1, Rotation::BYTES - 1, Rotation::BYTES + 1, limits::CERT_MAX_BYTES + 1, limits::CERT_MAX_BYTES + Rotation::BYTES] {
+        with_cert.claim.cert = vec![1; len];
+        assert!(Identity::decode(&with_cert.encode()).is_err(), "{len} bytes");
+    }
     let mut nameless = identity();
     nameless.claim.node_id.clear();
     assert!(Identity::decode(&nameless.encode()).is_err());

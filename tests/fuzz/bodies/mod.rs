@@ -51,6 +51,8 @@ pub(crate) const TARGETS: &[Target] = &[
     // v1 has no limit on counts: a capability of four bytes becomes two vectors, a frame of one byte a slice.
     target("v1", wire::v1, wire::v1_seeds, 20_000).holding(64, 64 * KIB),
     target("key_file", text::key_file, text::key_file_seeds, 5_000),
+    target("invite", text::invite, text::invite_seeds, 10_000),
+    target("rotations", text::rotations, text::rotations_seeds, 3_000),
     target("endpoint", text::endpoint, text::endpoint_seeds, 20_000),
     // A record's place is made as soon as its length is known.
     target("handshake_stream", handshake::stream, handshake::stream_seeds, 2_000).holding(2, 160 * KIB),

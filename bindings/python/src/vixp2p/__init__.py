@@ -2,13 +2,14 @@
 
 from ._abi import Direction, EventKind, KeyAgreement, LogLevel, PeerState, Status, lib
 from ._node import Node
-from ._types import Event, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, VixP2PError, WouldBlock
+from ._types import Event, Invite, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, VixP2PError, WouldBlock
 
 __version__ = "0.1.0"
 __all__ = [
     "Direction",
     "Event",
     "EventKind",
+    "Invite",
     "KeyAgreement",
     "LogId",
     "LogLevel",

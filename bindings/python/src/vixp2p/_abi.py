@@ -18,6 +18,7 @@ NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
 PEER_ID_HEX_SIZE = 65
+INVITE_ADDRESSES_MAX, INVITE_TEXT_SIZE, INVITE_HAS_PSK = 8, 4097, 1
 
 
 class Status(enum.IntEnum):
@@ -181,6 +182,8 @@ class NodeOptions(ctypes.Structure):
         ("event", EventCallback),
         ("message", MessageCallback),
         ("apply", ApplyCallback),
+        ("key_passphrase", c_char_p),
+        ("key_passphrase_len", c_size_t),
         ("psk_previous", c_char_p),
         ("psk_previous_len", c_size_t),
         ("key_agreement", c_uint32),
@@ -200,6 +203,18 @@ class PeerInfoStruct(ctypes.Structure):
         ("last_seen_ms_ago", c_int64),
         ("node_id", c_char * NODE_ID_SIZE),
         ("endpoint", c_char * ENDPOINT_SIZE),
+    ]
+
+
+class InviteStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("peer", PeerIdStruct),
+        ("psk", c_uint8 * 32),
+        ("address_count", c_uint32),
+        ("reserved", c_uint32),
+        ("addresses", c_char * ENDPOINT_SIZE * INVITE_ADDRESSES_MAX),
     ]
 
 
@@ -252,6 +267,7 @@ STRUCTS = {
     "vixp2p_apply_callback": ApplyCallback,
     "vixp2p_node_options": NodeOptions,
     "vixp2p_peer_info": PeerInfoStruct,
+    "vixp2p_invite": InviteStruct,
     "vixp2p_stats": StatsStruct,
     "vixp2p_slice": Slice,
     "vixp2p_log_state": LogStateStruct,
@@ -301,6 +317,8 @@ FUNCTIONS = {
     "vixp2p_node_next_event": (_STATUS, NODE, POINTER(EVENT)),
     "vixp2p_node_wait_event": (_STATUS, NODE, c_int32, POINTER(EVENT)),
     "vixp2p_node_dispatch": (_STATUS, NODE, c_size_t, _SIZE),
+    "vixp2p_invite_make": (_STATUS, _ID, POINTER(c_char_p), c_size_t, c_char_p, c_size_t, c_char_p, _SIZE),
+    "vixp2p_invite_parse": (_STATUS, c_char_p, POINTER(InviteStruct), c_size_t),
     "vixp2p_event_get_kind": (c_int, EVENT),
     "vixp2p_event_peer": (_STATUS, EVENT, _ID),
     "vixp2p_event_node_id": (c_char_p, EVENT),

@@ -77,6 +77,7 @@ class Node:
         *,
         listen: Union[None, int, Tuple[str, int]] = None,
         data_dir: Optional[str] = None,
+        key_passphrase: Union[None, str, bytes] = None,
         psk: Optional[bytes] = None,
         psk_previous: Optional[bytes] = None,
         key_agreement: int = KeyAgreement.ANY,
@@ -93,7 +94,10 @@ class Node:
         on_log: Optional[Callable[[LogLevel, str], Any]] = None,
         log_level: int = LogLevel.INFO,
     ):
-        """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default."""
+        """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
+
+        `key_passphrase` opens the key file in `data_dir`, and seals one that is made.
+        """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
         if listen is not None:
@@ -106,6 +110,9 @@ class Node:
         options.psk, options.psk_len = psk, len(psk or b"")
         options.psk_previous, options.psk_previous_len = psk_previous, len(psk_previous or b"")
         options.key_agreement = key_agreement
+        if key_passphrase is not None:
+            passphrase = key_passphrase.encode() if isinstance(key_passphrase, str) else bytes(key_passphrase)
+            options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
         options.flags = 0 if dial else _abi.FLAG_NO_DIAL
         options.max_peers = max_peers
         options.handshake_timeout_ms = handshake_timeout_ms

@@ -2,7 +2,7 @@
 
 import ctypes
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Tuple, Union
 
 from . import _abi
 from ._abi import Direction, EventKind, PeerState, Status, lib
@@ -214,6 +214,32 @@ def read_peer(info: _abi.PeerInfoStruct) -> Peer:
         node_id=info.node_id.decode(),
         endpoint=info.endpoint.decode(),
     )
+
+
+@dataclass(frozen=True)
+class Invite:
+    """Who a node is and where it is reached, as one line to pass on; a secret one with `psk`."""
+
+    peer: PeerId
+    addresses: Tuple[str, ...]
+    psk: Optional[bytes] = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "Invite":
+        """Reads the line. Raises VixP2PError, whose text says whether it is none, damaged, or of a newer version."""
+        out = _abi.InviteStruct()
+        check(lib.vixp2p_invite_parse(text.encode(), out, ctypes.sizeof(out)))
+        addresses = tuple(out.addresses[i].value.decode() for i in range(out.address_count))
+        return cls(peer_id(out.peer), addresses, bytes(out.psk) if out.flags & _abi.INVITE_HAS_PSK else None)
+
+    def text(self) -> str:
+        """The line."""
+        addresses = [address.encode() for address in self.addresses]
+        array = (ctypes.c_char_p * len(addresses))(*addresses)
+        out, size = ctypes.create_string_buffer(_abi.INVITE_TEXT_SIZE), ctypes.c_size_t(_abi.INVITE_TEXT_SIZE)
+        peer = PeerId(self.peer)._as_struct()
+        check(lib.vixp2p_invite_make(peer, array, len(addresses), self.psk, len(self.psk or b""), out, size))
+        return out.value.decode()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod demo;
+pub(crate) mod invite;
 pub(crate) mod key;
 pub(crate) mod run;
 pub(crate) mod simulate;

@@ -1,7 +1,6 @@
 //! A node until it is told to stop: starts it, shows its counters, keeps the address book. Decides nothing about peers.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,21 +9,18 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, sleep_until};
-use vixp2p::base::config::Psk;
-use vixp2p::base::{Direction, Event, Level};
+use vixp2p::base::{Direction, Event, Invite, Level};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Endpoint, Node, Stats};
-use zeroize::Zeroizing;
 
 use crate::apply::ApplyFile;
-use crate::args::{NodeArgs, Switch};
+use crate::args::{NodeArgs, Switch, Whom};
 use crate::book::Book;
 use crate::control::server::{Progress, Server};
 use crate::failure::Failure;
 use crate::screen::Screen;
+use crate::secrets;
 
-/// A pre-shared key is one short line; anything larger is something else.
-const PSK_FILE_MAX_BYTES: u64 = 4096;
 /// How long the node may take to say goodbye; what is durable stays so if it is cut off.
 const STOP_MAX: Duration = Duration::from_millis(1_500);
 
@@ -44,18 +40,25 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.listen = args.listen.clone().unwrap_or_default();
     config.data_dir = args.data.clone();
     config.dial = !args.no_connect;
-    config.psk = args.psk_file.as_deref().map(|path| read_psk("--psk-file", path)).transpose()?;
-    config.psk_previous = args.psk_file_previous.as_deref().map(|path| read_psk("--psk-file-previous", path)).transpose()?;
+    config.key_passphrase = secrets::passphrase("--passphrase-file", args.passphrase_file.as_deref())?;
+    config.psk = args.psk_file.as_deref().map(|path| secrets::psk("--psk-file", path)).transpose()?;
+    config.psk_previous = args.psk_file_previous.as_deref().map(|path| secrets::psk("--psk-file-previous", path)).transpose()?;
     config.key_agreement = args.key_agreement;
+    for psk in invites(args).filter_map(Invite::psk) {
+        if config.psk.as_ref().is_some_and(|known| known != psk) {
+            let text = "the invites of --connect and the file of --psk-file hold different pre-shared keys; a node has one";
+            return Err(Failure::Usage(text.into()));
+        }
+        config.psk = Some(psk.clone());
+    }
     Ok(config)
 }
 
-fn read_psk(option: &str, path: &Path) -> Result<Psk, Failure> {
-    let refuse = |why: String| Failure::Usage(format!("{option} {}: {why}", path.display()));
-    let mut text = Zeroizing::new(String::new());
-    let file = File::open(path).map_err(|error| refuse(format!("cannot be opened: {error}")))?;
-    file.take(PSK_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    Psk::from_hex(&text).map_err(|error| refuse(error.to_string()))
+fn invites(args: &NodeArgs) -> impl Iterator<Item = &Invite> {
+    args.connect.iter().filter_map(|whom| match whom {
+        Whom::Invite(invite) => Some(&**invite),
+        Whom::Endpoint(_) => None,
+    })
 }
 
 /// Opens, starts, serves and stops the node; its counters as they were when it was told to stop.
@@ -129,12 +132,30 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn dial(&self, wanted: &[Endpoint]) -> Result<(), Failure> {
+    fn dial(&self, wanted: &[Whom]) -> Result<(), Failure> {
+        let mut dialled: Vec<&Endpoint> = Vec::new();
+        for whom in wanted {
+            match whom {
+                Whom::Endpoint(endpoint) => {
+                    self.node.connect(endpoint.clone())?;
+                    dialled.push(endpoint);
+                }
+                Whom::Invite(invite) => {
+                    self.accept(invite)?;
+                    dialled.extend(invite.addresses());
+                }
+            }
+        }
         let known = self.book.as_ref().map_or(&[][..], Book::endpoints);
-        for endpoint in wanted.iter().chain(known.iter().filter(|endpoint| !wanted.contains(endpoint))) {
+        for endpoint in known.iter().filter(|endpoint| !dialled.contains(endpoint)) {
             self.node.connect(endpoint.clone())?;
         }
         Ok(())
+    }
+
+    /// Dials every address of an invite.
+    fn accept(&self, invite: &Invite) -> Result<(), Failure> {
+        invite.addresses().iter().try_for_each(|address| Ok(self.node.connect(address.clone())?))
     }
 
     fn note(&mut self, event: &Event) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use vixp2p::PeerId;
 use vixp2p::base::{LogId, limits};
-use vixp2p::driver::disk;
+use vixp2p::driver::keyfile;
 
 use crate::apply;
 use crate::commands::tail;
@@ -33,7 +33,7 @@ impl Tally {
 
 /// Compares the input with A's log, with A's log on B's disk and with what B applied, and prints all four.
 pub(super) fn judge(records: &[Bytes], a: &Path, b: &Path, applied: &Path) -> Result<bool, Failure> {
-    let origin = disk::load_identity(a)?.id();
+    let (origin, _) = keyfile::public_key(a)?;
     let mut input = Tally::default();
     records.iter().for_each(|record| input.add(record));
     let (mut file, mut strangers) = (Tally::default(), 0);
@@ -54,9 +54,9 @@ pub(super) fn judge(records: &[Bytes], a: &Path, b: &Path, applied: &Path) -> Re
 
 /// How many records of the input are in A's log already; an error if other records are.
 pub(super) fn check_begun(records: &[Bytes], a: &Path) -> Result<u64, Failure> {
-    let origin = match disk::load_identity(a) {
-        Err(vixp2p::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(0),
-        other => other?.id(),
+    let origin = match keyfile::public_key(a) {
+        Err(error) if keyfile::is_missing(&error) => return Ok(0),
+        other => other?.0,
     };
     let mut count = 0;
     let mut same = true;
