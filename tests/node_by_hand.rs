@@ -12,7 +12,7 @@ use common::{PATIENCE, Peer, config};
 use vixp2p::base::CloseReason;
 use vixp2p::base::config::Listen;
 use vixp2p::crypto::{Identity, Secret};
-use vixp2p::session::{Established, Handshaking, LocalParty, RunSecrets};
+use vixp2p::session::{Established, Handshaking, LocalParty, Progress, RunSecrets};
 use vixp2p::wire::{Inbound, Message};
 use vixp2p::{Endpoint, Event, Node};
 
@@ -66,7 +66,7 @@ fn a_goodbye_is_not_answered() {
     // Our side stays open: everything the node says up to its end is read.
     while read_more(&stream, &mut input) > 0 {}
     let mut said = session.early;
-    session.recv.receive(&mut input, &mut said).expect("good records");
+    assert_eq!(session.recv.receive(&mut input, &mut said).expect("good records"), Progress::Done);
     assert!(!said.is_empty() && said.iter().all(|item| matches!(item, Inbound::Message(Message::Vector(_)))), "{said:?}");
 }
 
@@ -87,7 +87,7 @@ fn what_the_application_says_to_a_new_peer_at_once_goes_out_with_the_nodes_first
             assert!(read_more(&stream, &mut input) > 0, "closed");
         }
         let (mut first, mut items) = (input.split_to(record), Vec::new());
-        session.recv.receive(&mut first, &mut items).expect("a good record");
+        assert_eq!(session.recv.receive(&mut first, &mut items).expect("a good record"), Progress::Done);
         items
     });
     // On one thread with the application, as a program of one runtime has it.
