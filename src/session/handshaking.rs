@@ -227,7 +227,12 @@ impl Handshaking {
     }
 
     /// Takes what it understands off the front of `input`. `None` means: send `outgoing`, read more, call again.
+    /// An error is final.
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
+        self.advance(input).inspect_err(|_| self.state = State::Over)
+    }
+
+    fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
         loop {
             if matches!(self.state, State::AwaitingWelcome { .. }) {
                 return self.on_first_record(input);
