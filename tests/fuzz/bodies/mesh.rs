@@ -313,7 +313,7 @@ pub(crate) fn inputs(input: &[u8]) {
             0 => carrier.accept(choices.byte()),
             1 => {
                 let (host, manual) = (choices.byte(), choices.byte() & 1 == 0);
-                carrier.step(Input::Connect { endpoint: Endpoint::tcp("h", u16::from(host) + 1), manual });
+                carrier.step(Input::Connect { endpoint: Endpoint::tcp("h", u16::from(host) + 1), expected: None, manual });
             }
             2 => {
                 let peer = peer(choices.byte());
