@@ -14,6 +14,7 @@
 
 mod dialer;
 mod guard;
+mod halfopen;
 mod heartbeat;
 pub mod io;
 mod lifecycle;
@@ -25,7 +26,7 @@ mod stats;
 
 use std::time::Duration;
 
-use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time};
+use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time, limits};
 use crate::wire::Message;
 
 pub use io::{Inbound, Input, Output, PeerInfo};
@@ -33,6 +34,7 @@ pub use peers::{PeerSnapshot, PeerState};
 pub use replica::{LogAcked, LogView};
 
 use dialer::Dialer;
+use halfopen::HalfOpen;
 use heartbeat::Heartbeat;
 use out::Outbox;
 use peers::Peers;
@@ -59,6 +61,8 @@ pub struct MeshSettings {
     pub fresh_keys_after: Duration,
     /// Whether anything is dialled.
     pub dial: bool,
+    /// Accepted connections allowed to be silent at once; at most `HALF_OPEN_MAX`, and the caps beside it shrink with it.
+    pub half_open_max: usize,
 }
 
 impl MeshSettings {
@@ -73,6 +77,7 @@ impl MeshSettings {
             rekey_after: config.rekey_after,
             fresh_keys_after: config.fresh_keys_after,
             dial: config.dial,
+            half_open_max: limits::HALF_OPEN_MAX,
         }
     }
 }
@@ -89,6 +94,7 @@ pub struct Mesh {
     rekey: Rekey,
     replica: Replica,
     handshakes: Handshakes,
+    half_open: HalfOpen,
 }
 
 impl Mesh {
@@ -104,6 +110,7 @@ impl Mesh {
             rekey: Rekey::new(&settings),
             replica: Replica::new(logs, own_log, seed, &mut out),
             handshakes: Handshakes::default(),
+            half_open: HalfOpen::new(settings.half_open_max),
             settings,
             out,
         }
@@ -119,7 +126,9 @@ impl Mesh {
                     self.out.rekey(link, true);
                 }
             }
-            Input::Accepted { link, endpoint } => self.accepted(now, link, endpoint),
+            Input::Accepted { link, endpoint, source } => self.accepted(now, link, endpoint, source),
+            Input::HelloPassed { link } => self.hello_passed(now, link),
+            Input::Crowded => self.crowded(now),
             Input::Dialled { link } => self.dialled(now, link),
             Input::Authenticated { link, peer } => self.authenticated(now, link, peer),
             Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => self.gone(now, link, reason),
@@ -159,7 +168,7 @@ impl Mesh {
 
     /// The counters a mesh owns; those of the transport and the log are zero here.
     pub fn stats(&self) -> Stats {
-        stats::snapshot(&self.handshakes, &self.dialer.guard, &self.peers)
+        stats::snapshot(&self.handshakes, &self.dialer.guard, &self.peers, &self.half_open)
     }
 
     /// Every peer met, then every endpoint being dialled whose peer is not known yet.
@@ -229,6 +238,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::base::endpoint::Source;
     use crate::base::{DataBatch, Endpoint, Incarnation};
 
     fn outputs(mesh: &mut Mesh) -> Vec<String> {
@@ -240,7 +250,7 @@ mod tests {
         let own = LogId { origin: PeerId([1; 32]), incarnation: Incarnation(1) };
         let mut mesh = Mesh::new(MeshSettings::from_config(&Config::new("n"), own.origin), Vec::new(), own, 0);
         let link = mesh.next_link();
-        mesh.handle(Time::ZERO, Input::Accepted { link, endpoint: Endpoint::tcp("h", 1) });
+        mesh.handle(Time::ZERO, Input::Accepted { link, endpoint: Endpoint::tcp("h", 1), source: Source::ipv4([10, 0, 0, 1]) });
         let data = |n| Inbound::Data(DataBatch::new(Bytes::from_static(&[2, 32, 7, 2, 32, 8]).slice(..3 * n), n));
         mesh.handle(Time::ZERO, Input::Received { link, items: vec![data(1)] });
         assert!(outputs(&mut mesh).is_empty());

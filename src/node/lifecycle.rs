@@ -84,7 +84,9 @@ impl Node {
         let inner = &self.inner;
         let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
-        let mesh = Mesh::new(MeshSettings::from_config(&inner.config, self.id()), logs, wal.own(), seed);
+        let mut settings = MeshSettings::from_config(&inner.config, self.id());
+        settings.half_open_max = listen::half_open_max();
+        let mesh = Mesh::new(settings, logs, wal.own(), seed);
         Ok(Shell::new(mesh, inner.party.clone(), inner.ring.clone(), inner.outlet.clone(), handle))
     }
 
