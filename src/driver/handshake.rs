@@ -56,7 +56,7 @@ async fn handshake(
         let out = machine.outgoing();
         if !out.is_empty() {
             shell.count_sent(out.len());
-            stream.write_all(&out).await.map_err(|e| CloseReason::Lost(e.to_string()))?;
+            stream.write_all(&out).await.map_err(|e| broken(&e, machine))?;
         }
         if let Some(established) = machine.receive(input)? {
             return Ok(established);
@@ -75,8 +75,16 @@ async fn handshake(
                 ));
             }
             Ok(n) => shell.count_received(n),
-            Err(e) => return Err(CloseReason::Lost(e.to_string())),
+            Err(e) => return Err(broken(&e, machine)),
         }
+    }
+}
+
+/// A reset before the answer to a Hello is what a listener in trouble does: worth another attempt.
+fn broken(error: &io::Error, machine: &Handshaking) -> CloseReason {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if machine.is_unanswered() => CloseReason::Busy,
+        _ => CloseReason::Lost(error.to_string()),
     }
 }
 

@@ -139,19 +139,34 @@ pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: E
     }
 }
 
-/// Connects and authenticates, on a second connection with the previous pre-shared key if the current one finds no answer.
+/// Connects and authenticates, on a second connection with the previous pre-shared key if the current one finds no answer, and on
+/// another one if the first was reset before an answer.
 async fn reach(shell: &Arc<Shell>, shared: &LinkShared, endpoint: &Endpoint) -> Result<(TcpStream, Authenticated), CloseReason> {
     // The Hello is ready before the connection is: a listener in trouble lets go of the silent.
     let mut machine = Handshaking::dial(shell.party.clone(), draw()?);
     let mut stream = open_stream(shared, endpoint).await?;
     shell.step(Input::Dialled { link: shared.id });
+    let mut resets = 0;
     loop {
         let reason = match handshake::authenticate(shell, shared, &mut stream, &mut machine, true).await {
             Ok(done) => return Ok((stream, done)),
             Err(reason) => reason,
         };
-        let CloseReason::Lost(_) = reason else { return Err(reason) };
-        machine = machine.again(draw()?).ok_or(reason)?;
+        if reason == CloseReason::Busy && machine.is_unanswered() {
+            resets += 1;
+            if resets > limits::DIAL_RESETS_MAX {
+                return Err(CloseReason::Lost("reset during the handshake, again and again".into()));
+            }
+            tokio::select! {
+                biased;
+                reason = shared.closed_on_request() => return Err(reason),
+                () = tokio::time::sleep(resets * limits::DIAL_RESET_PAUSE) => {}
+            }
+            machine = machine.anew(draw()?);
+        } else {
+            let CloseReason::Lost(_) = reason else { return Err(reason) };
+            machine = machine.again(draw()?).ok_or(reason)?;
+        }
         stream = open_stream(shared, endpoint).await?;
     }
 }

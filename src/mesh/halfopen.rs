@@ -6,8 +6,9 @@
 //!
 //! Why an honest peer gets in, even from the address of a flood: its Hello is sent with the last packet of the TCP handshake and
 //! read within three turns of the accept loop, during which at most `3 * ACCEPT_BATCH` = 96 others are accepted. It loses its
-//! place to that source only after `HALF_OPEN_PER_SOURCE_MAX` = 512 later ones. At 20,000 connections a second that is 25 ms for a
-//! Hello to come in, and ten thousand connections that only stay are no rate at all.
+//! place to that source only after `HALF_OPEN_PER_SOURCE_MAX` = 1,024 later ones. At 20,000 connections a second that is 50 ms for a
+//! Hello to come in, and a dialler that had no processor for so long tries again at once (`DIAL_RESETS_MAX`). Ten thousand connections
+//! that only stay are no rate at all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
