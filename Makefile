@@ -7,13 +7,14 @@ DEMO_DIR ?= target/demo
 SEEDS ?= 200
 T ?= 60
 
-.PHONY: help setup build demo test check rust-test c python bench sim fuzz header clean
+.PHONY: help setup build demo test check rust-test c python bench bench-flood sim fuzz header clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
 	@echo 'make test      everything CI runs: format, lints, Rust tests, header, C, C++ and Python'
 	@echo 'make check     format, lints and house rules only (seconds)'
 	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
+	@echo 'make bench-flood   how soon a peer joins amid 10,000 half-open connections, and what one costs in memory'
 	@echo 'make sim SEEDS=N   run N simulator seeds'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
@@ -52,6 +53,12 @@ bench: build
 	@$(CARGO) build --release --locked --manifest-path benches/rivals/Cargo.toml --target-dir target/rivals || \
 	    { rm -f target/rivals/release/vixp2p-rivals; echo 'rustls and libp2p could not be built (the reason is above): measured without them'; }
 	scripts/bench $(ARGS)
+
+bench-flood:
+	$(CARGO) test --release --locked --test node_flood --no-run
+	@for figure in measure_memory measure_joining; do \
+	    $(CARGO) test --quiet --release --locked --test node_flood -- --ignored --exact $$figure --nocapture || exit 1; \
+	done
 
 sim: build
 	scripts/sim $(SEEDS)

@@ -174,10 +174,23 @@ impl Handshaking {
     /// The same with the cluster's previous pre-shared key, for a new connection to a peer that did not answer `self`; `None` if it
     /// answered or there is no other key.
     pub fn again(&self, secrets: RunSecrets) -> Option<Handshaking> {
-        let unanswered = matches!(self.state, State::HelloSent { .. });
         let next = self.cluster + 1;
-        (unanswered && next < self.local.clusters.len())
-            .then(|| Handshaking::dial_with(self.local.clone(), next, secrets).judging(self.gate.clone()))
+        (self.is_unanswered() && next < self.local.clusters.len()).then(|| self.with_cluster(next, secrets))
+    }
+
+    /// The same with the same key, for a new connection to a peer that let go of the last one.
+    #[must_use]
+    pub fn anew(&self, secrets: RunSecrets) -> Handshaking {
+        self.with_cluster(self.cluster, secrets)
+    }
+
+    fn with_cluster(&self, cluster: usize, secrets: RunSecrets) -> Handshaking {
+        Handshaking::dial_with(self.local.clone(), cluster, secrets).judging(self.gate.clone())
+    }
+
+    /// The side that dialled has no answer yet.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::HelloSent { .. })
     }
 
     fn dial_with(local: Arc<LocalParty>, cluster: usize, secrets: RunSecrets) -> Handshaking {

@@ -272,6 +272,8 @@ class StatsStruct(ctypes.Structure):
         ("frames_received", c_uint64),
         ("records_appended", c_uint64),
         ("records_applied", c_uint64),
+        ("half_open", c_uint64),
+        ("half_open_evicted", c_uint64),
     ]
 
 
