@@ -77,7 +77,8 @@ fn h3_a_true_identity_carried_from_the_attackers_run_with_b_into_hers_with_a_is_
         let with_a_new_mac = |eve: &FakeResponder| eve.ladder.boxed("responder", &eve.ladder.h2, stolen.claim.clone(), stolen.signature);
         assert!(forged(answered_by_eve(with, with_a_new_mac).1));
         // The same identity as an initiator.
-        let as_initiator = |eve: &FakeInitiator, _: &Plain| eve.ladder().boxed("initiator", &eve.h3(), stolen.claim.clone(), stolen.signature);
+        let as_initiator =
+            |eve: &FakeInitiator, _: &Plain| eve.ladder().boxed("initiator", &eve.h3(), stolen.claim.clone(), stolen.signature);
         assert!(matches!(dialled_by_eve(with, as_initiator), Err(CloseReason::SelfConnect) | Err(CloseReason::HandshakeFailed(_))));
     }
 }

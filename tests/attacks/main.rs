@@ -1,5 +1,8 @@
 mod downgrade;
 mod identity;
+mod later;
+mod points;
+mod records;
 mod replay;
 mod support;
 mod tamper;
