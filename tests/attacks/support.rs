@@ -1,6 +1,8 @@
 //! The stage of the attacks: honest parties and their machines, and a liar that computes the handshake by PROTOCOL.md and may say
 //! whatever it likes in it.
 
+#![allow(unreachable_pub, reason = "the other files of this program use it")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

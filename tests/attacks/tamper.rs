@@ -108,9 +108,10 @@ fn h6_a_message_one_byte_shorter_or_longer_in_its_frame_ends_the_run() {
 #[test]
 fn h6_a_box_one_byte_or_one_padding_shorter_or_longer_does_not_open() {
     let (a, b) = (party(1, None), party(2, None));
-    let changes: [fn(&mut Vec<u8>); 7] = [
-        |sealed| drop(sealed.pop()),
-        |sealed| drop(sealed.remove(0)),
+    let changes: [fn(&mut Vec<u8>); 8] = [
+        |sealed| sealed.truncate(sealed.len() - 1),
+        |sealed| sealed.rotate_left(1),
+        |sealed| *sealed = sealed[1..].to_vec(),
         |sealed| sealed.push(0),
         |sealed| sealed.insert(0, 0),
         |sealed| sealed.extend([0; 64]),
