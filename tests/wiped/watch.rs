@@ -17,6 +17,9 @@ static ALLOCATOR: Watch = Watch;
 static TURN: Mutex<()> = Mutex::new(());
 static SECRETS: AtomicPtr<Vec<Vec<u8>>> = AtomicPtr::new(std::ptr::null_mut());
 static FOUND: AtomicUsize = AtomicUsize::new(0);
+/// Of the last block found: its length, and which part of which secret it began to hold.
+static BLOCK: AtomicUsize = AtomicUsize::new(0);
+static WHICH: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// Whether this thread is watched; the other tests' threads hold copies of their own.
@@ -36,8 +39,20 @@ pub(crate) fn leaks(secrets: &[&[u8]], work: impl FnOnce()) -> usize {
     SECRETS.store(std::ptr::null_mut(), Ordering::SeqCst);
     // SAFETY: made above by into_raw, and nobody looks at it any more: only this thread did, while it was watched.
     drop(unsafe { Box::from_raw(parts) });
+    let found = FOUND.load(Ordering::SeqCst);
+    if found > 0 {
+        let (block, mut part) = (BLOCK.load(Ordering::SeqCst), WHICH.load(Ordering::SeqCst));
+        let mut holds = |secret: &&[u8]| match part.checked_sub(secret.len() + 1 - PART) {
+            Some(rest) => {
+                part = rest;
+                false
+            }
+            None => true,
+        };
+        println!("the last of {found}: a block of {block} bytes with a part of secret {:?}", secrets.iter().position(|s| holds(&s)));
+    }
     drop(turn);
-    FOUND.load(Ordering::SeqCst)
+    found
 }
 
 /// Looks at a block on its way back.
@@ -51,8 +66,10 @@ fn look(block: *const u8, length: usize) {
     // the compiler neither guesses them nor drops the wiping before.
     let byte = |at: usize| unsafe { block.add(at).read_volatile() };
     let begins = |at: usize, part: &[u8]| part.iter().enumerate().all(|(i, wanted)| byte(at + i) == *wanted);
-    if (0..(length + 1).saturating_sub(PART)).any(|at| parts.iter().any(|part| begins(at, part))) {
+    if let Some(which) = (0..(length + 1).saturating_sub(PART)).find_map(|at| parts.iter().position(|part| begins(at, part))) {
         FOUND.fetch_add(1, Ordering::SeqCst);
+        BLOCK.store(length, Ordering::SeqCst);
+        WHICH.store(which, Ordering::SeqCst);
     }
 }
 
