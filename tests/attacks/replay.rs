@@ -2,7 +2,6 @@
 
 use bytes::BytesMut;
 use vixp2p::base::CloseReason;
-use vixp2p::crypto::handshake::Role;
 use vixp2p::session::{Handshaking, RunSecrets};
 use vixp2p::wire::handshake::{kind, to_frame};
 
@@ -74,10 +73,10 @@ fn h1_a_message_of_one_run_in_another_run_of_the_same_two_nodes_ends_it() {
     for psk in PSKS {
         let (a, b) = (party(1, psk), party(2, psk));
         let other = run(dial(&a, 8), accept(&b, 8), |_, _| {}).said;
-        for place in 0..3 {
+        for (place, foreign) in other.iter().enumerate() {
             let outcome = run(dial(&a, 9), accept(&b, 9), |number, bytes| {
                 if number == place {
-                    bytes.clone_from(&other[place]);
+                    bytes.clone_from(foreign);
                 }
             });
             assert!(outcome.nobody(), "message {place}");
@@ -193,7 +192,6 @@ fn h2_a_proof_of_one_role_is_none_of_the_other() {
         let finish = liar.finish(liar.ladder().seal("initiator", &liar.h3(), plain));
         assert!(matches!(give(&mut responder, &finish), Err(CloseReason::HandshakeFailed(_))), "{signed_as} {mac_as}");
     }
-    assert_ne!(Role::Initiator, Role::Responder);
 }
 
 #[test]

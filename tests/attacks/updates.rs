@@ -69,7 +69,7 @@ fn a_step_that_is_lost_doubled_or_taken_from_another_session_ends_this_one() {
         let (mut initiator, mut responder) = fresh(wanted, 8);
         let mut other = Vec::new();
         agree(&mut initiator, &mut responder, |_, bytes| other.push(bytes.clone())).expect("honest");
-        for message in 0..3 {
+        for (message, foreign) in other.iter().enumerate() {
             let end = |change: &dyn Fn(&mut Vec<u8>)| {
                 let (mut initiator, mut responder) = fresh(wanted, 9);
                 agree(&mut initiator, &mut responder, |number, bytes| {
@@ -79,7 +79,7 @@ fn a_step_that_is_lost_doubled_or_taken_from_another_session_ends_this_one() {
                 })
             };
             assert!(end(&|bytes| *bytes = bytes.repeat(2)).is_err(), "doubled {message}");
-            assert!(end(&|bytes| bytes.clone_from(&other[message])).is_err(), "spliced {message}");
+            assert!(end(&|bytes| bytes.clone_from(foreign)).is_err(), "spliced {message}");
             // A lost record is noticed at the latest by the next one.
             assert!(end(&Vec::clear).is_err() || message == 0, "lost {message}");
         }
