@@ -247,23 +247,22 @@ impl Handshaking {
 
     fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
         loop {
-            if matches!(self.state, State::AwaitingWelcome { .. }) {
-                return self.on_first_record(input);
+            match self.state {
+                State::AwaitingWelcome { .. } => return self.on_first_record(input),
+                State::Over => return Err(CloseReason::Protocol("bytes after the end of the handshake".into())),
+                _ => {}
             }
             let Some(frame) = Framer::new(limits::PREAUTH_FRAME_MAX_BYTES).first(input).map_err(not_a_frame)? else {
                 return Ok(None);
             };
             check_version(&input[frame.clone()])?;
-            let state = std::mem::replace(&mut self.state, State::Over);
-            let done = match state {
+            let done = match std::mem::replace(&mut self.state, State::Over) {
                 State::HelloSent { offer, transcript } => self.on_hello_ack(&offer, transcript, &input[frame.clone()]).map(|()| None),
                 State::Listening { kex, rand } => self.on_hello(&kex, rand, &input[frame.clone()]).map(|()| None),
                 State::AckSent { keys, transcript, nonce_a } => {
                     self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some)
                 }
-                State::AwaitingWelcome { .. } | State::Over => {
-                    return Err(CloseReason::Protocol("bytes after the handshake failed".into()));
-                }
+                State::AwaitingWelcome { .. } | State::Over => Ok(None),
             }?;
             input.advance(frame.end);
             if done.is_some() {
@@ -373,6 +372,9 @@ impl Handshaking {
         };
         let mut items = Vec::new();
         if let Progress::KeyUpdate(update) = recv.receive(input, &mut items)? {
+            if items.is_empty() {
+                return Err(CloseReason::Protocol("the session began with a key update in place of a welcome".into()));
+            }
             recv.put_back(update);
         }
         if items.is_empty() {
