@@ -10,7 +10,7 @@ import pytest
 from conftest import join, wait_for
 
 import vixp2p
-from vixp2p import Direction, EventKind, Invite, LogId, LogLevel, Node, PeerId, PeerState, Status, VixP2PError, _abi
+from vixp2p import Direction, EventKind, Invite, KeyAgreement, LogId, LogLevel, Node, PeerId, PeerState, Status, VixP2PError, _abi
 
 
 def test_the_versions_agree():
@@ -239,13 +239,6 @@ def test_a_forked_child_is_refused_the_parents_node():
             os._exit(2)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert node.append(b"x") == 1
-
-
-def wait_for(node, kind):
-    for event in node.events(timeout=30):
-        if event.kind == kind:
-            return event
-    raise AssertionError(f"no {kind!r}")
 
 
 def test_keys_are_renewed_by_either_side_while_messages_flow():

@@ -14,6 +14,7 @@ DELIVERY_CALLBACK, DELIVERY_POLL = 0, 1
 FLAG_NO_DIAL = 1
 APPLY_OK, APPLY_RETRY = 0, 1
 PEER_HAS_ID, PEER_SECURE = 1, 2
+KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
@@ -74,9 +75,9 @@ class EventKind(enum.IntEnum):
 class KeyAgreement(enum.IntEnum):
     """Which key agreements a node offers and accepts."""
 
-    ANY = 0
-    POST_QUANTUM = 1
-    CLASSIC = 2
+    ANY = KEY_AGREEMENT_ANY
+    POST_QUANTUM = KEY_AGREEMENT_POST_QUANTUM
+    CLASSIC = KEY_AGREEMENT_CLASSIC
 
 
 class Direction(enum.IntEnum):

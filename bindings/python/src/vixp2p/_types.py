@@ -175,6 +175,7 @@ _HAS = {
     EventKind.LOG_FORKED: ("log", "seq"),
     EventKind.APPLY_REFUSED: ("log", "seq", "retry_in_ms"),
     EventKind.LOST: ("count",),
+    EventKind.FRESH_KEYS: ("peer",),
 }
 
 
