@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 DEMO_DIR ?= target/demo
 SEEDS ?= 200
 
-.PHONY: help setup build demo test check rust-test c python bench sim header clean
+.PHONY: help setup build demo test check rust-test c python interop bench sim header clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -15,7 +15,8 @@ help:
 	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
 	@echo 'make sim SEEDS=N   run N simulator seeds'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
-	@echo 'make python    pytest against the library'
+	@echo 'make python    pytest against the library, and sessions with a second implementation in Python'
+	@echo 'make interop   the same, then 10,000 handshakes with that implementation'
 	@echo 'make header    regenerate include/vixp2p.h'
 
 setup:
@@ -42,6 +43,11 @@ c: setup
 
 python: c
 	$(PYTHON) -m pytest -q bindings/python
+	$(PYTHON) -m pytest -q tests/interop
+
+# A second implementation, in Python, against the library: ten thousand handshakes in about a minute. Not part of `make test`.
+interop: python
+	$(PYTHON) tests/interop/handshakes.py --handshakes 10000
 
 test: check rust-test c python
 

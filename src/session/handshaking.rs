@@ -341,6 +341,9 @@ impl Handshaking {
         };
         let mut items = Vec::new();
         if let Progress::KeyUpdate(update) = recv.receive(input, &mut items)? {
+            if items.is_empty() {
+                return Err(CloseReason::Protocol("the session began with a key update in place of a welcome".into()));
+            }
             recv.put_back(update);
         }
         if items.is_empty() {

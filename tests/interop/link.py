@@ -74,8 +74,9 @@ class Link:
     # ---- the session
 
     def flush(self):
-        self.sock.sendall(self.session.out)
-        self.session.out.clear()
+        if self.session.out:
+            self.sock.sendall(self.session.out)
+            self.session.out.clear()
 
     def send(self, kind, body=b""):
         self.session.send(kind, body)
@@ -115,7 +116,7 @@ class Link:
                 kind, body = self.receive()
                 if kind == CLOSE:
                     return read_close(body)
-        except Ended:
+        except (Ended, ConnectionError):
             return None
 
     def close(self, code=2, detail=""):

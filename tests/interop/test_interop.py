@@ -6,9 +6,9 @@ import os
 import pytest
 import vixp2p_wire as wire
 from fixtures import KINDS, NEW_PSK, PSK, connected, gone, message, wait_for
-from link import Listener, dial
+from link import Listener, connect, dial
 from vixp2p import Direction, EventKind, KeyAgreement, Node
-from vixp2p_wire import DATA, PING, PONG, SUITES, Identity, Responder
+from vixp2p_wire import DATA, HELLO, HELLO_ACK, HELLO_FINISH, PING, PONG, SUITES, WELCOME, Identity, Initiator, Responder
 
 ROUNDS = 10
 suites = pytest.mark.parametrize("suite", SUITES, ids=hex)
@@ -97,7 +97,9 @@ def test_the_responder_picks_the_smallest_sum_of_ranks_and_then_the_greater_numb
     theirs = offered_by(node)
     assert theirs in (SUITES, (0x0202, 0x0201, 0x0102, 0x0101))
     orders = [order for n in (1, 2, 4) for order in itertools.permutations(SUITES, n)]
-    for ours in orders[::3]:
+    # Suites that nobody knows keep their ranks.
+    strangers = [order[:1] + (0x02F0, 0x02F1) + order[1:] for order in orders]
+    for ours in orders[::3] + strangers[1::3] + [(0x0101, 0x02F0, 0x02F1, 0x0201)]:
         both = [suite for suite in theirs if suite in ours]
         ranks = {suite: ours.index(suite) + theirs.index(suite) for suite in both}
         best = max(suite for suite in both if ranks[suite] == min(ranks.values()))
@@ -185,6 +187,30 @@ def test_large_messages_span_records_and_small_ones_share_them(nodes):
         plain = b"".join(wire.text_bytes(bytes([DATA]) + b"%d" % n) for n in range(50))
         link.sock.sendall(link.session.sender.seal(plain))
         assert [message(node) for _ in range(50)] == [b"%d" % n for n in range(50)]
+        link.close()
+
+
+def test_frames_may_follow_hello_finish_at_once_and_come_before_the_vector(nodes):
+    node, me = nodes["no psk"], Identity()
+    with connect(node.port, Initiator(me)) as link:
+        link.send_envelope(HELLO, link.side.hello())
+        link.send_envelope(HELLO_FINISH, link.side.finish(link.receive_envelope(HELLO_ACK)))
+        link.send(DATA, b"early")
+        link.send_vector()
+        assert link.receive() == (WELCOME, b"")
+        connected(node, me.public)
+        assert message(node) == b"early"
+        link.close()
+
+
+def test_a_small_frame_split_over_records_is_read(nodes):
+    node, me = nodes["no psk"], Identity()
+    with dial(node.port, me) as link:
+        connected(node, me.public)
+        frame = wire.text_bytes(bytes([DATA]) + b"in three parts")
+        for part in (frame[:2], frame[2:9], frame[9:] + wire.text_bytes(bytes([DATA]) + b"next")):
+            link.sock.sendall(link.session.sender.seal(part))
+        assert [message(node), message(node)] == [b"in three parts", b"next"]
         link.close()
 
 

@@ -382,7 +382,7 @@ class Side:
         self.peer = self.suite = self.session = None
 
     def boxes(self, head, dh):
-        self.dh, self.h2 = dh, H(self.h1, head)
+        self.head, self.dh, self.h2 = head, dh, H(self.h1, head)
         self.hs = extract(extract(b"", self.psk.psk or ZEROS), dh)
         self.box_b = Box(b"responder", self.suite, self.hs, self.h2, self.h2)
 
@@ -476,7 +476,7 @@ class Responder(Side):
         self.boxes(head, dh)
         sealed = self.seal_own()
         self.second_box(sealed)
-        return head + text_bytes(sealed)
+        return self.head + text_bytes(sealed)
 
     def seal_own(self):
         return self.box_b.seal(self.me)
