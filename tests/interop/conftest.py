@@ -36,3 +36,12 @@ def nodes():
 
     with Nodes() as nodes:
         yield nodes
+
+
+@pytest.fixture
+def dialer():
+    """A node of the test's own: it would dial again and again what failed once."""
+    from vixp2p import Node
+
+    with Node("rust", listen=("127.0.0.1", 0)) as node:
+        yield node

@@ -58,3 +58,15 @@ def gone(node, peer):
 
 def message(node):
     return wait_for(node, EventKind.MESSAGE).data
+
+
+def failed(node, listener):
+    """The event that says why a dial failed."""
+    while (event := wait_for(node, EventKind.CONNECT_FAILED)).endpoint != f"tcp://{listener.endpoint}":
+        pass
+    return event
+
+
+def flip(data, at):
+    """The same bytes but for one bit."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]

@@ -4,10 +4,12 @@ import itertools
 import os
 
 import pytest
+import vixp2p_crypto as crypto
 import vixp2p_wire as wire
 from fixtures import KINDS, NEW_PSK, PSK, connected, gone, message, wait_for
 from link import Listener, connect, dial
 from vixp2p import Direction, EventKind, KeyAgreement, Node
+from vixp2p_crypto import text_bytes
 from vixp2p_wire import DATA, HELLO, HELLO_ACK, HELLO_FINISH, PING, PONG, SUITES, WELCOME, Identity, Initiator, Responder
 
 ROUNDS = 10
@@ -77,7 +79,7 @@ def offered_by(node):
 
     class Looks(Responder):
         def ack(self, hello):
-            r = wire.Reader(hello[12:])
+            r = crypto.Reader(hello[12:])
             seen.extend(r.uint(2) for _ in range(r.varint()))
             return super().ack(hello)
 
@@ -110,7 +112,7 @@ def test_the_responder_picks_the_smallest_sum_of_ranks_and_then_the_greater_numb
 
 @pytest.mark.parametrize("setting", [KeyAgreement.POST_QUANTUM, KeyAgreement.CLASSIC])
 def test_a_node_offers_and_accepts_only_what_its_key_agreement_allows(setting):
-    group = {KeyAgreement.POST_QUANTUM: wire.X_WING, KeyAgreement.CLASSIC: wire.X25519}[setting]
+    group = {KeyAgreement.POST_QUANTUM: crypto.X_WING, KeyAgreement.CLASSIC: crypto.X25519}[setting]
     with Node("rust", listen=("127.0.0.1", 0), key_agreement=setting) as node:
         assert {suite >> 8 for suite in offered_by(node)} == {group}
         with dial(node.port) as link:
@@ -184,7 +186,7 @@ def test_large_messages_span_records_and_small_ones_share_them(nodes):
         node.send(me.public, large)
         assert link.receive_until(DATA) == large
         # Fifty frames in one record.
-        plain = b"".join(wire.text_bytes(bytes([DATA]) + b"%d" % n) for n in range(50))
+        plain = b"".join(text_bytes(bytes([DATA]) + b"%d" % n) for n in range(50))
         link.sock.sendall(link.session.sender.seal(plain))
         assert [message(node) for _ in range(50)] == [b"%d" % n for n in range(50)]
         link.close()
@@ -207,8 +209,8 @@ def test_a_small_frame_split_over_records_is_read(nodes):
     node, me = nodes["no psk"], Identity()
     with dial(node.port, me) as link:
         connected(node, me.public)
-        frame = wire.text_bytes(bytes([DATA]) + b"in three parts")
-        for part in (frame[:2], frame[2:9], frame[9:] + wire.text_bytes(bytes([DATA]) + b"next")):
+        frame = text_bytes(bytes([DATA]) + b"in three parts")
+        for part in (frame[:2], frame[2:9], frame[9:] + text_bytes(bytes([DATA]) + b"next")):
             link.sock.sendall(link.session.sender.seal(part))
         assert [message(node), message(node)] == [b"in three parts", b"next"]
         link.close()
