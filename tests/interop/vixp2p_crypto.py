@@ -127,11 +127,11 @@ class Psk:
     """What follows from a pre-shared key, or from none."""
 
     def __init__(self, psk=None):
-        self.psk, self.tag, self.id, self.mac1_key = psk, ZEROS, bytes(8), None
+        self.psk, self.base, self.tag, self.id, self.mac1_key = psk, b"", ZEROS, bytes(8), b""
         if psk is not None:
-            base = extract(b"vixp2p psk", psk)
-            self.tag, self.id = expand(base, b"tag", b"", 32), expand(base, b"id", b"", 8)
-            self.mac1_key = expand(base, b"mac1", b"", 64)
+            self.base = extract(b"vixp2p psk", psk)
+            self.tag, self.id = expand(self.base, b"tag", b"", 32), expand(self.base, b"id", b"", 8)
+            self.mac1_key = expand(self.base, b"mac1", b"", 64)
 
     def mac1(self, h1):
         return bytes(16) if self.psk is None else MAC(self.mac1_key, h1)[:16]

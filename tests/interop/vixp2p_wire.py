@@ -132,7 +132,8 @@ class Box:
     """One of the two sealed identities: "responder" under h2, "initiator" under h3."""
 
     def __init__(self, role, suite, hs, h2, h):
-        self.aead = AEADS[suite & 255](expand(hs, role + b" box", h2, 32))
+        self.key = expand(hs, role + b" box", h2, 32)
+        self.aead = AEADS[suite & 255](self.key)
         self.fin_key = expand(hs, role + b" fin", h2, 64)
         self.role, self.h = role, h
 
@@ -171,7 +172,8 @@ class Side:
 
     def boxes(self, head, dh):
         self.head, self.dh, self.h2 = head, dh, H(self.h1, head)
-        self.hs = extract(extract(b"", self.psk.psk or ZEROS), dh)
+        self.salt = extract(b"", self.psk.psk or ZEROS)
+        self.hs = extract(self.salt, dh)
         self.box_b = Box(b"responder", self.suite, self.hs, self.h2, self.h2)
 
     def second_box(self, sealed_b):
@@ -288,7 +290,8 @@ class Direction:
 
     def use(self, secret):
         self.secret, self.number, self.plain_bytes = secret, 0, 0
-        self.aead = AEADS[self.suite & 255](expand(secret, b"key", b"", 32))
+        self.key = expand(secret, b"key", b"", 32)
+        self.aead = AEADS[self.suite & 255](self.key)
 
     def step(self):
         self.use(expand(self.secret, b"next", b"", 64))
