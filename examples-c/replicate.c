@@ -32,6 +32,7 @@ static vixp2p_node *start_node(vixp2p_node_options options, const char *name)
     vixp2p_node *node;
     options.node_id = name;
     options.listen = VIXP2P_LISTEN_ON;
+    options.trust = VIXP2P_TRUST_TOFU; /* records go to trusted peers only: here, to the first key of each name */
     options.listen_host = "127.0.0.1"; /* with data_dir set, identity and log would outlive the process */
     must(vixp2p_node_create(&options, &node));
     must(vixp2p_node_start(node));

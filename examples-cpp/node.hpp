@@ -35,6 +35,9 @@ public:
         options.node_id = name.c_str();
         options.listen = VIXP2P_LISTEN_ON;
         options.listen_host = "127.0.0.1";
+        if (options.trust == VIXP2P_TRUST_DEFAULT) {
+            options.trust = VIXP2P_TRUST_TOFU; // records go to trusted peers only: here, to the first key of each name
+        }
         must(vixp2p_node_create(&options, &node_));
         must(vixp2p_node_start(node_));
     }

@@ -54,7 +54,8 @@
     {                                                                                                     \
         sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
             VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
-            {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0, 0,  \
+            {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0,     \
+            VIXP2P_TRUST_DEFAULT,                                                                         \
     }
 
 
@@ -125,6 +126,33 @@
 #define VIXP2P_FLAG_NO_DIAL 1
 
 /**
+ * vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
+ * trusted peers only, messages with every connected one. A revoked key is refused under every policy.
+ */
+#define VIXP2P_TRUST_DEFAULT 0
+
+/**
+ * vixp2p_node_options.trust: anybody may connect; only keys that are listed (vixp2p_node_trust()) are trusted.
+ */
+#define VIXP2P_TRUST_OPEN 1
+
+/**
+ * vixp2p_node_options.trust: trust on first use. The first key that comes with a node_id is pinned and trusted; another key with
+ * the same node_id is refused, unless it proves to be the successor.
+ */
+#define VIXP2P_TRUST_TOFU 2
+
+/**
+ * vixp2p_node_options.trust: only keys that are listed, or named by vixp2p_node_connect_peer() here.
+ */
+#define VIXP2P_TRUST_PINNED 3
+
+/**
+ * vixp2p_node_options.trust: only keys that are listed, whoever dials.
+ */
+#define VIXP2P_TRUST_ALLOW_LIST 4
+
+/**
  * Size of vixp2p_node_options in the first release; smaller ones are refused. Never changes.
  */
 #define VIXP2P_NODE_OPTIONS_SIZE_MIN 176
@@ -138,6 +166,11 @@
  * vixp2p_peer_info.flags: the peer is authenticated and its link sealed.
  */
 #define VIXP2P_PEER_SECURE 2
+
+/**
+ * vixp2p_peer_info.flags: records are, or would be, exchanged with the peer.
+ */
+#define VIXP2P_PEER_TRUSTED 4
 
 /**
  * Room for a peer's label with its terminating zero.
@@ -284,7 +317,7 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_HANDSHAKE_FAILED = 4,
     /**
-     * A peer is authenticated and connected. Has: peer, node_id, endpoint, direction, connected.
+     * A peer is authenticated and connected. Has: peer, node_id, endpoint, direction, connected, trusted.
      */
     VIXP2P_EVENT_PEER_CONNECTED = 5,
     /**
@@ -328,9 +361,29 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_FATAL = 15,
     /**
+     * A key was written down as a peer's: the first of its node_id, or the proven successor of former. Has: peer, node_id, former.
+     */
+    VIXP2P_EVENT_PEER_PINNED = 16,
+    /**
+     * A peer came with a node_id that belongs to the key former, and was refused. Has: peer, node_id, former, endpoint, direction.
+     */
+    VIXP2P_EVENT_IDENTITY_CHANGED = 17,
+    /**
+     * A connected peer became trusted: records are exchanged from now on. Has: peer, node_id, trusted.
+     */
+    VIXP2P_EVENT_TRUST_CHANGED = 18,
+    /**
+     * A connected peer exchanges no records with this node, which it does not trust. Has: peer, node_id.
+     */
+    VIXP2P_EVENT_SYNC_DECLINED = 19,
+    /**
+     * The file known_peers has lines that cannot be used, or cannot be written; the text says which.
+     */
+    VIXP2P_EVENT_KNOWN_PEERS_FAULTY = 20,
+    /**
      * Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
      */
-    VIXP2P_EVENT_FRESH_KEYS = 16,
+    VIXP2P_EVENT_FRESH_KEYS = 21,
 } vixp2p_event_kind;
 
 /**
@@ -753,9 +806,9 @@ typedef struct vixp2p_node_options {
      */
     uint32_t fresh_keys_after_ms;
     /**
-     * 0.
+     * Whose keys are trusted: #VIXP2P_TRUST_DEFAULT, _OPEN, _TOFU, _PINNED or _ALLOW_LIST.
      */
-    uint32_t reserved;
+    uint32_t trust;
 } vixp2p_node_options;
 
 /**
@@ -767,11 +820,11 @@ typedef struct vixp2p_peer_info {
      */
     uint32_t struct_size;
     /**
-     * VIXP2P_PEER_HAS_ID and VIXP2P_PEER_SECURE, joined with |.
+     * VIXP2P_PEER_HAS_ID, VIXP2P_PEER_SECURE and VIXP2P_PEER_TRUSTED, joined with |.
      */
     uint32_t flags;
     /**
-     * Who it is; zeros if not known yet.
+     * Who it is, or who is expected to answer; zeros if not known yet.
      */
     struct vixp2p_peer_id id;
     /**
@@ -873,6 +926,32 @@ typedef struct vixp2p_stats {
      */
     uint64_t records_applied;
 } vixp2p_stats;
+
+/**
+ * One line of the list of known keys.
+ */
+typedef struct vixp2p_trust_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * A #vixp2p_trust_state.
+     */
+    int32_t state;
+    /**
+     * The key.
+     */
+    struct vixp2p_peer_id id;
+    /**
+     * When it was added, in seconds since 1970; -1 if that is not known.
+     */
+    int64_t added_s;
+    /**
+     * Its label, without control characters, cut if need be, zero-terminated.
+     */
+    char label[VIXP2P_NODE_ID_SIZE];
+} vixp2p_trust_info;
 
 /**
  * Bytes that somebody else owns.
@@ -983,6 +1062,15 @@ VIXP2P_API enum vixp2p_event_kind vixp2p_event_get_kind(const struct vixp2p_even
 VIXP2P_API enum vixp2p_status vixp2p_event_peer(const struct vixp2p_event *event, struct vixp2p_peer_id *out);
 
 /**
+ * The key that was there before: whose place the peer takes, or to whom its node_id belongs.
+ *
+ * @param event  the event.
+ * @param out    where the peer id goes.
+ * @return VIXP2P_OK, VIXP2P_EMPTY if the event has none, or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_event_former(const struct vixp2p_event *event, struct vixp2p_peer_id *out);
+
+/**
  * The label the peer gave itself. It names no authority; the peer id does.
  *
  * @param event  the event.
@@ -1041,6 +1129,31 @@ VIXP2P_API const void *vixp2p_event_data(const struct vixp2p_event *event, size_
 VIXP2P_API enum vixp2p_status vixp2p_event_log(const struct vixp2p_event *event, struct vixp2p_log_id *out);
 
 /**
+ * The event as one sentence for people.
+ *
+ * @param event  the event.
+ * @return the sentence; NULL only if the event is NULL.
+ */
+VIXP2P_API const char *vixp2p_event_text(const struct vixp2p_event *event);
+
+/**
+ * The event as one JSON object on one line.
+ *
+ * @param event  the event.
+ * @return the JSON text; NULL only if the event is NULL.
+ */
+VIXP2P_API const char *vixp2p_event_json(const struct vixp2p_event *event);
+
+/**
+ * Frees an event that vixp2p_node_next_event() or vixp2p_node_wait_event() gave. Does nothing for NULL, and nothing for the
+ * event of a callback, which the library keeps.
+ *
+ * @param event  the event; not used again afterwards.
+ */
+VIXP2P_API
+void vixp2p_event_free(struct vixp2p_event *event);
+
+/**
  * The port a started node listens on.
  *
  * @param event  the event.
@@ -1097,29 +1210,12 @@ VIXP2P_API int64_t vixp2p_event_retry_in_ms(const struct vixp2p_event *event);
 VIXP2P_API uint64_t vixp2p_event_count(const struct vixp2p_event *event);
 
 /**
- * The event as one sentence for people.
+ * Whether records are exchanged with the peer the event is about: after it connected, or from now on.
  *
  * @param event  the event.
- * @return the sentence; NULL only if the event is NULL.
+ * @return 1 for yes, 0 for no; -1 if the event says nothing about it.
  */
-VIXP2P_API const char *vixp2p_event_text(const struct vixp2p_event *event);
-
-/**
- * The event as one JSON object on one line.
- *
- * @param event  the event.
- * @return the JSON text; NULL only if the event is NULL.
- */
-VIXP2P_API const char *vixp2p_event_json(const struct vixp2p_event *event);
-
-/**
- * Frees an event that vixp2p_node_next_event() or vixp2p_node_wait_event() gave. Does nothing for NULL, and nothing for the
- * event of a callback, which the library keeps.
- *
- * @param event  the event; not used again afterwards.
- */
-VIXP2P_API
-void vixp2p_event_free(struct vixp2p_event *event);
+VIXP2P_API int32_t vixp2p_event_trusted(const struct vixp2p_event *event);
 
 /**
  * Makes an invite: one line of text that says who a node is and where it is reached.
@@ -1408,6 +1504,72 @@ enum vixp2p_status vixp2p_node_broadcast(struct vixp2p_node *node,
                                          const void *data,
                                          size_t len,
                                          size_t *out_queued);
+
+/**
+ * As vixp2p_node_connect(), but takes no other answer than from one key: whoever else answers is refused, and this node's
+ * identity is not shown to them. Under #VIXP2P_TRUST_PINNED that is enough to trust the peer on this link.
+ *
+ * @param node      a running node.
+ * @param endpoint  "host:port" or "tcp://host:port", an IPv6 address in brackets.
+ * @param peer      the key.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_connect_peer(struct vixp2p_node *node,
+                                            const char *endpoint,
+                                            const struct vixp2p_peer_id *peer);
+
+/**
+ * Trusts a key from now on, also one that was revoked. Standing links follow at once. This and the next two work whether the
+ * node runs or not, are kept in the file known_peers of the data directory, and return when that is durable.
+ *
+ * @param node   the node.
+ * @param peer   the key.
+ * @param label  for people, at most 255 bytes of UTF-8; NULL or "" leaves the label as it is. Under #VIXP2P_TRUST_TOFU no other
+ *               key may use it as its node_id.
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID, VIXP2P_ERR_UTF8, VIXP2P_ERR_TOO_LARGE (label, or too many keys); VIXP2P_ERR_IO if
+ *         nothing could be kept, and then nothing has changed.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_trust(struct vixp2p_node *node,
+                                     const struct vixp2p_peer_id *peer,
+                                     const char *label);
+
+/**
+ * Refuses a key for good under every policy, and its proven successors unless they are trusted by vixp2p_node_trust(). A link
+ * that stands is closed.
+ *
+ * @param node  the node.
+ * @param peer  the key.
+ * @return VIXP2P_OK, VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_IO or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_revoke(struct vixp2p_node *node,
+                                      const struct vixp2p_peer_id *peer);
+
+/**
+ * Forgets a key, as if it had never been met. A link that stood on its being trusted is closed.
+ *
+ * @param node  the node.
+ * @param peer  the key.
+ * @return VIXP2P_OK, VIXP2P_EMPTY if the key is not listed, VIXP2P_ERR_IO or another error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_forget_peer(struct vixp2p_node *node, const struct vixp2p_peer_id *peer);
+
+/**
+ * Every key that is trusted, pinned or revoked, in the order of the keys; also of a node that does not run.
+ *
+ * @param node         the node.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_trust_info).
+ * @param inout_count  places in the array; becomes the number of keys. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_trust_list(const struct vixp2p_node *node,
+                                          struct vixp2p_trust_info *infos,
+                                          size_t info_size,
+                                          size_t *inout_count);
 
 /**
  * Writes a peer id as 64 lower-case hex digits and a terminating zero.

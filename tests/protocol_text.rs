@@ -1,5 +1,6 @@
 //! PROTOCOL.md says the numbers of the code: limits, kinds, close codes. Never compares prose.
 
+use vixp2p::base::close::Distrust;
 use vixp2p::base::{CloseReason, limits};
 use vixp2p::wire::message::kind;
 
@@ -83,8 +84,8 @@ fn the_close_codes_of_the_protocol_text_are_those_of_the_code() {
         CloseReason::Disconnected,
         CloseReason::Duplicate,
         CloseReason::MaxPeers,
-        CloseReason::Untrusted,
-        CloseReason::Revoked,
+        CloseReason::Untrusted(Distrust::Told),
+        CloseReason::Revoked(text()),
         CloseReason::BadVersion(text()),
         CloseReason::Busy,
         CloseReason::SelfConnect,

@@ -87,6 +87,7 @@ fn config(name: &str, label: &str, dir: Option<&str>) -> Config {
     let mut config = Config::new(label);
     config.key_agreement = if name == "vixp2p-x25519" { KeyAgreement::Classic } else { KeyAgreement::PostQuantum };
     config.data_dir = dir.filter(|dir| *dir != "-").map(PathBuf::from);
+    config.trust = Some(vixp2p::base::TrustPolicy::Tofu);
     config
 }
 

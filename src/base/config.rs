@@ -11,6 +11,7 @@ use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
 use crate::base::limits;
 use crate::base::passphrase::Passphrase;
+use crate::base::trust::TrustPolicy;
 
 /// Where to accept connections.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -104,6 +105,8 @@ pub struct Config {
     pub capabilities: BTreeMap<String, String>,
     /// Whether anything is dialled at all; `false` refuses `connect` too.
     pub dial: bool,
+    /// Whose keys are trusted; `None` = tofu with a pre-shared key, open without one. Records are exchanged with trusted peers only.
+    pub trust: Option<TrustPolicy>,
 }
 
 impl Config {
@@ -125,7 +128,13 @@ impl Config {
             stale_after: limits::STALE_AFTER,
             capabilities: BTreeMap::new(),
             dial: true,
+            trust: None,
         }
+    }
+
+    /// The trust policy in force.
+    pub fn trust_policy(&self) -> TrustPolicy {
+        self.trust.unwrap_or(if self.psk.is_some() { TrustPolicy::Tofu } else { TrustPolicy::Open })
     }
 
     /// Checks every field against its limit.

@@ -73,6 +73,8 @@ pub enum Event {
         direction: Direction,
         /// Peers connected now.
         connected: usize,
+        /// Whether records are exchanged with it.
+        trusted: bool,
     },
     /// A connected peer is gone.
     PeerDisconnected {
@@ -158,6 +160,49 @@ pub enum Event {
         /// What happened.
         detail: String,
     },
+    /// A key was written down: the first that came with its node_id, or the proven successor of one that is listed.
+    PeerPinned {
+        /// The key.
+        peer: PeerId,
+        /// The peer's label.
+        node_id: String,
+        /// The key whose place it takes.
+        former: Option<PeerId>,
+    },
+    /// A peer came with a node_id that belongs to another key, and was refused.
+    IdentityChanged {
+        /// The key that came.
+        peer: PeerId,
+        /// The label.
+        node_id: String,
+        /// The key the label belongs to.
+        former: PeerId,
+        /// The other end's address.
+        endpoint: Endpoint,
+        /// Who opened the connection.
+        direction: Direction,
+    },
+    /// A connected peer became trusted: records are exchanged with it from now on.
+    TrustChanged {
+        /// Its identity.
+        peer: PeerId,
+        /// Its label.
+        node_id: String,
+        /// Whether it is trusted now.
+        trusted: bool,
+    },
+    /// A connected peer exchanges no records with this node: it does not trust it, or not yet.
+    SyncDeclined {
+        /// Its identity.
+        peer: PeerId,
+        /// Its label.
+        node_id: String,
+    },
+    /// `known_peers` has lines that cannot be used, or cannot be written.
+    KnownPeersFaulty {
+        /// What is wrong, with the line's number.
+        detail: String,
+    },
 }
 
 fn batch_len<S: serde::Serializer>(batch: &DataBatch, serializer: S) -> Result<S::Ok, S::Error> {
@@ -171,6 +216,8 @@ impl Event {
             Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
+            Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
+            Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,
@@ -194,8 +241,12 @@ impl fmt::Display for Event {
                 retry_in_ms.map_or(Ok(()), |ms| write!(f, "; next attempt in {ms} ms"))
             }
             Event::HandshakeFailed { endpoint, direction, reason } => write!(f, "{direction} handshake with {endpoint} ended: {reason}"),
-            Event::PeerConnected { peer, node_id, endpoint, direction, connected } => {
-                write!(f, "peer {} \"{}\" connected ({direction}, {endpoint}); {connected} connected", peer.short(), printable(node_id))
+            Event::PeerConnected { peer, node_id, endpoint, direction, connected, trusted } => {
+                write!(f, "peer {} \"{}\" connected ({direction}, {endpoint}); {connected} connected", peer.short(), printable(node_id))?;
+                if *trusted {
+                    return Ok(());
+                }
+                write!(f, "; not trusted, so no records are exchanged: to change that, vixp2p trust add {peer}")
             }
             Event::PeerDisconnected { peer, node_id, endpoint, direction, reason, connected } => {
                 write!(
@@ -219,6 +270,29 @@ impl fmt::Display for Event {
             Event::LogFailed { detail } => write!(f, "log cannot be written: {detail}"),
             Event::Lost { count } => write!(f, "{count} events dropped because the application read too slowly"),
             Event::Fatal { detail } => write!(f, "node failed: {detail}"),
+            Event::PeerPinned { peer, node_id, former: None } => {
+                write!(f, "node_id \"{}\" seen for the first time: key {peer} is pinned to it", printable(node_id))
+            }
+            Event::PeerPinned { peer, node_id, former: Some(former) } => {
+                write!(f, "peer \"{}\" has changed its key from {} to {peer} and proven it", printable(node_id), former.short())
+            }
+            Event::IdentityChanged { peer, node_id, former, endpoint, direction } => write!(
+                f,
+                "refused ({direction}, {endpoint}): node_id \"{}\" belongs to key {former}, but key {peer} came with it; somebody else may \
+                 be using the name; if the change is right, vixp2p trust forget {former}",
+                printable(node_id)
+            ),
+            Event::TrustChanged { peer, node_id, trusted } => {
+                let (now, then) = if *trusted { ("now", "begins") } else { ("no longer", "ends") };
+                write!(f, "peer {} \"{}\" is {now} trusted: the exchange of records {then}", peer.short(), printable(node_id))
+            }
+            Event::SyncDeclined { peer, node_id } => write!(
+                f,
+                "peer {} \"{}\" exchanges no records with this node: it does not trust it; add this node's key there (vixp2p trust add)",
+                peer.short(),
+                printable(node_id)
+            ),
+            Event::KnownPeersFaulty { detail } => f.write_str(detail),
         }
     }
 }

@@ -112,6 +112,13 @@ pub const SPREAD_DELAY: Duration = Duration::from_millis(250);
 /// Pause before records that could not be stored or read here are asked for or read again.
 pub const REPLICA_RETRY: Duration = Duration::from_secs(1);
 
+/// Keys in `known_peers`: many times the peers of one node, and a table that is copied at every change stays small.
+pub const TRUST_ENTRIES_MAX: usize = 4096;
+/// Size of `known_peers`: every key with a long label, and then some for comments.
+pub const KNOWN_PEERS_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// One line of `known_peers`: the longest label, every character of it escaped.
+pub const KNOWN_PEERS_LINE_MAX_BYTES: usize = 4 * 1024;
+
 // ---- events ----------------------------------------------------------------------------------------------------
 
 /// Events waiting for the application; past it the oldest informational one is counted in `Lost`.

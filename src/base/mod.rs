@@ -15,6 +15,7 @@ pub mod log;
 pub mod passphrase;
 pub mod stats;
 pub mod time;
+pub mod trust;
 
 pub use batch::DataBatch;
 pub use close::CloseReason;
@@ -28,3 +29,4 @@ pub use log::Level;
 pub use passphrase::Passphrase;
 pub use stats::Stats;
 pub use time::Time;
+pub use trust::{TrustEntry, TrustPolicy, TrustState, TrustTable};

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, Level, LinkId, PeerId, limits};
+use crate::base::{CloseReason, Level, LinkId, PeerId, PeerInfo, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
 use crate::session::handshaking::draw_kex;
@@ -102,11 +102,7 @@ impl LinkShared {
         let mut send = self.send.lock();
         // A goodbye is not answered: it would meet a closed socket.
         if let Some(half) = send.as_mut().filter(|_| !self.left.load(Ordering::Relaxed)) {
-            let mut detail = reason.to_string();
-            while detail.len() > limits::CLOSE_DETAIL_MAX_BYTES {
-                detail.pop();
-            }
-            half.push(&Message::Close { code: reason.code(), detail });
+            half.push(&Message::Close { code: reason.code(), detail: reason.told() });
         }
         // Under the queue's lock: no message is accepted behind the goodbye.
         let _ = self.closing.set(reason);
@@ -128,12 +124,20 @@ pub(super) struct Ending {
     shell: Arc<Shell>,
     link: Arc<LinkShared>,
     dialling: bool,
+    /// The key the dial named.
+    expected: Option<PeerId>,
     reason: Option<CloseReason>,
 }
 
 impl Ending {
     pub(super) fn new(shell: &Arc<Shell>, link: &Arc<LinkShared>, dialling: bool) -> Ending {
-        Ending { shell: shell.clone(), link: link.clone(), dialling, reason: None }
+        Ending { shell: shell.clone(), link: link.clone(), dialling, expected: None, reason: None }
+    }
+
+    /// The dial named a key.
+    pub(super) fn wanting(mut self, expected: Option<PeerId>) -> Ending {
+        self.expected = expected;
+        self
     }
 
     /// Settles the reason.
@@ -188,6 +192,7 @@ pub(super) async fn run(
     shell.write_log(Level::Debug, || format!("{} with {}: {suite}", link.id, peer.id.short()));
     let dialled = std::mem::replace(&mut ending.dialling, false);
     *link.send.lock() = Some(send);
+    pin(shell, &peer, ending.expected).await;
     shell.step(Input::Authenticated { link: link.id, peer });
     if !early.is_empty() {
         shell.step(Input::Received { link: link.id, items: early });
@@ -197,6 +202,24 @@ pub(super) async fn run(
         tokio::task::yield_now().await;
     }
     ending.because(carry(shell, link, &mut stream, recv, input).await);
+}
+
+/// Writes down the peer's key if that comes before it is let in, on a thread that may wait for the disk.
+async fn pin(shell: &Arc<Shell>, peer: &PeerInfo, expected: Option<PeerId>) {
+    if !shell.keeper.must_pin(peer, expected) {
+        return;
+    }
+    let (theirs, info) = (shell.clone(), peer.clone());
+    let pinned = if shell.keeper.is_in_memory() {
+        shell.keeper.pin(peer, expected)
+    } else {
+        // Without a thread there is no pin, and the mesh refuses the peer.
+        tokio::task::spawn_blocking(move || theirs.keeper.pin(&info, expected)).await.ok().flatten()
+    };
+    if let Some((table, told)) = pinned {
+        shell.emit(told);
+        shell.step(Input::Trust { table });
+    }
 }
 
 async fn handshake(

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::base::{CloseReason, Endpoint, Error, Result, limits};
+use crate::base::{CloseReason, Endpoint, Error, PeerId, Result, limits};
 use crate::driver::link::{self, Ending, LinkShared};
 use crate::driver::{Present, Shell};
 use crate::mesh::io::Input;
@@ -86,19 +86,24 @@ fn admit(shell: &Arc<Shell>, stream: TcpStream, from: SocketAddr) {
 }
 
 /// Resolves, connects and runs a connection this node opens.
-pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint) {
-    let mut ending = Ending::new(&shell, &shared, true);
-    match reach(&shell, &shared, &endpoint).await {
+pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint, expected: Option<PeerId>) {
+    let mut ending = Ending::new(&shell, &shared, true).wanting(expected);
+    match reach(&shell, &shared, &endpoint, expected).await {
         Ok((stream, done)) => link::run(&shell, &shared, stream, done, &mut ending).await,
         Err(reason) => ending.because(reason),
     }
 }
 
 /// Connects and authenticates, on a second connection with the previous pre-shared key if the current one finds no answer.
-async fn reach(shell: &Arc<Shell>, shared: &LinkShared, endpoint: &Endpoint) -> Result<(TcpStream, Authenticated), CloseReason> {
+async fn reach(
+    shell: &Arc<Shell>,
+    shared: &LinkShared,
+    endpoint: &Endpoint,
+    expected: Option<PeerId>,
+) -> Result<(TcpStream, Authenticated), CloseReason> {
     let mut stream = open_stream(shared, endpoint).await?;
     shell.step(Input::Dialled { link: shared.id });
-    let mut machine = Handshaking::dial(shell.party.clone(), draw()?);
+    let mut machine = Handshaking::dial(shell.party.clone(), draw()?).judging(shell.keeper.gate(expected));
     loop {
         let reason = match link::authenticate(shell, shared, &mut stream, &mut machine).await {
             Ok(done) => return Ok((stream, done)),

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod disk;
 pub mod keyfile;
+pub mod known;
 pub mod link;
 pub mod listen;
 pub mod log;
@@ -26,6 +27,7 @@ use tokio::sync::Notify;
 
 use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
+use crate::driver::known::Keeper;
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
 use crate::driver::outlet::LogOutlet;
@@ -44,6 +46,7 @@ pub struct Shell {
     pub(crate) log: LogQueue,
     pub(crate) apply: ApplyQueue,
     pub(crate) party: Arc<LocalParty>,
+    pub(crate) keeper: Arc<Keeper>,
     links: RwLock<HashMap<LinkId, Arc<LinkShared>>>,
     routes: RwLock<HashMap<PeerId, Arc<LinkShared>>>,
     handle: Handle,
@@ -86,13 +89,20 @@ impl std::fmt::Debug for Shell {
 
 impl Shell {
     #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
-    pub(crate) fn new(mesh: Mesh, party: Arc<LocalParty>, ring: Arc<EventRing>, outlet: Arc<LogOutlet>, handle: Handle) -> Arc<Shell> {
+    pub(crate) fn new(
+        mesh: Mesh,
+        (party, keeper): (Arc<LocalParty>, Arc<Keeper>),
+        ring: Arc<EventRing>,
+        outlet: Arc<LogOutlet>,
+        handle: Handle,
+    ) -> Arc<Shell> {
         Arc::new(Shell {
             mesh: Mutex::new(mesh),
             ring,
             log: LogQueue::default(),
             apply: ApplyQueue::default(),
             party,
+            keeper,
             links: RwLock::default(),
             routes: RwLock::default(),
             handle,
@@ -194,9 +204,9 @@ impl Shell {
 
     fn carry(self: &Arc<Self>, output: Output) {
         match output {
-            Output::Dial { link, endpoint } => {
+            Output::Dial { link, endpoint, expected } => {
                 let shared = self.add_link(link);
-                self.handle.spawn(listen::dial(self.clone(), shared, endpoint));
+                self.handle.spawn(listen::dial(self.clone(), shared, endpoint, expected));
             }
             Output::Send { link, message } => {
                 if let Some(shared) = self.links.read().get(&link)

@@ -24,7 +24,7 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_CONNECT_FAILED = 3,
     /// A connection failed before its peer was authenticated. Has: endpoint, direction, reason.
     VIXP2P_EVENT_HANDSHAKE_FAILED = 4,
-    /// A peer is authenticated and connected. Has: peer, node_id, endpoint, direction, connected.
+    /// A peer is authenticated and connected. Has: peer, node_id, endpoint, direction, connected, trusted.
     VIXP2P_EVENT_PEER_CONNECTED = 5,
     /// A connected peer is gone. Has: peer, node_id, endpoint, direction, reason, connected.
     VIXP2P_EVENT_PEER_DISCONNECTED = 6,
@@ -46,8 +46,18 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_LOST = 14,
     /// A worker of the node failed; it can only be destroyed.
     VIXP2P_EVENT_FATAL = 15,
+    /// A key was written down as a peer's: the first of its node_id, or the proven successor of former. Has: peer, node_id, former.
+    VIXP2P_EVENT_PEER_PINNED = 16,
+    /// A peer came with a node_id that belongs to the key former, and was refused. Has: peer, node_id, former, endpoint, direction.
+    VIXP2P_EVENT_IDENTITY_CHANGED = 17,
+    /// A connected peer became trusted: records are exchanged from now on. Has: peer, node_id, trusted.
+    VIXP2P_EVENT_TRUST_CHANGED = 18,
+    /// A connected peer exchanges no records with this node, which it does not trust. Has: peer, node_id.
+    VIXP2P_EVENT_SYNC_DECLINED = 19,
+    /// The file known_peers has lines that cannot be used, or cannot be written; the text says which.
+    VIXP2P_EVENT_KNOWN_PEERS_FAULTY = 20,
     /// Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
-    VIXP2P_EVENT_FRESH_KEYS = 16,
+    VIXP2P_EVENT_FRESH_KEYS = 21,
 }
 
 use vixp2p_event_kind as Kind;
@@ -122,7 +132,7 @@ impl vixp2p_event {
         Box::into_raw(Box::new(vixp2p_event::new(Body::Message(peer, data), true)))
     }
 
-    fn event(&self) -> Option<&Event> {
+    pub(super) fn event(&self) -> Option<&Event> {
         match &self.body {
             Body::Event(event) => Some(event),
             Body::Message(..) => None,
@@ -147,6 +157,11 @@ impl vixp2p_event {
             Event::LogFailed { .. } => Kind::VIXP2P_EVENT_LOG_FAILED,
             Event::Lost { .. } => Kind::VIXP2P_EVENT_LOST,
             Event::Fatal { .. } => Kind::VIXP2P_EVENT_FATAL,
+            Event::PeerPinned { .. } => Kind::VIXP2P_EVENT_PEER_PINNED,
+            Event::IdentityChanged { .. } => Kind::VIXP2P_EVENT_IDENTITY_CHANGED,
+            Event::TrustChanged { .. } => Kind::VIXP2P_EVENT_TRUST_CHANGED,
+            Event::SyncDeclined { .. } => Kind::VIXP2P_EVENT_SYNC_DECLINED,
+            Event::KnownPeersFaulty { .. } => Kind::VIXP2P_EVENT_KNOWN_PEERS_FAULTY,
             Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
         }
     }
@@ -159,7 +174,11 @@ impl vixp2p_event {
                 | Event::PeerDisconnected { peer, .. }
                 | Event::Data { peer, .. }
                 | Event::FreshKeys { peer }
-                | Event::Acked { peer, .. },
+                | Event::Acked { peer, .. }
+                | Event::PeerPinned { peer, .. }
+                | Event::IdentityChanged { peer, .. }
+                | Event::TrustChanged { peer, .. }
+                | Event::SyncDeclined { peer, .. },
             ) => Some(*peer),
             Body::Event(_) => None,
         }
@@ -167,7 +186,12 @@ impl vixp2p_event {
 
     fn node_id(&self) -> Option<&str> {
         match self.event()? {
-            Event::PeerConnected { node_id, .. } | Event::PeerDisconnected { node_id, .. } => Some(node_id),
+            Event::PeerConnected { node_id, .. }
+            | Event::PeerDisconnected { node_id, .. }
+            | Event::PeerPinned { node_id, .. }
+            | Event::IdentityChanged { node_id, .. }
+            | Event::TrustChanged { node_id, .. }
+            | Event::SyncDeclined { node_id, .. } => Some(node_id),
             _ => None,
         }
     }
@@ -177,7 +201,8 @@ impl vixp2p_event {
             Event::ConnectFailed { endpoint, .. }
             | Event::HandshakeFailed { endpoint, .. }
             | Event::PeerConnected { endpoint, .. }
-            | Event::PeerDisconnected { endpoint, .. } => Some(endpoint),
+            | Event::PeerDisconnected { endpoint, .. }
+            | Event::IdentityChanged { endpoint, .. } => Some(endpoint),
             _ => None,
         }
     }
@@ -186,7 +211,8 @@ impl vixp2p_event {
         match self.event()? {
             Event::HandshakeFailed { direction, .. }
             | Event::PeerConnected { direction, .. }
-            | Event::PeerDisconnected { direction, .. } => Some(*direction),
+            | Event::PeerDisconnected { direction, .. }
+            | Event::IdentityChanged { direction, .. } => Some(*direction),
             _ => None,
         }
     }
@@ -196,6 +222,14 @@ impl vixp2p_event {
             Event::ConnectFailed { reason, .. } | Event::HandshakeFailed { reason, .. } | Event::PeerDisconnected { reason, .. } => {
                 Some(reason)
             }
+            _ => None,
+        }
+    }
+
+    fn former(&self) -> Option<PeerId> {
+        match self.event()? {
+            Event::PeerPinned { former, .. } => *former,
+            Event::IdentityChanged { former, .. } => Some(*former),
             _ => None,
         }
     }
@@ -228,7 +262,7 @@ impl vixp2p_event {
 ///
 /// # Safety
 /// `event` is NULL or an event of this library that has not been freed.
-unsafe fn look<T>(function: &str, event: *const vixp2p_event, otherwise: T, read: impl FnOnce(&vixp2p_event) -> T) -> T {
+pub(super) unsafe fn look<T>(function: &str, event: *const vixp2p_event, otherwise: T, read: impl FnOnce(&vixp2p_event) -> T) -> T {
     guard_or(function, otherwise, || {
         // SAFETY: the caller's promise.
         let event = unsafe { event.as_ref() };
@@ -264,6 +298,23 @@ pub unsafe extern "C" fn vixp2p_event_peer(event: *const vixp2p_event, out: *mut
         let Some(peer) = event.peer() else { return Ok(VIXP2P_EMPTY) };
         // SAFETY: as above.
         unsafe { write_out(out, peer.into(), "out") }?;
+        Ok(VIXP2P_OK)
+    })
+}
+
+/// The key that was there before: whose place the peer takes, or to whom its node_id belongs.
+///
+/// @param event  the event.
+/// @param out    where the peer id goes.
+/// @return VIXP2P_OK, VIXP2P_EMPTY if the event has none, or an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_event_former(event: *const vixp2p_event, out: *mut vixp2p_peer_id) -> vixp2p_status {
+    guard("vixp2p_event_former", || {
+        // SAFETY: the caller promises NULL or a live event, and NULL or a place for the result.
+        let event = unsafe { event.as_ref() }.ok_or_else(|| Failure::new(VIXP2P_ERR_BAD_HANDLE, "event is NULL"))?;
+        let Some(former) = event.former() else { return Ok(VIXP2P_EMPTY) };
+        // SAFETY: as above.
+        unsafe { write_out(out, former.into(), "out") }?;
         Ok(VIXP2P_OK)
     })
 }
@@ -355,95 +406,6 @@ pub unsafe extern "C" fn vixp2p_event_log(event: *const vixp2p_event, out: *mut 
         unsafe { write_out(out, log.into(), "out") }?;
         Ok(VIXP2P_OK)
     })
-}
-
-/// The port a started node listens on.
-///
-/// @param event  the event.
-/// @return the port; 0 if the node does not listen or the event has none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_event_port(event: *const vixp2p_event) -> u16 {
-    let read = |event: &vixp2p_event| if let Some(Event::Started { port }) = event.event() { *port } else { 0 };
-    // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_port", event, 0, read) }
-}
-
-/// How many peers are connected after a peer came or went.
-///
-/// @param event  the event.
-/// @return the number; 0 if the event has none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_event_connected(event: *const vixp2p_event) -> u64 {
-    let read = |event: &vixp2p_event| match event.event() {
-        Some(Event::PeerConnected { connected, .. } | Event::PeerDisconnected { connected, .. }) => *connected as u64,
-        _ => 0,
-    };
-    // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_connected", event, 0, read) }
-}
-
-/// The highest durable record of the event's log: at the peer (VIXP2P_EVENT_ACKED) or here (VIXP2P_EVENT_STORED).
-///
-/// @param event  the event.
-/// @return the record's number; 0 if the event has none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_event_durable(event: *const vixp2p_event) -> u64 {
-    let read = |event: &vixp2p_event| match event.event() {
-        Some(Event::Acked { durable, .. } | Event::Stored { durable, .. }) => *durable,
-        _ => 0,
-    };
-    // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_durable", event, 0, read) }
-}
-
-/// The highest record of the event's log that the peer has applied.
-///
-/// @param event  the event.
-/// @return the record's number; 0 if the event has none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_event_applied(event: *const vixp2p_event) -> u64 {
-    let read = |event: &vixp2p_event| if let Some(Event::Acked { applied, .. }) = event.event() { *applied } else { 0 };
-    // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_applied", event, 0, read) }
-}
-
-/// The record a fork or a refusal is about.
-///
-/// @param event  the event.
-/// @return the record's number; 0 if the event has none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_event_seq(event: *const vixp2p_event) -> u64 {
-    let read = |event: &vixp2p_event| match event.event() {
-        Some(Event::LogForked { seq, .. } | Event::ApplyRefused { seq, .. }) => *seq,
-        _ => 0,
-    };
-    // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_seq", event, 0, read) }
-}
-
-/// When the next attempt is due, after a failed dial or a refused record.
-///
-/// @param event  the event.
-/// @return milliseconds; -1 if there will be no further attempt or the event has none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_event_retry_in_ms(event: *const vixp2p_event) -> i64 {
-    let read = |event: &vixp2p_event| match event.event() {
-        Some(Event::ConnectFailed { retry_in_ms: Some(ms), .. } | Event::ApplyRefused { retry_in_ms: ms, .. }) => *ms as i64,
-        _ => -1,
-    };
-    // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_retry_in_ms", event, -1, read) }
-}
-
-/// How many events were dropped.
-///
-/// @param event  the event.
-/// @return the number; 0 if the event has none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_event_count(event: *const vixp2p_event) -> u64 {
-    let read = |event: &vixp2p_event| if let Some(Event::Lost { count }) = event.event() { *count } else { 0 };
-    // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_count", event, 0, read) }
 }
 
 /// The event as one sentence for people.

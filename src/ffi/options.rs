@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use crate::base::config::{KeyAgreement, Listen, Psk};
-use crate::base::{Config, Level, Passphrase};
+use crate::base::{Config, Level, Passphrase, TrustPolicy};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
 use crate::ffi::log::read_level;
@@ -30,6 +30,19 @@ pub const VIXP2P_KEY_AGREEMENT_CLASSIC: u32 = 2;
 
 /// vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
 pub const VIXP2P_FLAG_NO_DIAL: u32 = 1;
+
+/// vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
+/// trusted peers only, messages with every connected one. A revoked key is refused under every policy.
+pub const VIXP2P_TRUST_DEFAULT: u32 = 0;
+/// vixp2p_node_options.trust: anybody may connect; only keys that are listed (vixp2p_node_trust()) are trusted.
+pub const VIXP2P_TRUST_OPEN: u32 = 1;
+/// vixp2p_node_options.trust: trust on first use. The first key that comes with a node_id is pinned and trusted; another key with
+/// the same node_id is refused, unless it proves to be the successor.
+pub const VIXP2P_TRUST_TOFU: u32 = 2;
+/// vixp2p_node_options.trust: only keys that are listed, or named by vixp2p_node_connect_peer() here.
+pub const VIXP2P_TRUST_PINNED: u32 = 3;
+/// vixp2p_node_options.trust: only keys that are listed, whoever dials.
+pub const VIXP2P_TRUST_ALLOW_LIST: u32 = 4;
 
 /// Size of vixp2p_node_options in the first release; smaller ones are refused. Never changes.
 pub const VIXP2P_NODE_OPTIONS_SIZE_MIN: usize = 176;
@@ -92,8 +105,8 @@ pub struct vixp2p_node_options {
     pub rekey_after_ms: u32,
     /// Age at which the side that dialled agrees on fresh keys; default 3600000.
     pub fresh_keys_after_ms: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Whose keys are trusted: #VIXP2P_TRUST_DEFAULT, _OPEN, _TOFU, _PINNED or _ALLOW_LIST.
+    pub trust: u32,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -139,7 +152,7 @@ impl vixp2p_node_options {
         key_agreement: VIXP2P_KEY_AGREEMENT_ANY,
         rekey_after_ms: 0,
         fresh_keys_after_ms: 0,
-        reserved: 0,
+        trust: VIXP2P_TRUST_DEFAULT,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -206,6 +219,15 @@ impl vixp2p_node_options {
         if !self.key_passphrase.is_null() {
             config.key_passphrase = Some(Passphrase::new(passphrase.to_vec())?);
         }
+        config.trust = match self.trust {
+            VIXP2P_TRUST_DEFAULT => None,
+            VIXP2P_TRUST_OPEN => Some(TrustPolicy::Open),
+            VIXP2P_TRUST_TOFU => Some(TrustPolicy::Tofu),
+            VIXP2P_TRUST_PINNED => Some(TrustPolicy::Pinned),
+            VIXP2P_TRUST_ALLOW_LIST => Some(TrustPolicy::AllowList),
+            // What an older library does not know would otherwise be a weaker policy than the program asks for.
+            other => return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.trust is {other}, which is no policy"))),
+        };
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());

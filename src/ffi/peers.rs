@@ -32,6 +32,8 @@ pub enum vixp2p_peer_state {
 pub const VIXP2P_PEER_HAS_ID: u32 = 1;
 /// vixp2p_peer_info.flags: the peer is authenticated and its link sealed.
 pub const VIXP2P_PEER_SECURE: u32 = 2;
+/// vixp2p_peer_info.flags: records are, or would be, exchanged with the peer.
+pub const VIXP2P_PEER_TRUSTED: u32 = 4;
 
 /// Room for a peer's label with its terminating zero.
 pub const VIXP2P_NODE_ID_SIZE: usize = 256;
@@ -44,9 +46,9 @@ pub const VIXP2P_ENDPOINT_SIZE: usize = 320;
 pub struct vixp2p_peer_info {
     /// Bytes of this struct that the library filled.
     pub struct_size: u32,
-    /// VIXP2P_PEER_HAS_ID and VIXP2P_PEER_SECURE, joined with |.
+    /// VIXP2P_PEER_HAS_ID, VIXP2P_PEER_SECURE and VIXP2P_PEER_TRUSTED, joined with |.
     pub flags: u32,
-    /// Who it is; zeros if not known yet.
+    /// Who it is, or who is expected to answer; zeros if not known yet.
     pub id: vixp2p_peer_id,
     /// A #vixp2p_peer_state.
     pub state: i32,
@@ -200,6 +202,7 @@ pub(super) unsafe fn write_array(
 fn describe(peer: &PeerSnapshot) -> vixp2p_peer_info {
     let has_id = if peer.id.is_some() { VIXP2P_PEER_HAS_ID } else { 0 };
     let secure = if peer.secure { VIXP2P_PEER_SECURE } else { 0 };
+    let trusted = if peer.trusted { VIXP2P_PEER_TRUSTED } else { 0 };
     let state = match peer.state {
         PeerState::Disconnected => vixp2p_peer_state::VIXP2P_PEER_DISCONNECTED,
         PeerState::Connecting => vixp2p_peer_state::VIXP2P_PEER_CONNECTING,
@@ -210,7 +213,7 @@ fn describe(peer: &PeerSnapshot) -> vixp2p_peer_info {
     };
     vixp2p_peer_info {
         struct_size: 0,
-        flags: has_id | secure,
+        flags: has_id | secure | trusted,
         id: peer.id.map(Into::into).unwrap_or_default(),
         state: state as i32,
         direction: vixp2p_direction::from(peer.direction) as i32,

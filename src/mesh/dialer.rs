@@ -30,8 +30,10 @@ struct Target {
     manual: bool,
     /// Whether the attempt that is due or under way is the one a person asked for. A redial never is.
     attempt_manual: bool,
-    /// Who answered last time.
+    /// Who answered last time, or is expected to.
     peer: Option<PeerId>,
+    /// The only key that will do.
+    expected: Option<PeerId>,
     /// Links in a row that ended almost as soon as they stood, or because the peer broke a rule.
     short_lives: u32,
 }
@@ -69,10 +71,23 @@ impl Dialer {
     }
 
     /// The application wants this endpoint: registers it and makes it due, unless the guard or a standing link says otherwise.
-    pub(super) fn connect(&mut self, now: Time, endpoint: Endpoint, manual: bool, peers: &Peers, out: &mut Outbox) {
+    pub(super) fn connect(
+        &mut self,
+        now: Time,
+        (endpoint, expected): (Endpoint, Option<PeerId>),
+        manual: bool,
+        peers: &Peers,
+        out: &mut Outbox,
+    ) {
         if let Some(refusal) = self.refusal(&endpoint) {
             out.event(Event::ConnectFailed { endpoint, reason: CloseReason::Refused(refusal), retry_in_ms: None });
             return;
+        }
+        if let Some(target) = self.targets.get_mut(&endpoint).filter(|target| expected.is_some() && target.peer != expected) {
+            target.peer = expected;
+            if target.state == State::Resting {
+                target.state = State::Due(now);
+            }
         }
         let known = self.targets.get(&endpoint);
         let standing = known.is_some_and(|t| !matches!(t.state, State::Due(_)) || is_connected(t.peer, peers));
@@ -86,9 +101,10 @@ impl Dialer {
                 Leave::BackingOff(until) => State::Due(until),
             })
         };
-        let fresh = Target { state: State::Due(now), manual, attempt_manual: manual, peer: None, short_lives: 0 };
+        let fresh = Target { state: State::Due(now), manual, attempt_manual: manual, peer: expected, expected, short_lives: 0 };
         let target = self.targets.entry(endpoint).or_insert(fresh);
         target.manual |= manual;
+        target.expected = expected.or(target.expected);
         if let Some(state) = state {
             target.attempt_manual = manual && state == State::Due(now);
             target.state = match (target.state, state) {
@@ -195,6 +211,11 @@ impl Dialer {
             self.forget(endpoint);
         }
         self.reschedule();
+    }
+
+    /// The key that is to answer at an endpoint, if one was named.
+    pub(super) fn expected(&self, endpoint: &Endpoint) -> Option<PeerId> {
+        self.targets.get(endpoint)?.expected
     }
 
     /// A peer has no link any more: targets that rested because of it are due again.

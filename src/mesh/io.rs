@@ -3,8 +3,9 @@
 //! `Display` of both is the trace format of the simulator and of `--log-level trace`.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId};
+use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId, TrustTable};
 use crate::sync::Group;
 use crate::wire::Message;
 
@@ -20,6 +21,8 @@ pub enum Input {
         endpoint: Endpoint,
         /// Asked for by a person or program (`true`), or by discovery and the like (`false`).
         manual: bool,
+        /// The only key that will do there, if one is named.
+        expected: Option<PeerId>,
     },
     /// The application wants no link to that peer (and no redial of its endpoint).
     Disconnect {
@@ -50,7 +53,8 @@ pub enum Input {
         /// The number the mesh gave.
         link: LinkId,
     },
-    /// The handshake ended well. An inbound peer waits for `Welcome` or `Close`.
+    /// The handshake ended well. An inbound peer waits for `Welcome` or `Close`. A key that is to be pinned has been: the carrier
+    /// told the table that has it before.
     Authenticated {
         /// Which link.
         link: LinkId,
@@ -127,6 +131,11 @@ pub enum Input {
         /// The new log, still empty.
         log: LogId,
     },
+    /// Keys were trusted, revoked, pinned or forgotten. A table older than the last one changes nothing.
+    Trust {
+        /// What holds from now on, for links that stand as well.
+        table: Arc<TrustTable>,
+    },
     /// `deadline()` has come.
     Tick,
 }
@@ -140,6 +149,8 @@ pub enum Output {
         link: LinkId,
         /// Where.
         endpoint: Endpoint,
+        /// The only key that will do there, for the dialler to insist on before it shows its own.
+        expected: Option<PeerId>,
     },
     /// Send on an authenticated link (for an inbound one the first is `Welcome`).
     Send {
@@ -229,7 +240,8 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Input::Connect { endpoint, manual } => write!(f, "connect {endpoint} manual={manual}"),
+            Input::Connect { endpoint, manual, expected: None } => write!(f, "connect {endpoint} manual={manual}"),
+            Input::Connect { endpoint, manual, expected: Some(key) } => write!(f, "connect {endpoint}#{} manual={manual}", key.short()),
             Input::Disconnect { peer } => write!(f, "disconnect {}", peer.short()),
             Input::Rekey { peer } => write!(f, "rekey {}", peer.short()),
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
@@ -251,6 +263,7 @@ impl fmt::Display for Input {
             Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),
             Input::Renewed { log } => write!(f, "own log is now {log}"),
+            Input::Trust { table } => write!(f, "trust {} keys, policy {}", table.entries().count(), table.policy()),
             Input::Tick => f.write_str("tick"),
         }
     }
@@ -259,7 +272,7 @@ impl fmt::Display for Input {
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Output::Dial { link, endpoint } => write!(f, "{link} dial {endpoint}"),
+            Output::Dial { link, endpoint, .. } => write!(f, "{link} dial {endpoint}"),
             Output::Send { link, message } => {
                 write!(f, "{link} -> [")?;
                 describe(message, f)?;

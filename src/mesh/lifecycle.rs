@@ -14,9 +14,10 @@ impl Mesh {
         while let Some(endpoint) = self.dialer.due(now, &self.peers, &mut self.out) {
             let link = self.next_link();
             self.dialer.opened(now, &endpoint, link);
-            self.peers.open(link, endpoint.clone(), Direction::Outbound);
+            let expected = self.dialer.expected(&endpoint);
+            self.peers.open(link, endpoint.clone(), Direction::Outbound, expected);
             self.heartbeat.expect(link, now + limits::DIAL_TIMEOUT);
-            self.out.dial(link, endpoint);
+            self.out.dial(link, endpoint, expected);
         }
     }
 
@@ -26,7 +27,7 @@ impl Mesh {
             return;
         }
         self.handshakes.started += 1;
-        self.peers.open(link, endpoint, Direction::Inbound);
+        self.peers.open(link, endpoint, Direction::Inbound, None);
         self.heartbeat.expect(link, now + self.settings.handshake_timeout);
     }
 
@@ -40,9 +41,13 @@ impl Mesh {
     pub(super) fn authenticated(&mut self, now: Time, link: LinkId, info: PeerInfo) {
         self.dialled(now, link);
         let Some(entry) = self.peers.link(link).filter(|l| l.state == LinkState::Handshaking).cloned() else { return };
+        let trusted = match self.standing(&info, entry.expected) {
+            Ok(trusted) => trusted,
+            Err(reason) => return self.close(now, link, reason),
+        };
         match self.peers.verdict(&self.settings, link, &info.id, now) {
-            Verdict::Admit => self.admit(now, link, &entry, info, None),
-            Verdict::Replace { old, came_back } => self.admit(now, link, &entry, info, Some((old, came_back))),
+            Verdict::Admit => self.admit(now, link, &entry, (info, trusted), None),
+            Verdict::Replace { old, came_back } => self.admit(now, link, &entry, (info, trusted), Some((old, came_back))),
             Verdict::Refuse(CloseReason::Duplicate) => {
                 // The handshake itself went well; what this node dialled leads to a peer it has.
                 self.handshakes.completed += 1;
@@ -56,7 +61,7 @@ impl Mesh {
         }
     }
 
-    fn admit(&mut self, now: Time, link: LinkId, entry: &Link, info: PeerInfo, replaced: Option<(LinkId, bool)>) {
+    fn admit(&mut self, now: Time, link: LinkId, entry: &Link, (info, trusted): (PeerInfo, bool), replaced: Option<(LinkId, bool)>) {
         let id = info.id;
         self.handshakes.completed += 1;
         self.dialer.reached(&entry.endpoint, link, id);
@@ -65,20 +70,20 @@ impl Mesh {
         }
         let node_id = info.node_id.clone();
         let was_connected = self.peers.link_of(&id).is_some();
-        self.peers.admit(link, info, now);
+        self.peers.admit(link, info, trusted, now);
         self.heartbeat.alive(now, link);
         self.rekey.opened(now, link, entry.direction);
         if entry.direction == Direction::Inbound {
             self.out.send(link, Message::Welcome);
         }
-        self.replica.open(link, id, &mut self.out);
+        self.replica.open(link, id, trusted, &mut self.out);
         self.out.route(id, Some(link));
         if let Some((old, false)) = replaced {
             self.close(now, old, CloseReason::Duplicate);
         }
         if !was_connected {
             let (endpoint, direction, connected) = (entry.endpoint.clone(), entry.direction, self.peers.connected());
-            self.out.event(Event::PeerConnected { peer: id, node_id, endpoint, direction, connected });
+            self.out.event(Event::PeerConnected { peer: id, node_id, endpoint, direction, connected, trusted });
         }
     }
 
@@ -101,11 +106,12 @@ impl Mesh {
     /// A link has ended, from whichever side; a second time it is nobody's.
     pub(super) fn gone(&mut self, now: Time, link: LinkId, reason: CloseReason) {
         let last_heard = self.heartbeat.last_heard(link).unwrap_or(now);
-        let Some(Link { endpoint, direction, state }) = self.peers.remove(link, last_heard) else { return };
+        let Some(Link { endpoint, direction, state, .. }) = self.peers.remove(link, last_heard) else { return };
         self.heartbeat.forget(link);
         self.rekey.closed(link);
         if state == LinkState::Handshaking {
             self.handshakes.failed += 1;
+            self.tell_of_change(&endpoint, direction, &reason);
             if reason != CloseReason::Duplicate {
                 self.out.event(Event::HandshakeFailed { endpoint: endpoint.clone(), direction, reason: reason.clone() });
             }
@@ -140,6 +146,7 @@ impl Mesh {
                     endpoint: endpoint.clone(),
                     direction: Direction::Outbound,
                     secure: false,
+                    trusted: id.is_some_and(|id| self.settings.trust.trusts(&id)),
                     last_seen_ms_ago: None,
                     link: None,
                     capabilities: Vec::new(),
@@ -163,6 +170,7 @@ impl Mesh {
             endpoint: peer.endpoint.clone(),
             direction: peer.direction,
             secure: true,
+            trusted: if peer.link.is_some() { peer.trusted } else { self.settings.trust.trusts(&id) },
             last_seen_ms_ago: Some(now.since(last_seen).as_millis() as u64),
             link: peer.link,
             capabilities: peer.capabilities.clone(),

@@ -5,8 +5,8 @@
 //!                     │                                        ▲
 //!        one match, one owner for each input                 out.rs
 //!                     │                                        │
-//!   dialer ─ guard    lifecycle ─ peers    heartbeat    replica/{mod, session, local}
-//!   whom, and when    links and admission  life, rekey         the log, to and from every neighbour
+//!   dialer ─ guard    lifecycle ─ peers ─ trust    heartbeat    replica/{mod, session, local}
+//!   whom, and when    links and admission          life, rekey  the log, to and from every neighbour
 //! ```
 //!
 //! Never reads a clock, opens a socket or file, locks, or draws randomness but from its seed: the same inputs give the same
@@ -22,10 +22,12 @@ pub mod peers;
 mod rekey;
 mod replica;
 mod stats;
+mod trust;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time};
+use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable};
 use crate::wire::Message;
 
 pub use io::{Inbound, Input, Output, PeerInfo};
@@ -59,6 +61,8 @@ pub struct MeshSettings {
     pub fresh_keys_after: Duration,
     /// Whether anything is dialled.
     pub dial: bool,
+    /// Who is trusted, until `Input::Trust`.
+    pub trust: Arc<TrustTable>,
 }
 
 impl MeshSettings {
@@ -73,6 +77,7 @@ impl MeshSettings {
             rekey_after: config.rekey_after,
             fresh_keys_after: config.fresh_keys_after,
             dial: config.dial,
+            trust: Arc::new(TrustTable::new(config.trust_policy(), 0, [])),
         }
     }
 }
@@ -112,7 +117,10 @@ impl Mesh {
     /// Takes one input. Time never runs backwards.
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
-            Input::Connect { endpoint, manual } => self.dialer.connect(now, endpoint, manual, &self.peers, &mut self.out),
+            Input::Connect { endpoint, manual, expected } => {
+                self.leave_others(now, &endpoint, expected);
+                self.dialer.connect(now, (endpoint, expected), manual, &self.peers, &mut self.out);
+            }
             Input::Disconnect { peer } => self.disconnect(now, peer),
             Input::Rekey { peer } => {
                 if let Some(link) = self.peers.link_of(&peer) {
@@ -135,6 +143,7 @@ impl Mesh {
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
             Input::Renewed { log } => self.replica.renewed(log),
+            Input::Trust { table } => self.trust(now, table),
             Input::Tick => self.tick(now),
         }
         self.dial_due(now);
@@ -215,7 +224,11 @@ impl Mesh {
             Message::Welcome => return Err(CloseReason::Protocol("welcome after the handshake".into())),
             Message::KeyUpdate(_) => return Err(CloseReason::Protocol("a key update outside the session".into())),
             Message::Close { code, detail } => return Err(CloseReason::from_code(code, &detail)),
-            Message::Vector(entries) => return self.replica.vector(now, link, &entries, &mut self.out),
+            Message::Vector(entries) => {
+                if self.replica.vector(now, link, &entries, &mut self.out)? {
+                    self.declined(link);
+                }
+            }
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
             Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),

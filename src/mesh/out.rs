@@ -19,8 +19,8 @@ impl Outbox {
         self.queue.pop_front()
     }
 
-    pub(super) fn dial(&mut self, link: LinkId, endpoint: Endpoint) {
-        self.queue.push_back(Output::Dial { link, endpoint });
+    pub(super) fn dial(&mut self, link: LinkId, endpoint: Endpoint, expected: Option<PeerId>) {
+        self.queue.push_back(Output::Dial { link, endpoint, expected });
     }
 
     pub(super) fn send(&mut self, link: LinkId, message: Message) {

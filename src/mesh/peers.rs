@@ -52,7 +52,7 @@ impl fmt::Display for PeerState {
 /// One line of the peer list: a peer met, or an endpoint being dialled that nobody has answered for yet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct PeerSnapshot {
-    /// Its identity; `None` for an endpoint whose peer is not authenticated yet.
+    /// Its identity; for an endpoint whose peer is not authenticated yet the one that is expected there, or `None`.
     pub id: Option<PeerId>,
     /// Its label; empty if not met.
     pub node_id: String,
@@ -64,6 +64,8 @@ pub struct PeerSnapshot {
     pub direction: Direction,
     /// Whether the peer is authenticated; there are no other links than sealed ones.
     pub secure: bool,
+    /// Whether records are, or would be, exchanged with it.
+    pub trusted: bool,
     /// Milliseconds since anything was received from it.
     pub last_seen_ms_ago: Option<u64>,
     /// The connected link.
@@ -86,6 +88,8 @@ pub(super) struct Link {
     pub(super) endpoint: Endpoint,
     pub(super) direction: Direction,
     pub(super) state: LinkState,
+    /// The only key that will do, if the dial named one.
+    pub(super) expected: Option<PeerId>,
 }
 
 /// Somebody met. `link` is `None` once it is gone.
@@ -93,10 +97,13 @@ pub(super) struct Link {
 pub(super) struct Peer {
     pub(super) node_id: String,
     pub(super) capabilities: Vec<(String, String)>,
+    pub(super) formerly: Vec<PeerId>,
     pub(super) endpoint: Endpoint,
     pub(super) direction: Direction,
     pub(super) link: Option<LinkId>,
     pub(super) last_seen: Time,
+    /// Whether records are exchanged over its link.
+    pub(super) trusted: bool,
 }
 
 /// What is to be done with a link whose peer has just proved who it is.
@@ -162,13 +169,13 @@ impl Peers {
     }
 
     /// A new connection: one being dialled, or one accepted.
-    pub(super) fn open(&mut self, link: LinkId, endpoint: Endpoint, direction: Direction) {
+    pub(super) fn open(&mut self, link: LinkId, endpoint: Endpoint, direction: Direction, expected: Option<PeerId>) {
         let state = match direction {
             Direction::Outbound => LinkState::Connecting,
             Direction::Inbound => LinkState::Handshaking,
         };
         self.half_open += usize::from(direction == Direction::Inbound);
-        self.links.insert(link, Link { endpoint, direction, state });
+        self.links.insert(link, Link { endpoint, direction, state, expected });
     }
 
     /// A dialled connection is open. `false` if there is no such dial.
@@ -209,19 +216,27 @@ impl Peers {
     }
 
     /// The peer of a link is admitted; from now on it is the peer's link.
-    pub(super) fn admit(&mut self, link: LinkId, info: PeerInfo, now: Time) {
+    pub(super) fn admit(&mut self, link: LinkId, info: PeerInfo, trusted: bool, now: Time) {
         let Some(entry) = self.links.get_mut(&link) else { return };
         self.half_open -= usize::from(entry.direction == Direction::Inbound && entry.state == LinkState::Handshaking);
         entry.state = LinkState::Connected { peer: info.id, since: now };
         let (endpoint, direction) = (entry.endpoint.clone(), entry.direction);
-        let peer = Peer { node_id: info.node_id, capabilities: info.capabilities, endpoint, direction, link: Some(link), last_seen: now };
-        match self.peers.insert(info.id, peer) {
+        let PeerInfo { id, node_id, capabilities, formerly } = info;
+        let peer = Peer { node_id, capabilities, formerly, endpoint, direction, link: Some(link), last_seen: now, trusted };
+        match self.peers.insert(id, peer) {
             Some(Peer { link: Some(_), .. }) => {}
             Some(Peer { link: None, last_seen, .. }) => {
-                self.gone.remove(&(last_seen, info.id));
+                self.gone.remove(&(last_seen, id));
                 self.connected += 1;
             }
             None => self.connected += 1,
+        }
+    }
+
+    /// The peer of an admitted link is trusted from now on.
+    pub(super) fn trust(&mut self, peer: &PeerId) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.trusted = true;
         }
     }
 
@@ -279,9 +294,9 @@ mod tests {
     /// Peers with link 1 connected to `first` in one direction and link 2 in the handshake in the other.
     fn two_links(first: PeerId, one: Direction, two: Direction) -> Peers {
         let mut peers = Peers::default();
-        peers.open(LinkId(1), Endpoint::tcp("h", 1), one);
-        peers.admit(LinkId(1), info(first), Time::ZERO);
-        peers.open(LinkId(2), Endpoint::tcp("h", 2), two);
+        peers.open(LinkId(1), Endpoint::tcp("h", 1), one, None);
+        peers.admit(LinkId(1), info(first), true, Time::ZERO);
+        peers.open(LinkId(2), Endpoint::tcp("h", 2), two, None);
         peers
     }
 
@@ -328,8 +343,8 @@ mod tests {
         for n in 0..limits::GONE_PEERS_MAX as u64 + 7 {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&n.to_be_bytes());
-            peers.open(LinkId(n), Endpoint::tcp("h", 1), Direction::Inbound);
-            peers.admit(LinkId(n), info(PeerId(id)), Time(n));
+            peers.open(LinkId(n), Endpoint::tcp("h", 1), Direction::Inbound, None);
+            peers.admit(LinkId(n), info(PeerId(id)), true, Time(n));
             peers.remove(LinkId(n), Time(n));
         }
         assert_eq!((peers.known(), peers.connected(), peers.half_open()), (limits::GONE_PEERS_MAX, 0, 0));

@@ -22,6 +22,8 @@ impl Node {
     pub fn start(&self) -> Result<()> {
         let begun = self.start_locked(&mut self.inner.state.lock())?;
         if let Some(shell) = begun {
+            // Keys may have been settled since the mesh was made.
+            shell.step(Input::Trust { table: self.inner.keeper.table() });
             shell.step(Input::Tick);
         }
         Ok(())
@@ -84,8 +86,9 @@ impl Node {
         let inner = &self.inner;
         let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
-        let mesh = Mesh::new(MeshSettings::from_config(&inner.config, self.id()), logs, wal.own(), seed);
-        Ok(Shell::new(mesh, inner.party.clone(), inner.ring.clone(), inner.outlet.clone(), handle))
+        let settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
+        let mesh = Mesh::new(settings, logs, wal.own(), seed);
+        Ok(Shell::new(mesh, (inner.party.clone(), inner.keeper.clone()), inner.ring.clone(), inner.outlet.clone(), handle))
     }
 
     /// Whether the node runs.

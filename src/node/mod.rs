@@ -3,6 +3,7 @@
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
 mod lifecycle;
+mod trust;
 
 use std::sync::{Arc, Weak};
 use std::thread::{JoinHandle, ThreadId};
@@ -16,6 +17,7 @@ use crate::crypto::{Identity, Suite};
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
 use crate::driver::disk::{DirectoryLock, DiskStorage};
 use crate::driver::keyfile;
+use crate::driver::known::Keeper;
 use crate::driver::link::PeerSender;
 use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
@@ -54,6 +56,7 @@ struct Inner {
     identity: Arc<Identity>,
     formerly: Vec<PeerId>,
     party: Arc<LocalParty>,
+    keeper: Arc<Keeper>,
     ring: Arc<EventRing>,
     outlet: Arc<LogOutlet>,
     /// The running part; a quick look for calls that need it.
@@ -95,6 +98,7 @@ impl Node {
             }
             None => (None, keyfile::Keys::random()?, Box::new(MemStorage::new())),
         };
+        let (keeper, faults) = Keeper::open(config.data_dir.as_deref(), config.trust_policy())?;
         let (identity, formerly) = (Arc::new(keys.identity), keys.history.keys());
         let party = LocalParty::new(identity.clone(), &config.node_id, &config.capabilities, config.psk.as_ref())?
             .with_previous_psk(config.psk_previous.as_ref())
@@ -106,6 +110,9 @@ impl Node {
         let ring = Arc::new(EventRing::default());
         for damage in damages {
             ring.push(Item::Event(Event::LogDamaged { detail: damage.to_string() }));
+        }
+        for fault in faults {
+            ring.push(Item::Event(fault));
         }
         let state = State {
             wal: Some(wal),
@@ -123,6 +130,7 @@ impl Node {
             identity,
             formerly,
             party: Arc::new(party),
+            keeper: Arc::new(keeper),
             ring,
             outlet: Arc::default(),
             shell: RwLock::new(None),
@@ -193,11 +201,15 @@ impl Node {
 
     /// Wants a link to `endpoint`, now and again after every loss, until [`Node::disconnect`]. Returns at once; events tell the rest.
     pub fn connect(&self, endpoint: Endpoint) -> Result<()> {
+        self.dial(endpoint, None)
+    }
+
+    fn dial(&self, endpoint: Endpoint, expected: Option<PeerId>) -> Result<()> {
         let shell = self.shell()?;
         if !self.inner.config.dial {
             return Err(Error::Invalid(format!("dialling is switched off; {endpoint} is not connected")));
         }
-        shell.step(Input::Connect { endpoint, manual: true });
+        shell.step(Input::Connect { endpoint, manual: true, expected });
         Ok(())
     }
 

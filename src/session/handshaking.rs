@@ -1,7 +1,8 @@
 //! The three-message handshake as a machine: Hello, HelloAck, HelloFinish, and the responder's Welcome.
 //!
 //! Bytes in, bytes out, then an [`Established`] session. Fails with a reason for our own log; the other side only sees the
-//! connection close. Never judges who the peer is, except that it is not this node.
+//! connection close. The side that dials asks its [`Gate`] before it shows who it is; a responder's verdict is the mesh's, which
+//! then has sealed records to say no with.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 
 use crate::base::config::{KeyAgreement, Psk};
+use crate::base::trust::Gate;
 use crate::base::{CloseReason, PeerInfo, limits};
 use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
 use crate::crypto::kex::{self, Group, KexSecrets, Offer};
@@ -157,6 +159,7 @@ pub struct Handshaking {
     local: Arc<LocalParty>,
     /// Which of the party's pre-shared keys this run uses.
     cluster: usize,
+    gate: Gate,
     state: State,
     nonce: u64,
     out: Vec<u8>,
@@ -173,7 +176,8 @@ impl Handshaking {
     pub fn again(&self, secrets: RunSecrets) -> Option<Handshaking> {
         let unanswered = matches!(self.state, State::HelloSent { .. });
         let next = self.cluster + 1;
-        (unanswered && next < self.local.clusters.len()).then(|| Handshaking::dial_with(self.local.clone(), next, secrets))
+        (unanswered && next < self.local.clusters.len())
+            .then(|| Handshaking::dial_with(self.local.clone(), next, secrets).judging(self.gate.clone()))
     }
 
     fn dial_with(local: Arc<LocalParty>, cluster: usize, secrets: RunSecrets) -> Handshaking {
@@ -195,13 +199,21 @@ impl Handshaking {
         let (transcript, mac1) = local.clusters[cluster].open_transcript(&hello.encode_without_mac());
         hello.mac1 = mac1;
         let out = messages::to_frame(kind::HELLO, hello.encode());
-        Handshaking { local, cluster, state: State::HelloSent { offer: Box::new(offer), transcript }, nonce: secrets.nonce, out }
+        let state = State::HelloSent { offer: Box::new(offer), transcript };
+        Handshaking { local, cluster, gate: Gate::default(), state, nonce: secrets.nonce, out }
+    }
+
+    /// Whom the side that dialled will show itself to. Without a gate: to anybody.
+    #[must_use]
+    pub fn judging(mut self, gate: Gate) -> Handshaking {
+        self.gate = gate;
+        self
     }
 
     /// The side that was dialled; it says nothing before a Hello that fits.
     pub fn accept(local: Arc<LocalParty>, secrets: RunSecrets) -> Handshaking {
         let state = State::Listening { kex: Box::new(secrets.kex), rand: secrets.rand };
-        Handshaking { local, cluster: 0, state, nonce: secrets.nonce, out: Vec::new() }
+        Handshaking { local, cluster: 0, gate: Gate::default(), state, nonce: secrets.nonce, out: Vec::new() }
     }
 
     /// Bytes to send now.
@@ -214,26 +226,34 @@ impl Handshaking {
         !self.out.is_empty()
     }
 
-    /// Takes what it understands off the front of `input`. `None` means: send `outgoing`, read more, call again.
+    /// Takes what it understands off the front of `input`. `None` means: send `outgoing`, read more, call again. An error is the end:
+    /// nothing said after it is listened to.
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
+        let result = self.take(input);
+        if result.is_err() {
+            self.state = State::Over;
+        }
+        result
+    }
+
+    fn take(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
         loop {
-            if matches!(self.state, State::AwaitingWelcome { .. }) {
-                return self.on_first_record(input);
+            match self.state {
+                State::AwaitingWelcome { .. } => return self.on_first_record(input),
+                State::Over => return Err(CloseReason::Protocol("bytes after the end of the handshake".into())),
+                _ => {}
             }
             let Some(frame) = Framer::new(limits::PREAUTH_FRAME_MAX_BYTES).first(input).map_err(not_a_frame)? else {
                 return Ok(None);
             };
             check_version(&input[frame.clone()])?;
-            let state = std::mem::replace(&mut self.state, State::Over);
-            let done = match state {
+            let done = match std::mem::replace(&mut self.state, State::Over) {
                 State::HelloSent { offer, transcript } => self.on_hello_ack(&offer, transcript, &input[frame.clone()]).map(|()| None),
                 State::Listening { kex, rand } => self.on_hello(&kex, rand, &input[frame.clone()]).map(|()| None),
                 State::AckSent { keys, transcript, nonce_a } => {
                     self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some)
                 }
-                State::AwaitingWelcome { .. } | State::Over => {
-                    return Err(CloseReason::Protocol("bytes after the handshake failed".into()));
-                }
+                State::AwaitingWelcome { .. } | State::Over => Ok(None),
             }?;
             input.advance(frame.end);
             if done.is_some() {
@@ -303,6 +323,8 @@ impl Handshaking {
         let keys = cluster.schedule(suite, &shared, &transcript);
         let claim = keys.open_identity(Role::Responder, &transcript, &ack.sealed).map_err(box_failed)?;
         let peer = self.proven(claim)?;
+        // Whoever is not trusted does not learn who dialled.
+        self.gate.judge(&peer)?;
         transcript.absorb(&ack.sealed);
         let sealed = keys.seal_identity(Role::Initiator, &transcript, self.local.claim.clone(), &self.local.identity);
         transcript.absorb(&sealed);

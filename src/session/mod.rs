@@ -1,7 +1,7 @@
 //! One connection, in two stages: [`Handshaking`] until both sides are authenticated, then a [`SendHalf`] and a [`RecvHalf`].
 //!
-//! Bytes in, messages out, and back. Never touches a socket, a clock or a lock, and decides nothing about peers: whether an
-//! authenticated peer is welcome is the mesh's business.
+//! Bytes in, messages out, and back. Never touches a socket, a clock or a lock. Whether an authenticated peer is welcome is
+//! the mesh's business; only who dials asks a trust table before it shows itself.
 
 pub mod handshaking;
 pub mod key_update;

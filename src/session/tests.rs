@@ -255,6 +255,33 @@ fn a_handshake_needs_no_particular_cut_of_the_bytes() {
     assert!(pair.acceptor.has_outgoing());
 }
 
+#[test]
+fn a_responder_that_is_not_trusted_never_learns_who_dialled() {
+    use crate::base::close::Distrust;
+    use crate::base::trust::{Gate, TrustTable};
+    let (a, b) = (party(1, None), party(2, None));
+    let table = Arc::new(TrustTable::of_friends([b.identity.id()]));
+    let strangers = Arc::new(TrustTable::of_friends([]));
+    let gates = [
+        (Gate { table: table.clone(), expected: None }, true),
+        (Gate { table: table.clone(), expected: Some(b.identity.id()) }, true),
+        (Gate { table, expected: Some(a.identity.id()) }, false),
+        (Gate { table: strangers, expected: None }, false),
+    ];
+    for (gate, welcome) in gates {
+        let mut pair = Pair::new(&a, &b, 7);
+        pair.dialler = pair.dialler.judging(gate);
+        assert!(pair.acceptor.receive(&mut BytesMut::from(&pair.dialler.outgoing()[..])).is_ok());
+        let judged = pair.dialler.receive(&mut BytesMut::from(&pair.acceptor.outgoing()[..]));
+        assert_eq!(pair.dialler.has_outgoing(), welcome);
+        match judged {
+            Ok(None) => assert!(welcome),
+            Err(CloseReason::Untrusted(Distrust::Unlisted { .. } | Distrust::Unexpected { .. })) => assert!(!welcome),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 fn session(seed: u64) -> (Established, Established) {
     Pair::new(&party(1, None), &party(2, None), seed).run(|_, _| {}).expect("honest")
 }

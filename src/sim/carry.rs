@@ -56,7 +56,7 @@ impl World<'_> {
 
     fn carry(&mut self, node: usize, output: Output, inputs: &mut VecDeque<Input>) -> Check {
         match output {
-            Output::Dial { link, endpoint } => self.dial(node, link, &endpoint),
+            Output::Dial { link, endpoint, .. } => self.dial(node, link, &endpoint),
             Output::Send { link, message } => return self.send(node, link, &message, inputs),
             Output::Close { link, reason } => self.close(node, link, reason, inputs),
             Output::Rekey { link, fresh } => {

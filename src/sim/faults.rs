@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::TrustTable;
 use crate::mesh::MeshSettings;
 use crate::mesh::io::Input;
 use crate::sim::Sabotage;
@@ -26,7 +28,7 @@ impl World<'_> {
             Action::Talk { node, messages } => self.talk(node, messages),
             Action::Connect { from, to } => {
                 self.nodes[from].targets.insert(to);
-                return self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true });
+                return self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true, expected: None });
             }
             Action::Disconnect { from, to } => {
                 self.nodes[from].targets.remove(&to);
@@ -191,7 +193,8 @@ impl World<'_> {
         let mut config = crate::base::Config::new(name(node).to_string());
         // So often that keys change in the middle of every fault.
         (config.rekey_after, config.fresh_keys_after) = (Duration::from_secs(3), Duration::from_secs(7));
-        let settings = MeshSettings::from_config(&config, self.nodes[node].identity.id());
+        let trust = Arc::new(TrustTable::of_friends(self.nodes.iter().map(|node| node.identity.id())));
+        let settings = MeshSettings { trust, ..MeshSettings::from_config(&config, self.nodes[node].identity.id()) };
         let damages = match self.nodes[node].start(settings, &mut self.rng)? {
             Start::Runs(damages) => damages,
             Start::Refused(why) => {
@@ -228,7 +231,7 @@ impl World<'_> {
         }
         self.first_outputs(node)?;
         for to in self.nodes[node].targets.clone() {
-            self.step(node, Input::Connect { endpoint: endpoint(to), manual: true })?;
+            self.step(node, Input::Connect { endpoint: endpoint(to), manual: true, expected: None })?;
         }
         Ok(())
     }
@@ -244,7 +247,7 @@ impl World<'_> {
         }
         for (from, to) in self.profile.edges.clone() {
             self.nodes[from].targets.insert(to);
-            self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true })?;
+            self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true, expected: None })?;
         }
         Ok(())
     }

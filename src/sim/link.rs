@@ -154,10 +154,7 @@ impl Link {
 
     /// Says goodbye with a reason, if there is anybody to hear it.
     pub(super) fn say_goodbye(&mut self, reason: &CloseReason) {
-        let mut detail = reason.to_string();
-        let fits = (0..=limits::CLOSE_DETAIL_MAX_BYTES).rev().find(|end| detail.is_char_boundary(*end));
-        detail.truncate(fits.unwrap_or(0));
-        self.push(&Message::Close { code: reason.code(), detail });
+        self.push(&Message::Close { code: reason.code(), detail: reason.told() });
     }
 
     /// What the mesh is told when the link ends.

@@ -57,6 +57,9 @@ static void options(void)
     filled.delivery = 7;
     CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
     filled = initialised;
+    filled.trust = 99;
+    CHECK_FAILS(VIXP2P_ERR_UNSUPPORTED, vixp2p_node_create(&filled, &node));
+    filled = initialised;
     filled.psk = "short";
     filled.psk_len = 5;
     CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
@@ -145,6 +148,11 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_id(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_port(node, &port));
     CHECK_FAILS(BAD, vixp2p_node_connect(node, "127.0.0.1:1"));
+    CHECK_FAILS(BAD, vixp2p_node_connect_peer(node, "127.0.0.1:1", &id));
+    CHECK_FAILS(BAD, vixp2p_node_trust(node, &id, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_revoke(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_forget_peer(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_trust_list(node, NULL, sizeof(vixp2p_trust_info), &count));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_rekey(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_send(node, &id, "x", 1));
@@ -177,6 +185,8 @@ static void no_event(void)
     CHECK(vixp2p_event_get_kind(NULL) == VIXP2P_EVENT_NONE);
     CHECK_FAILS(BAD, vixp2p_event_peer(NULL, &id));
     CHECK_FAILS(BAD, vixp2p_event_log(NULL, &log));
+    CHECK_FAILS(BAD, vixp2p_event_former(NULL, &id));
+    CHECK(vixp2p_event_trusted(NULL) == -1);
     CHECK(vixp2p_event_node_id(NULL) == NULL && vixp2p_event_endpoint(NULL) == NULL);
     CHECK(vixp2p_event_reason(NULL) == NULL && vixp2p_event_reason_text(NULL) == NULL);
     CHECK(vixp2p_event_text(NULL) == NULL && vixp2p_event_json(NULL) == NULL);
@@ -247,7 +257,8 @@ static void connecting(vixp2p_node *a, vixp2p_node *b)
     CHECK(strcmp(vixp2p_event_node_id(event), "b") == 0);
     CHECK(strncmp(vixp2p_event_endpoint(event), "tcp://127.0.0.1:", 16) == 0);
     CHECK(vixp2p_event_direction(event) == VIXP2P_DIRECTION_INBOUND);
-    CHECK(vixp2p_event_connected(event) == 1);
+    CHECK(vixp2p_event_connected(event) == 1 && vixp2p_event_trusted(event) == 1);
+    CHECK(vixp2p_event_former(event, &met) == VIXP2P_EMPTY);
     CHECK(vixp2p_event_reason(event) == NULL && vixp2p_event_reason_text(event) == NULL);
     CHECK(vixp2p_event_json(event)[0] == '{');
     vixp2p_event_free(event);
@@ -255,7 +266,7 @@ static void connecting(vixp2p_node *a, vixp2p_node *b)
 
     CHECK(vixp2p_node_peers(a, peers, sizeof *peers, &count) == VIXP2P_OK);
     CHECK(count == 1 && memcmp(&peers[0].id, &id_b, sizeof id_b) == 0);
-    CHECK(peers[0].flags == (VIXP2P_PEER_HAS_ID | VIXP2P_PEER_SECURE) && peers[0].state == VIXP2P_PEER_CONNECTED);
+    CHECK(peers[0].flags == (VIXP2P_PEER_HAS_ID | VIXP2P_PEER_SECURE | VIXP2P_PEER_TRUSTED) && peers[0].state == VIXP2P_PEER_CONNECTED);
     CHECK(strcmp(peers[0].node_id, "b") == 0 && peers[0].direction == VIXP2P_DIRECTION_INBOUND);
     count = 0;
     CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_node_peers(a, NULL, sizeof *peers, &count));
@@ -365,6 +376,62 @@ static void records(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK_FAILS(INVALID, vixp2p_node_set_applied(b, NULL, 1));
 }
 
+/* a keeps its list in memory; b was pinned when it connected. */
+static void trust(vixp2p_node *a, vixp2p_node *b)
+{
+    vixp2p_trust_info list[4];
+    vixp2p_peer_id id_a, id_b, other;
+    vixp2p_event *event;
+    char endpoint[32], long_label[300];
+    uint16_t port = 0;
+    size_t count = 4;
+
+    memset(&other, 9, sizeof other);
+    memset(long_label, 'x', sizeof long_label);
+    long_label[sizeof long_label - 1] = 0;
+    CHECK(vixp2p_node_id(a, &id_a) == VIXP2P_OK && vixp2p_node_id(b, &id_b) == VIXP2P_OK);
+    CHECK(vixp2p_node_trust_list(a, list, sizeof *list, &count) == VIXP2P_OK && count == 1);
+    CHECK(memcmp(&list[0].id, &id_b, sizeof id_b) == 0 && list[0].state == VIXP2P_TRUST_STATE_PINNED);
+    CHECK(strcmp(list[0].label, "b") == 0 && list[0].added_s > 0 && list[0].struct_size == sizeof *list);
+    CHECK(vixp2p_node_trust(a, &other, "other") == VIXP2P_OK);
+    count = 1;
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_node_trust_list(a, list, sizeof *list, &count));
+    CHECK(count == 2);
+    CHECK_FAILS(INVALID, vixp2p_node_trust_list(a, NULL, sizeof *list, &count));
+    CHECK_FAILS(INVALID, vixp2p_node_trust_list(a, list, sizeof *list, NULL));
+    CHECK_FAILS(INVALID, vixp2p_node_trust(a, NULL, "x"));
+    CHECK_FAILS(VIXP2P_ERR_UTF8, vixp2p_node_trust(a, &other, "\xff"));
+    CHECK_FAILS(VIXP2P_ERR_TOO_LARGE, vixp2p_node_trust(a, &other, long_label));
+    CHECK(vixp2p_node_forget_peer(a, &other) == VIXP2P_OK && vixp2p_node_forget_peer(a, &other) == VIXP2P_EMPTY);
+    CHECK_FAILS(INVALID, vixp2p_node_forget_peer(a, NULL));
+
+    CHECK_FAILS(INVALID, vixp2p_node_revoke(a, NULL));
+    CHECK(vixp2p_node_revoke(a, &id_b) == VIXP2P_OK);
+    event = wait_for(a, VIXP2P_EVENT_PEER_DISCONNECTED);
+    CHECK(strcmp(vixp2p_event_reason(event), "revoked") == 0);
+    vixp2p_event_free(event);
+    event = wait_for(b, VIXP2P_EVENT_PEER_DISCONNECTED);
+    CHECK(strcmp(vixp2p_event_reason(event), "revoked") == 0);
+    vixp2p_event_free(event);
+
+    /* Trusted again, b dials by key: the wrong one first. */
+    CHECK(vixp2p_node_trust(a, &id_b, NULL) == VIXP2P_OK);
+    CHECK(vixp2p_node_port(a, &port) == VIXP2P_OK);
+    snprintf(endpoint, sizeof endpoint, "localhost:%u", (unsigned)port);
+    CHECK_FAILS(INVALID, vixp2p_node_connect_peer(b, endpoint, NULL));
+    CHECK_FAILS(INVALID, vixp2p_node_connect_peer(b, NULL, &id_a));
+    CHECK(vixp2p_node_connect_peer(b, endpoint, &other) == VIXP2P_OK);
+    do {
+        event = wait_for(b, VIXP2P_EVENT_CONNECT_FAILED);
+        count = strcmp(vixp2p_event_reason(event), "untrusted");
+        vixp2p_event_free(event);
+    } while (count != 0);
+    CHECK(vixp2p_node_disconnect(b, &other) == VIXP2P_OK);
+    snprintf(endpoint, sizeof endpoint, "127.0.0.1:%u", (unsigned)port);
+    CHECK(vixp2p_node_connect_peer(b, endpoint, &id_a) == VIXP2P_OK);
+    vixp2p_event_free(wait_for(b, VIXP2P_EVENT_PEER_CONNECTED));
+}
+
 static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
 {
     vixp2p_log_callback log = {on_log, NULL, NULL};
@@ -423,6 +490,7 @@ int main(void)
     connecting(a, b);
     messages(a, b);
     records(a, b, &counts);
+    trust(a, b);
     endings(a, b, &counts);
     vixp2p_node_destroy(b);
     vixp2p_node_destroy(a);

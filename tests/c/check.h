@@ -42,6 +42,7 @@ static inline vixp2p_node_options loopback(const char *name, int32_t delivery)
     options.listen = VIXP2P_LISTEN_ON;
     options.listen_host = "127.0.0.1";
     options.delivery = delivery;
+    options.trust = VIXP2P_TRUST_TOFU;
     return options;
 }
 

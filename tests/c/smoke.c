@@ -137,6 +137,7 @@ static vixp2p_node *create_calling(struct seen *seen)
     vixp2p_node_options options = VIXP2P_NODE_OPTIONS_INIT;
     vixp2p_node *node = NULL;
     options.node_id = "calling";
+    options.trust = VIXP2P_TRUST_TOFU;
     options.listen = VIXP2P_LISTEN_ON;
     options.listen_host = "127.0.0.1";
     set_all(&options, seen);
@@ -151,6 +152,7 @@ static vixp2p_node *create_polled(struct seen *seen)
     vixp2p_node *node = NULL;
     CHECK(vixp2p_node_options_init(&options, sizeof options) == VIXP2P_OK);
     options.node_id = "polled";
+    options.trust = VIXP2P_TRUST_TOFU;
     options.delivery = VIXP2P_DELIVERY_POLL;
     set_all(&options, seen);
     CHECK(vixp2p_node_create(&options, &node) == VIXP2P_OK && node != NULL);

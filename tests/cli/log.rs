@@ -97,9 +97,10 @@ fn records_reach_the_other_node_and_its_apply_file_exactly_once() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let (a_dir, b_dir) = (dir.path().join("a"), dir.path().join("b"));
     let applied = dir.path().join("applied");
-    let (_a, port) = Running::node(&[&data(&a_dir)]);
+    let (_a, port) = Running::node(&[&data(&a_dir), "--trust=tofu"]);
     assert!(run_with(&["append", &data(&a_dir), "-"], b"one\ntwo\n").status.success());
-    let args = [&data(&b_dir), "--log-level=trace", &format!("--apply-to={}", text(&applied)), &format!("--connect=127.0.0.1:{port}")];
+    let (to, apply) = (format!("--connect=127.0.0.1:{port}"), format!("--apply-to={}", text(&applied)));
+    let args = [&data(&b_dir), "--log-level=trace", "--trust=tofu", &apply, &to];
     for more in ["three", "four"] {
         let (mut b, _) = Running::node(&args.map(AsRef::<str>::as_ref));
         assert!(run(&["append", &data(&a_dir), more]).status.success());

@@ -7,3 +7,4 @@ mod log;
 mod node;
 mod options;
 mod support;
+mod trust;

@@ -98,11 +98,24 @@ fn help_and_version_go_to_stdout_and_help_fits_a_screen() {
         for option in ["--id", "--listen", "--connect", "--connect-delay", "--no-connect", "--run", "--stats-every", "--tui", "--quiet"] {
             assert!(help.contains(option), "{option}");
         }
-        for word in ["--log-level", "--data", "--psk-file", "--passphrase-file", "append", "tail", "key", "invite", "simulate", "demo"] {
+        for word in [
+            "--log-level",
+            "--data",
+            "--psk-file",
+            "--passphrase-file",
+            "--trust",
+            "append",
+            "tail",
+            "key",
+            "invite",
+            "trust",
+            "simulate",
+            "demo",
+        ] {
             assert!(help.contains(word), "{word}");
         }
     }
-    for command in ["append", "tail", "key", "invite", "simulate", "demo"] {
+    for command in ["append", "tail", "key", "invite", "trust", "simulate", "demo"] {
         assert!(run(&[command, "--help"]).status.success(), "{command}");
     }
     assert_eq!(stdout(&run(&["--version"])), format!("vixp2p {}\n", env!("CARGO_PKG_VERSION")));

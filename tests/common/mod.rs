@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vixp2p::base::config::Listen;
-use vixp2p::base::{CloseReason, LogId};
+use vixp2p::base::{CloseReason, LogId, TrustPolicy};
 use vixp2p::{Config, Endpoint, Event, Node, PeerId};
 
 /// How long anything may take before a test gives up. Far more than it takes, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Settings of a node on a free port of the loopback.
+/// Settings of a node on a free port of the loopback, which trusts the first key of every name.
 pub fn config(name: &str) -> Config {
     let mut config = Config::new(name);
     config.listen = Listen::On { host: "127.0.0.1".into(), port: 0 };
+    config.trust = Some(TrustPolicy::Tofu);
     config
 }
 

@@ -34,6 +34,19 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_port", "out", vixp2p_node_port(node, null_mut())),
             ("vixp2p_node_connect", "node", vixp2p_node_connect(null_mut(), text)),
             ("vixp2p_node_connect", "endpoint", vixp2p_node_connect(node, null())),
+            ("vixp2p_node_connect_peer", "node", vixp2p_node_connect_peer(null_mut(), text, peer)),
+            ("vixp2p_node_connect_peer", "endpoint", vixp2p_node_connect_peer(node, null(), peer)),
+            ("vixp2p_node_connect_peer", "peer", vixp2p_node_connect_peer(node, text, null())),
+            ("vixp2p_node_trust", "node", vixp2p_node_trust(null_mut(), peer, text)),
+            ("vixp2p_node_trust", "peer", vixp2p_node_trust(node, null(), text)),
+            ("vixp2p_node_trust", "label", vixp2p_node_trust(node, peer, null())),
+            ("vixp2p_node_revoke", "node", vixp2p_node_revoke(null_mut(), peer)),
+            ("vixp2p_node_revoke", "peer", vixp2p_node_revoke(node, null())),
+            ("vixp2p_node_forget_peer", "node", vixp2p_node_forget_peer(null_mut(), peer)),
+            ("vixp2p_node_forget_peer", "peer", vixp2p_node_forget_peer(node, null())),
+            ("vixp2p_node_trust_list", "node", vixp2p_node_trust_list(null(), null_mut(), 304, &mut 0)),
+            ("vixp2p_node_trust_list", "infos", vixp2p_node_trust_list(node, null_mut(), 304, &mut 1)),
+            ("vixp2p_node_trust_list", "inout_count", vixp2p_node_trust_list(node, null_mut(), 304, null_mut())),
             ("vixp2p_node_disconnect", "node", vixp2p_node_disconnect(null_mut(), peer)),
             ("vixp2p_node_disconnect", "peer", vixp2p_node_disconnect(node, null())),
             ("vixp2p_node_rekey", "node", vixp2p_node_rekey(null_mut(), peer)),
@@ -106,6 +119,9 @@ fn on_events_and_ids(event: *const vixp2p_event) -> Vec<Row> {
             ("vixp2p_event_get_kind", "event", asked(vixp2p_event_get_kind(null()))),
             ("vixp2p_event_peer", "event", vixp2p_event_peer(null(), &raw mut id)),
             ("vixp2p_event_peer", "out", vixp2p_event_peer(event, null_mut())),
+            ("vixp2p_event_former", "event", vixp2p_event_former(null(), &raw mut id)),
+            ("vixp2p_event_former", "out", vixp2p_event_former(event, null_mut())),
+            ("vixp2p_event_trusted", "event", asked(vixp2p_event_trusted(null()))),
             ("vixp2p_event_node_id", "event", asked(vixp2p_event_node_id(null()))),
             ("vixp2p_event_endpoint", "event", asked(vixp2p_event_endpoint(null()))),
             ("vixp2p_event_direction", "event", asked(vixp2p_event_direction(null()))),
@@ -140,7 +156,9 @@ unsafe fn created(options: *const vixp2p_node_options) -> vixp2p_status {
 }
 
 /// What NULL may mean without being refused.
-const MAY_BE_NULL: [(&str, &str); 14] = [
+const MAY_BE_NULL: [(&str, &str); 16] = [
+    ("vixp2p_node_trust", "label"),
+    ("vixp2p_event_former", "out"),
     ("vixp2p_node_create", "options"),
     ("vixp2p_node_destroy", "node"),
     ("vixp2p_event_free", "event"),

@@ -153,7 +153,7 @@ fn peers_logs_and_counters_fill_arrays_of_the_callers_size() {
     assert_eq!(unsafe { vixp2p_node_peers(writer.0, infos, stride, &raw mut count) }, VIXP2P_OK);
     let info = unsafe { infos.read() };
     assert_eq!((count, info.struct_size as usize), (1, size_of::<vixp2p_peer_info>()));
-    assert_eq!(info.flags, VIXP2P_PEER_HAS_ID | VIXP2P_PEER_SECURE);
+    assert_eq!(info.flags, VIXP2P_PEER_HAS_ID | VIXP2P_PEER_SECURE | VIXP2P_PEER_TRUSTED);
     assert_eq!((info.id, info.state), (reader.id(), vixp2p_peer_state::VIXP2P_PEER_CONNECTED as i32));
     assert_eq!(info.direction, vixp2p_direction::VIXP2P_DIRECTION_OUTBOUND as i32);
     assert_eq!(text(info.node_id.as_ptr()), "reader");

@@ -18,6 +18,7 @@ pub(crate) fn options(label: &CStr) -> vixp2p_node_options {
     options.node_id = label.as_ptr();
     options.listen = VIXP2P_LISTEN_ON;
     options.listen_host = c"127.0.0.1".as_ptr();
+    options.trust = VIXP2P_TRUST_TOFU;
     options
 }
 

@@ -216,8 +216,8 @@ fn a_ping_is_answered_with_its_nonce() {
 fn a_close_from_the_peer_ends_the_link_with_the_peers_reason() {
     let mut solo = Solo::new();
     let (link, _) = solo.join(7);
-    let seen = solo.receive(link, Message::Close { code: CloseReason::Revoked.code(), detail: String::new() });
-    assert!(matches!(&events(&seen)[..], [Event::PeerDisconnected { reason: CloseReason::Revoked, .. }]));
+    let seen = solo.receive(link, Message::Close { code: CloseReason::Revoked(String::new()).code(), detail: String::new() });
+    assert!(matches!(&events(&seen)[..], [Event::PeerDisconnected { reason: CloseReason::Revoked(_), .. }]));
     assert!(solo.step(Input::LinkClosed { link, reason: lost() }).is_empty());
 }
 

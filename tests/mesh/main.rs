@@ -4,4 +4,5 @@ mod links;
 mod property;
 mod replication;
 mod solo;
+mod trust;
 mod world;

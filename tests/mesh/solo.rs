@@ -1,9 +1,10 @@
 //! One mesh and a hand that plays everybody else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use vixp2p::base::{CloseReason, Endpoint, Event, Incarnation, LinkId, LogId, PeerId, Time};
+use vixp2p::base::{CloseReason, Endpoint, Event, Incarnation, LinkId, LogId, PeerId, Time, TrustTable};
 use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
 use vixp2p::wire::Message;
@@ -13,6 +14,11 @@ use vixp2p::{Config, mesh};
 /// The identity everybody calls number `n`.
 pub(crate) fn id(n: u8) -> PeerId {
     PeerId([n; 32])
+}
+
+/// A table that trusts every number.
+pub(crate) fn everybody() -> Arc<TrustTable> {
+    Arc::new(TrustTable::of_friends((0..=255).map(id)))
 }
 
 /// The log that number `n` writes.
@@ -52,6 +58,7 @@ impl Solo {
 
     pub(crate) fn with(change: impl FnOnce(&mut MeshSettings), logs: Vec<(LogId, u64, u64)>) -> Solo {
         let mut settings = MeshSettings::from_config(&Config::new("solo"), id(5));
+        settings.trust = everybody();
         change(&mut settings);
         Solo { mesh: Mesh::new(settings, logs, log(5), 1), now: Time::ZERO }
     }
@@ -75,7 +82,7 @@ impl Solo {
     }
 
     pub(crate) fn connect(&mut self, host: &str, manual: bool) -> Vec<Output> {
-        self.step(Input::Connect { endpoint: Endpoint::tcp(host, 1), manual })
+        self.step(Input::Connect { endpoint: Endpoint::tcp(host, 1), manual, expected: None })
     }
 
     pub(crate) fn fail(&mut self, link: LinkId, reason: CloseReason) -> Vec<Output> {

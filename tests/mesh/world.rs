@@ -11,7 +11,7 @@ use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
 use vixp2p::wire::Message;
 
-use crate::solo::{group, id, log};
+use crate::solo::{everybody, group, id, log};
 
 /// Something on its way to one end of a wire.
 enum Parcel {
@@ -79,7 +79,8 @@ pub(crate) fn own(node: usize) -> LogId {
 }
 
 fn mesh(node: usize, logs: &BTreeMap<LogId, Vec<Group>>, applied: &BTreeMap<LogId, u64>, seed: u64) -> Mesh {
-    let settings = MeshSettings::from_config(&Config::new("node"), id(node as u8 + 1));
+    let mut settings = MeshSettings::from_config(&Config::new("node"), id(node as u8 + 1));
+    settings.trust = everybody();
     let logs = logs.iter().map(|(log, groups)| (*log, last(groups), applied.get(log).copied().unwrap_or(0))).collect();
     Mesh::new(settings, logs, own(node), seed)
 }
@@ -121,12 +122,12 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, from: usize, to: usize) {
-        self.step(from, Input::Connect { endpoint: Endpoint::tcp("node", to as u16 + 1), manual: true });
+        self.step(from, Input::Connect { endpoint: Endpoint::tcp("node", to as u16 + 1), manual: true, expected: None });
     }
 
     /// As `connect`, by another name of the same node.
     pub(crate) fn connect_alias(&mut self, from: usize, to: usize) {
-        self.step(from, Input::Connect { endpoint: Endpoint::tcp("alias", to as u16 + 1), manual: true });
+        self.step(from, Input::Connect { endpoint: Endpoint::tcp("alias", to as u16 + 1), manual: true, expected: None });
     }
 
     /// The node appends a group of this many bytes.
@@ -224,7 +225,7 @@ impl World {
     fn carry(&mut self, node: usize) {
         while let Some(output) = self.nodes[node].mesh.next_output() {
             match output {
-                Output::Dial { link, endpoint } => self.dial(node, link, usize::from(endpoint.port) - 1),
+                Output::Dial { link, endpoint, .. } => self.dial(node, link, usize::from(endpoint.port) - 1),
                 Output::Send { link, message } => self.send(node, link, message),
                 Output::Close { link, reason } => self.close(node, link, &reason),
                 Output::Route { .. } | Output::Rekey { .. } => {}

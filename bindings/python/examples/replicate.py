@@ -3,7 +3,7 @@
 import select
 import sys
 
-from vixp2p import EventKind, Node
+from vixp2p import EventKind, Node, TrustPolicy
 
 RECORDS = 5
 applied = []
@@ -16,7 +16,9 @@ def apply(record):
     print(f"bob applies {record.seq}: {record.data.decode()}")
 
 
-with Node("alice", listen=("127.0.0.1", 0)) as alice, Node("bob", on_apply=apply) as bob:
+# Records go to trusted peers only: here, to the first key of each name.
+trust = TrustPolicy.TOFU
+with Node("alice", listen=("127.0.0.1", 0), trust=trust) as alice, Node("bob", trust=trust, on_apply=apply) as bob:
     for number in range(RECORDS):
         alice.append(f"entry {number + 1}".encode())  # durable when it returns
     bob.connect(f"127.0.0.1:{alice.port}")

@@ -33,9 +33,10 @@ def header() -> str:
 @pytest.fixture
 def pair():
     """Two nodes that know each other."""
-    from vixp2p import Node
+    from vixp2p import Node, TrustPolicy
 
-    with Node("a", listen=("127.0.0.1", 0)) as a, Node("b", listen=("127.0.0.1", 0)) as b:
+    options = {"listen": ("127.0.0.1", 0), "trust": TrustPolicy.TOFU}
+    with Node("a", **options) as a, Node("b", **options) as b:
         join(a, b)
         yield a, b
 

@@ -10,7 +10,24 @@ import pytest
 from conftest import join, wait_for
 
 import vixp2p
-from vixp2p import Direction, EventKind, Invite, KeyAgreement, LogId, LogLevel, Node, PeerId, PeerState, Status, VixP2PError, _abi
+from vixp2p import (
+    Direction,
+    EventKind,
+    Invite,
+    KeyAgreement,
+    LogId,
+    LogLevel,
+    Node,
+    PeerId,
+    PeerState,
+    Status,
+    TrustPolicy,
+    TrustState,
+    VixP2PError,
+    _abi,
+)
+
+TOFU = {"listen": ("127.0.0.1", 0), "trust": TrustPolicy.TOFU}
 
 
 def test_the_versions_agree():
@@ -33,7 +50,7 @@ def test_peer_ids_are_bytes_and_print_as_hex():
 def test_nodes_meet_and_see_each_other(pair):
     a, b = pair
     (peer,) = a.peers()
-    assert peer.id == b.id and peer.secure and peer.state == PeerState.CONNECTED
+    assert peer.id == b.id and peer.secure and peer.trusted and peer.state == PeerState.CONNECTED
     assert peer.direction == Direction.INBOUND and peer.node_id == "b"
     assert a.stats()["peers_connected"] == 1
     assert b.port != a.port != 0
@@ -82,7 +99,7 @@ def test_a_node_nobody_refers_to_is_destroyed():
 
 def test_records_are_applied_in_order_and_acknowledged():
     applied = []
-    with Node("a", listen=("127.0.0.1", 0)) as a, Node("b", listen=("127.0.0.1", 0), on_apply=applied.append) as b:
+    with Node("a", **TOFU) as a, Node("b", **TOFU, on_apply=applied.append) as b:
         assert a.append(b"one") == 1
         assert a.append_batch([b"two", b""]) == (2, 3)
         join(a, b)
@@ -104,7 +121,7 @@ def test_an_error_in_an_apply_callback_is_raised_and_the_record_comes_again():
         if len(seen) == 1:
             raise KeyError("not yet")
 
-    with Node("a", listen=("127.0.0.1", 0)) as a, Node("b", listen=("127.0.0.1", 0), on_apply=apply) as b:
+    with Node("a", **TOFU) as a, Node("b", **TOFU, on_apply=apply) as b:
         join(a, b)
         a.append(b"x")
         with pytest.raises(KeyError, match="not yet"):
@@ -302,3 +319,45 @@ def test_an_invite_survives_its_line_and_hides_its_secret():
             Invite.parse(text)
     with pytest.raises(VixP2PError, match="address_count is 0"):
         Invite(invite.peer, ()).text()
+
+
+def test_a_key_is_trusted_revoked_and_forgotten(pair):
+    a, b = pair
+    (entry,) = a.trusted()
+    assert (entry.id, entry.state, entry.label) == (b.id, TrustState.PINNED, "b") and entry.added_s > 0
+    a.revoke(b.id)
+    for node in pair:
+        assert wait_for(node, EventKind.PEER_DISCONNECTED).reason == "revoked"
+    a.trust(b.id, "bob")
+    assert [(entry.state, entry.label) for entry in a.trusted()] == [(TrustState.TRUSTED, "bob")]
+    b.connect(f"localhost:{a.port}", a.id)
+    assert wait_for(b, EventKind.PEER_CONNECTED).trusted is True
+    assert a.forget(b.id) is True and a.forget(b.id) is False
+    with pytest.raises(VixP2PError, match="policy"):
+        Node(trust=9)
+
+
+def test_strangers_exchange_messages_but_no_records_until_they_trust_each_other():
+    with Node("a", listen=("127.0.0.1", 0)) as a, Node("b", listen=("127.0.0.1", 0)) as b:
+        a.append(b"secret")
+        b.connect(f"127.0.0.1:{a.port}")
+        assert wait_for(a, EventKind.PEER_CONNECTED).trusted is False
+        assert wait_for(b, EventKind.PEER_CONNECTED).trusted is False
+        assert wait_for(b, EventKind.SYNC_DECLINED).peer == a.id
+        a.send(b.id, b"hello")
+        assert wait_for(b, EventKind.MESSAGE).data == b"hello"
+        assert [state.log for state in b.logs()] == [b.own_log()]
+        a.trust(b.id)
+        b.trust(a.id)
+        changed = wait_for(a, EventKind.TRUST_CHANGED)
+        assert changed.peer == b.id and changed.trusted is True
+        while wait_for(a, EventKind.ACKED).durable < 1:
+            pass
+
+
+def test_a_name_with_another_key_is_refused_and_told():
+    with Node("a", **TOFU) as a, Node("b", **TOFU) as b, Node("b", **TOFU) as other:
+        join(a, b)
+        other.connect(f"127.0.0.1:{a.port}")
+        event = wait_for(a, EventKind.IDENTITY_CHANGED)
+        assert (event.peer, event.former, event.node_id, event.direction) == (other.id, b.id, "b", Direction.INBOUND)

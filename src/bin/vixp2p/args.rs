@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vixp2p::base::config::{KeyAgreement, Listen};
-use vixp2p::base::{Invite, Level, limits};
+use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
-use vixp2p::{Endpoint, Error};
+use vixp2p::{Endpoint, Error, PeerId};
 
 const TEMPLATE: &str = "\
 {about}
@@ -47,7 +47,7 @@ pub(crate) struct NodeArgs {
     /// PORT or HOST:PORT to accept on; 0 = do not listen
     #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
     pub(crate) listen: Option<Listen>,
-    /// Peer to dial: host:port, tcp://host:port or an invite; repeatable
+    /// Peer to dial: host:port, host:port#KEY or an invite; repeatable
     #[arg(long, value_name = "PEER", value_parser = whom)]
     pub(crate) connect: Vec<Whom>,
     /// Wait before dialling [default: 0]
@@ -86,6 +86,9 @@ pub(crate) struct NodeArgs {
     /// any, post-quantum or classic [default: any]
     #[arg(long, value_name = "KIND", default_value = "any", hide_default_value = true, value_parser = key_agreement)]
     pub(crate) key_agreement: KeyAgreement,
+    /// open, tofu, pinned or allow_list [default: tofu with a secret, else open]
+    #[arg(long, value_name = "POLICY", value_parser = policy)]
+    pub(crate) trust: Option<TrustPolicy>,
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,
@@ -105,6 +108,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Print a line with which another node finds this one
     Invite(InviteArgs),
+    /// Show or change whose keys are trusted
+    Trust(TrustArgs),
     /// Run a whole cluster in virtual time from a seed
     Simulate(SimulateArgs),
     /// Show replication surviving kills, with two processes
@@ -205,9 +210,58 @@ pub(crate) struct InviteArgs {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Whom {
     /// Whoever answers there.
-    Endpoint(Endpoint),
+    Endpoint(Target),
     /// One node, at one of several places.
     Invite(Box<Invite>),
+}
+
+/// Keys of other nodes.
+#[derive(Args, Debug)]
+pub(crate) struct TrustArgs {
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+}
+
+/// What can be done with keys of other nodes.
+#[derive(Subcommand, Debug)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum TrustCommand {
+    /// Print every key that is trusted, pinned or revoked
+    List {
+        /// Data directory; a node may be running on it
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+    /// Trust a key, also one that was revoked
+    Add {
+        /// Public key, 64 hex digits
+        #[arg(value_name = "KEY", value_parser = key)]
+        key: PeerId,
+        /// Label for people
+        #[arg(value_name = "LABEL", value_parser = label)]
+        label: Option<String>,
+        /// Data directory; a node may be running on it
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+    /// Refuse a key for good
+    Revoke {
+        /// Public key, 64 hex digits
+        #[arg(value_name = "KEY", value_parser = key)]
+        key: PeerId,
+        /// Data directory; a node may be running on it
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
+    /// Forget a key, as if it had never been met
+    Forget {
+        /// Public key, 64 hex digits
+        #[arg(value_name = "KEY", value_parser = key)]
+        key: PeerId,
+        /// Data directory; a node may be running on it
+        #[arg(long, value_name = "DIR", value_parser = path)]
+        data: PathBuf,
+    },
 }
 
 /// Runs a simulation.
@@ -287,6 +341,29 @@ fn listen(text: &str) -> Result<Listen, String> {
     Ok(Listen::On { host: ip.to_string(), port: address.port() })
 }
 
+/// Whom to dial, and the key that is to answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peer: Option<PeerId>,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    let (address, peer) = match text.split_once('#') {
+        Some((address, digits)) => (address, Some(key(digits)?)),
+        None => (text, None),
+    };
+    Ok(Target { endpoint: endpoint(address)?, peer })
+}
+
+fn key(text: &str) -> Result<PeerId, String> {
+    text.parse().map_err(|_| format!("a key is 64 hex digits, this has {} characters", text.chars().count()))
+}
+
+fn policy(text: &str) -> Result<TrustPolicy, String> {
+    text.parse().map_err(|_| "expected open, tofu, pinned or allow_list".to_owned())
+}
+
 fn endpoint(text: &str) -> Result<Endpoint, String> {
     text.parse().map_err(|error: Error| {
         let sentence = error.to_string();
@@ -298,7 +375,7 @@ fn whom(text: &str) -> Result<Whom, String> {
     if Invite::is_meant(text) {
         return text.parse().map(|invite| Whom::Invite(Box::new(invite))).map_err(|error: Error| error.to_string());
     }
-    endpoint(text).map(Whom::Endpoint)
+    target(text).map(Whom::Endpoint)
 }
 
 fn level(text: &str) -> Result<Level, String> {

@@ -16,9 +16,13 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
         ErrorKind::InvalidSubcommand => {
             format!("unknown command \"{}\"; {HINT}", names(error, ContextKind::InvalidSubcommand).join(" "))
         }
-        // Only "key" wants one.
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("missing command: key new, key show, key rotate or key passphrase; {HINT}")
+            // Which of the two that want one shows in their usage only.
+            let trust = error.to_string().contains("vixp2p trust");
+            format!(
+                "missing command: {}; {HINT}",
+                if trust { "trust list, add, revoke or forget" } else { "key new, key show, key rotate or key passphrase" }
+            )
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid(error, option),
         ErrorKind::ArgumentConflict => conflict(error, option),

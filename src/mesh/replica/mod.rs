@@ -113,17 +113,38 @@ impl Replica {
         self.own
     }
 
-    /// A link is admitted: tells the peer everything this node has, its own log first. A chunk that is not full ends the vector.
-    pub(super) fn open(&mut self, link: LinkId, peer: PeerId, out: &mut Outbox) {
+    /// A link is admitted: tells a trusted peer everything this node has, another one by an empty vector that it holds off.
+    pub(super) fn open(&mut self, link: LinkId, peer: PeerId, trusted: bool, out: &mut Outbox) {
+        self.sessions.insert(link, Session::new(link, peer));
+        if trusted {
+            self.tell_all(link, out);
+        } else {
+            out.send(link, Message::Vector(Vec::new()));
+        }
+    }
+
+    /// The peer of an admitted link is trusted from now on: what its vector said counts, and it gets this node's.
+    pub(super) fn begin_trust(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
+        self.tell_all(link, out);
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let (early, theirs) = (std::mem::take(&mut session.early), session.theirs);
+        self.believe(link, &early, out);
+        if theirs {
+            self.begin(now, link, out);
+        }
+    }
+
+    /// Sends the vector, the own log first. A chunk that is not full ends it.
+    fn tell_all(&mut self, link: LinkId, out: &mut Outbox) {
         let line = |(log, local): (&LogId, &Local)| VectorEntry { log: *log, durable: local.durable, applied: local.applied };
         let own = self.logs.iter().filter(|(log, _)| **log == self.own);
         let others = self.logs.iter().filter(|(log, _)| **log != self.own);
         let mut lines: Vec<VectorEntry> = own.chain(others).map(line).collect();
-        let mut session = Session::new(link, peer);
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        session.ours = true;
         for line in &lines {
             session.told(line);
         }
-        self.sessions.insert(link, session);
         while lines.len() >= limits::VECTOR_MAX_ENTRIES {
             let rest = lines.split_off(limits::VECTOR_MAX_ENTRIES);
             out.send(link, Message::Vector(std::mem::replace(&mut lines, rest)));
@@ -136,11 +157,14 @@ impl Replica {
         self.sessions.remove(&link);
     }
 
-    /// A chunk of the peer's vector; after the last, what it lacks is pushed.
-    pub(super) fn vector(&mut self, now: Time, link: LinkId, lines: &[VectorEntry], out: &mut Outbox) -> Result<(), CloseReason> {
-        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
-        if session.complete {
+    /// A chunk of the peer's vector; after the last, what it lacks is pushed. Whether it says instead that the peer holds off.
+    pub(super) fn vector(&mut self, now: Time, link: LinkId, lines: &[VectorEntry], out: &mut Outbox) -> Result<bool, CloseReason> {
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(false) };
+        if session.theirs {
             return Err(CloseReason::Protocol("a vector after the end of the vector".into()));
+        }
+        if session.lines == 0 && lines.is_empty() {
+            return session.hold_off().map(|()| true);
         }
         if session.lines == 0 {
             session.home = lines.first().map(|line| line.log).filter(|log| log.origin == session.peer);
@@ -150,14 +174,24 @@ impl Replica {
             let rule = format!("a vector of {} logs, limit is {}", session.lines, limits::LOGS_MAX + limits::VECTOR_MAX_ENTRIES);
             return Err(CloseReason::Protocol(rule));
         }
+        session.theirs = lines.len() < limits::VECTOR_MAX_ENTRIES;
+        let (ours, theirs) = (session.ours, session.theirs);
+        if !ours {
+            session.early.extend_from_slice(lines);
+            return Ok(false);
+        }
+        self.believe(link, lines, out);
+        if theirs {
+            self.begin(now, link, out);
+        }
+        Ok(false)
+    }
+
+    fn believe(&mut self, link: LinkId, lines: &[VectorEntry], out: &mut Outbox) {
         for line in lines {
             // What was acknowledged while there was no link is news about the own log; of the others there may be thousands.
             self.said(link, line, line.log == self.own, out);
         }
-        if lines.len() < limits::VECTOR_MAX_ENTRIES {
-            self.begin(now, link, out);
-        }
-        Ok(())
     }
 
     /// The peer confirms progress on a log.
@@ -222,7 +256,7 @@ impl Replica {
         }
         for log in std::mem::take(&mut self.news) {
             let Some(local) = self.logs.get(&log) else { continue };
-            for session in self.sessions.values_mut() {
+            for session in self.sessions.values_mut().filter(|s| s.complete) {
                 session.tell(log, local.durable, local.applied, false, out);
             }
         }
@@ -259,9 +293,10 @@ impl Replica {
         }
     }
 
-    /// Whether the link is one of this engine and its peer has told its vector; anything else before that is an error.
+    /// Whether the link is one of this engine and both vectors are out; anything else before that is an error.
     fn is_open(&self, link: LinkId, what: &str) -> Result<bool, CloseReason> {
         match self.sessions.get(&link) {
+            Some(session) if !session.ours => Err(CloseReason::Protocol(format!("{what} to a node that holds off"))),
             Some(session) if !session.complete => Err(CloseReason::Protocol(format!("{what} before the end of the vector"))),
             session => Ok(session.is_some()),
         }

@@ -18,6 +18,10 @@ impl Replica {
     pub(super) fn begin(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         session.complete = true;
+        // What has moved since this node's vector.
+        for (log, local) in &self.logs {
+            session.tell(*log, local.durable, local.applied, false, out);
+        }
         for (log, local) in self.logs.iter().filter(|(_, local)| local.durable > 0) {
             if *log != self.own && session.lacks(log, local.durable) {
                 let moment = guard::up_to(limits::SPREAD_DELAY, &mut self.rng);

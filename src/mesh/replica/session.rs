@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
-use crate::base::{LinkId, LogId, PeerId, limits};
+use crate::base::{CloseReason, LinkId, LogId, PeerId, limits};
 use crate::mesh::out::Outbox;
 use crate::sync::Group;
 use crate::wire::Message;
@@ -56,8 +56,16 @@ pub(super) struct Session {
     pub(super) peer: PeerId,
     /// The log the peer writes itself.
     pub(super) home: Option<LogId>,
-    /// The peer's vector has come to its end.
+    /// The peer's vector has come to its end, and this node's is out: records and acks may go both ways.
     pub(super) complete: bool,
+    /// This node's vector is out: the peer is trusted.
+    pub(super) ours: bool,
+    /// The peer began with an empty vector: it holds off until it sends another.
+    pub(super) held_off: bool,
+    /// The peer's vector has come to its end.
+    pub(super) theirs: bool,
+    /// What the vector of a peer that is not trusted said: believed only when it is.
+    pub(super) early: Vec<WalAck>,
     /// Lines of the peer's vector so far.
     pub(super) lines: usize,
     /// A read under way: which log, from which record.
@@ -77,6 +85,10 @@ impl Session {
             peer,
             home: None,
             complete: false,
+            ours: false,
+            held_off: false,
+            theirs: false,
+            early: Vec::new(),
             lines: 0,
             reading: None,
             receiving: 0,
@@ -85,6 +97,14 @@ impl Session {
             turn: None,
             in_flight: 0,
         }
+    }
+
+    /// The peer's vector began empty: it does not exchange records, or not yet. It may say so once.
+    pub(super) fn hold_off(&mut self) -> Result<(), CloseReason> {
+        if std::mem::replace(&mut self.held_off, true) {
+            return Err(CloseReason::Protocol("a second empty vector".into()));
+        }
+        Ok(())
     }
 
     /// The follower of a log, made if need be. Logs this node does not have are remembered up to a cap.

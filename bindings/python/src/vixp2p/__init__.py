@@ -1,8 +1,8 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, EventKind, KeyAgreement, LogLevel, PeerState, Status, lib
+from ._abi import Direction, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
 from ._node import Node
-from ._types import Event, Invite, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, VixP2PError, WouldBlock
+from ._types import Event, Invite, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, TrustEntry, VixP2PError, WouldBlock
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,6 +22,9 @@ __all__ = [
     "Record",
     "Status",
     "Stopped",
+    "TrustEntry",
+    "TrustPolicy",
+    "TrustState",
     "VixP2PError",
     "WouldBlock",
     "library_version",

@@ -13,7 +13,7 @@ LISTEN_OFF, LISTEN_ON = 0, 1
 DELIVERY_CALLBACK, DELIVERY_POLL = 0, 1
 FLAG_NO_DIAL = 1
 APPLY_OK, APPLY_RETRY = 0, 1
-PEER_HAS_ID, PEER_SECURE = 1, 2
+PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
@@ -69,7 +69,12 @@ class EventKind(enum.IntEnum):
     LOG_FAILED = 13
     LOST = 14
     FATAL = 15
-    FRESH_KEYS = 16
+    PEER_PINNED = 16
+    IDENTITY_CHANGED = 17
+    TRUST_CHANGED = 18
+    SYNC_DECLINED = 19
+    KNOWN_PEERS_FAULTY = 20
+    FRESH_KEYS = 21
 
 
 class KeyAgreement(enum.IntEnum):
@@ -98,6 +103,24 @@ class LogLevel(enum.IntEnum):
     ERROR = 4
     CRITICAL = 5
     OFF = 6
+
+
+class TrustPolicy(enum.IntEnum):
+    """Whose keys are trusted; records are exchanged with trusted peers only."""
+
+    DEFAULT = 0
+    OPEN = 1
+    TOFU = 2
+    PINNED = 3
+    ALLOW_LIST = 4
+
+
+class TrustState(enum.IntEnum):
+    """What is settled about a key."""
+
+    TRUSTED = 1
+    PINNED = 2
+    REVOKED = 3
 
 
 class PeerState(enum.IntEnum):
@@ -190,7 +213,7 @@ class NodeOptions(ctypes.Structure):
         ("key_agreement", c_uint32),
         ("rekey_after_ms", c_uint32),
         ("fresh_keys_after_ms", c_uint32),
-        ("reserved", c_uint32),
+        ("trust", c_uint32),
     ]
 
 
@@ -216,6 +239,16 @@ class InviteStruct(ctypes.Structure):
         ("address_count", c_uint32),
         ("reserved", c_uint32),
         ("addresses", c_char * ENDPOINT_SIZE * INVITE_ADDRESSES_MAX),
+    ]
+
+
+class TrustInfoStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("state", c_int32),
+        ("id", PeerIdStruct),
+        ("added_s", c_int64),
+        ("label", c_char * NODE_ID_SIZE),
     ]
 
 
@@ -269,6 +302,7 @@ STRUCTS = {
     "vixp2p_node_options": NodeOptions,
     "vixp2p_peer_info": PeerInfoStruct,
     "vixp2p_invite": InviteStruct,
+    "vixp2p_trust_info": TrustInfoStruct,
     "vixp2p_stats": StatsStruct,
     "vixp2p_slice": Slice,
     "vixp2p_log_state": LogStateStruct,
@@ -298,6 +332,11 @@ FUNCTIONS = {
     "vixp2p_node_id": (_STATUS, NODE, _ID),
     "vixp2p_node_port": (_STATUS, NODE, POINTER(c_uint16)),
     "vixp2p_node_connect": (_STATUS, NODE, c_char_p),
+    "vixp2p_node_connect_peer": (_STATUS, NODE, c_char_p, _ID),
+    "vixp2p_node_trust": (_STATUS, NODE, _ID, c_char_p),
+    "vixp2p_node_revoke": (_STATUS, NODE, _ID),
+    "vixp2p_node_forget_peer": (_STATUS, NODE, _ID),
+    "vixp2p_node_trust_list": (_STATUS, NODE, POINTER(TrustInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_disconnect": (_STATUS, NODE, _ID),
     "vixp2p_node_rekey": (_STATUS, NODE, _ID),
     "vixp2p_node_send": (_STATUS, NODE, _ID, c_char_p, c_size_t),
@@ -322,6 +361,8 @@ FUNCTIONS = {
     "vixp2p_invite_parse": (_STATUS, c_char_p, POINTER(InviteStruct), c_size_t),
     "vixp2p_event_get_kind": (c_int, EVENT),
     "vixp2p_event_peer": (_STATUS, EVENT, _ID),
+    "vixp2p_event_former": (_STATUS, EVENT, _ID),
+    "vixp2p_event_trusted": (c_int32, EVENT),
     "vixp2p_event_node_id": (c_char_p, EVENT),
     "vixp2p_event_endpoint": (c_char_p, EVENT),
     "vixp2p_event_direction": (c_int, EVENT),

@@ -8,8 +8,8 @@ from ctypes import byref, c_size_t, c_uint16, c_uint64, c_void_p
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from . import _abi
-from ._abi import KeyAgreement, LogLevel, Status, lib
-from ._types import Event, LogId, LogState, Peer, PeerId, Record, VixP2PError, check, log_id, peer_id, read_event, read_peer
+from ._abi import KeyAgreement, LogLevel, Status, TrustPolicy, lib
+from ._types import Event, LogId, LogState, Peer, PeerId, Record, TrustEntry, VixP2PError, check, log_id, peer_id, read_event, read_peer, read_trust
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
 _WAIT_PIECE_S = 0.2
@@ -82,6 +82,7 @@ class Node:
         psk_previous: Optional[bytes] = None,
         key_agreement: int = KeyAgreement.ANY,
         dial: bool = True,
+        trust: int = TrustPolicy.DEFAULT,
         max_peers: int = 0,
         handshake_timeout_ms: int = 0,
         heartbeat_interval_ms: int = 0,
@@ -114,6 +115,7 @@ class Node:
             passphrase = key_passphrase.encode() if isinstance(key_passphrase, str) else bytes(key_passphrase)
             options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
         options.flags = 0 if dial else _abi.FLAG_NO_DIAL
+        options.trust = trust
         options.max_peers = max_peers
         options.handshake_timeout_ms = handshake_timeout_ms
         options.heartbeat_interval_ms = heartbeat_interval_ms
@@ -175,9 +177,30 @@ class Node:
 
     # ---- peers and messages
 
-    def connect(self, endpoint: str) -> None:
-        """Wants a link to "host:port", now and after every loss. Returns at once; events tell the rest."""
-        check(lib.vixp2p_node_connect(self._handle, endpoint.encode()))
+    def connect(self, endpoint: str, peer: Optional[PeerId] = None) -> None:
+        """Wants a link to "host:port", now and after every loss. Returns at once; events tell the rest.
+
+        With a peer, nobody else's answer will do."""
+        if peer is None:
+            check(lib.vixp2p_node_connect(self._handle, endpoint.encode()))
+        else:
+            check(lib.vixp2p_node_connect_peer(self._handle, endpoint.encode(), PeerId(peer)._as_struct()))
+
+    def trust(self, peer: PeerId, label: str = "") -> None:
+        """Trusts a key from now on; durable when it returns. Like the next three, also on a node that does not run."""
+        check(lib.vixp2p_node_trust(self._handle, PeerId(peer)._as_struct(), label.encode()))
+
+    def revoke(self, peer: PeerId) -> None:
+        """Refuses a key for good, under every policy."""
+        check(lib.vixp2p_node_revoke(self._handle, PeerId(peer)._as_struct()))
+
+    def forget(self, peer: PeerId) -> bool:
+        """Forgets a key, as if it had never been met; whether it was listed."""
+        return check(lib.vixp2p_node_forget_peer(self._handle, PeerId(peer)._as_struct())) == Status.OK
+
+    def trusted(self) -> List[TrustEntry]:
+        """Every key that is trusted, pinned or revoked."""
+        return [read_trust(info) for info in self._array(lib.vixp2p_node_trust_list, _abi.TrustInfoStruct)]
 
     def disconnect(self, peer: PeerId) -> None:
         """Ends the link to a peer and stops dialling it."""

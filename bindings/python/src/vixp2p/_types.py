@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Tuple, Union
 
 from . import _abi
-from ._abi import Direction, EventKind, PeerState, Status, lib
+from ._abi import Direction, EventKind, PeerState, Status, TrustState, lib
 
 
 class VixP2PError(Exception):
@@ -121,12 +121,19 @@ class Event:
     seq: Optional[int] = None
     retry_in_ms: Optional[int] = None
     count: Optional[int] = None
+    trusted: Optional[bool] = None
+    former: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
 
 
 def _peer(event: int) -> Optional[PeerId]:
     out = _abi.PeerIdStruct()
     return peer_id(out) if check(lib.vixp2p_event_peer(event, out)) == Status.OK else None
+
+
+def _former(event: int) -> Optional[PeerId]:
+    out = _abi.PeerIdStruct()
+    return peer_id(out) if check(lib.vixp2p_event_former(event, out)) == Status.OK else None
 
 
 def _log(event: int) -> Optional[LogId]:
@@ -162,13 +169,15 @@ _READ = {
     "seq": lib.vixp2p_event_seq,
     "retry_in_ms": _retry,
     "count": lib.vixp2p_event_count,
+    "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
+    "former": _former,
 }
 _LINK = ("endpoint", "direction", "reason", "reason_text")
 _HAS = {
     EventKind.STARTED: ("port",),
     EventKind.CONNECT_FAILED: ("endpoint", "reason", "reason_text", "retry_in_ms"),
     EventKind.HANDSHAKE_FAILED: _LINK,
-    EventKind.PEER_CONNECTED: ("peer", "node_id", "endpoint", "direction", "connected"),
+    EventKind.PEER_CONNECTED: ("peer", "node_id", "endpoint", "direction", "connected", "trusted"),
     EventKind.PEER_DISCONNECTED: ("peer", "node_id", *_LINK, "connected"),
     EventKind.ACKED: ("peer", "log", "durable", "applied"),
     EventKind.STORED: ("log", "durable"),
@@ -176,6 +185,10 @@ _HAS = {
     EventKind.APPLY_REFUSED: ("log", "seq", "retry_in_ms"),
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
+    EventKind.PEER_PINNED: ("peer", "node_id", "former"),
+    EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
+    EventKind.TRUST_CHANGED: ("peer", "node_id", "trusted"),
+    EventKind.SYNC_DECLINED: ("peer", "node_id"),
 }
 
 
@@ -194,10 +207,11 @@ def read_event(event: int) -> Event:
 
 @dataclass(frozen=True)
 class Peer:
-    """One line of the peer list. `id` is None while nobody has answered at the endpoint."""
+    """One line of the peer list. `id` is None while nobody has answered at the endpoint and nobody is expected there."""
 
     id: Optional[PeerId]
     secure: bool
+    trusted: bool
     state: Union[PeerState, int]
     direction: Union[Direction, int]
     last_seen_ms_ago: Optional[int]
@@ -209,6 +223,7 @@ def read_peer(info: _abi.PeerInfoStruct) -> Peer:
     return Peer(
         id=peer_id(info.id) if info.flags & _abi.PEER_HAS_ID else None,
         secure=bool(info.flags & _abi.PEER_SECURE),
+        trusted=bool(info.flags & _abi.PEER_TRUSTED),
         state=_known(PeerState, info.state),
         direction=_known(Direction, info.direction),
         last_seen_ms_ago=None if info.last_seen_ms_ago < 0 else info.last_seen_ms_ago,
@@ -241,6 +256,21 @@ class Invite:
         peer = PeerId(self.peer)._as_struct()
         check(lib.vixp2p_invite_make(peer, array, len(addresses), self.psk, len(self.psk or b""), out, size))
         return out.value.decode()
+
+
+@dataclass(frozen=True)
+class TrustEntry:
+    """One key and what is settled about it. `added_s` is in seconds since 1970, None if that is not known."""
+
+    id: PeerId
+    state: Union[TrustState, int]
+    label: str
+    added_s: Optional[int]
+
+
+def read_trust(info: _abi.TrustInfoStruct) -> TrustEntry:
+    added_s = None if info.added_s < 0 else info.added_s
+    return TrustEntry(peer_id(info.id), _known(TrustState, info.state), info.label.decode(), added_s)
 
 
 @dataclass(frozen=True)

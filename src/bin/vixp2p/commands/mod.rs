@@ -7,3 +7,4 @@ pub(crate) mod key;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod tail;
+pub(crate) mod trust;

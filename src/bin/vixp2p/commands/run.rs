@@ -14,7 +14,7 @@ use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Endpoint, Node, Stats};
 
 use crate::apply::ApplyFile;
-use crate::args::{NodeArgs, Switch, Whom};
+use crate::args::{NodeArgs, Switch, Target, Whom};
 use crate::book::Book;
 use crate::control::server::{Progress, Server};
 use crate::failure::Failure;
@@ -40,6 +40,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.listen = args.listen.clone().unwrap_or_default();
     config.data_dir = args.data.clone();
     config.dial = !args.no_connect;
+    config.trust = args.trust;
     config.key_passphrase = secrets::passphrase("--passphrase-file", args.passphrase_file.as_deref())?;
     config.psk = args.psk_file.as_deref().map(|path| secrets::psk("--psk-file", path)).transpose()?;
     config.psk_previous = args.psk_file_previous.as_deref().map(|path| secrets::psk("--psk-file-previous", path)).transpose()?;
@@ -114,6 +115,9 @@ impl<'a> Session<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut delay = std::pin::pin!(sleep(Duration::from_millis(u64::from(args.connect_delay))));
         let mut dialled = args.no_connect;
+        // Without a data directory there is no file to read again, and the signal keeps its meaning.
+        let hangup = || signal(SignalKind::hangup()).map_err(Failure::io("listening for signals"));
+        let mut hangup = args.data.as_ref().map(|_| hangup()).transpose()?;
         loop {
             self.show(args.quiet, false);
             tokio::select! {
@@ -121,6 +125,9 @@ impl<'a> Session<'a> {
                 () = &mut delay, if !dialled => {
                     dialled = true;
                     self.dial(&args.connect)?;
+                }
+                () = async { match &mut hangup { Some(signal) => drop(signal.recv().await), None => std::future::pending().await } } => {
+                    self.reload().await;
                 }
                 _ = ticks.tick() => self.show(args.quiet, true),
                 event = self.node.next_event() => match event {
@@ -132,17 +139,32 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Reads `known_peers` again.
+    async fn reload(&self) {
+        let node = self.node.clone();
+        match tokio::task::spawn_blocking(move || node.reload_trust()).await {
+            Ok(Ok(())) => self.screen.log(Level::Info, &format!("known_peers read again: {} keys", self.node.trusted().len())),
+            Ok(Err(error)) => self.screen.log(Level::Error, &format!("known_peers not read again, what held before holds on: {error}")),
+            Err(error) => self.screen.log(Level::Error, &error.to_string()),
+        }
+    }
+
     fn dial(&self, wanted: &[Whom]) -> Result<(), Failure> {
         let mut dialled: Vec<&Endpoint> = Vec::new();
         for whom in wanted {
             match whom {
-                Whom::Endpoint(endpoint) => {
-                    self.node.connect(endpoint.clone())?;
-                    dialled.push(endpoint);
-                }
+                Whom::Endpoint(target) => dialled.push(&target.endpoint),
+                Whom::Invite(invite) => dialled.extend(invite.addresses()),
+            }
+        }
+        for whom in wanted {
+            match whom {
+                Whom::Endpoint(Target { endpoint, peer: Some(peer) }) => self.node.connect_to(endpoint.clone(), *peer)?,
+                Whom::Endpoint(Target { endpoint, peer: None }) => self.node.connect(endpoint.clone())?,
                 Whom::Invite(invite) => {
-                    self.accept(invite)?;
-                    dialled.extend(invite.addresses());
+                    for address in invite.addresses() {
+                        self.node.connect_to(address.clone(), invite.peer())?;
+                    }
                 }
             }
         }
@@ -151,11 +173,6 @@ impl<'a> Session<'a> {
             self.node.connect(endpoint.clone())?;
         }
         Ok(())
-    }
-
-    /// Dials every address of an invite.
-    fn accept(&self, invite: &Invite) -> Result<(), Failure> {
-        invite.addresses().iter().try_for_each(|address| Ok(self.node.connect(address.clone())?))
     }
 
     fn note(&mut self, event: &Event) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::net::UnixStream;
 use vixp2p::base::{LogId, limits};
 
+use crate::commands::trust::Order;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::failure::Failure;
 
@@ -37,8 +38,19 @@ impl Client {
         match self.answer().await? {
             Some(Reply::Appended { log, first, last }) => Ok((log, first, last)),
             Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
-            Some(Reply::Status(_)) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            Some(Reply::Status(_) | Reply::Trust(_)) => Err(Failure::Runtime("the node answered something else than was asked".into())),
             None => Err(Failure::Runtime("the node ended before it confirmed; tail shows whether the records are in the log".into())),
+        }
+    }
+
+    /// Has the node carry out an order about keys; lines for people.
+    pub(crate) async fn trust(&mut self, order: Order) -> Result<Vec<String>, Failure> {
+        self.ask(&Request::Trust(order)).await?;
+        match self.answer().await? {
+            Some(Reply::Trust(lines)) => Ok(lines),
+            Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            None => Err(Failure::Runtime("the node ended before it confirmed; trust list shows what holds".into())),
         }
     }
 

@@ -18,8 +18,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vixp2p::PeerId;
 use vixp2p::base::{Incarnation, LogId};
 
+use crate::commands::trust::Order;
+
 pub(crate) const SOCKET: &str = "control.sock";
-/// One request or reply: a batch of records (at most one of the largest, or many small ones) with room to spare.
+/// One request or reply: a batch of records (at most one of the largest, or many small ones) or all known keys, with room to spare.
 const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// `sockaddr_un` holds 108 bytes; longer paths go through the directory's descriptor.
 const SOCKET_PATH_MAX_BYTES: usize = 100;
@@ -31,6 +33,8 @@ pub(crate) enum Request {
     Append(Vec<Bytes>),
     /// Tell the node's status now and whenever it changes, until the client goes.
     Watch,
+    /// Show or change whose keys are trusted.
+    Trust(Order),
 }
 
 /// What the node answers.
@@ -47,6 +51,8 @@ pub(crate) enum Reply {
     },
     /// The node's status.
     Status(Box<Status>),
+    /// The order about keys is carried out; lines for people.
+    Trust(Vec<String>),
     /// The request failed; the sentence says why.
     Refused(String),
 }
@@ -80,6 +86,7 @@ impl Request {
                 }
             }),
             Request::Watch => frame(2, |_| {}),
+            Request::Trust(order) => frame(3, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
         }
     }
 
@@ -97,6 +104,7 @@ impl Request {
                 Some(Request::Append(records))
             }
             2 => body.is_empty().then_some(Request::Watch),
+            3 => serde_json::from_slice(&body).ok().map(Request::Trust),
             _ => None,
         }
     }
@@ -110,6 +118,7 @@ impl Reply {
                 [log.incarnation.0, *first, *last].into_iter().for_each(|n| body.put_u64(n));
             }),
             Reply::Status(status) => frame(0x82, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
+            Reply::Trust(lines) => frame(0x83, |body| body.put_slice(&serde_json::to_vec(lines).unwrap_or_default())),
             Reply::Refused(why) => frame(0xff, |body| body.put_slice(why.as_bytes())),
         }
     }
@@ -124,6 +133,7 @@ impl Reply {
                 Some(Reply::Appended { log: LogId { origin: PeerId(origin), incarnation }, first, last })
             }
             0x82 => serde_json::from_slice(&body).ok().map(|status| Reply::Status(Box::new(status))),
+            0x83 => serde_json::from_slice(&body).ok().map(Reply::Trust),
             0xff => Some(Reply::Refused(String::from_utf8_lossy(&body).into_owned())),
             _ => None,
         }
@@ -187,12 +197,13 @@ mod tests {
 
     #[test]
     fn requests_and_replies_survive_the_wire() {
-        for request in [Request::Append(vec![Bytes::new(), Bytes::from_static(b"two")]), Request::Append(Vec::new()), Request::Watch] {
+        let add = Request::Trust(Order::Add { key: "k".into(), label: "l\n".into() });
+        for request in [Request::Append(vec![Bytes::new(), Bytes::from_static(b"two")]), Request::Append(Vec::new()), Request::Watch, add] {
             let (kind, bytes) = body(request.encode());
             assert_eq!(Request::decode(kind, bytes), Some(request));
         }
         let log = LogId { origin: PeerId([3; 32]), incarnation: Incarnation(4) };
-        for reply in [Reply::Appended { log, first: 1, last: 2 }, Reply::Refused("no".into())] {
+        for reply in [Reply::Appended { log, first: 1, last: 2 }, Reply::Refused("no".into()), Reply::Trust(vec!["line".into()])] {
             let (kind, bytes) = body(reply.encode());
             assert_eq!(Reply::decode(kind, bytes), Some(reply));
         }

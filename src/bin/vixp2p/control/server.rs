@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use vixp2p::Node;
 
+use crate::commands::trust;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 
 /// Clients served at once; the next one waits.
@@ -114,6 +115,16 @@ async fn serve(mut stream: UnixStream, node: Node, progress: Arc<Progress>) -> i
                 Ok((first, last)) => Reply::Appended { log: node.own_log(), first, last },
                 Err(error) => Reply::Refused(error.to_string()),
             },
+            Some(Request::Trust(order)) => {
+                // It waits for the disk.
+                let theirs = node.clone();
+                let carried_out = tokio::task::spawn_blocking(move || trust::by_node(&theirs, &order)).await;
+                match carried_out {
+                    Ok(Ok(lines)) => Reply::Trust(lines),
+                    Ok(Err(error)) => Reply::Refused(error.to_string()),
+                    Err(error) => Reply::Refused(error.to_string()),
+                }
+            }
             None => Reply::Refused("the node does not understand the request; client and node are of different versions".into()),
         };
         write_frame(&mut stream, &reply.encode()).await?;

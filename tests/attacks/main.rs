@@ -1,0 +1,5 @@
+mod downgrade;
+mod identity;
+mod replay;
+mod support;
+mod tamper;
