@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 DEMO_DIR ?= target/demo
 SEEDS ?= 200
 
-.PHONY: help setup build demo test check rust-test c python interop bench sim header clean
+.PHONY: help setup build demo test check rust-test c python interop bench sim header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -18,6 +18,7 @@ help:
 	@echo 'make python    pytest against the library, and sessions with a second implementation in Python'
 	@echo 'make interop   the same, then 10,000 handshakes with that implementation'
 	@echo 'make header    regenerate include/vixp2p.h'
+	@echo 'make model     check the symbolic model of the handshake with ProVerif, where it is installed'
 
 setup:
 	@scripts/setup
@@ -62,6 +63,10 @@ sim: build
 
 header:
 	VIXP2P_UPDATE_HEADER=1 $(CARGO) test --locked --features $(FEATURES) --test header
+
+# The claims of models/*.pv; the four sanity queries must be false, everything else true.
+model:
+	@scripts/model
 
 clean:
 	$(CARGO) clean

@@ -2,14 +2,15 @@
 
 import time
 
-from vixp2p import EventKind, Node
+from vixp2p import EventKind, Node, TrustPolicy
 
 PSK, NEW_PSK = b"\x07" * 32, b"\x08" * 32
-# What a node is made with, and what Python uses towards it.
+# What a node is made with, and what Python uses towards it. Python comes under a new key each time, often under the same name.
+OPEN = {"trust": TrustPolicy.OPEN}
 KINDS = {
-    "no psk": ({}, None),
-    "psk": ({"psk": PSK}, PSK),
-    "previous psk": ({"psk": NEW_PSK, "psk_previous": PSK}, PSK),
+    "no psk": (OPEN, None),
+    "psk": ({"psk": PSK, **OPEN}, PSK),
+    "previous psk": ({"psk": NEW_PSK, "psk_previous": PSK, **OPEN}, PSK),
 }
 
 

@@ -7,8 +7,8 @@ import pytest
 import vixp2p_crypto as crypto
 import vixp2p_wire as wire
 from fixtures import KINDS, NEW_PSK, PSK, connected, gone, message, wait_for
-from link import Listener, connect, dial
-from vixp2p import Direction, EventKind, KeyAgreement, Node
+from link import Ended, Listener, connect, dial
+from vixp2p import Direction, EventKind, KeyAgreement, Node, TrustPolicy
 from vixp2p_crypto import text_bytes
 from vixp2p_wire import DATA, HELLO, HELLO_ACK, HELLO_FINISH, PING, PONG, SUITES, WELCOME, Identity, Initiator, Responder
 
@@ -117,7 +117,7 @@ def test_a_node_offers_and_accepts_only_what_its_key_agreement_allows(setting):
         assert {suite >> 8 for suite in offered_by(node)} == {group}
         with dial(node.port) as link:
             assert link.side.suite >> 8 == group
-        with pytest.raises(Exception, match="ended: None"):
+        with pytest.raises(Ended, match="ended: None"):
             dial(node.port, suites=[suite for suite in SUITES if suite >> 8 != group])
 
 
@@ -238,6 +238,20 @@ def test_earlier_keys_are_shown_and_bytes_may_arrive_one_by_one(nodes):
             link.sock.sendall(bytes([byte]))
         assert message(node) == b"drop by drop"
         link.close()
+
+
+def test_a_name_stays_with_its_key_and_follows_it_through_a_rotation():
+    first, second, thief = os.urandom(32), os.urandom(32), Identity(node_id="anna")
+    with Node("rust", listen=("127.0.0.1", 0), trust=TrustPolicy.TOFU) as node:
+        with dial(node.port, Identity(first, "anna")) as link:
+            link.close()
+        with pytest.raises(Ended) as ended:
+            dial(node.port, thief)
+        assert ended.value.close[0] == 5
+        heir = Identity(second, "anna", cert=wire.rotation(first, Identity(second).public, 1))
+        with dial(node.port, heir) as link:
+            connected(node, heir.public)
+            link.close()
 
 
 def test_the_largest_identity_of_the_limits_is_accepted(nodes):
