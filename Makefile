@@ -5,8 +5,9 @@ FEATURES := cli,null-crypto,test-ffi
 PYTHON := .venv/bin/python
 DEMO_DIR ?= target/demo
 SEEDS ?= 200
+T ?= 60
 
-.PHONY: help setup build demo test check rust-test c python interop bench sim header model clean
+.PHONY: help setup build demo test check rust-test c python interop bench sim fuzz header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -14,6 +15,7 @@ help:
 	@echo 'make check     format, lints and house rules only (seconds)'
 	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
 	@echo 'make sim SEEDS=N   run N simulator seeds'
+	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
 	@echo 'make python    pytest against the library, and sessions with a second implementation in Python'
 	@echo 'make interop   the same, then 10,000 handshakes with that implementation'
@@ -60,6 +62,9 @@ bench: build
 
 sim: build
 	scripts/sim $(SEEDS)
+
+fuzz:
+	@T='$(T)' scripts/fuzz $(TARGETS)
 
 header:
 	VIXP2P_UPDATE_HEADER=1 $(CARGO) test --locked --features $(FEATURES) --test header

@@ -469,6 +469,24 @@ typedef enum vixp2p_peer_state {
 } vixp2p_peer_state;
 
 /**
+ * What is settled about a key.
+ */
+typedef enum vixp2p_trust_state {
+    /**
+     * Trusted by vixp2p_node_trust(), whatever label its node gives itself.
+     */
+    VIXP2P_TRUST_STATE_TRUSTED = 1,
+    /**
+     * The first key that came with its label, under #VIXP2P_TRUST_TOFU; trusted with that label.
+     */
+    VIXP2P_TRUST_STATE_PINNED = 2,
+    /**
+     * Refused for good by vixp2p_node_revoke().
+     */
+    VIXP2P_TRUST_STATE_REVOKED = 3,
+} vixp2p_trust_state;
+
+/**
  * An event. What its accessors return stays valid until it is freed; inside a callback, until the callback returns.
  */
 typedef struct vixp2p_event vixp2p_event;

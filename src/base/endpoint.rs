@@ -56,7 +56,7 @@ impl FromStr for Endpoint {
             return Err(invalid("an IPv6 host needs brackets"));
         }
         let host = bracketed.unwrap_or(host);
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '[' | ']')) {
             return Err(invalid("no usable host"));
         }
         Ok(Endpoint { scheme, host: host.to_owned(), port })
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_dialled_is_refused_with_the_text_in_the_message() {
-        for text in ["", "host", "host:", "host:0", "host:65536", "host:-1", ":9001", "udp://h:1", "::1:9001", "a b:1"] {
+        for text in ["", "host", "host:", "host:0", "host:65536", "host:-1", ":9001", "udp://h:1", "::1:9001", "a b:1", "[[a]]:1", "[a:1"] {
             let error = text.parse::<Endpoint>().expect_err(text).to_string();
             assert!(error.contains(text), "{error}");
         }

@@ -17,3 +17,6 @@ pub mod suite;
 pub use identity::Identity;
 pub use secret::Secret;
 pub use suite::Suite;
+
+#[cfg(test)]
+mod tests;

@@ -139,7 +139,7 @@ pub struct OpenError;
 impl Aead {
     /// ChaCha20-Poly1305 by orion: portable, 6–11 times slower in bulk.
     #[cfg_attr(all(feature = "aws-lc", not(test)), allow(dead_code))]
-    fn orion(key: &Secret<32>) -> Aead {
+    pub(super) fn orion(key: &Secret<32>) -> Aead {
         Aead(Provider::Orion(Box::new(key.clone())))
     }
 

@@ -46,7 +46,8 @@ struct Partial {
 }
 
 impl RecvHalf {
-    pub(crate) fn new(opener: Opener) -> RecvHalf {
+    /// The half that opens with `opener`.
+    pub fn new(opener: Opener) -> RecvHalf {
         RecvHalf { opener, partial: None, assembly: BytesMut::new(), frames: 0, awaited: None, update: None, over: false }
     }
 

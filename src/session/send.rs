@@ -30,7 +30,8 @@ pub struct SendHalf {
 }
 
 impl SendHalf {
-    pub(crate) fn new(sealer: Sealer, role: Role, group: Group) -> SendHalf {
+    /// The half that seals with `sealer`, whose peer opens with the opener of the same secret.
+    pub fn new(sealer: Sealer, role: Role, group: Group) -> SendHalf {
         SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new(), renewal: Renewal::new(role, group) }
     }
 

@@ -282,6 +282,16 @@ fn a_responder_that_is_not_trusted_never_learns_who_dialled() {
     }
 }
 
+#[test]
+fn a_handshake_that_failed_stays_failed() {
+    let (a, b) = (party(1, None), party(2, None));
+    for junk in [&[0xff, 0xff, 0x7f][..], b"\x0eGET / HTTP/1.1"] {
+        let mut pair = Pair::new(&a, &b, 1);
+        pair.acceptor.receive(&mut BytesMut::from(junk)).expect_err("no handshake");
+        assert!(pair.acceptor.receive(&mut BytesMut::from(&pair.dialler.outgoing()[..])).is_err());
+    }
+}
+
 fn session(seed: u64) -> (Established, Established) {
     Pair::new(&party(1, None), &party(2, None), seed).run(|_, _| {}).expect("honest")
 }

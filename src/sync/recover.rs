@@ -168,7 +168,10 @@ impl Findings {
 /// Whether the bytes from `offset` on hold the seal of a group after the next one: then what lies between was once whole.
 fn later_seal<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Result<bool, WalError> {
     const LEN: [u8; 4] = ((SEAL_BYTES - PREFIX_BYTES) as u32).to_le_bytes();
-    let mut chunk = vec![0u8; COPY_BYTES];
+    let len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
+    // One byte more than there is, so that a short read tells the end.
+    let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(COPY_BYTES);
+    let mut chunk = vec![0u8; rest.saturating_add(1).min(COPY_BYTES)];
     let mut at = offset;
     loop {
         let n = read_full(disk, path, at, &mut chunk)?;

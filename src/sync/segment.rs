@@ -26,6 +26,8 @@ use crate::sync::storage::Storage;
 pub(super) const HEADER_BYTES: usize = 96;
 const MAGIC: &[u8; 8] = b"VIXP2PWL";
 const VERSION: u32 = 1;
+/// Bytes read at a time where only zeros are expected.
+const ZEROS_BYTES: usize = 64 * 1024;
 /// Everything lies below this.
 pub(super) const ROOT: &str = "log/";
 
@@ -179,8 +181,9 @@ impl<'a, S: Storage> Scanner<'a, S> {
         if self.window[self.at..].iter().any(|b| *b != 0) {
             return Ok(false);
         }
-        let mut chunk = vec![0u8; 64 * 1024];
         let mut offset = self.base + self.window.len() as u64;
+        let rest = usize::try_from(self.file_len.saturating_sub(offset)).unwrap_or(ZEROS_BYTES);
+        let mut chunk = vec![0u8; rest.min(ZEROS_BYTES)];
         while offset < self.file_len {
             let n = read_full(self.disk, self.path, offset, &mut chunk)?;
             if chunk[..n].iter().any(|b| *b != 0) {

@@ -178,9 +178,9 @@ fn what_a_node_wrote_under_an_earlier_key_is_not_applied_to_its_own_file() {
     assert!(run(&["append", &data, "mine"]).status.success());
     assert!(run(&["key", "rotate", &data]).status.success());
     let apply = format!("--apply-to={}", text(&applied));
-    let (mut node, port) = Running::node(&[&data, &apply, "--log-level=trace"]);
+    let (mut node, port) = Running::node(&[&data, &apply, "--trust=tofu", "--log-level=trace"]);
     let other = place.path("other");
-    let (_b, _) = Running::node(&[&format!("--data={}", text(&other)), &format!("--connect=127.0.0.1:{port}")]);
+    let (_b, _) = Running::node(&["--trust=tofu", &format!("--data={}", text(&other)), &format!("--connect=127.0.0.1:{port}")]);
     assert!(run(&["append", &format!("--data={}", text(&other)), "theirs"]).status.success());
     node.wait_for(From::Stderr, "durable here to 1");
     // What is stored is applied before the node has stopped, or after its next start.

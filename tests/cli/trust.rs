@@ -75,6 +75,19 @@ fn strangers_are_told_what_to_do_and_orders_take_effect_on_a_standing_link() {
 }
 
 #[test]
+fn a_pin_that_was_told_survives_the_kill_of_the_node() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, port) = Running::node(&[&data(dir.path()), "--trust=tofu"]);
+    let _b = Running::start(&["--id=B", "--listen=0", "--connect", &format!("127.0.0.1:{port}")]);
+    let told = a.wait_for(From::Stderr, "is pinned to it");
+    a.signal("KILL");
+    a.wait_for_end();
+    let list = done(&["trust", "list", &data(dir.path())]);
+    let key = list.strip_prefix("pinned ").and_then(|rest| rest.strip_suffix(" B\n")).expect("one pin");
+    assert!(told.contains(key), "{told}: {list}");
+}
+
+#[test]
 fn a_policy_of_the_command_line_is_the_nodes() {
     for name in ["allow_list", "allow-list", "pinned"] {
         let (mut strict, port) = Running::node(&[&format!("--trust={name}")]);

@@ -34,23 +34,8 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_port", "out", vixp2p_node_port(node, null_mut())),
             ("vixp2p_node_connect", "node", vixp2p_node_connect(null_mut(), text)),
             ("vixp2p_node_connect", "endpoint", vixp2p_node_connect(node, null())),
-            ("vixp2p_node_connect_peer", "node", vixp2p_node_connect_peer(null_mut(), text, peer)),
-            ("vixp2p_node_connect_peer", "endpoint", vixp2p_node_connect_peer(node, null(), peer)),
-            ("vixp2p_node_connect_peer", "peer", vixp2p_node_connect_peer(node, text, null())),
-            ("vixp2p_node_trust", "node", vixp2p_node_trust(null_mut(), peer, text)),
-            ("vixp2p_node_trust", "peer", vixp2p_node_trust(node, null(), text)),
-            ("vixp2p_node_trust", "label", vixp2p_node_trust(node, peer, null())),
-            ("vixp2p_node_revoke", "node", vixp2p_node_revoke(null_mut(), peer)),
-            ("vixp2p_node_revoke", "peer", vixp2p_node_revoke(node, null())),
-            ("vixp2p_node_forget_peer", "node", vixp2p_node_forget_peer(null_mut(), peer)),
-            ("vixp2p_node_forget_peer", "peer", vixp2p_node_forget_peer(node, null())),
-            ("vixp2p_node_trust_list", "node", vixp2p_node_trust_list(null(), null_mut(), 304, &mut 0)),
-            ("vixp2p_node_trust_list", "infos", vixp2p_node_trust_list(node, null_mut(), 304, &mut 1)),
-            ("vixp2p_node_trust_list", "inout_count", vixp2p_node_trust_list(node, null_mut(), 304, null_mut())),
             ("vixp2p_node_disconnect", "node", vixp2p_node_disconnect(null_mut(), peer)),
             ("vixp2p_node_disconnect", "peer", vixp2p_node_disconnect(node, null())),
-            ("vixp2p_node_rekey", "node", vixp2p_node_rekey(null_mut(), peer)),
-            ("vixp2p_node_rekey", "peer", vixp2p_node_rekey(node, null())),
             ("vixp2p_node_send", "node", vixp2p_node_send(null_mut(), peer, byte, len)),
             ("vixp2p_node_send", "peer", vixp2p_node_send(node, null(), byte, len)),
             ("vixp2p_node_send", "data", vixp2p_node_send(node, peer, null(), len)),
@@ -92,6 +77,30 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_wait_event", "out", vixp2p_node_wait_event(node, 0, null_mut())),
             ("vixp2p_node_dispatch", "node", vixp2p_node_dispatch(null_mut(), 0, &mut 0)),
             ("vixp2p_node_dispatch", "out_done", vixp2p_node_dispatch(node, 0, null_mut())),
+        ]
+    }
+}
+
+fn on_keys(node: *mut vixp2p_node) -> Vec<Row> {
+    let peer = &NOBODY;
+    let text = c"127.0.0.1:1".as_ptr();
+    unsafe {
+        vec![
+            ("vixp2p_node_connect_peer", "node", vixp2p_node_connect_peer(null_mut(), text, peer)),
+            ("vixp2p_node_connect_peer", "endpoint", vixp2p_node_connect_peer(node, null(), peer)),
+            ("vixp2p_node_connect_peer", "peer", vixp2p_node_connect_peer(node, text, null())),
+            ("vixp2p_node_rekey", "node", vixp2p_node_rekey(null_mut(), peer)),
+            ("vixp2p_node_rekey", "peer", vixp2p_node_rekey(node, null())),
+            ("vixp2p_node_trust", "node", vixp2p_node_trust(null_mut(), peer, text)),
+            ("vixp2p_node_trust", "peer", vixp2p_node_trust(node, null(), text)),
+            ("vixp2p_node_trust", "label", vixp2p_node_trust(node, peer, null())),
+            ("vixp2p_node_revoke", "node", vixp2p_node_revoke(null_mut(), peer)),
+            ("vixp2p_node_revoke", "peer", vixp2p_node_revoke(node, null())),
+            ("vixp2p_node_forget_peer", "node", vixp2p_node_forget_peer(null_mut(), peer)),
+            ("vixp2p_node_forget_peer", "peer", vixp2p_node_forget_peer(node, null())),
+            ("vixp2p_node_trust_list", "node", vixp2p_node_trust_list(null(), null_mut(), 304, &mut 0)),
+            ("vixp2p_node_trust_list", "infos", vixp2p_node_trust_list(node, null_mut(), 304, &mut 1)),
+            ("vixp2p_node_trust_list", "inout_count", vixp2p_node_trust_list(node, null_mut(), 304, null_mut())),
         ]
     }
 }
@@ -185,6 +194,7 @@ fn null_is_refused_wherever_it_means_nothing() {
         vixp2p_event_free(null_mut());
     }
     let mut rows = on_nodes(node.0);
+    rows.extend(on_keys(node.0));
     rows.extend(on_events_and_ids(event.0));
     for (function, parameter, status) in &rows {
         let expected = match *parameter {
@@ -202,11 +212,13 @@ fn null_is_refused_wherever_it_means_nothing() {
 #[test]
 fn the_sweep_has_a_row_for_every_pointer_of_the_header() {
     let node = polled(c"sweep");
-    let mut rows: Vec<(String, String)> = on_nodes(node.0).iter().map(|row| (row.0.into(), row.1.into())).collect();
+    let pairs = |rows: Vec<Row>| rows.into_iter().map(|row| (row.0.into(), row.1.into())).collect::<Vec<(String, String)>>();
+    let mut rows = pairs(on_nodes(node.0));
+    rows.extend(pairs(on_keys(node.0)));
     // An event is only looked at where one is needed.
     node.start();
     let event = node.until(vixp2p_event_kind::VIXP2P_EVENT_STARTED);
-    rows.extend(on_events_and_ids(event.0).iter().map(|row| (row.0.into(), row.1.into())));
+    rows.extend(pairs(on_events_and_ids(event.0)));
     rows.extend([("vixp2p_node_destroy".into(), "node".into()), ("vixp2p_event_free".into(), "event".into())]);
     let header = include_str!("../../include/vixp2p.h");
     for declaration in header.split("\nVIXP2P_API").skip(1).map(|rest| &rest[..rest.find(';').expect("an end")]) {

@@ -326,6 +326,22 @@ fn logs_past_the_limit_are_turned_away_without_a_trace() {
 }
 
 #[test]
+fn pushes_that_cannot_be_stored_use_up_no_place_for_logs() {
+    let mut solo = holding(0, 0);
+    let (link, _) = solo.join_with(1, &[]);
+    let before = solo.mesh.logs().len();
+    let seen = solo.receive(link, push(&group(log(77), 5, 5, 10)));
+    assert_eq!(sent(&seen, link), [nak(log(77), 0)]);
+    assert!(solo.receive(link, push(&group(log(77), 6, 6, 10))).is_empty(), "named once");
+    for n in 1..=4 {
+        solo.receive(link, push(&group(log(1), n, n, 1_000_000)));
+    }
+    let seen = solo.receive(link, push(&group(log(78), 1, 1, 1_000_000)));
+    assert_eq!(closes(&seen).len(), 1, "past the window");
+    assert_eq!(solo.mesh.logs().len(), before);
+}
+
+#[test]
 fn a_node_whose_log_was_rolled_back_says_so_and_takes_its_records_back() {
     let mut solo = holding(2, 0);
     let (link, seen) = solo.join_with(7, &[(log(5), 5)]);

@@ -74,6 +74,26 @@ fn naming_a_key_leaves_whoever_else_had_answered_there() {
 }
 
 #[test]
+fn naming_another_key_wakes_a_target_that_rested_because_its_peer_was_connected() {
+    let mut solo = trusting(Open, &[]);
+    let link = dials(&solo.connect("b", true))[0];
+    solo.authenticate(link, 8);
+    solo.step(Input::LinkClosed { link, reason: CloseReason::Lost("reset".into()) });
+    solo.join(8);
+    assert!(dials(&solo.wait(10_000)).is_empty(), "8 is here by another link");
+    let seen = solo.step(Input::Connect { endpoint: Endpoint::tcp("b", 1), manual: true, expected: Some(id(7)) });
+    assert!(matches!(&seen[..], [Output::Dial { expected: Some(wanted), .. }] if *wanted == id(7)), "{seen:?}");
+}
+
+#[test]
+fn a_dial_by_key_is_given_up_by_that_key_although_it_never_answered() {
+    let mut solo = trusting(Open, &[]);
+    let link = dials(&solo.step(Input::Connect { endpoint: Endpoint::tcp("b", 1), manual: true, expected: Some(id(7)) }))[0];
+    assert_eq!(closes(&solo.step(Input::Disconnect { peer: id(7) })), [(link, CloseReason::Disconnected)]);
+    assert!(dials(&solo.wait(60_000)).is_empty());
+}
+
+#[test]
 fn a_pinned_node_trusts_the_key_its_dial_named_for_as_long_as_the_link_stands() {
     let mut solo = trusting(Pinned, &[]);
     let link = dials(&solo.step(Input::Connect { endpoint: Endpoint::tcp("b", 1), manual: true, expected: Some(id(7)) }))[0];

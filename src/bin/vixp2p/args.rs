@@ -86,7 +86,7 @@ pub(crate) struct NodeArgs {
     /// any, post-quantum or classic [default: any]
     #[arg(long, value_name = "KIND", default_value = "any", hide_default_value = true, value_parser = key_agreement)]
     pub(crate) key_agreement: KeyAgreement,
-    /// open, tofu, pinned or allow_list [default: tofu with a secret, else open]
+    /// open, tofu, pinned, allow_list [default: open; tofu with a secret]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
     /// Add each record of others to FILE, exactly once

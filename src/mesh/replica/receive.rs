@@ -23,9 +23,18 @@ impl Replica {
             return Err(CloseReason::Protocol(format!("push of records {seq_begin}..={seq_end} in {} bytes", wal_bytes.len())));
         }
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
-        if self.logs.len() >= limits::LOGS_MAX && !self.logs.contains_key(&log) {
-            session.nak(log, REFUSED, out);
-            return Ok(());
+        if !self.logs.contains_key(&log) {
+            // Only what can be stored makes a row: a false push must not use up a place.
+            if self.logs.len() >= limits::LOGS_MAX {
+                session.nak(log, REFUSED, out);
+                return Ok(());
+            }
+            if seq_begin > 1 {
+                if session.known(&log).is_none_or(|f| f.nak_sent != Some(0)) {
+                    session.nak(log, 0, out);
+                }
+                return Ok(());
+            }
         }
         let local = self.logs.entry(log).or_insert_with(|| Local::new(0, 0));
         let Some(follower) = session.follower(log, true) else { return Ok(()) };
@@ -48,6 +57,9 @@ impl Replica {
             session.receiving += cost;
             if session.receiving > limits::REPLICA_WINDOW_BYTES {
                 let (got, max) = (session.receiving, limits::REPLICA_WINDOW_BYTES);
+                if local.durable == 0 && local.storing_from().is_none() && log != self.own {
+                    self.logs.remove(&log);
+                }
                 return Err(CloseReason::Protocol(format!("{got} bytes pushed without waiting for an ack, window is {max}")));
             }
             local.store(link, seq_end, cost);

@@ -14,6 +14,7 @@ DELIVERY_CALLBACK, DELIVERY_POLL = 0, 1
 FLAG_NO_DIAL = 1
 APPLY_OK, APPLY_RETRY = 0, 1
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
+TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
 KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
@@ -108,11 +109,11 @@ class LogLevel(enum.IntEnum):
 class TrustPolicy(enum.IntEnum):
     """Whose keys are trusted; records are exchanged with trusted peers only."""
 
-    DEFAULT = 0
-    OPEN = 1
-    TOFU = 2
-    PINNED = 3
-    ALLOW_LIST = 4
+    DEFAULT = TRUST_DEFAULT
+    OPEN = TRUST_OPEN
+    TOFU = TRUST_TOFU
+    PINNED = TRUST_PINNED
+    ALLOW_LIST = TRUST_ALLOW_LIST
 
 
 class TrustState(enum.IntEnum):
