@@ -7,7 +7,7 @@ DEMO_DIR ?= target/demo
 SEEDS ?= 200
 T ?= 60
 
-.PHONY: help setup build demo test check rust-test c python bench bench-flood sim fuzz header clean
+.PHONY: help setup build demo test check rust-test c python interop bench bench-flood sim fuzz header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -18,8 +18,10 @@ help:
 	@echo 'make sim SEEDS=N   run N simulator seeds'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
-	@echo 'make python    pytest against the library'
+	@echo 'make python    pytest against the library, and sessions with a second implementation in Python'
+	@echo 'make interop   the same, then 10,000 handshakes with that implementation'
 	@echo 'make header    regenerate include/vixp2p.h'
+	@echo 'make model     check the symbolic model of the handshake with ProVerif, where it is installed'
 
 setup:
 	@scripts/setup
@@ -45,6 +47,11 @@ c: setup
 
 python: c
 	$(PYTHON) -m pytest -q bindings/python
+	$(PYTHON) -m pytest -q tests/interop
+
+# A second implementation, in Python, against the library: ten thousand handshakes in about a minute. Not part of `make test`.
+interop: python
+	$(PYTHON) tests/interop/handshakes.py --handshakes 10000
 
 test: check rust-test c python
 
@@ -68,6 +75,10 @@ fuzz:
 
 header:
 	VIXP2P_UPDATE_HEADER=1 $(CARGO) test --locked --features $(FEATURES) --test header
+
+# The claims of models/*.pv; the four sanity queries must be false, everything else true.
+model:
+	@scripts/model
 
 clean:
 	$(CARGO) clean
