@@ -7,6 +7,8 @@
 mod derive;
 #[path = "handshake_vectors/known.rs"]
 mod known;
+#[path = "handshake_vectors/machines.rs"]
+mod machines;
 
 use derive::{Case, Inputs};
 use serde::Serialize;

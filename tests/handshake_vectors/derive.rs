@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use serde::Serialize;
 use vixp2p::base::config::Psk;
 use vixp2p::base::id::hex;
@@ -11,9 +10,11 @@ use vixp2p::crypto::kex::{self, Group, KexSecrets, Offer};
 use vixp2p::crypto::rotation::sign;
 use vixp2p::crypto::schedule::{expand, extract, hash, mac};
 use vixp2p::crypto::{Identity, Secret, Suite};
-use vixp2p::session::{Established, Handshaking, LocalParty, Progress, RunSecrets, key_update};
+use vixp2p::session::{LocalParty, RunSecrets, key_update};
+use vixp2p::wire::Rotation;
 use vixp2p::wire::handshake::{Claim, Hello, HelloAck, HelloFinish, Identity as Plain, kind, to_frame};
-use vixp2p::wire::{Message, Rotation};
+
+use crate::machines::Machines;
 
 #[derive(Serialize, Clone)]
 pub(super) struct Ephemeral {
@@ -31,7 +32,7 @@ impl Ephemeral {
         Ephemeral { x25519: hex(&bytes.0), xwing: hex(&bytes.1), bytes }
     }
 
-    fn secrets(&self) -> KexSecrets {
+    pub(super) fn secrets(&self) -> KexSecrets {
         KexSecrets { x25519: Secret::new(self.bytes.0), xwing: Secret::new(self.bytes.1), reproducible: true }
     }
 }
@@ -40,20 +41,20 @@ impl Ephemeral {
 pub(super) struct Side {
     seed: String,
     public_key: String,
-    node_id: String,
+    pub(super) node_id: String,
     capabilities: BTreeMap<String, String>,
     cert: String,
     suites: Vec<String>,
     nonce: String,
     rand: String,
     ephemeral: Ephemeral,
-    update_ephemeral: Ephemeral,
+    pub(super) update_ephemeral: Ephemeral,
     #[serde(skip)]
     numbers: Vec<u16>,
     #[serde(skip)]
     own_seed: [u8; 32],
     #[serde(skip)]
-    records: Vec<Rotation>,
+    pub(super) records: Vec<Rotation>,
     #[serde(skip)]
     nonce_value: u64,
     #[serde(skip)]
@@ -95,7 +96,7 @@ impl Side {
         }
     }
 
-    fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> Identity {
         Identity::from_seed(&Secret::new(self.own_seed))
     }
 
@@ -108,13 +109,13 @@ impl Side {
         }
     }
 
-    fn party(&self, psk: Option<&Psk>) -> Arc<LocalParty> {
+    pub(super) fn party(&self, psk: Option<&Psk>) -> Arc<LocalParty> {
         let suites = self.numbers.iter().map(|number| Suite::from_number(*number).expect("built in")).collect();
         let party = LocalParty::new(Arc::new(self.identity()), &self.node_id, &self.capabilities, psk).expect("small claim");
         Arc::new(party.with_rotations(&self.records).expect("fits").with_suites(suites))
     }
 
-    fn run(&self) -> RunSecrets {
+    pub(super) fn run(&self) -> RunSecrets {
         RunSecrets { kex: self.ephemeral.secrets(), rand: self.rand_bytes, nonce: self.nonce_value }
     }
 }
@@ -122,8 +123,8 @@ impl Side {
 #[derive(Serialize, Clone)]
 pub(super) struct Inputs {
     psk: String,
-    initiator: Side,
-    responder: Side,
+    pub(super) initiator: Side,
+    pub(super) responder: Side,
     #[serde(skip)]
     psk_bytes: Option<[u8; 32]>,
 }
@@ -276,70 +277,95 @@ impl Direction {
     }
 }
 
-/// Computes a case and holds the machines to it.
-pub(super) fn case(inputs: Inputs) -> Case {
-    let psk = inputs.psk_bytes.map(Psk::new);
-    let (i, r) = (&inputs.initiator, &inputs.responder);
-    let base = psk.as_ref().map(|psk| extract(b"vixp2p psk", psk.as_bytes()));
-    let cluster_tag = base.as_ref().map_or([0; 32], |base| *expand(base, "tag", &[]).expose());
-    let psk_id = base.as_ref().map_or([0; 8], |base| *expand(base, "id", &[]).expose());
-    let mac1_key: Option<Secret<64>> = base.as_ref().map(|base| expand(base, "mac1", &[]));
+/// What the pre-shared key, if there is one, contributes.
+struct Cluster {
+    psk: Option<Psk>,
+    base: Option<Secret<64>>,
+    tag: [u8; 32],
+    id: [u8; 8],
+    mac1_key: Option<Secret<64>>,
+}
 
-    let offered: Vec<Suite> = r.numbers.iter().map(|number| Suite::from_number(*number).expect("built in")).collect();
-    let suite = Suite::choose(&offered, &i.numbers).expect("one in common");
-    let groups: Vec<Group> =
-        [Group::X25519, Group::XWing].into_iter().filter(|group| i.numbers.iter().any(|n| n >> 8 == u16::from(group.number()))).collect();
-    let offer = Offer::new(&groups, &i.ephemeral.secrets());
-    let mut hello = Hello {
-        nonce_a: i.nonce_value,
-        version_min: 2,
-        version_max: 2,
-        suites: i.numbers.clone(),
-        key_shares: groups.iter().map(|group| (group.number(), offer.share(*group).expect("offered").to_vec())).collect(),
-        rand: i.rand_bytes,
-        psk_id,
-        mac1: [0; 16],
-    };
-    let h1 = hash(&[b"vixp2p handshake v2", &cluster_tag, &hello.encode_without_mac()]);
-    if let Some(key) = &mac1_key {
-        hello.mac1.copy_from_slice(&mac(key, &h1)[..16]);
+impl Cluster {
+    fn new(psk: Option<[u8; 32]>) -> Cluster {
+        let psk = psk.map(Psk::new);
+        let base = psk.as_ref().map(|psk| extract(b"vixp2p psk", psk.as_bytes()));
+        let tag = base.as_ref().map_or([0; 32], |base| *expand(base, "tag", &[]).expose());
+        let id = base.as_ref().map_or([0; 8], |base| *expand(base, "id", &[]).expose());
+        let mac1_key = base.as_ref().map(|base| expand(base, "mac1", &[]));
+        Cluster { psk, base, tag, id, mac1_key }
     }
-    let hello_frame = to_frame(kind::HELLO, hello.encode());
+
+    /// The payload with its mac1, and h1.
+    fn hello(&self, i: &Side, groups: &[Group], offer: &Offer) -> (Hello, [u8; 64]) {
+        let mut hello = Hello {
+            nonce_a: i.nonce_value,
+            version_min: 2,
+            version_max: 2,
+            suites: i.numbers.clone(),
+            key_shares: groups.iter().map(|group| (group.number(), offer.share(*group).expect("offered").to_vec())).collect(),
+            rand: i.rand_bytes,
+            psk_id: self.id,
+            mac1: [0; 16],
+        };
+        let h1 = hash(&[b"vixp2p handshake v2", &self.tag, &hello.encode_without_mac()]);
+        if let Some(key) = &self.mac1_key {
+            hello.mac1.copy_from_slice(&mac(key, &h1)[..16]);
+        }
+        (hello, h1)
+    }
+}
+
+/// A handshake by the formulas.
+struct Shaken {
+    suite: Suite,
+    frames: [Vec<u8>; 3],
+    boxes: [Boxed; 2],
+    secrets: Secrets,
+    directions: [Direction; 2],
+}
+
+fn shake(i: &Side, r: &Side, cluster: &Cluster) -> Shaken {
+    let preferred: Vec<Suite> = r.numbers.iter().map(|number| Suite::from_number(*number).expect("built in")).collect();
+    let suite = Suite::choose(&preferred, &i.numbers).expect("one in common");
+    let is_offered = |group: &Group| i.numbers.iter().any(|number| number >> 8 == u16::from(group.number()));
+    let groups: Vec<Group> = [Group::X25519, Group::XWing].into_iter().filter(is_offered).collect();
+    let offer = Offer::new(&groups, &i.ephemeral.secrets());
+    let (hello, h1) = cluster.hello(i, &groups, &offer);
 
     let share = offer.share(suite.group).expect("offered");
     let (key_share, dh) = kex::answer(suite.group, share, &r.ephemeral.secrets()).expect("honest");
-    let mut ack = HelloAck {
-        nonce_a: i.nonce_value,
-        nonce_b: r.nonce_value,
-        version: 2,
-        suite: suite.number(),
-        key_share,
-        rand: r.rand_bytes,
-        psk_id,
-        sealed: Vec::new(),
-    };
+    let (nonce_a, nonce_b) = (i.nonce_value, r.nonce_value);
+    let (psk_id, rand, sealed) = (cluster.id, r.rand_bytes, Vec::new());
+    let mut ack = HelloAck { nonce_a, nonce_b, version: 2, suite: suite.number(), key_share, rand, psk_id, sealed };
     let h2 = hash(&[&h1, &ack.encode_without_box()]);
-    let salt = extract(&[], psk.as_ref().map_or(&[0; 32], |psk| psk.as_bytes()));
+    let salt = extract(&[], cluster.psk.as_ref().map_or(&[0; 32], |psk| psk.as_bytes()));
     let hs = extract(salt.expose(), dh.expose());
     let (responder_box, box_b) = seal(suite, "responder", r, &hs, &h2, &h2);
     ack.sealed.clone_from(&box_b);
-    let ack_frame = to_frame(kind::HELLO_ACK, ack.encode());
     let h3 = hash(&[&h2, &box_b]);
     let (initiator_box, box_a) = seal(suite, "initiator", i, &hs, &h2, &h3);
-    let finish = HelloFinish { nonce_a: i.nonce_value, nonce_b: r.nonce_value, sealed: box_a.clone() };
-    let finish_frame = to_frame(kind::HELLO_FINISH, finish.encode());
+    let finish = HelloFinish { nonce_a, nonce_b, sealed: box_a.clone() };
     let h4 = hash(&[&h3, &box_a]);
+
     let master: Secret<64> = expand(&hs, "master", &h4);
-    let s_i2r: Secret<64> = expand(&master, "initiator to responder", &[]);
-    let s_r2i: Secret<64> = expand(&master, "responder to initiator", &[]);
-    let session_id = *expand::<32>(&master, "session id", &[]).expose();
-    let shown = |label: &str| hex(expand::<32>(&hs, label, &h2).expose());
-    let shown_mac = |label: &str| hex(expand::<64>(&hs, label, &h2).expose());
+    let session = *expand::<32>(&master, "session id", &[]).expose();
+    let directions = [('i', "initiator to responder"), ('r', "responder to initiator")].map(|(by, label)| Direction {
+        by,
+        suite,
+        session,
+        secret: expand(&master, label, &[]),
+        epoch: 0,
+        number: 0,
+    });
+    let key = |label: &str| hex(expand::<32>(&hs, label, &h2).expose());
+    let mac_key = |label: &str| hex(expand::<64>(&hs, label, &h2).expose());
+    let or_empty = |secret: &Option<Secret<64>>| secret.as_ref().map_or(String::new(), |secret| hex(secret.expose()));
     let secrets = Secrets {
-        base: base.as_ref().map_or(String::new(), |base| hex(base.expose())),
-        cluster_tag: hex(&cluster_tag),
-        psk_id: hex(&psk_id),
-        mac1_key: mac1_key.as_ref().map_or(String::new(), |key| hex(key.expose())),
+        base: or_empty(&cluster.base),
+        cluster_tag: hex(&cluster.tag),
+        psk_id: hex(&cluster.id),
+        mac1_key: or_empty(&cluster.mac1_key),
         h1: hex(&h1),
         h2: hex(&h2),
         h3: hex(&h3),
@@ -347,126 +373,84 @@ pub(super) fn case(inputs: Inputs) -> Case {
         dh: hex(dh.expose()),
         salt: hex(salt.expose()),
         hs: hex(hs.expose()),
-        k_r: shown("responder box"),
-        m_r: shown_mac("responder fin"),
-        k_i: shown("initiator box"),
-        m_i: shown_mac("initiator fin"),
+        k_r: key("responder box"),
+        m_r: mac_key("responder fin"),
+        k_i: key("initiator box"),
+        m_i: mac_key("initiator fin"),
         master: hex(master.expose()),
-        s_i2r: hex(s_i2r.expose()),
-        s_r2i: hex(s_r2i.expose()),
-        session_id: hex(&session_id),
+        s_i2r: hex(directions[0].secret.expose()),
+        s_r2i: hex(directions[1].secret.expose()),
+        session_id: hex(&session),
     };
+    let said = [(kind::HELLO, hello.encode()), (kind::HELLO_ACK, ack.encode()), (kind::HELLO_FINISH, finish.encode())];
+    let frames = said.map(|(kind, payload)| to_frame(kind, payload));
+    Shaken { suite, frames, boxes: [responder_box, initiator_box], secrets, directions }
+}
 
-    let mut machines = Machines::shake(&inputs, psk.as_ref(), [&hello_frame, &ack_frame, &finish_frame]);
-    let direction = |by, secret| Direction { by, suite, session: session_id, secret, epoch: 0, number: 0 };
-    let (mut i2r, mut r2i) = (direction('i', s_i2r), direction('r', s_r2i));
-    let mut records = Vec::new();
+/// The body of a KeyUpdate.
+fn step(number: u8, share: &[u8]) -> Vec<u8> {
+    let mut body = vec![number];
+    vixp2p::wire::cursor::encode_varint(share.len() as u64, &mut body);
+    [&body[..], share].concat()
+}
+
+/// The first records of a session, a plain step and fresh keys.
+fn converse(inputs: &Inputs, suite: Suite, directions: [Direction; 2], machines: &mut Machines) -> (Vec<Record>, Fresh) {
+    let ([mut i2r, mut r2i], mut records) = (directions, Vec::new());
     let mut say = |machines: &mut Machines, direction: &mut Direction, what, kind, body: &[u8]| {
         let (shown, record) = direction.record(what, kind, body);
         machines.says(direction.by, what, &record);
         records.push(shown);
     };
-
     machines.welcome();
-    say(&mut machines, &mut r2i, "Welcome", 6, &[]);
+    say(machines, &mut r2i, "Welcome", 6, &[]);
     machines.responder().send.push_data(b"from the responder");
-    say(&mut machines, &mut r2i, "data", 32, b"from the responder");
+    say(machines, &mut r2i, "data", 32, b"from the responder");
     machines.initiator().send.push_data(b"from the initiator");
-    say(&mut machines, &mut i2r, "data", 32, b"from the initiator");
+    say(machines, &mut i2r, "data", 32, b"from the initiator");
     machines.initiator().send.step(None);
     i2r.step(None);
     machines.initiator().send.push_data(b"after a step");
-    say(&mut machines, &mut i2r, "data", 32, b"after a step");
+    say(machines, &mut i2r, "data", 32, b"after a step");
 
-    let update = Offer::new(&[suite.group], &i.update_ephemeral.secrets());
-    let offer_share = update.share(suite.group).expect("offered").to_vec();
-    let (answer_share, update_dh) = kex::answer(suite.group, &offer_share, &r.update_ephemeral.secrets()).expect("honest");
-    let fresh: Secret<64> = expand(&extract(b"vixp2p fresh keys", update_dh.expose()), "fresh", &hash(&[&offer_share, &answer_share]));
-    let step = |step: u8, share: &[u8]| {
-        let mut body = vec![step];
-        vixp2p::wire::cursor::encode_varint(share.len() as u64, &mut body);
-        [&body[..], share].concat()
-    };
-    key_update::renew(&mut machines.initiator().send, &i.update_ephemeral.secrets());
-    say(&mut machines, &mut i2r, "Offer", 8, &step(1, &offer_share));
-    say(&mut machines, &mut r2i, "Answer", 8, &step(2, &answer_share));
+    let (ours, theirs) = (inputs.initiator.update_ephemeral.secrets(), inputs.responder.update_ephemeral.secrets());
+    let update = Offer::new(&[suite.group], &ours);
+    let offer = update.share(suite.group).expect("offered").to_vec();
+    let (answer, dh) = kex::answer(suite.group, &offer, &theirs).expect("honest");
+    let fresh: Secret<64> = expand(&extract(b"vixp2p fresh keys", dh.expose()), "fresh", &hash(&[&offer, &answer]));
+    key_update::renew(&mut machines.initiator().send, &ours);
+    say(machines, &mut i2r, "Offer", 8, &step(1, &offer));
+    say(machines, &mut r2i, "Answer", 8, &step(2, &answer));
     r2i.step(Some(&fresh));
-    say(&mut machines, &mut i2r, "Switch", 8, &[3]);
+    say(machines, &mut i2r, "Switch", 8, &[3]);
     i2r.step(Some(&fresh));
     machines.responder().send.push_data(b"under fresh keys");
-    say(&mut machines, &mut r2i, "data", 32, b"under fresh keys");
+    say(machines, &mut r2i, "data", 32, b"under fresh keys");
     machines.initiator().send.push_data(b"under fresh keys");
-    say(&mut machines, &mut i2r, "data", 32, b"under fresh keys");
+    say(machines, &mut i2r, "data", 32, b"under fresh keys");
+    (records, Fresh { dh: hex(dh.expose()), fresh: hex(fresh.expose()) })
+}
 
-    let with = if psk.is_some() { ", pre-shared key" } else { "" };
-    let more = if i.records.is_empty() { "" } else { ", capabilities and rotation records" };
+/// Computes a case and holds the machines to it.
+pub(super) fn case(inputs: Inputs) -> Case {
+    let cluster = Cluster::new(inputs.psk_bytes);
+    let Shaken { suite, frames, boxes, secrets, directions } = shake(&inputs.initiator, &inputs.responder, &cluster);
+    let mut machines = Machines::shake(&inputs, cluster.psk.as_ref(), &frames);
+    let (records, fresh) = converse(&inputs, suite, directions, &mut machines);
+    let with = if cluster.psk.is_some() { ", pre-shared key" } else { "" };
+    let more = if inputs.initiator.records.is_empty() { "" } else { ", capabilities and rotation records" };
+    let ([hello, hello_ack, hello_finish], [responder_box, initiator_box]) = (frames.map(|frame| hex(&frame)), boxes);
     Case {
         name: format!("{suite}{with}{more}"),
         suite: format!("{:#06x}", suite.number()),
-        hello: hex(&hello_frame),
-        hello_ack: hex(&ack_frame),
-        hello_finish: hex(&finish_frame),
+        inputs,
+        hello,
+        hello_ack,
+        hello_finish,
         responder_box,
         initiator_box,
         secrets,
         records,
-        fresh: Fresh { dh: hex(update_dh.expose()), fresh: hex(fresh.expose()) },
-        inputs,
-    }
-}
-
-/// The two machines, each record of which is compared and carried over.
-struct Machines {
-    dialler: Handshaking,
-    initiator: Option<Box<Established>>,
-    responder: Box<Established>,
-    secrets: [KexSecrets; 2],
-}
-
-impl Machines {
-    fn shake(inputs: &Inputs, psk: Option<&Psk>, frames: [&Vec<u8>; 3]) -> Machines {
-        let (i, r) = (&inputs.initiator, &inputs.responder);
-        let mut dialler = Handshaking::dial(i.party(psk), i.run());
-        let mut acceptor = Handshaking::accept(r.party(psk), r.run());
-        assert!(dialler.outgoing() == *frames[0], "Hello");
-        assert!(acceptor.receive(&mut BytesMut::from(&frames[0][..])).expect("a Hello").is_none());
-        assert!(acceptor.outgoing() == *frames[1], "HelloAck");
-        assert!(dialler.receive(&mut BytesMut::from(&frames[1][..])).expect("a HelloAck").is_none());
-        assert!(dialler.outgoing() == *frames[2], "HelloFinish");
-        let responder = acceptor.receive(&mut BytesMut::from(&frames[2][..])).expect("a HelloFinish").expect("established");
-        assert_eq!((responder.peer.id, &responder.peer.node_id), (i.identity().id(), &i.node_id));
-        assert_eq!(responder.peer.formerly.len(), i.records.len());
-        Machines { dialler, initiator: None, responder, secrets: [i.update_ephemeral.secrets(), r.update_ephemeral.secrets()] }
-    }
-
-    fn welcome(&mut self) {
-        self.responder.send.push(&Message::Welcome);
-    }
-
-    fn initiator(&mut self) -> &mut Established {
-        self.initiator.as_mut().expect("welcomed")
-    }
-
-    fn responder(&mut self) -> &mut Established {
-        &mut self.responder
-    }
-
-    /// What `by` has queued is this record; the other side takes it.
-    fn says(&mut self, by: char, what: &str, record: &[u8]) {
-        let mut bytes = Vec::new();
-        let (from, [of_i, of_r]) = (by == 'i', &self.secrets);
-        let sender = if from { &mut self.initiator.as_mut().expect("welcomed").send } else { &mut self.responder.send };
-        sender.take(&mut bytes);
-        assert!(bytes == record, "{by} {what}: {} is not {}", hex(&bytes), hex(record));
-        let mut input = BytesMut::from(record);
-        let (to, secrets) = match (from, &mut self.initiator) {
-            (true, _) => (&mut self.responder, of_r),
-            (false, Some(initiator)) => (initiator, of_i),
-            (false, none) => return *none = Some(self.dialler.receive(&mut input).expect("a Welcome").expect("established")),
-        };
-        while let Progress::KeyUpdate(update) = to.recv.receive(&mut input, &mut Vec::new()).expect("an honest record") {
-            key_update::turn(&mut to.send, &mut to.recv, update, secrets).expect("an honest step");
-        }
-        assert!(input.is_empty(), "{what}");
+        fresh,
     }
 }

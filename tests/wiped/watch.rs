@@ -42,14 +42,14 @@ pub(crate) fn leaks(secrets: &[&[u8]], work: impl FnOnce()) -> usize {
     let found = FOUND.load(Ordering::SeqCst);
     if found > 0 {
         let (block, mut part) = (BLOCK.load(Ordering::SeqCst), WHICH.load(Ordering::SeqCst));
-        let mut holds = |secret: &&[u8]| match part.checked_sub(secret.len() + 1 - PART) {
+        let mut holds = |secret: &[u8]| match part.checked_sub(secret.len() + 1 - PART) {
             Some(rest) => {
                 part = rest;
                 false
             }
             None => true,
         };
-        println!("the last of {found}: a block of {block} bytes with a part of secret {:?}", secrets.iter().position(|s| holds(&s)));
+        println!("the last of {found}: a block of {block} bytes with a part of secret {:?}", secrets.iter().position(|s| holds(s)));
     }
     drop(turn);
     found
