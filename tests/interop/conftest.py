@@ -30,12 +30,18 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def nodes():
-    """Nodes by name, each made when first asked for."""
+def all_nodes():
     from fixtures import Nodes
 
     with Nodes() as nodes:
         yield nodes
+
+
+@pytest.fixture
+def nodes(all_nodes):
+    """Nodes by name, each made when first asked for."""
+    all_nodes.renew()
+    return all_nodes
 
 
 @pytest.fixture

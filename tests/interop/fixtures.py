@@ -27,6 +27,11 @@ class Nodes:
         for node in self.made.values():
             node.close()
 
+    def renew(self):
+        """Ends the nodes that have seen much: of failures in a row a node tells the first 64, then four a second."""
+        for kind in [kind for kind, node in self.made.items() if node.stats()["handshakes_failed"] > 32]:
+            self.made.pop(kind).close()
+
     def __getitem__(self, kind):
         if kind not in self.made:
             self.made[kind] = Node("rust", listen=("127.0.0.1", 0), **KINDS[kind][0]).start()
