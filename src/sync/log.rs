@@ -7,14 +7,14 @@
 
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::base::{LogId, limits};
 use crate::sync::cell::Cell;
 use crate::sync::error::{Damage, DamageKind, GroupError, RecordError, WalError};
 use crate::sync::group::{Group, Walked, walk};
 use crate::sync::seal::{Head, log_head};
-use crate::sync::segment::{self, HEADER_BYTES, read_full, segment_path};
+use crate::sync::segment::{self, BATCH_BYTES, HEADER_BYTES, batch_before, encode_batch, read_full, segment_path};
 use crate::sync::storage::Storage;
 
 /// One log of one origin.
@@ -64,6 +64,19 @@ struct Broken {
 pub(super) struct Place {
     /// The header that must stand before the groups, for a new file.
     pub(super) header: Option<[u8; HEADER_BYTES]>,
+    /// The batch mark that must stand before the groups.
+    pub(super) mark: [u8; BATCH_BYTES],
+}
+
+impl Place {
+    /// Most bytes that stand before the groups.
+    pub(super) const PREFIX_MAX_BYTES: usize = HEADER_BYTES + BATCH_BYTES;
+
+    /// Writes what stands before the groups.
+    pub(super) fn begin(&self, out: &mut BytesMut) {
+        out.extend_from_slice(self.header.as_ref().map_or(&[], |header| &header[..]));
+        out.extend_from_slice(&self.mark);
+    }
 }
 
 impl Segment {
@@ -128,7 +141,8 @@ impl Log {
         let goes_on = self.segments.last().filter(|segment| segment.len < segment_max || segment.first > self.durable);
         let (path, end) =
             goes_on.map_or_else(|| (segment_path(&self.dir, self.durable + 1), 0), |segment| (segment.path.clone(), segment.len));
-        let place = Place { header: goes_on.is_none().then(|| segment::encode_header(&self.id, self.durable + 1, &self.head)) };
+        let header = goes_on.is_none().then(|| segment::encode_header(&self.id, self.durable + 1, &self.head));
+        let place = Place { header, mark: encode_batch(self.durable + 1) };
         if place.header.is_some() || !self.settled {
             match disk.truncate(&path, end) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
@@ -147,7 +161,7 @@ impl Log {
         Ok(place)
     }
 
-    /// Writes and syncs `bytes` (the header of `place`, if any, then the groups) and takes note of the groups, `head` being the
+    /// Writes and syncs `bytes` (what `place` begins with, then the groups) and takes note of the groups, `head` being the
     /// head after the last. On an error nothing has happened.
     pub(super) fn commit<S: Storage>(
         &mut self,
@@ -172,7 +186,7 @@ impl Log {
             return Err(error);
         }
         self.settled = true;
-        let mut at = if fresh.is_some() { HEADER_BYTES as u64 } else { offset };
+        let mut at = BATCH_BYTES as u64 + if fresh.is_some() { HEADER_BYTES as u64 } else { offset };
         self.segments.extend(fresh);
         for group in groups {
             self.add(at, group.first, group.last, group.bytes.len(), head);
@@ -291,6 +305,7 @@ impl Reading<'_> {
     fn chunk(&mut self, chunk: &Bytes, next: &mut u64) -> (usize, Option<GroupError>) {
         let mut at = 0;
         while at < chunk.len() && self.bytes < self.max_bytes {
+            at += batch_before(&chunk[at..], *next);
             match walk(&chunk[at..], Some(*next), None) {
                 Ok(Walked { first, last, len, .. }) => {
                     if last >= self.from {

@@ -110,7 +110,7 @@ impl Place {
             let path = segment_path(&dir, self.segment);
             let mut scanner = Scanner::new(disk, &path, self.offset, window)?;
             while *bytes < max_bytes {
-                let Step::Group(offset, walked) = scanner.step(self.last + 1, &mut self.head)? else { break };
+                let Step::Group { offset, walked, .. } = scanner.step(self.last + 1, &mut self.head)? else { break };
                 let checked = Bytes::copy_from_slice(scanner.stepped(&walked));
                 groups.push(Group { log: *log, first: walked.first, last: walked.last, bytes: checked });
                 (self.offset, self.last) = (offset + walked.len as u64, walked.last);

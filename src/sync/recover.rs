@@ -9,10 +9,11 @@
 //!
 //! - *Clean end at or past the mark*: intact. Groups past the mark are written once more and synced, because this process may see
 //!   them only in the page cache (a failed sync leaves such pages behind).
-//! - *Fault in the last segment, past the mark, without the seal of a later group behind it*: an unfinished write. Cut off,
-//!   reported as `TornTail`.
-//! - *Any other fault* (at or below the mark, before the last segment, or with a later group behind it): damage. The bytes from
-//!   the fault on go to `….damaged-<n>` files, nothing is destroyed, reported as `Quarantined`.
+//! - *Fault in the last segment, past the mark, without a later batch behind it*: an unfinished write, of which any part may have
+//!   come through. Cut off, reported as `TornTail`.
+//! - *Any other fault* (at or below the mark, before the last segment, or with a later batch behind it): damage. A batch is begun
+//!   only when the one before it is durable, so its mark, with a sealed group behind it, proves that the bytes before it were
+//!   whole. The bytes from the fault on go to `….damaged-<n>` files, nothing is destroyed, reported as `Quarantined`.
 //! - *Clean end below the mark, or another chain at the mark*: the files were shortened or exchanged. Left as they are, reported
 //!   as `Lost`.
 //!
@@ -21,13 +22,13 @@
 //! After `Quarantined` or `Lost` the node's own log is never continued: acknowledged numbers may be gone, so a new incarnation
 //! is recorded *before* the evidence is moved, and a crash in between can only repeat the finding.
 
-use crate::base::LogId;
+use crate::base::{LogId, limits};
 use crate::sync::cell::Cell;
 use crate::sync::error::{Damage, DamageKind, WalError};
+use crate::sync::group::walk;
 use crate::sync::log::{Log, Segment};
-use crate::sync::record::{Kind, PREFIX_BYTES, Record, SEAL_BYTES};
 use crate::sync::seal::{Head, Seal};
-use crate::sync::segment::{self, HEADER_BYTES, Scanner, Step, log_dir, read_full, segment_path};
+use crate::sync::segment::{self, BATCH_BYTES, BATCH_MAGIC, HEADER_BYTES, Scanner, Step, decode_batch, log_dir, read_full, segment_path};
 use crate::sync::storage::Storage;
 
 const COPY_BYTES: usize = 1024 * 1024;
@@ -115,11 +116,11 @@ impl Findings {
         let mut head = log.head;
         let ended = loop {
             match scanner.step(log.durable + 1, &mut head)? {
-                Step::Group(offset, walked) => {
-                    last = Some((offset, log.durable, log.head, walked.seal));
+                Step::Group { start, offset, walked } => {
+                    last = Some((start, log.durable, log.head, walked.seal));
                     let mark = log.mark.value();
                     if self.unmarked.is_none() && mark.is_none_or(|(seq, _)| walked.last > seq) {
-                        self.unmarked = Some(if offset == HEADER_BYTES as u64 { 0 } else { offset });
+                        self.unmarked = Some(if start == HEADER_BYTES as u64 { 0 } else { start });
                     }
                     if mark.is_some_and(|(seq, at)| (walked.first..=walked.last).contains(&seq) && (seq != walked.last || at != head)) {
                         self.lost = Some(format!("record {} is not the one that was durable here", walked.last));
@@ -130,11 +131,11 @@ impl Findings {
                 Step::Bad(offset, error) => break Some((offset, error.to_string())),
             }
         };
-        if let Some((offset, durable, head, seal)) = last
+        if let Some((start, durable, head, seal)) = last
             && !seal.is_signed(&log.id)
         {
-            log.take_back(offset, durable, head);
-            return Ok(Some((offset, format!("the seal over records {}..={} is not signed by the origin", seal.first, seal.last))));
+            log.take_back(start, durable, head);
+            return Ok(Some((start, format!("the seal over records {}..={} is not signed by the origin", seal.first, seal.last))));
         }
         Ok(ended)
     }
@@ -156,7 +157,7 @@ impl Findings {
             fault.torn = last && marked <= log.durable && self.lost.is_none();
             if fault.torn {
                 let path = self.files.get(fault.index).map(|first| segment_path(&log.dir, *first)).unwrap_or_default();
-                fault.torn = !later_seal(disk, &path, fault.offset, log)?;
+                fault.torn = !later_batch(disk, &path, fault.offset, log)?;
             }
         } else if marked > log.durable {
             self.lost = Some(format!("records up to {marked} were durable"));
@@ -165,24 +166,30 @@ impl Findings {
     }
 }
 
-/// Whether the bytes from `offset` on hold the seal of a group after the next one: then what lies between was once whole.
-fn later_seal<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Result<bool, WalError> {
-    const LEN: [u8; 4] = ((SEAL_BYTES - PREFIX_BYTES) as u32).to_le_bytes();
+/// Whether the bytes from `offset` on hold a batch after the one that would begin next: then what lies between was durable.
+/// A payload may hold anything, a batch mark too, but not one followed by a group that the origin has yet to seal.
+fn later_batch<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Result<bool, WalError> {
     let len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
     // One byte more than there is, so that a short read tells the end.
-    let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(COPY_BYTES);
-    let mut chunk = vec![0u8; rest.saturating_add(1).min(COPY_BYTES)];
+    let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(limits::SCAN_WINDOW_BYTES);
+    let mut chunk = vec![0u8; rest.saturating_add(1).min(limits::SCAN_WINDOW_BYTES)];
     let mut at = offset;
     loop {
         let n = read_full(disk, path, at, &mut chunk)?;
-        let found = chunk[..n].windows(SEAL_BYTES).filter(|bytes| bytes.starts_with(&LEN)).any(|bytes| {
-            let seal = Record::decode(bytes).ok().filter(|record| record.kind == Kind::Seal).and_then(|record| Seal::decode(&record).ok());
-            seal.is_some_and(|seal| seal.first > log.durable + 1 && seal.is_signed(&log.id))
-        });
-        if found || n < chunk.len() {
-            return Ok(found);
+        let is_last = n < chunk.len();
+        // What begins close to the edge is looked at in the next chunk, whole.
+        let step = if is_last { n } else { n - limits::WAL_PUSH_MAX_BYTES };
+        let later = |i: &usize| {
+            let first = decode_batch(&chunk[*i..n]).filter(|first| *first > log.durable + 1)?;
+            walk(&chunk[*i + BATCH_BYTES..n], Some(first), None).ok().filter(|walked| walked.seal.is_signed(&log.id))
+        };
+        if (0..step).filter(|i| chunk[*i] == BATCH_MAGIC[0]).any(|i| later(&i).is_some()) {
+            return Ok(true);
         }
-        at += (n - SEAL_BYTES + 1) as u64;
+        if is_last {
+            return Ok(false);
+        }
+        at += step as u64;
     }
 }
 

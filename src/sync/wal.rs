@@ -17,10 +17,10 @@ use crate::base::{Incarnation, LogId, limits};
 use crate::sync::cell::{self, Current};
 use crate::sync::error::{Damage, DamageKind, GroupError, StoreError, Stored, WalError};
 use crate::sync::group::{self, Group, check_label, verify_group, walk};
-use crate::sync::log::Log;
+use crate::sync::log::{Log, Place};
 use crate::sync::recover::{self, Files};
 use crate::sync::seal::{Head, Seal, Signer};
-use crate::sync::segment::{self, FileKind, HEADER_BYTES, current_path, fork_path};
+use crate::sync::segment::{self, FileKind, current_path, fork_path};
 use crate::sync::storage::Storage;
 
 /// How far a log has come here.
@@ -151,8 +151,8 @@ impl<S: Storage> Wal<S> {
         let place = log.prepare(disk, *segment_max)?;
         let cuts = cut_groups(payloads);
         buffer.clear();
-        buffer.reserve(HEADER_BYTES + cuts.iter().map(|cut| group::encoded_len(cut)).sum::<usize>());
-        buffer.extend_from_slice(place.header.as_ref().map_or(&[], |header| &header[..]));
+        buffer.reserve(Place::PREFIX_MAX_BYTES + cuts.iter().map(|cut| group::encoded_len(cut)).sum::<usize>());
+        place.begin(buffer);
         let (mut head, mut first) = (log.head, log.durable + 1);
         let mut ends = Vec::with_capacity(cuts.len());
         for cut in &cuts {
@@ -395,11 +395,8 @@ impl<'a, S: Storage> Storing<'a, S> {
 
     fn commit(&mut self, taken: &[Group]) -> Result<(), WalError> {
         let place = self.log.prepare(self.disk, self.segment_max)?;
-        if let ([only], None) = (taken, &place.header) {
-            return self.log.commit(self.disk, &place, &only.bytes, taken, self.head);
-        }
         self.buffer.clear();
-        self.buffer.extend_from_slice(place.header.as_ref().map_or(&[], |header| &header[..]));
+        place.begin(self.buffer);
         taken.iter().for_each(|group| self.buffer.extend_from_slice(&group.bytes));
         let done = self.log.commit(self.disk, &place, self.buffer, taken, self.head);
         self.buffer.clear();

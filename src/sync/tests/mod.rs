@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod reader;
 mod store;
+mod tail;
 
 use std::sync::Arc;
 
