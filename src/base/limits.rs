@@ -150,6 +150,8 @@ pub const LOGS_MAX: usize = 4096;
 pub const VECTOR_MAX_ENTRIES: usize = 1024;
 /// A segment file is closed and a new one begun past this size.
 pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// A log's file is made longer in advance by as much as it holds, and by no more than this: syncs need not write its length.
+pub const RESERVE_STEP_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Appends waiting for the log's thread; `append` waits for a place.
 pub const APPEND_QUEUE_MAX: usize = 4096;
 /// Pause before a refused apply is offered again; doubles up to `APPLY_RETRY_MAX`.

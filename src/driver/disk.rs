@@ -106,6 +106,15 @@ impl Storage for DiskStorage {
         self.with_file(path, true, |file| file.write_all_at(data, offset))
     }
 
+    fn reserve(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.with_file(path, true, |file| {
+            if file.metadata()?.len() < len {
+                rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len)?;
+            }
+            Ok(())
+        })
+    }
+
     fn sync(&mut self, path: &str) -> io::Result<()> {
         self.with_file(path, false, File::sync_data)
     }
@@ -193,6 +202,12 @@ mod tests {
         assert_eq!(&buf[..5], b"world");
         disk.truncate("log/aa/1.wal", 5).expect("truncate");
         assert_eq!(disk.len("log/aa/1.wal").expect("len"), 5);
+        // A file system may know no such thing.
+        let reserved = disk.reserve("log/aa/1.wal", 10_000).is_ok();
+        disk.reserve("log/aa/1.wal", 5).unwrap_or(());
+        assert_eq!(disk.len("log/aa/1.wal").expect("len"), if reserved { 10_000 } else { 5 });
+        assert_eq!(disk.read("log/aa/1.wal", 4, &mut buf[..3]).expect("read"), if reserved { 3 } else { 1 });
+        assert!(!reserved || buf[..3] == *b"o\0\0");
         disk.rename("log/aa/1.wal", "log/aa/2.wal").expect("rename");
         assert_eq!(disk.len("log/aa/1.wal").expect_err("gone").kind(), io::ErrorKind::NotFound);
     }

@@ -38,6 +38,8 @@ pub(super) struct Log {
     /// Whether this process has committed to the last segment, hence knows that nothing lies behind its end. A process before may
     /// have cut a failed write and died before the cut was durable; what it saw as cut would come back after a power cut.
     settled: bool,
+    /// Length the last segment's file was given in advance; 0 if none is known.
+    reserved: u64,
 }
 
 /// One file of a log.
@@ -109,7 +111,7 @@ impl Log {
 
     /// A log whose cells are known and whose segments are yet to be scanned.
     pub(super) fn with_cells(id: LogId, dir: String, mark: Cell, cursor: Cell) -> Log {
-        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None, settled: false }
+        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None, settled: false, reserved: 0 }
     }
 
     /// Whether there is nothing of it, neither on disk nor to remember.
@@ -144,6 +146,7 @@ impl Log {
         let header = goes_on.is_none().then(|| segment::encode_header(&self.id, self.durable + 1, &self.head));
         let place = Place { header, mark: encode_batch(self.durable + 1) };
         if place.header.is_some() || !self.settled {
+            self.unreserve(disk);
             match disk.truncate(&path, end) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
                 _ => {}
@@ -177,6 +180,7 @@ impl Log {
             (Some(new), _) => (new.path.clone(), 0),
             (None, None) => return Err(WalError::UnknownLog(self.id)),
         };
+        self.reserve(disk, &path, offset + bytes.len() as u64);
         let written = disk.write(&path, offset, bytes).map_err(|e| WalError::disk("write", &path, e));
         let done = written.and_then(|()| disk.sync(&path).map_err(|e| WalError::disk("sync", &path, e)));
         if let Err(error) = done {
@@ -197,10 +201,28 @@ impl Log {
         Ok(())
     }
 
+    /// Makes room in the file for a write up to `end` and some more.
+    fn reserve<S: Storage>(&mut self, disk: &mut S, path: &str, end: u64) {
+        if end > self.reserved {
+            let len = end + end.min(limits::RESERVE_STEP_MAX_BYTES);
+            // Without room in advance the write itself makes it.
+            self.reserved = disk.reserve(path, len).map_or(0, |()| len);
+        }
+    }
+
+    /// Gives back the room in the last segment that no record took. The zeros are no records, so nothing rests on it.
+    pub(super) fn unreserve<S: Storage>(&mut self, disk: &mut S) {
+        if let Some(segment) = self.segments.last().filter(|segment| self.reserved > segment.len) {
+            let _ = disk.truncate(&segment.path, segment.len);
+        }
+        self.reserved = 0;
+    }
+
     /// Cuts off what a failed commit may have left. Its bytes are not written again and its sync is not repeated: the cut is a
     /// change of its own, and only its own sync says that it holds.
     fn repair<S: Storage>(&mut self, disk: &mut S) -> Result<(), WalError> {
         let Some(broken) = &mut self.broken else { return Ok(()) };
+        self.reserved = 0;
         let undone = match disk.len(&broken.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(e),

@@ -25,10 +25,10 @@
 use crate::base::{LogId, limits};
 use crate::sync::cell::Cell;
 use crate::sync::error::{Damage, DamageKind, WalError};
-use crate::sync::group::walk;
+use crate::sync::group::{Walked, walk};
 use crate::sync::log::{Log, Segment};
 use crate::sync::seal::{Head, Seal};
-use crate::sync::segment::{self, BATCH_BYTES, BATCH_MAGIC, HEADER_BYTES, Scanner, Step, decode_batch, log_dir, read_full, segment_path};
+use crate::sync::segment::{self, BATCH_BYTES, BATCH_MAGIC, HEADER_BYTES, Scanner, Step, decode_batch, log_dir, read_full, segment_path, written_len};
 use crate::sync::storage::Storage;
 
 const COPY_BYTES: usize = 1024 * 1024;
@@ -69,8 +69,17 @@ impl Findings {
     }
 }
 
-/// Reads a log through and says how far it is intact. Changes nothing.
-pub(super) fn examine<S: Storage>(disk: &S, id: LogId, files: &Files, window: &mut Vec<u8>) -> Result<Findings, WalError> {
+/// A group that a scan went over: its file, the offset in it, what it is and its bytes.
+pub(super) type Seen<'a> = dyn FnMut(&str, u64, &Walked, &[u8]) + 'a;
+
+/// Reads a log through and says how far it is intact; `seen` hears of every group. Changes nothing.
+pub(super) fn examine<S: Storage>(
+    disk: &S,
+    id: LogId,
+    files: &Files,
+    window: &mut Vec<u8>,
+    seen: &mut Seen<'_>,
+) -> Result<Findings, WalError> {
     let dir = log_dir(&id);
     let mark = Cell::load(disk, format!("{dir}mark"))?;
     let cursor = Cell::load(disk, format!("{dir}applied"))?;
@@ -79,31 +88,68 @@ pub(super) fn examine<S: Storage>(disk: &S, id: LogId, files: &Files, window: &m
     let mut found = Findings { log, files: Vec::new(), fault: None, lost: None, unmarked: None };
     for first in &files.segments {
         let path = segment_path(&found.log.dir, *first);
-        // An empty file is the trace of a segment that was begun and cut back; if it ever held records, the next header or the
-        // mark tells.
-        if disk.len(&path).map_err(|e| WalError::disk("read", &path, e))? > 0 {
+        // An empty file is the trace of a segment that was begun and cut back or never written; if it ever held records, the
+        // next header or the mark tells.
+        let mut start = [0u8; HEADER_BYTES];
+        let n = read_full(disk, &path, 0, &mut start)?;
+        if start[..n].iter().any(|b| *b != 0) || written_len(disk, &path, 0)? > 0 {
             found.files.push(*first);
         }
     }
-    let mut index = 0;
-    while let Some(first) = found.files.get(index).copied() {
-        let bad = found.scan(disk, first, window)?;
-        let goes_on = found.continued_at(disk, index)?;
-        match (bad, goes_on) {
-            (Some((offset, why)), None) => {
-                found.fault = Some(Fault { index, offset, why, torn: false });
-                break;
-            }
-            (_, next) => index = next.unwrap_or(index + 1),
-        }
-    }
-    found.judge(disk)?;
+    found.walk(disk, window, seen)?;
+    Ok(found)
+}
+
+/// What one segment file holds by itself, the head in its header being right.
+pub(super) fn examine_segment<S: Storage>(
+    disk: &S,
+    (id, first, head): (LogId, u64, Head),
+    window: &mut Vec<u8>,
+    seen: &mut Seen<'_>,
+) -> Result<Findings, WalError> {
+    let mut log = Log::new(id);
+    (log.durable, log.head) = (first.saturating_sub(1), head);
+    let mut found = Findings { log, files: vec![first], fault: None, lost: None, unmarked: None };
+    found.walk(disk, window, seen)?;
     Ok(found)
 }
 
 impl Findings {
+    /// What is wrong, if anything: the file, the place in it and the reason.
+    pub(super) fn place(&self) -> Option<(String, u64, String)> {
+        let fault = self.fault.as_ref().and_then(|fault| {
+            let path = segment_path(&self.log.dir, *self.files.get(fault.index)?);
+            Some((path, fault.offset, fault.why.clone()))
+        });
+        let end = || self.log.segments.last().map_or_else(|| (self.log.dir.clone(), 0), |segment| (segment.path.clone(), segment.len));
+        fault.or_else(|| self.lost.as_ref().map(|why| (end().0, end().1, why.clone())))
+    }
+
+    /// Goes through the files in order.
+    fn walk<S: Storage>(&mut self, disk: &S, window: &mut Vec<u8>, seen: &mut Seen<'_>) -> Result<(), WalError> {
+        let mut index = 0;
+        while let Some(first) = self.files.get(index).copied() {
+            let bad = self.scan(disk, first, window, seen)?;
+            let goes_on = self.continued_at(disk, index)?;
+            match (bad, goes_on) {
+                (Some((offset, why)), None) => {
+                    self.fault = Some(Fault { index, offset, why, torn: false });
+                    break;
+                }
+                (_, next) => index = next.unwrap_or(index + 1),
+            }
+        }
+        self.judge(disk)
+    }
+
     /// Walks one segment; returns the first bad offset and what is wrong there.
-    fn scan<S: Storage>(&mut self, disk: &S, first: u64, window: &mut Vec<u8>) -> Result<Option<(u64, String)>, WalError> {
+    fn scan<S: Storage>(
+        &mut self,
+        disk: &S,
+        first: u64,
+        window: &mut Vec<u8>,
+        seen: &mut Seen<'_>,
+    ) -> Result<Option<(u64, String)>, WalError> {
         let log = &mut self.log;
         let path = segment_path(&log.dir, first);
         let mut scanner = Scanner::new(disk, &path, 0, window)?;
@@ -117,6 +163,7 @@ impl Findings {
         let ended = loop {
             match scanner.step(log.durable + 1, &mut head)? {
                 Step::Group { start, offset, walked } => {
+                    seen(&path, offset, &walked, scanner.stepped(&walked));
                     last = Some((start, log.durable, log.head, walked.seal));
                     let mark = log.mark.value();
                     if self.unmarked.is_none() && mark.is_none_or(|(seq, _)| walked.last > seq) {
@@ -240,13 +287,14 @@ fn rewrite<S: Storage>(disk: &mut S, path: &str, from: u64, to: u64) -> Result<(
     disk.sync(path).map_err(|e| WalError::disk("sync", path, e))
 }
 
-/// Cuts a torn end; returns the bytes cut.
+/// Cuts a torn end; returns the bytes cut, without the room behind them.
 fn cut<S: Storage>(disk: &mut S, path: &str, offset: u64) -> Result<u64, WalError> {
     let len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
+    let written = if len > offset { written_len(disk, path, offset)? } else { 0 };
     if len > offset {
         disk.truncate(path, offset).and_then(|()| disk.sync(path)).map_err(|e| WalError::disk("cut", path, e))?;
     }
-    Ok(len.saturating_sub(offset))
+    Ok(written)
 }
 
 /// Moves the bytes from the damage on, and every later segment, out of the log's way. The copy is durable before the original

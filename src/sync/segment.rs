@@ -115,6 +115,18 @@ pub(super) fn encode_header(log: &LogId, first: u64, head: &Head) -> [u8; HEADER
     out
 }
 
+/// The log, the first record and the head before it, by the header at the front of `input`.
+pub(super) fn decode_header(input: &[u8]) -> Option<(LogId, u64, Head)> {
+    let header: &[u8; HEADER_BYTES] = input.first_chunk()?;
+    let rest = header.strip_prefix(MAGIC)?.strip_prefix(&VERSION.to_le_bytes())?;
+    let (origin, rest) = rest.split_first_chunk()?;
+    let (incarnation, rest) = rest.split_first_chunk()?;
+    let (first, rest) = rest.split_first_chunk()?;
+    let log = LogId { origin: PeerId(*origin), incarnation: Incarnation(u64::from_le_bytes(*incarnation)) };
+    let (first, head) = (u64::from_le_bytes(*first), *rest.first_chunk()?);
+    (*header == encode_header(&log, first, &head)).then_some((log, first, head))
+}
+
 /// The batch mark before the group that begins with record `first`.
 pub(super) fn encode_batch(first: u64) -> [u8; BATCH_BYTES] {
     let mut out = [0u8; BATCH_BYTES];
@@ -243,6 +255,22 @@ impl<'a, S: Storage> Scanner<'a, S> {
             offset += n as u64;
         }
         Ok(true)
+    }
+}
+
+/// Bytes from `from` on without the zeros at the end of the file, which are room for what is to come.
+pub(super) fn written_len<S: Storage>(disk: &S, path: &str, from: u64) -> Result<u64, WalError> {
+    let mut chunk = vec![0u8; ZEROS_BYTES];
+    let (mut at, mut written) = (from, 0);
+    loop {
+        let n = read_full(disk, path, at, &mut chunk)?;
+        if let Some(last) = chunk[..n].iter().rposition(|b| *b != 0) {
+            written = at + last as u64 + 1 - from;
+        }
+        if n < chunk.len() {
+            return Ok(written);
+        }
+        at += n as u64;
     }
 }
 

@@ -64,7 +64,7 @@ impl<S: Storage> Wal<S> {
         };
         let (mut logs, mut window) = (BTreeMap::new(), Vec::new());
         for (id, held) in &files {
-            let found = recover::examine(&disk, *id, held, &mut window)?;
+            let found = recover::examine(&disk, *id, held, &mut window, &mut |_, _, _, _| ())?;
             if own == Some(*id) && found.is_damaged() {
                 own = Some(begin_own(&mut disk, &files, fresh)?);
             }
@@ -239,10 +239,11 @@ impl<S: Storage> Wal<S> {
         self.segment_max = bytes;
     }
 
-    /// Makes marks and cursors survive a power cut. Records need no closing.
+    /// Makes marks and cursors survive a power cut and gives room back. Records need no closing.
     pub fn close(mut self) -> Result<(), WalError> {
         let mut result = Ok(());
         for log in self.logs.values_mut() {
+            log.unreserve(&mut self.disk);
             result = result.and(log.mark.sync(&mut self.disk)).and(log.cursor.sync(&mut self.disk));
         }
         result

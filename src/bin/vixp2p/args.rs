@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Append(AppendArgs),
     /// Print the records of a data directory
     Tail(TailArgs),
+    /// Look into the log files of a data directory
+    Wal(WalArgs),
     /// Make, show, rotate or seal the identity of a data directory
     Key(KeyArgs),
     /// Print a line with which another node finds this one
@@ -142,6 +144,25 @@ pub(crate) struct TailArgs {
     /// Show the log's incarnation after the number
     #[arg(short, long)]
     pub(crate) long: bool,
+}
+
+/// Looks into log files and changes nothing; a node may be running on them.
+#[derive(Args, Debug)]
+pub(crate) struct WalArgs {
+    /// dump: every group and record; verify: is all of it whole; stat: one line a log
+    #[arg(value_name = "dump|verify|stat", hide_possible_values = true)]
+    pub(crate) what: WalLook,
+    /// Data directory, or one .wal file
+    #[arg(value_name = "FILE|DIR", value_parser = path)]
+    pub(crate) path: PathBuf,
+}
+
+/// What to show of log files.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WalLook {
+    Dump,
+    Verify,
+    Stat,
 }
 
 /// Identities.

@@ -45,6 +45,9 @@ fn work(wal: &mut Wal<Faulty>, source: &mut Wal<MemStorage>, rng: &mut fastrand:
 
 /// Every acknowledged record is there. What was written and not acknowledged may be there behind it, and counts from then on.
 fn check(wal: &Wal<Faulty>, acked: &mut Acknowledged, seed: u64) {
+    for (log, known) in acked.iter() {
+        assert!(wal.durable(*log) >= known.len() as u64, "seed {seed}: {log} ends at {}", wal.durable(*log));
+    }
     for state in wal.states() {
         let found: Vec<Bytes> = read_all(wal, state.log).expect("reads").into_iter().map(|entry| entry.payload).collect();
         assert_eq!(found.len() as u64, state.durable, "seed {seed}");
@@ -102,4 +105,42 @@ fn a_power_cut_during_recovery_itself_loses_nothing() {
         let found: Vec<Bytes> = found.iter().flat_map(Group::entries).map(|entry| entry.payload).collect();
         assert!(found.starts_with(&acked), "seed {seed}: {} of {}", found.len(), acked.len());
     }
+}
+
+/// Lives of a few operations each (write, sync, cut, rename, new files and directories); after each of them the power fails in
+/// `states` ways.
+fn crash_states(seeds: std::ops::Range<u64>, states: u32) {
+    for seed in seeds {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut disk = Faulty::default();
+        let mut acked = Acknowledged::new();
+        let mut source = open(MemStorage::new(), 2);
+        for life in 1..4 {
+            let (mut wal, _) = Wal::open(disk.clone(), key(1), Incarnation(life)).expect("recovery needs no help");
+            wal.set_segment_max(rng.u64(1_000..20_000));
+            check(&wal, &mut acked, seed);
+            for round in 0..2 {
+                work(&mut wal, &mut source, &mut rng, &disk, &mut acked);
+                if rng.u8(..4) == 0 {
+                    let _ = wal.renew(Incarnation(10 * life + round));
+                }
+                for _ in 0..states {
+                    let (after, _) = Wal::open(disk.after_power_cut(&mut rng), key(1), Incarnation(99)).expect("recovery needs no help");
+                    check(&after, &mut acked.clone(), seed);
+                }
+            }
+            disk = disk.after_power_cut(&mut rng);
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_random_crash_states_hold_everything_acknowledged() {
+    crash_states(0..840, 20);
+}
+
+#[test]
+#[ignore = "minutes: a million states"]
+fn a_million_random_crash_states_hold_everything_acknowledged() {
+    crash_states(1_000..9_400, 20);
 }

@@ -4,6 +4,7 @@ mod codec;
 mod crash;
 mod damage;
 mod disk;
+mod every;
 mod reader;
 mod store;
 mod tail;
