@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod disk;
+pub(crate) mod handshake;
 pub mod keyfile;
 pub mod known;
 pub mod link;
