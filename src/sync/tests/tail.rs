@@ -156,6 +156,7 @@ fn a_batch_mark_without_its_group_is_cut() {
     let path = segment_path(&log_dir(&wal.own()), 1);
     disk.files_mut().get_mut(&path).expect("written").extend_from_slice(&encode_batch(3));
     let (wal, damages) = reopen(disk);
-    assert_eq!(damages.iter().map(|damage| (damage.kind, damage.bytes)).collect::<Vec<_>>(), [(DamageKind::TornTail, 16)]);
+    // Of its 16 bytes the zeros at the end count as room.
+    assert_eq!(damages.iter().map(|damage| (damage.kind, damage.bytes)).collect::<Vec<_>>(), [(DamageKind::TornTail, 9)]);
     assert_holds(&wal, wal.own(), 2, LEN);
 }
