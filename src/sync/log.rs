@@ -111,7 +111,19 @@ impl Log {
 
     /// A log whose cells are known and whose segments are yet to be scanned.
     pub(super) fn with_cells(id: LogId, dir: String, mark: Cell, cursor: Cell) -> Log {
-        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None, settled: false, reserved: 0 }
+        Log {
+            id,
+            dir,
+            durable: 0,
+            head: log_head(&id),
+            segments: Vec::new(),
+            mark,
+            cursor,
+            frozen: None,
+            broken: None,
+            settled: false,
+            reserved: 0,
+        }
     }
 
     /// Whether there is nothing of it, neither on disk nor to remember.

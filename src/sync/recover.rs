@@ -28,7 +28,9 @@ use crate::sync::error::{Damage, DamageKind, WalError};
 use crate::sync::group::{Walked, walk};
 use crate::sync::log::{Log, Segment};
 use crate::sync::seal::{Head, Seal};
-use crate::sync::segment::{self, BATCH_BYTES, BATCH_MAGIC, HEADER_BYTES, Scanner, Step, decode_batch, log_dir, read_full, segment_path, written_len};
+use crate::sync::segment::{
+    self, BATCH_BYTES, BATCH_MAGIC, HEADER_BYTES, Scanner, Step, decode_batch, log_dir, read_full, segment_path, written_len,
+};
 use crate::sync::storage::Storage;
 
 const COPY_BYTES: usize = 1024 * 1024;

@@ -42,6 +42,12 @@ fn dump_verify_and_stat_tell_what_was_appended() {
         assert!(dump.lines().last().is_some_and(|line| line.ends_with("is whole to record 3")), "{dump}");
         assert!(shown("verify", path).ends_with("is whole to record 3\n"));
     }
+    let json = run(&["wal", "dump", "--json", text(dir.path())]);
+    let lines: Vec<serde_json::Value> = stdout(&json).lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let (log, groups) = lines.split_last().expect("a log");
+    assert_eq!((&log["log"]["state"], &log["log"]["records"], &log["origin"]), (&"whole".into(), &3.into(), &origin.as_str().into()));
+    let seqs: Vec<u64> = groups.iter().flat_map(|group| group["records"].as_array()).flatten().filter_map(|r| r["seq"].as_u64()).collect();
+    assert_eq!(seqs, [1, 2, 3]);
     let stat = shown("stat", dir.path());
     assert!(stat.starts_with(&origin) && stat.contains(" records 3 bytes ") && stat.contains(" segments 1 durable-mark 3 "), "{stat}");
     assert!(stat.ends_with(" set-aside 0 files 0 bytes\n") && stat.lines().count() == 1, "{stat}");
@@ -60,7 +66,7 @@ fn damage_is_found_with_its_place_and_nothing_is_changed() {
     bad[offset + 9] ^= 1;
     fs::write(&file, &bad).expect("write");
     for path in [dir.path(), &file] {
-        for what in ["verify", "dump"] {
+        for what in ["verify", "dump", "stat"] {
             let output = wal(what, path);
             let told = stderr(&output);
             assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
@@ -68,6 +74,10 @@ fn damage_is_found_with_its_place_and_nothing_is_changed() {
             assert!(told.contains("is damaged after record 1 (segment log/") && told.contains(&format!("byte {}", offset - 16)), "{told}");
         }
     }
+    let json = run(&["wal", "verify", "--json", text(dir.path())]);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&json)).expect("one object");
+    assert_eq!((json.status.code(), &report["log"]["state"]), (Some(1), &"damaged".into()));
+    assert_eq!(report["ends_at"]["offset"].as_u64(), Some(offset as u64 - 16));
     assert_eq!(fs::read(&file).expect("readable"), bad);
     // Set aside by a node, it is counted and no damage any more.
     assert!(run(&["--id=A", "--listen=0", &format!("--data={}", text(dir.path())), "--run=1", "--quiet"]).status.success());

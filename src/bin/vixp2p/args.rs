@@ -155,6 +155,9 @@ pub(crate) struct WalArgs {
     /// Data directory, or one .wal file
     #[arg(value_name = "FILE|DIR", value_parser = path)]
     pub(crate) path: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to show of log files.

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
+use serde_json::{Value, json};
 use vixp2p::base::limits;
 use vixp2p::driver::disk::DiskStorage;
 use vixp2p::sync::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};
@@ -19,21 +20,20 @@ pub(crate) fn run(args: &WalArgs) -> Result<(), Failure> {
     let mut written: io::Result<()> = Ok(());
     let mut dump = |seen: &GroupSeen<'_>| {
         if args.what == WalLook::Dump && written.is_ok() {
-            written = group(&mut out, seen);
+            written = if args.json { writeln!(out, "{}", group_json(seen)) } else { group(&mut out, seen) };
         }
     };
     let reports = look(&args.path, &mut dump)?;
     written.map_err(Failure::stdout)?;
     for report in &reports {
-        line(&mut out, args.what, report).map_err(Failure::stdout)?;
+        let told = if args.json { writeln!(out, "{}", log_json(report)) } else { line(&mut out, args.what, report) };
+        told.map_err(Failure::stdout)?;
     }
     out.flush().map_err(Failure::stdout)?;
     let damaged = |report: &&LogReport| matches!(report.verdict, Verdict::Damaged { .. });
     match reports.iter().find(damaged) {
-        Some(report) if args.what != WalLook::Stat => {
-            Err(Failure::Runtime(format!("log {} {}", report.log, ends(report))))
-        }
-        _ => Ok(()),
+        Some(report) => Err(Failure::Runtime(format!("log {} {}", report.log, ends(report)))),
+        None => Ok(()),
     }
 }
 
@@ -75,6 +75,36 @@ fn line(out: &mut impl Write, what: WalLook, report: &LogReport) -> io::Result<(
         out,
         "{name} records {last} bytes {bytes} segments {segments} durable-mark {marked} applied {applied} set-aside {files} files {aside} bytes{fork}"
     )
+}
+
+fn group_json(seen: &GroupSeen<'_>) -> Value {
+    let group = &seen.group;
+    let record = |entry: vixp2p::sync::Entry| json!({ "seq": entry.seq, "bytes": entry.payload.len(), "time_us": entry.time_us });
+    json!({
+        "group": { "first": group.first, "last": group.last, "bytes": group.bytes.len(), "seal_ok": seen.sealed },
+        "origin": group.log.origin.to_string(),
+        "incarnation": group.log.incarnation.to_string(),
+        "segment": seen.segment,
+        "offset": seen.offset,
+        "records": group.entries().map(record).collect::<Vec<_>>(),
+    })
+}
+
+fn log_json(report: &LogReport) -> Value {
+    let LogReport { log, last, bytes, segments, marked, applied, set_aside: (files, aside), fork, verdict } = report;
+    let (state, place) = match verdict {
+        Verdict::Whole => ("whole", None),
+        Verdict::Unfinished { segment, offset, why } => ("unfinished", Some((segment, offset, why))),
+        Verdict::Damaged { segment, offset, why } => ("damaged", Some((segment, offset, why))),
+    };
+    json!({
+        "log": { "state": state, "records": last, "bytes": bytes, "segments": segments, "durable_mark": marked, "applied": applied },
+        "origin": log.origin.to_string(),
+        "incarnation": log.incarnation.to_string(),
+        "set_aside": { "files": files, "bytes": aside },
+        "fork_at": fork,
+        "ends_at": place.map(|(segment, offset, why)| json!({ "segment": segment, "offset": offset, "why": why })),
+    })
 }
 
 fn ends(report: &LogReport) -> String {
