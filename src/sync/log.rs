@@ -71,9 +71,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Most bytes that stand before the groups.
-    pub(super) const PREFIX_MAX_BYTES: usize = HEADER_BYTES + BATCH_BYTES;
-
     /// Writes what stands before the groups.
     pub(super) fn begin(&self, out: &mut BytesMut) {
         out.extend_from_slice(self.header.as_ref().map_or(&[], |header| &header[..]));
@@ -186,24 +183,59 @@ impl Log {
         groups: &[Group],
         head: Head,
     ) -> Result<(), WalError> {
-        let fresh = place.header.map(|_| Segment::new(&self.dir, self.durable + 1));
-        let (path, offset) = match (&fresh, self.segments.last()) {
-            (None, Some(last)) => (last.path.clone(), last.len),
-            (Some(new), _) => (new.path.clone(), 0),
-            (None, None) => return Err(WalError::UnknownLog(self.id)),
-        };
-        self.reserve(disk, &path, offset + bytes.len() as u64);
-        let written = disk.write(&path, offset, bytes).map_err(|e| WalError::disk("write", &path, e));
-        let done = written.and_then(|()| disk.sync(&path).map_err(|e| WalError::disk("sync", &path, e)));
-        if let Err(error) = done {
-            self.broken = Some(Broken { path, len: offset, cause: error.to_string() });
-            // Undone at once if the disk allows, else before the next commit; the caller hears the first cause.
-            let _ = self.repair(disk);
-            return Err(error);
+        let (path, offset) = self.target(place)?;
+        self.write_at(disk, place, 0, bytes)?;
+        let done = self.settle(disk, place, groups, head);
+        if let Err(error) = &done {
+            self.undo(disk, path, offset, error);
         }
+        done
+    }
+
+    /// Writes a piece of a commit, `done` bytes after its beginning. On an error this piece is cut off again, and those before it are
+    /// where they were; if it cannot be cut off the log [is broken](Log::is_broken).
+    pub(super) fn write_at<S: Storage>(&mut self, disk: &mut S, place: &Place, done: u64, bytes: &[u8]) -> Result<(), WalError> {
+        let (path, offset) = self.target(place)?;
+        let at = offset + done;
+        self.reserve(disk, &path, at + bytes.len() as u64);
+        let Err(error) = disk.write(&path, at, bytes) else { return Ok(()) };
+        let error = WalError::disk("write", &path, error);
+        self.reserved = 0;
+        if done == 0 {
+            self.undo(disk, path, at, &error);
+        } else if disk.truncate(&path, at).is_err() {
+            // No sync here: one that fails would take the pieces before it along.
+            self.broken = Some(Broken { path, len: at, cause: error.to_string() });
+        }
+        Err(error)
+    }
+
+    /// Writes all of a commit once more and cuts off what is behind it, so that a sync means something again after one that
+    /// failed; then as [`Log::settle`]. On an error what was in the file is still there.
+    pub(super) fn settle_anew<S: Storage>(
+        &mut self,
+        disk: &mut S,
+        place: &Place,
+        bytes: &[u8],
+        groups: &[Group],
+        head: Head,
+    ) -> Result<(), WalError> {
+        let (path, offset) = self.target(place)?;
+        self.reserved = 0;
+        disk.truncate(&path, offset + bytes.len() as u64).map_err(|e| WalError::disk("cut", &path, e))?;
+        disk.write(&path, offset, bytes).map_err(|e| WalError::disk("write", &path, e))?;
+        self.settle(disk, place, groups, head)?;
+        self.broken = None;
+        Ok(())
+    }
+
+    /// Syncs what was written at `place` and takes note of the groups, `head` being the head after the last.
+    pub(super) fn settle<S: Storage>(&mut self, disk: &mut S, place: &Place, groups: &[Group], head: Head) -> Result<(), WalError> {
+        let (path, offset) = self.target(place)?;
+        disk.sync(&path).map_err(|e| WalError::disk("sync", &path, e))?;
         self.settled = true;
-        let mut at = BATCH_BYTES as u64 + if fresh.is_some() { HEADER_BYTES as u64 } else { offset };
-        self.segments.extend(fresh);
+        let mut at = BATCH_BYTES as u64 + if place.header.is_some() { HEADER_BYTES as u64 } else { offset };
+        self.segments.extend(place.header.map(|_| Segment::new(&self.dir, self.durable + 1)));
         for group in groups {
             self.add(at, group.first, group.last, group.bytes.len(), head);
             at += group.bytes.len() as u64;
@@ -211,6 +243,25 @@ impl Log {
         // Not synced, and not missed if it fails: an older mark is a true mark.
         let _ = self.mark.put(disk, self.durable, &self.head);
         Ok(())
+    }
+
+    /// The file a commit goes to, and the offset in it.
+    fn target(&self, place: &Place) -> Result<(String, u64), WalError> {
+        if place.header.is_some() {
+            return Ok((segment_path(&self.dir, self.durable + 1), 0));
+        }
+        self.segments.last().map(|last| (last.path.clone(), last.len)).ok_or(WalError::UnknownLog(self.id))
+    }
+
+    /// Whether a failed write is not undone yet.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Cuts a failed write off: at once if the disk allows, else before the next commit; the caller hears the first cause.
+    fn undo<S: Storage>(&mut self, disk: &mut S, path: String, len: u64, error: &WalError) {
+        self.broken = Some(Broken { path, len, cause: error.to_string() });
+        let _ = self.repair(disk);
     }
 
     /// Makes room in the file for a write up to `end` and some more.

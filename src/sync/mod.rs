@@ -3,6 +3,7 @@
 //! Pure but for the [`Storage`] trait: never opens a file, reads a clock or starts a thread itself. Knows nothing of links and
 //! peers' states; it proves, orders, keeps and gives back.
 
+mod accepted;
 mod cell;
 pub mod error;
 pub mod group;

@@ -12,7 +12,7 @@ use crate::sync::{DamageKind, Group, MemStorage, Stored, Wal};
 /// What was acknowledged, and by nature must stay.
 type Acknowledged = BTreeMap<LogId, Vec<Bytes>>;
 
-fn random_payloads(rng: &mut fastrand::Rng) -> Vec<Bytes> {
+pub(super) fn random_payloads(rng: &mut fastrand::Rng) -> Vec<Bytes> {
     let count = if rng.u8(..10) == 0 { rng.usize(200..400) } else { rng.usize(1..6) };
     (0..count).map(|_| Bytes::from((0..rng.usize(..300)).map(|_| rng.u8(..)).collect::<Vec<_>>())).collect()
 }

@@ -1,5 +1,6 @@
 //! What the log promises, tried against cut files, flipped bits, lost writes and failing disks.
 
+mod buffered;
 mod codec;
 mod crash;
 mod damage;
