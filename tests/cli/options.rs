@@ -53,6 +53,8 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["append", "--data=d", "--bogus"], &["--bogus"]),
         (&["append", "--bogus", "--data=d"], &["--bogus"]),
         (&["tail"], &["--data"]),
+        (&["--id=A", "--listen=0", "--data=d", "--durability=some"], &["--durability", "buffered"]),
+        (&["--id=A", "--listen=0", "--durability=buffered"], &["--data"]),
         (&["wal"], &["dump|verify|stat", "FILE|DIR"]),
         (&["wal", "mend", "d"], &["mend", "dump"]),
         (&["simulate", "--seed=1"], &["--nodes"]),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vixp2p::base::config::{KeyAgreement, Listen};
+use vixp2p::base::config::{Durability, KeyAgreement, Listen};
 use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
@@ -89,6 +89,9 @@ pub(crate) struct NodeArgs {
     /// open, tofu, pinned, allow_list [default: open; tofu with a secret]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
+    /// durable or buffered: do appends wait for the disk? [default: durable]
+    #[arg(long, value_name = "MODE", default_value = "durable", hide_default_value = true, requires = "data", value_parser = durability)]
+    pub(crate) durability: Durability,
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,
@@ -432,6 +435,14 @@ fn from_zero(text: &str) -> Result<u32, String> {
 
 fn from_one(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("expected a whole number from 1 to {}", u32::MAX))
+}
+
+fn durability(text: &str) -> Result<Durability, String> {
+    match text {
+        "durable" => Ok(Durability::Durable),
+        "buffered" => Ok(Durability::Buffered),
+        _ => Err("choose durable (a record is on the disk) or buffered (it survives the process, perhaps not a power cut)".into()),
+    }
 }
 
 fn key_agreement(text: &str) -> Result<KeyAgreement, String> {
