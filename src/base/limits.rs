@@ -177,6 +177,8 @@ pub const VECTOR_MAX_ENTRIES: usize = 1024;
 pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// A log's file is made longer in advance by as much as it holds, and by no more than this: syncs need not write its length.
 pub const RESERVE_STEP_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Files of the log kept open: the segment and the mark of two logs, so that a commit opens none.
+pub const LOG_FILES_OPEN_MAX: usize = 4;
 /// Under `Durability::Buffered`: an accepted record is durable after so long, if the disk keeps up. Longer would lose more to a power
 /// cut and keep peers waiting, shorter would sync for little.
 pub const BUFFERED_SYNC_EVERY: Duration = Duration::from_millis(50);

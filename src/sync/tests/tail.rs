@@ -82,7 +82,7 @@ impl Write {
         assert_eq!(wal.own(), log_of(1, 1), "{}", what());
         let end = wal.durable(self.log);
         assert!(self.ends.contains(&end), "{end}, {}", what());
-        if kept % 64 == 0 {
+        if kept.is_multiple_of(64) {
             assert_holds(&wal, self.log, end, LEN);
             let next = wal.durable(wal.own()) + 1;
             wal.append(6, &payloads(next, 2, LEN)).expect("memory");
