@@ -192,9 +192,9 @@ struct Failing {
 impl Failing {
     fn fails(&mut self, path: &str) -> io::Result<()> {
         self.calls += u32::from(path.ends_with(".wal"));
-        let fails = path.ends_with(".wal") && self.calls % self.every == 0;
+        let fails = path.ends_with(".wal") && self.calls.is_multiple_of(self.every);
         // ENOSPC and EIO in turn.
-        let code = if self.calls / self.every % 2 == 0 { 28 } else { 5 };
+        let code = if (self.calls / self.every).is_multiple_of(2) { 28 } else { 5 };
         if fails { Err(io::Error::from_raw_os_error(code)) } else { Ok(()) }
     }
 }

@@ -19,11 +19,17 @@ const WRITERS: [(usize, &str, &str); 2] = [
 const RIVALS: [(&str, &str, &str); 3] =
     [("rustls-x25519", "vixp2p-x25519", ">= 1.00"), ("rustls-x25519mlkem768", "vixp2p", ">= 1.00"), ("libp2p", "vixp2p-x25519", ">= 1.00")];
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Only {
+    Connects,
+    Appends,
+}
+
 struct Options {
     rounds: usize,
     secs: f64,
-    /// Only the rows of connections.
-    connects_only: bool,
+    /// Only these rows, if not all.
+    only: Option<Only>,
     /// The program of `benches/rivals`, if it could be built.
     rivals: Option<PathBuf>,
 }
@@ -85,12 +91,18 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     let mut connects = connect_rows(&options);
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
-        if !options.connects_only {
+        if options.only.is_none() {
             measure(&options, &mut rows)?;
         }
-        measure_connects(&options, &mut connects)?;
+        if options.only != Some(Only::Connects) {
+            measure_appends(&options, &mut rows)?;
+        }
+        if options.only != Some(Only::Appends) {
+            measure_connects(&options, &mut connects)?;
+        }
     }
     rows.retain(|row| !row.ours.is_empty());
+    connects.retain(|row| !row.ours.is_empty());
     rows.splice(rows.len().min(6)..rows.len().min(6), connects);
     print_table(&rows);
     Ok(())
@@ -153,6 +165,10 @@ fn measure(options: &Options, rows: &mut [Row]) -> Result<()> {
     }
     rows[6].yardstick.push(disk::synced_records(&std::env::temp_dir(), 128, 256, options.secs)?);
     rows[6].ours.push(figures(options, "vixp2p", "replicate", 128)?.values[0]);
+    Ok(())
+}
+
+fn measure_appends(options: &Options, rows: &mut [Row]) -> Result<()> {
     for (i, (writers, ..)) in WRITERS.into_iter().enumerate() {
         let dir = std::env::temp_dir();
         rows[8 + i].yardstick.push(match writers {
@@ -165,11 +181,15 @@ fn measure(options: &Options, rows: &mut [Row]) -> Result<()> {
 }
 
 fn parse(args: &[&str]) -> Result<Options> {
-    let mut options = Options { rounds: 5, secs: 0.6, connects_only: false, rivals: None };
+    let mut options = Options { rounds: 5, secs: 0.6, only: None, rivals: None };
     let mut rest = args.iter();
     while let Some(flag) = rest.next() {
-        if *flag == "--connects" {
-            options.connects_only = true;
+        options.only = match *flag {
+            "--connects" => Some(Only::Connects),
+            "--appends" => Some(Only::Appends),
+            _ => options.only,
+        };
+        if ["--connects", "--appends"].contains(flag) {
             continue;
         }
         let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
@@ -177,7 +197,9 @@ fn parse(args: &[&str]) -> Result<Options> {
             "--rounds" => options.rounds = value.parse()?,
             "--secs" => options.secs = value.parse()?,
             "--rivals" => options.rivals = Some(value.into()),
-            other => return Err(format!("unknown option {other}; known: --rounds N, --secs S, --connects, --rivals PROGRAM").into()),
+            other => {
+                return Err(format!("unknown option {other}; known: --rounds N, --secs S, --connects, --appends, --rivals PROGRAM").into());
+            }
         }
     }
     Ok(options)

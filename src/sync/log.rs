@@ -197,8 +197,10 @@ impl Log {
     pub(super) fn write_at<S: Storage>(&mut self, disk: &mut S, place: &Place, done: u64, bytes: &[u8]) -> Result<(), WalError> {
         let (path, offset) = self.target(place)?;
         let at = offset + done;
-        self.reserve(disk, &path, at + bytes.len() as u64);
-        let Err(error) = disk.write(&path, at, bytes) else { return Ok(()) };
+        let Err(error) = disk.write(&path, at, bytes) else {
+            self.reserve(disk, &path, at + bytes.len() as u64);
+            return Ok(());
+        };
         let error = WalError::disk("write", &path, error);
         self.reserved = 0;
         if done == 0 {
@@ -264,11 +266,11 @@ impl Log {
         let _ = self.repair(disk);
     }
 
-    /// Makes room in the file for a write up to `end` and some more.
+    /// Makes room in the file for writes beyond `end`, once there is none left.
     fn reserve<S: Storage>(&mut self, disk: &mut S, path: &str, end: u64) {
         if end > self.reserved {
             let len = end + end.min(limits::RESERVE_STEP_MAX_BYTES);
-            // Without room in advance the write itself makes it.
+            // Without room in advance every write makes it for itself.
             self.reserved = disk.reserve(path, len).map_or(0, |()| len);
         }
     }
