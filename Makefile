@@ -6,8 +6,10 @@ PYTHON := .venv/bin/python
 DEMO_DIR ?= target/demo
 SEEDS ?= 200
 T ?= 60
+N ?= 1000000
+KILLS ?= 1000
 
-.PHONY: help setup build demo test check rust-test c python interop bench bench-flood sim fuzz header model clean
+.PHONY: help setup build demo test check rust-test c python interop bench bench-flood sim crash crash-every fuzz header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -16,6 +18,7 @@ help:
 	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
 	@echo 'make bench-flood   how soon a peer joins amid 10,000 half-open connections, and what one costs in memory'
 	@echo 'make sim SEEDS=N   run N simulator seeds'
+	@echo 'make crash     the log after N=1000000 power cuts and KILLS=1000 killed writers (minutes); crash-every: after every cut and flip (an hour)'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
 	@echo 'make python    pytest against the library, and sessions with a second implementation in Python'
@@ -69,6 +72,17 @@ bench-flood:
 
 sim: build
 	scripts/sim $(SEEDS)
+
+CRASH_TEST := $(CARGO) test --quiet --locked --features $(FEATURES)
+
+crash:
+	VIXP2P_CRASH_STATES=$(N) $(CRASH_TEST) --lib -- --ignored --exact --nocapture \
+	    sync::tests::crash::a_million_random_crash_states_hold_everything_acknowledged
+	VIXP2P_CRASH_KILLS=$(KILLS) $(CRASH_TEST) --test wal_kill -- --ignored --nocapture
+
+# Each a whole recovery: 2^20 cuts of a log of 1 MiB, 2^19 flipped bits of one of 64 KiB.
+crash-every:
+	$(CRASH_TEST) --lib -- --ignored sync::tests::every
 
 fuzz:
 	@T='$(T)' scripts/fuzz $(TARGETS)

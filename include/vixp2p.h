@@ -55,7 +55,7 @@
         sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
             VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
             {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0,     \
-            VIXP2P_TRUST_DEFAULT,                                                                         \
+            VIXP2P_TRUST_DEFAULT, VIXP2P_DURABILITY_DURABLE, 0,                                           \
     }
 
 
@@ -119,6 +119,18 @@
  * vixp2p_node_options.key_agreement: X25519 only; a handshake is 2.3 KB shorter.
  */
 #define VIXP2P_KEY_AGREEMENT_CLASSIC 2
+
+/**
+ * vixp2p_node_options.durability: an append waits until the disk has the record, so that it survives a power cut. The default.
+ */
+#define VIXP2P_DURABILITY_DURABLE 0
+
+/**
+ * vixp2p_node_options.durability: an append does not wait for the disk. The record survives the end of the process, also by SIGKILL,
+ * but perhaps not a power cut or a crash of the machine within the next moments (50 ms, or as long as the disk takes). Peers get it
+ * once it is durable. While a node is not running its appends wait for the disk.
+ */
+#define VIXP2P_DURABILITY_BUFFERED 1
 
 /**
  * vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
@@ -827,6 +839,14 @@ typedef struct vixp2p_node_options {
      * Whose keys are trusted: #VIXP2P_TRUST_DEFAULT, _OPEN, _TOFU, _PINNED or _ALLOW_LIST.
      */
     uint32_t trust;
+    /**
+     * What an append waits for: #VIXP2P_DURABILITY_DURABLE (default) or #VIXP2P_DURABILITY_BUFFERED.
+     */
+    uint32_t durability;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } vixp2p_node_options;
 
 /**
@@ -1640,7 +1660,7 @@ VIXP2P_API uint32_t vixp2p_version_number(void);
 VIXP2P_API uint32_t vixp2p_abi_version(void);
 
 /**
- * Appends a record to this node's log and blocks until it is durable. Peers get it now or when they next meet this node or
+ * Appends a record to this node's log and blocks until it is durable, or accepted if vixp2p_node_options.durability says so. Peers get it now or when they next meet this node or
  * another that has it. A node that is created but not running keeps its log too.
  *
  * Allowed from callbacks, but for the log callback.
@@ -1659,7 +1679,7 @@ enum vixp2p_status vixp2p_node_append(struct vixp2p_node *node,
                                       uint64_t *out_seq);
 
 /**
- * Appends records in order and blocks until all are durable: as vixp2p_node_append(), with one wait for the disk.
+ * Appends records in order and blocks until all are durable (or accepted): as vixp2p_node_append(), with one wait for the disk.
  *
  * @param node       the node.
  * @param records    the records, each at most 1 MiB.

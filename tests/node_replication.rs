@@ -10,6 +10,7 @@ use bytes::Bytes;
 use common::proxy::{Fate, Proxy};
 use common::{Peer, config, eventually};
 use parking_lot::Mutex;
+use vixp2p::base::config::Durability;
 use vixp2p::base::{CloseReason, LogId};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Event};
@@ -104,6 +105,60 @@ fn what_is_appended_before_the_start_and_alone_arrives_once_there_is_a_link() {
     b.node.start().expect("starts");
     b.join(&mut a);
     store.expect_exactly(a.node.own_log(), 600);
+}
+
+#[test]
+fn buffered_records_arrive_and_are_there_after_a_restart() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let buffered = || Config { durability: Durability::Buffered, ..on_disk("a", &dir) };
+    let (mut a, mut b, store) = (Peer::start(buffered()), Peer::open(config("b")), Store::default());
+    store.attach(&b);
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    for n in 1..=200 {
+        assert_eq!(a.append(records(n..=n)), (n, n));
+    }
+    store.expect_exactly(a.node.own_log(), 200);
+    assert_eq!(a.append(records(201..=201)), (201, 201));
+    let log = a.node.own_log();
+    a.node.stop_blocking();
+    assert_eq!(a.append(records(202..=202)), (202, 202), "a stopped node keeps its log");
+    drop(a);
+    let mut a = Peer::start(buffered());
+    assert_eq!(a.node.own_log(), log);
+    a.join(&mut b);
+    store.expect_exactly(log, 202);
+}
+
+#[test]
+fn damage_below_the_durable_mark_is_set_aside_and_fetched_again_from_a_peer() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, mut b, store) = (Peer::start(on_disk("a", &dir)), Peer::open(config("b")), Store::default());
+    store.attach(&b);
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    for n in 1..=20 {
+        a.append(records(n..=n));
+    }
+    let log = a.node.own_log();
+    store.expect_exactly(log, 20);
+    a.node.stop_blocking();
+    drop(a);
+    let file =
+        dir.path().join("a").join("log").join(log.origin.to_string()).join(log.incarnation.to_string()).join(format!("{:020}.wal", 1));
+    let mut bytes = std::fs::read(&file).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).expect("writable");
+    let mut a = Peer::start(on_disk("a", &dir));
+    a.expect("the damage", |e| matches!(e, Event::LogDamaged { .. }).then_some(()));
+    assert_ne!(a.node.own_log(), log, "acknowledged numbers are never used again");
+    assert!(a.node.logs().iter().any(|view| view.log == log && (1..20).contains(&view.durable)), "up to the damage");
+    a.join(&mut b);
+    eventually("the log is whole again", || a.node.logs().iter().any(|view| view.log == log && view.durable == 20));
+    a.append(records(1..=3));
+    store.expect_exactly(a.node.own_log(), 3);
+    store.expect_exactly(log, 20);
 }
 
 #[test]

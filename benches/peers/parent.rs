@@ -8,16 +8,28 @@ use crate::{Result, disk};
 
 const SIZES: [(usize, &str); 4] = [(64, "64 B"), (1024, "1 KiB"), (65536, "64 KiB"), (1 << 20, "1 MiB")];
 
+/// Threads that append to one log at once.
+const WRITERS: [(usize, &str, &str); 2] = [
+    (1, "durable appends, 1 KiB, one writer", "preallocated file"),
+    (64, "durable appends, 1 KiB, 64 writers", "preallocated log, one thread"),
+];
+
 /// Which of our contenders each rival's connections are set beside, the one with the matching key agreement, and the goal.
 /// (`ours` has one more contender for each key agreement it can be told to use.)
 const RIVALS: [(&str, &str, &str); 3] =
     [("rustls-x25519", "vixp2p-x25519", ">= 1.00"), ("rustls-x25519mlkem768", "vixp2p", ">= 1.00"), ("libp2p", "vixp2p-x25519", ">= 1.00")];
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Only {
+    Connects,
+    Appends,
+}
+
 struct Options {
     rounds: usize,
     secs: f64,
-    /// Only the rows of connections.
-    connects_only: bool,
+    /// Only these rows, if not all.
+    only: Option<Only>,
     /// The program of `benches/rivals`, if it could be built.
     rivals: Option<PathBuf>,
 }
@@ -73,15 +85,24 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         floor: "<= 10 MiB",
         ..Row::default()
     });
+    for (_, name, yardstick_name) in WRITERS {
+        rows.push(Row { name: name.into(), unit: "/s", yardstick_name, floor: ">= 0.8", ..Row::default() });
+    }
     let mut connects = connect_rows(&options);
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
-        if !options.connects_only {
+        if options.only.is_none() {
             measure(&options, &mut rows)?;
         }
-        measure_connects(&options, &mut connects)?;
+        if options.only != Some(Only::Connects) {
+            measure_appends(&options, &mut rows)?;
+        }
+        if options.only != Some(Only::Appends) {
+            measure_connects(&options, &mut connects)?;
+        }
     }
     rows.retain(|row| !row.ours.is_empty());
+    connects.retain(|row| !row.ours.is_empty());
     rows.splice(rows.len().min(6)..rows.len().min(6), connects);
     print_table(&rows);
     Ok(())
@@ -147,12 +168,28 @@ fn measure(options: &Options, rows: &mut [Row]) -> Result<()> {
     Ok(())
 }
 
+fn measure_appends(options: &Options, rows: &mut [Row]) -> Result<()> {
+    for (i, (writers, ..)) in WRITERS.into_iter().enumerate() {
+        let dir = std::env::temp_dir();
+        rows[8 + i].yardstick.push(match writers {
+            1 => disk::synced_records(&dir, 1024, 1, options.secs)?,
+            _ => disk::plain_log(&dir, 1024, writers, options.secs)?,
+        });
+        rows[8 + i].ours.push(disk::appends(&dir, 1024, writers, options.secs)?);
+    }
+    Ok(())
+}
+
 fn parse(args: &[&str]) -> Result<Options> {
-    let mut options = Options { rounds: 5, secs: 0.6, connects_only: false, rivals: None };
+    let mut options = Options { rounds: 5, secs: 0.6, only: None, rivals: None };
     let mut rest = args.iter();
     while let Some(flag) = rest.next() {
-        if *flag == "--connects" {
-            options.connects_only = true;
+        options.only = match *flag {
+            "--connects" => Some(Only::Connects),
+            "--appends" => Some(Only::Appends),
+            _ => options.only,
+        };
+        if ["--connects", "--appends"].contains(flag) {
             continue;
         }
         let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
@@ -160,7 +197,9 @@ fn parse(args: &[&str]) -> Result<Options> {
             "--rounds" => options.rounds = value.parse()?,
             "--secs" => options.secs = value.parse()?,
             "--rivals" => options.rivals = Some(value.into()),
-            other => return Err(format!("unknown option {other}; known: --rounds N, --secs S, --connects, --rivals PROGRAM").into()),
+            other => {
+                return Err(format!("unknown option {other}; known: --rounds N, --secs S, --connects, --appends, --rivals PROGRAM").into());
+            }
         }
     }
     Ok(options)

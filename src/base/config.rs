@@ -40,6 +40,17 @@ pub enum KeyAgreement {
     Classic,
 }
 
+/// What an append waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// The disk: what is acknowledged survives a power cut.
+    #[default]
+    Durable,
+    /// The operating system: what is acknowledged survives the end of the process, killed or not. The last moments before a power cut or
+    /// a crash of the machine may be lost; peers get records only when they are durable, so nobody misses what they never saw.
+    Buffered,
+}
+
 /// A 32-byte secret shared by the members of a cluster. Wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Psk([u8; 32]);
@@ -107,6 +118,8 @@ pub struct Config {
     pub dial: bool,
     /// Whose keys are trusted; `None` = tofu with a pre-shared key, open without one. Records are exchanged with trusted peers only.
     pub trust: Option<TrustPolicy>,
+    /// What an append waits for while the node runs. Records of others are always durable before they are acknowledged.
+    pub durability: Durability,
 }
 
 impl Config {
@@ -129,6 +142,7 @@ impl Config {
             capabilities: BTreeMap::new(),
             dial: true,
             trust: None,
+            durability: Durability::Durable,
         }
     }
 

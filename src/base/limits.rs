@@ -175,6 +175,17 @@ pub const LOGS_MAX: usize = 4096;
 pub const VECTOR_MAX_ENTRIES: usize = 1024;
 /// A segment file is closed and a new one begun past this size.
 pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// A log's file is made longer in advance by as much as it holds, and by no more than this: syncs need not write its length.
+pub const RESERVE_STEP_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Files of the log kept open: the segment and the mark of two logs, so that a commit opens none.
+pub const LOG_FILES_OPEN_MAX: usize = 4;
+/// Under `Durability::Buffered`: an accepted record is durable after so long, if the disk keeps up. Longer would lose more to a power
+/// cut and keep peers waiting, shorter would sync for little.
+pub const BUFFERED_SYNC_EVERY: Duration = Duration::from_millis(50);
+/// Under `Durability::Buffered`: pause after a disk refused to make records durable, so that events of it do not crowd out others.
+pub const BUFFERED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Under `Durability::Buffered`: so many bytes are made durable before more is accepted; they are in memory meanwhile.
+pub const BUFFERED_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Appends waiting for the log's thread; `append` waits for a place.
 pub const APPEND_QUEUE_MAX: usize = 4096;
 /// Pause before a refused apply is offered again; doubles up to `APPLY_RETRY_MAX`.

@@ -1,5 +1,6 @@
 //! Files of a data directory: the log's storage, and the lock that makes one process the owner. Its keys are [`keyfile`](super::keyfile)'s.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
@@ -7,55 +8,83 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, limits};
 use crate::sync::Storage;
 
 /// The file whose lock makes a process the directory's owner.
 pub const LOCK_FILE: &str = "lock";
 
-/// The log's files below a data directory. Keeps the file written last open.
+/// Room is made in pieces of this size.
+const ZEROS_BYTES: usize = 64 * 1024;
+
+/// The log's files below a data directory. Keeps the files written last open.
 #[derive(Debug)]
 pub struct DiskStorage {
     root: PathBuf,
-    open: Mutex<Option<(String, File)>>,
+    open: Mutex<Open>,
+}
+
+/// Files that were written.
+#[derive(Debug, Default)]
+struct Open {
+    /// The last few, the latest in front.
+    files: VecDeque<(String, File)>,
+    /// Those whose names are durable, as far as remembered.
+    named: BTreeSet<String>,
 }
 
 impl DiskStorage {
     /// Files below `root`, which exists.
     pub fn new(root: &Path) -> DiskStorage {
-        DiskStorage { root: root.to_owned(), open: Mutex::new(None) }
+        DiskStorage { root: root.to_owned(), open: Mutex::default() }
     }
 
     /// Runs `work` on the file, opened for writing; created, with its directories, if missing.
     fn with_file<T>(&self, path: &str, create: bool, work: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
         let mut open = self.open.lock();
-        if open.as_ref().is_none_or(|(name, _)| name != path) {
-            let full = self.root.join(path);
-            let file = match OpenOptions::new().read(true).write(true).open(&full) {
-                Err(e) if create && e.kind() == io::ErrorKind::NotFound => create_durably(&self.root, &full)?,
-                other => other?,
-            };
-            *open = Some((path.to_owned(), file));
+        match open.files.iter().position(|(name, _)| name == path) {
+            Some(0) => {}
+            Some(at) => open.files.swap(0, at),
+            None => {
+                let file = open_file(&self.root.join(path), create)?;
+                open.files.push_front((path.to_owned(), file));
+                open.files.truncate(limits::LOG_FILES_OPEN_MAX);
+            }
         }
-        match open.as_ref() {
+        match open.files.front() {
             Some((_, file)) => work(file),
             None => Err(io::Error::other("no file is open")),
         }
     }
-}
 
-/// Makes the file and its directories, and makes their names durable.
-fn create_durably(root: &Path, full: &Path) -> io::Result<File> {
-    let parent = full.parent().unwrap_or(root);
-    if !parent.is_dir() {
-        fs::create_dir_all(parent)?;
-        for dir in parent.ancestors().take_while(|dir| dir.starts_with(root)) {
+    /// Makes the names of a file and of its directories durable. Also of a file that was found: the process that made it may have died
+    /// before it came to this.
+    fn sync_names(&self, path: &str) -> io::Result<()> {
+        let mut open = self.open.lock();
+        if open.named.contains(path) {
+            return Ok(());
+        }
+        for dir in self.root.join(path).ancestors().skip(1).take_while(|dir| dir.starts_with(&self.root)) {
             File::open(dir)?.sync_all()?;
         }
+        if open.named.len() >= limits::LOGS_MAX {
+            open.named.clear();
+        }
+        open.named.insert(path.to_owned());
+        Ok(())
     }
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(full)?;
-    File::open(parent)?.sync_all()?;
-    Ok(file)
+}
+
+fn open_file(full: &Path, create: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.open(full) {
+        Err(e) if create && e.kind() == io::ErrorKind::NotFound => {
+            full.parent().map_or(Ok(()), fs::create_dir_all)?;
+            options.create(true).open(full)
+        }
+        other => other,
+    }
 }
 
 impl Storage for DiskStorage {
@@ -106,8 +135,22 @@ impl Storage for DiskStorage {
         self.with_file(path, true, |file| file.write_all_at(data, offset))
     }
 
+    fn reserve(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.with_file(path, true, |file| {
+            // Zeros that are written, because a sync of blocks that are merely set aside has to note each as used now.
+            let (zeros, mut at) = ([0; ZEROS_BYTES], file.metadata()?.len());
+            while at < len {
+                let n = usize::try_from(len - at).map_or(ZEROS_BYTES, |rest| rest.min(ZEROS_BYTES));
+                file.write_all_at(&zeros[..n], at)?;
+                at += n as u64;
+            }
+            Ok(())
+        })
+    }
+
     fn sync(&mut self, path: &str) -> io::Result<()> {
-        self.with_file(path, false, File::sync_data)
+        self.with_file(path, false, File::sync_data)?;
+        self.sync_names(path)
     }
 
     fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
@@ -115,11 +158,22 @@ impl Storage for DiskStorage {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        *self.open.lock() = None;
+        *self.open.lock() = Open::default();
         let target = self.root.join(to);
         fs::rename(self.root.join(from), &target)?;
         File::open(target.parent().unwrap_or(&self.root))?.sync_all()
     }
+}
+
+/// Makes a directory, and those above it, if they are missing, and their names durable. Records are nobody else's business; a
+/// directory that exists keeps its mode.
+fn create_durably(dir: &Path) -> io::Result<()> {
+    let missing = dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()).take_while(|dir| !dir.exists()).count();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    dir.ancestors().skip(1).take(missing).try_for_each(|above| {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        File::open(above)?.sync_all()
+    })
 }
 
 /// The right to be the only process on a data directory; ends with the value.
@@ -129,9 +183,7 @@ pub struct DirectoryLock(File);
 impl DirectoryLock {
     /// Creates the directory if missing and takes the lock, or names the process that has it.
     pub fn take(dir: &Path) -> Result<DirectoryLock> {
-        // Records are nobody else's business; a directory that exists keeps its mode.
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(dir).map_err(Error::io(format!("creating data directory {}", dir.display())))?;
+        create_durably(dir).map_err(Error::io(format!("creating data directory {}", dir.display())))?;
         let path = dir.join(LOCK_FILE);
         let context = || format!("locking {}", path.display());
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(Error::io(context()))?;
@@ -166,6 +218,8 @@ impl Drop for DirectoryLock {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -176,6 +230,31 @@ mod tests {
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(lock);
         DirectoryLock::take(dir.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_data_directory_is_made_with_those_above_it() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let below = dir.path().join("a/b/c");
+        DirectoryLock::take(&below).expect("made");
+        assert_eq!(fs::metadata(&below).expect("there").permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn storage_keeps_its_files_apart_however_many_are_written_in_turn() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut disk = DiskStorage::new(dir.path());
+        let path = |n: usize| format!("log/{n}/1.wal");
+        for round in 0..3 {
+            for n in 0..=limits::LOG_FILES_OPEN_MAX {
+                disk.write(&path(n), round, &[n as u8]).expect("write");
+                disk.sync(&path(n)).expect("sync");
+            }
+        }
+        for n in 0..=limits::LOG_FILES_OPEN_MAX {
+            assert_eq!(fs::read(dir.path().join(path(n))).expect("there"), [n as u8; 3]);
+        }
+        assert_eq!(disk.sync("log/none").expect_err("no file").kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
@@ -193,6 +272,11 @@ mod tests {
         assert_eq!(&buf[..5], b"world");
         disk.truncate("log/aa/1.wal", 5).expect("truncate");
         assert_eq!(disk.len("log/aa/1.wal").expect("len"), 5);
+        disk.reserve("log/aa/1.wal", 100_000).expect("reserve");
+        disk.reserve("log/aa/1.wal", 5).expect("nothing to do");
+        assert_eq!(disk.len("log/aa/1.wal").expect("len"), 100_000);
+        assert_eq!(disk.read("log/aa/1.wal", 4, &mut buf[..3]).expect("read"), 3);
+        assert_eq!(buf[..3], *b"o\0\0");
         disk.rename("log/aa/1.wal", "log/aa/2.wal").expect("rename");
         assert_eq!(disk.len("log/aa/1.wal").expect_err("gone").kind(), io::ErrorKind::NotFound);
     }

@@ -5,12 +5,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
+use crate::base::config::Durability;
 use crate::base::{CloseReason, Error, Event, Incarnation, LinkId, LogId, Result, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
@@ -170,14 +171,18 @@ impl LogQueue {
         self.async_room.notify_waiters();
     }
 
-    /// The next batch of work; `None` when it is time to end.
-    fn take(&self) -> Option<Pending> {
+    /// The next batch of work, empty if there is none until `due`; `None` when it is time to end.
+    fn take(&self, due: Option<Instant>) -> Option<Pending> {
         let mut pending = self.pending.lock();
         while pending.is_idle() {
             if pending.stop {
                 return None;
             }
-            self.bell.wait(&mut pending);
+            match due {
+                None => self.bell.wait(&mut pending),
+                Some(due) if self.bell.wait_until(&mut pending, due).timed_out() => break,
+                Some(_) => {}
+            }
         }
         let stop = pending.stop;
         let taken = std::mem::replace(&mut *pending, Pending { stop, ..Pending::default() });
@@ -189,9 +194,25 @@ impl LogQueue {
 }
 
 /// Runs the log's thread until [`LogQueue::stop`]; gives the log back so that a stopped node can start again.
-pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>) -> Wal<S> {
-    while let Some(work) = shell.log.take() {
-        append(shell, &mut wal, work.appends);
+pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: Durability) -> Wal<S> {
+    // When what was accepted is to be durable.
+    let mut due = None;
+    while let Some(work) = shell.log.take(due) {
+        match durability {
+            Durability::Durable => append(shell, &mut wal, work.appends),
+            Durability::Buffered => accept(shell, &mut wal, work.appends),
+        }
+        // Others' word about the own log is judged by all of it.
+        let is_judged = work.stores.iter().any(|(_, group)| group.log == wal.own());
+        if is_judged || due.is_some_and(|due| now() >= due) {
+            let pause = if flush(shell, &mut wal) { limits::BUFFERED_SYNC_EVERY } else { limits::BUFFERED_RETRY_AFTER };
+            due = Some(now() + pause);
+        }
+        if wal.accepted_bytes() == 0 {
+            due = None;
+        } else if due.is_none() {
+            due = Some(now() + limits::BUFFERED_SYNC_EVERY);
+        }
         store(shell, &mut wal, work.stores);
         for (log, seq) in work.applied {
             if let Err(e) = wal.set_applied(log, seq) {
@@ -202,7 +223,43 @@ pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>) -> Wal<S> {
             answer(shell, &wal, read);
         }
     }
+    flush(shell, &mut wal);
     wal
+}
+
+/// Appends without waiting for the disk; each call is one write.
+fn accept<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Append>) {
+    for append in appends {
+        if wal.accepted_bytes() >= limits::BUFFERED_MAX_BYTES {
+            flush(shell, wal);
+        }
+        match wal.append_buffered(now_us(), &append.payloads) {
+            Ok(range) => {
+                shell.records_appended.fetch_add(append.payloads.len() as u64, Ordering::Relaxed);
+                (append.reply)(Ok(range.into_inner()));
+            }
+            Err(error) => {
+                let detail = error.to_string();
+                shell.emit(Event::LogFailed { detail: detail.clone() });
+                (append.reply)(Err(Error::Log(detail)));
+            }
+        }
+    }
+}
+
+/// Makes durable what was accepted; whether that worked.
+fn flush<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>) -> bool {
+    match wal.flush() {
+        Ok(groups) if groups.is_empty() => true,
+        Ok(groups) => {
+            shell.step(Input::Durable { groups });
+            true
+        }
+        Err(error) => {
+            shell.emit(Event::LogFailed { detail: error.to_string() });
+            false
+        }
+    }
 }
 
 fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Append>) {
@@ -293,6 +350,11 @@ fn answer<S: Storage>(shell: &Arc<Shell>, wal: &Wal<S>, read: Read) {
         // The caller may have gone; then nobody wants the answer.
         ReadFor::Caller(tell) => drop(tell.send(groups)),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// The wall clock, for the information in a record; a clock before 1970 reads as zero.

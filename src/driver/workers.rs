@@ -7,6 +7,7 @@ use std::thread::{JoinHandle, ThreadId};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+use crate::base::config::Durability;
 use crate::base::{Error, Result};
 use crate::driver::apply::{self, Handler};
 use crate::driver::disk::DirectoryLock;
@@ -43,14 +44,14 @@ impl Workers {
     pub(crate) fn begin(
         shell: Arc<Shell>,
         own_runtime: Option<OwnRuntime>,
-        (wal, lock): (NodeWal, Option<Arc<DirectoryLock>>),
+        (wal, durability, lock): (NodeWal, Durability, Option<Arc<DirectoryLock>>),
         handler: Option<Handler>,
         on_start: Option<ThreadStart>,
     ) -> Result<Workers> {
         let theirs = shell.clone();
         let log = runtime::spawn("vixp2p-log", on_start, move || {
             let _lock = lock;
-            guarded(&theirs, "the log's thread", || log::run(&theirs, wal))
+            guarded(&theirs, "the log's thread", || log::run(&theirs, wal, durability))
         })?;
         let theirs = shell.clone();
         let work = move || guarded(&theirs, "the apply handler", || apply::run(&theirs, handler)).flatten();
@@ -178,7 +179,7 @@ mod tests {
         let (keeper, _) = crate::driver::known::Keeper::open(None, config.trust_policy()).expect("no file");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         let shell = Shell::new(mesh, (Arc::new(party), Arc::new(keeper)), Arc::default(), Arc::default(), runtime.handle().clone());
-        let workers = Workers::begin(shell, None, (wal, None), None, None).expect("threads");
+        let workers = Workers::begin(shell, None, (wal, Durability::Durable, None), None, None).expect("threads");
         (workers, runtime)
     }
 

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use crate::base::config::{KeyAgreement, Listen, Psk};
+use crate::base::config::{Durability, KeyAgreement, Listen, Psk};
 use crate::base::{Config, Level, Passphrase, TrustPolicy};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
@@ -27,6 +27,13 @@ pub const VIXP2P_KEY_AGREEMENT_ANY: u32 = 0;
 pub const VIXP2P_KEY_AGREEMENT_POST_QUANTUM: u32 = 1;
 /// vixp2p_node_options.key_agreement: X25519 only; a handshake is 2.3 KB shorter.
 pub const VIXP2P_KEY_AGREEMENT_CLASSIC: u32 = 2;
+
+/// vixp2p_node_options.durability: an append waits until the disk has the record, so that it survives a power cut. The default.
+pub const VIXP2P_DURABILITY_DURABLE: u32 = 0;
+/// vixp2p_node_options.durability: an append does not wait for the disk. The record survives the end of the process, also by SIGKILL,
+/// but perhaps not a power cut or a crash of the machine within the next moments (50 ms, or as long as the disk takes). Peers get it
+/// once it is durable. While a node is not running its appends wait for the disk.
+pub const VIXP2P_DURABILITY_BUFFERED: u32 = 1;
 
 /// vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
 pub const VIXP2P_FLAG_NO_DIAL: u32 = 1;
@@ -107,6 +114,10 @@ pub struct vixp2p_node_options {
     pub fresh_keys_after_ms: u32,
     /// Whose keys are trusted: #VIXP2P_TRUST_DEFAULT, _OPEN, _TOFU, _PINNED or _ALLOW_LIST.
     pub trust: u32,
+    /// What an append waits for: #VIXP2P_DURABILITY_DURABLE (default) or #VIXP2P_DURABILITY_BUFFERED.
+    pub durability: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -153,6 +164,8 @@ impl vixp2p_node_options {
         rekey_after_ms: 0,
         fresh_keys_after_ms: 0,
         trust: VIXP2P_TRUST_DEFAULT,
+        durability: VIXP2P_DURABILITY_DURABLE,
+        reserved: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -228,6 +241,15 @@ impl vixp2p_node_options {
             // What an older library does not know would otherwise be a weaker policy than the program asks for.
             other => return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.trust is {other}, which is no policy"))),
         };
+        config.durability = match self.durability {
+            VIXP2P_DURABILITY_DURABLE => Durability::Durable,
+            VIXP2P_DURABILITY_BUFFERED => Durability::Buffered,
+            // What an older library does not know would otherwise be another promise than the program asks for.
+            other => return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.durability is {other}, which is none"))),
+        };
+        if self.reserved != 0 {
+            return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.reserved is {}, not 0", self.reserved)));
+        }
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());

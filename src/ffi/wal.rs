@@ -27,7 +27,7 @@ pub struct vixp2p_log_state {
     pub applied: u64,
 }
 
-/// Appends a record to this node's log and blocks until it is durable. Peers get it now or when they next meet this node or
+/// Appends a record to this node's log and blocks until it is durable, or accepted if vixp2p_node_options.durability says so. Peers get it now or when they next meet this node or
 /// another that has it. A node that is created but not running keeps its log too.
 ///
 /// Allowed from callbacks, but for the log callback.
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn vixp2p_node_append(node: *mut vixp2p_node, data: *const
     })
 }
 
-/// Appends records in order and blocks until all are durable: as vixp2p_node_append(), with one wait for the disk.
+/// Appends records in order and blocks until all are durable (or accepted): as vixp2p_node_append(), with one wait for the disk.
 ///
 /// @param node       the node.
 /// @param records    the records, each at most 1 MiB.

@@ -60,7 +60,7 @@ impl Node {
             shell.apply.use_ring();
         }
         let Some(wal) = state.wal.take() else { return Ok(None) };
-        let disk = (wal, self.inner.lock.clone());
+        let disk = (wal, self.inner.config.durability, self.inner.lock.clone());
         let mut workers = Workers::begin(shell.clone(), own_runtime, disk, state.handler.take(), state.on_thread_start)?;
         self.inner.ring.reopen();
         shell.note(Event::Started { port });

@@ -258,6 +258,7 @@ impl Node {
     }
 
     /// Appends records to this node's log and resolves once they are durable: the numbers of the first and the last, (0, 0) for none.
+    /// Under [`Durability::Buffered`](crate::base::config::Durability) a running node resolves once they are accepted, before the disk has them.
     /// Once polled, the records may be appended even if the future is dropped.
     pub async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
         match self.shell() {
@@ -267,7 +268,7 @@ impl Node {
         }
     }
 
-    /// [`Node::append`] for threads without a runtime: blocks until the records are durable.
+    /// [`Node::append`] for threads without a runtime: blocks until the records are durable, or accepted (`Config::durability`).
     pub fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
         match self.shell() {
             Ok(shell) => shell.log.append_blocking(payloads).map_err(|e| unanswered(e, &shell)),
@@ -283,6 +284,7 @@ impl Node {
             return Err(Error::Failed(failed.clone()));
         }
         let wal = state.wal.as_mut().ok_or(Error::Stopped)?;
+        wal.flush().map_err(|e| Error::Log(e.to_string()))?;
         let groups = wal.append(log::now_us(), payloads).map_err(|e| Error::Log(e.to_string()))?;
         Ok((groups.first().map_or(0, |g| g.first), groups.last().map_or(0, |g| g.last)))
     }

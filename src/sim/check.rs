@@ -163,7 +163,7 @@ impl Oracle {
     }
 
     /// A node has restarted: everything it ever claimed is there, and nothing that was never written.
-    pub(super) fn restarted(&mut self, node: &Node, life: &Life, own_set_aside: bool) -> Check {
+    pub(super) fn restarted(&mut self, node: &Node, life: &Life) -> Check {
         let index = node.index;
         for state in life.wal.states() {
             let groups = life.wal.read(state.log, 1, usize::MAX).map_err(|e| format!("{}: {e}", name(index)))?;
@@ -194,9 +194,7 @@ impl Oracle {
         let own = life.wal.own();
         let before = self.own[index].replace(own);
         match before {
-            Some(before) if before != own && !own_set_aside => {
-                Err(format!("{} begins log {own} although {before} was not damaged", name(index)))
-            }
+            Some(before) if before != own => Err(format!("{} begins log {own} although {before} was not damaged", name(index))),
             _ => Ok(()),
         }
     }

@@ -188,6 +188,16 @@ impl Storage for SimDisk {
         }
     }
 
+    fn reserve(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.alive()?;
+        if self.knobs.full.load(Ordering::Relaxed) {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        Arc::make_mut(self.files.entry(path.to_owned()).or_default()).grow(len);
+        Ok(())
+    }
+
     fn sync(&mut self, path: &str) -> io::Result<()> {
         self.alive()?;
         let knobs = self.knobs.clone();
@@ -255,6 +265,10 @@ impl Storage for Lent<'_> {
 
     fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
         self.0.write(path, offset, data)
+    }
+
+    fn reserve(&mut self, path: &str, len: u64) -> io::Result<()> {
+        Storage::reserve(&mut *self.0, path, len)
     }
 
     fn sync(&mut self, path: &str) -> io::Result<()> {

@@ -211,23 +211,15 @@ impl World<'_> {
             }
         };
         self.trace.line(self.now, format_args!("{} * starts, life {}", name(node), self.nodes[node].lives))?;
-        let cut_off = std::mem::replace(&mut self.nodes[node].cut_off, false);
-        let mut own_set_aside = false;
         for damage in damages {
             self.trace.line(self.now, format_args!("{} * {damage}", name(node)))?;
             match damage.kind {
                 DamageKind::TornTail => self.counts.torn_tails += 1,
-                // A write of several groups of which only a later one survived looks like damage. Nothing acknowledged may be
-                // in it, which the oracle checks below, and it takes a power cut.
-                DamageKind::Quarantined if cut_off => {
-                    self.counts.set_aside += 1;
-                    own_set_aside |= damage.log.origin == self.nodes[node].identity.id();
-                }
                 _ => return Err(format!("{} finds damage where there was only a crash: {damage}", name(node))),
             }
         }
         if let Some(life) = &self.nodes[node].life {
-            self.oracle.restarted(&self.nodes[node], life, own_set_aside)?;
+            self.oracle.restarted(&self.nodes[node], life)?;
         }
         self.first_outputs(node)?;
         for to in self.nodes[node].targets.clone() {

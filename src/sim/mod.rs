@@ -169,8 +169,6 @@ pub struct Counts {
     pub before_sync: u64,
     /// Unfinished writes found and cut off at a restart.
     pub torn_tails: u64,
-    /// Unfinished writes that looked like damage and were set aside, with nothing acknowledged in them.
-    pub set_aside: u64,
     /// Writes and syncs the disk refused.
     pub disk_errors: u64,
     /// Connections cut in the middle.
@@ -223,8 +221,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} set aside, {} disk errors",
-            c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.set_aside, c.disk_errors
+            "  crashes     {} kills, {} power cuts, {} in mid-operation, {} between write and sync, {} torn tails cut, {} disk errors",
+            c.kills, c.power_cuts, c.mid_write, c.before_sync, c.torn_tails, c.disk_errors
         )?;
         writeln!(
             f,

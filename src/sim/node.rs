@@ -62,8 +62,6 @@ pub(super) struct Node {
     pub(super) lives: u32,
     /// Whether the machine under the process runs and answers for it.
     pub(super) powered: bool,
-    /// Whether the power failed since the last start that succeeded.
-    pub(super) cut_off: bool,
     /// The disk while no process has it.
     disk: Option<SimDisk>,
     /// Whom it is configured to connect to.
@@ -126,7 +124,6 @@ impl Node {
             life: None,
             lives: 0,
             powered: true,
-            cut_off: false,
             targets: BTreeSet::new(),
             paused: false,
             waiting: VecDeque::new(),
@@ -218,7 +215,6 @@ impl Node {
         self.waiting.clear();
         (self.paused, self.pauses) = (false, self.pauses + 1);
         self.powered = !power;
-        self.cut_off |= power;
         life.map(|life| life.number)
     }
 }

@@ -70,6 +70,15 @@ impl File {
         self.note(offset.min(old), end);
     }
 
+    /// Makes room: zeros up to `len`.
+    pub(super) fn grow(&mut self, len: usize) {
+        let old = self.seen.len();
+        if old < len {
+            self.seen.resize(len, 0);
+            self.note(old, len);
+        }
+    }
+
     pub(super) fn truncate(&mut self, len: usize) {
         let old = self.seen.len();
         if len < old {

@@ -7,14 +7,14 @@
 
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::base::{LogId, limits};
 use crate::sync::cell::Cell;
 use crate::sync::error::{Damage, DamageKind, GroupError, RecordError, WalError};
 use crate::sync::group::{Group, Walked, walk};
 use crate::sync::seal::{Head, log_head};
-use crate::sync::segment::{self, HEADER_BYTES, read_full, segment_path};
+use crate::sync::segment::{self, BATCH_BYTES, HEADER_BYTES, batch_before, encode_batch, read_full, segment_path};
 use crate::sync::storage::Storage;
 
 /// One log of one origin.
@@ -38,6 +38,8 @@ pub(super) struct Log {
     /// Whether this process has committed to the last segment, hence knows that nothing lies behind its end. A process before may
     /// have cut a failed write and died before the cut was durable; what it saw as cut would come back after a power cut.
     settled: bool,
+    /// Length the last segment's file was given in advance; 0 if none is known.
+    reserved: u64,
 }
 
 /// One file of a log.
@@ -64,6 +66,16 @@ struct Broken {
 pub(super) struct Place {
     /// The header that must stand before the groups, for a new file.
     pub(super) header: Option<[u8; HEADER_BYTES]>,
+    /// The batch mark that must stand before the groups.
+    pub(super) mark: [u8; BATCH_BYTES],
+}
+
+impl Place {
+    /// Writes what stands before the groups.
+    pub(super) fn begin(&self, out: &mut BytesMut) {
+        out.extend_from_slice(self.header.as_ref().map_or(&[], |header| &header[..]));
+        out.extend_from_slice(&self.mark);
+    }
 }
 
 impl Segment {
@@ -96,7 +108,19 @@ impl Log {
 
     /// A log whose cells are known and whose segments are yet to be scanned.
     pub(super) fn with_cells(id: LogId, dir: String, mark: Cell, cursor: Cell) -> Log {
-        Log { id, dir, durable: 0, head: log_head(&id), segments: Vec::new(), mark, cursor, frozen: None, broken: None, settled: false }
+        Log {
+            id,
+            dir,
+            durable: 0,
+            head: log_head(&id),
+            segments: Vec::new(),
+            mark,
+            cursor,
+            frozen: None,
+            broken: None,
+            settled: false,
+            reserved: 0,
+        }
     }
 
     /// Whether there is nothing of it, neither on disk nor to remember.
@@ -128,8 +152,10 @@ impl Log {
         let goes_on = self.segments.last().filter(|segment| segment.len < segment_max || segment.first > self.durable);
         let (path, end) =
             goes_on.map_or_else(|| (segment_path(&self.dir, self.durable + 1), 0), |segment| (segment.path.clone(), segment.len));
-        let place = Place { header: goes_on.is_none().then(|| segment::encode_header(&self.id, self.durable + 1, &self.head)) };
+        let header = goes_on.is_none().then(|| segment::encode_header(&self.id, self.durable + 1, &self.head));
+        let place = Place { header, mark: encode_batch(self.durable + 1) };
         if place.header.is_some() || !self.settled {
+            self.unreserve(disk);
             match disk.truncate(&path, end) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(WalError::disk("cut", &path, e)),
                 _ => {}
@@ -147,7 +173,7 @@ impl Log {
         Ok(place)
     }
 
-    /// Writes and syncs `bytes` (the header of `place`, if any, then the groups) and takes note of the groups, `head` being the
+    /// Writes and syncs `bytes` (what `place` begins with, then the groups) and takes note of the groups, `head` being the
     /// head after the last. On an error nothing has happened.
     pub(super) fn commit<S: Storage>(
         &mut self,
@@ -157,23 +183,61 @@ impl Log {
         groups: &[Group],
         head: Head,
     ) -> Result<(), WalError> {
-        let fresh = place.header.map(|_| Segment::new(&self.dir, self.durable + 1));
-        let (path, offset) = match (&fresh, self.segments.last()) {
-            (None, Some(last)) => (last.path.clone(), last.len),
-            (Some(new), _) => (new.path.clone(), 0),
-            (None, None) => return Err(WalError::UnknownLog(self.id)),
-        };
-        let written = disk.write(&path, offset, bytes).map_err(|e| WalError::disk("write", &path, e));
-        let done = written.and_then(|()| disk.sync(&path).map_err(|e| WalError::disk("sync", &path, e)));
-        if let Err(error) = done {
-            self.broken = Some(Broken { path, len: offset, cause: error.to_string() });
-            // Undone at once if the disk allows, else before the next commit; the caller hears the first cause.
-            let _ = self.repair(disk);
-            return Err(error);
+        let (path, offset) = self.target(place)?;
+        self.write_at(disk, place, 0, bytes)?;
+        let done = self.settle(disk, place, groups, head);
+        if let Err(error) = &done {
+            self.undo(disk, path, offset, error);
         }
+        done
+    }
+
+    /// Writes a piece of a commit, `done` bytes after its beginning. On an error this piece is cut off again, and those before it are
+    /// where they were; if it cannot be cut off the log [is broken](Log::is_broken).
+    pub(super) fn write_at<S: Storage>(&mut self, disk: &mut S, place: &Place, done: u64, bytes: &[u8]) -> Result<(), WalError> {
+        let (path, offset) = self.target(place)?;
+        let at = offset + done;
+        let Err(error) = disk.write(&path, at, bytes) else {
+            self.reserve(disk, &path, at + bytes.len() as u64);
+            return Ok(());
+        };
+        let error = WalError::disk("write", &path, error);
+        self.reserved = 0;
+        if done == 0 {
+            self.undo(disk, path, at, &error);
+        } else if disk.truncate(&path, at).is_err() {
+            // No sync here: one that fails would take the pieces before it along.
+            self.broken = Some(Broken { path, len: at, cause: error.to_string() });
+        }
+        Err(error)
+    }
+
+    /// Writes all of a commit once more and cuts off what is behind it, so that a sync means something again after one that
+    /// failed; then as [`Log::settle`]. On an error what was in the file is still there.
+    pub(super) fn settle_anew<S: Storage>(
+        &mut self,
+        disk: &mut S,
+        place: &Place,
+        bytes: &[u8],
+        groups: &[Group],
+        head: Head,
+    ) -> Result<(), WalError> {
+        let (path, offset) = self.target(place)?;
+        self.reserved = 0;
+        disk.truncate(&path, offset + bytes.len() as u64).map_err(|e| WalError::disk("cut", &path, e))?;
+        disk.write(&path, offset, bytes).map_err(|e| WalError::disk("write", &path, e))?;
+        self.settle(disk, place, groups, head)?;
+        self.broken = None;
+        Ok(())
+    }
+
+    /// Syncs what was written at `place` and takes note of the groups, `head` being the head after the last.
+    pub(super) fn settle<S: Storage>(&mut self, disk: &mut S, place: &Place, groups: &[Group], head: Head) -> Result<(), WalError> {
+        let (path, offset) = self.target(place)?;
+        disk.sync(&path).map_err(|e| WalError::disk("sync", &path, e))?;
         self.settled = true;
-        let mut at = if fresh.is_some() { HEADER_BYTES as u64 } else { offset };
-        self.segments.extend(fresh);
+        let mut at = BATCH_BYTES as u64 + if place.header.is_some() { HEADER_BYTES as u64 } else { offset };
+        self.segments.extend(place.header.map(|_| Segment::new(&self.dir, self.durable + 1)));
         for group in groups {
             self.add(at, group.first, group.last, group.bytes.len(), head);
             at += group.bytes.len() as u64;
@@ -183,10 +247,47 @@ impl Log {
         Ok(())
     }
 
+    /// The file a commit goes to, and the offset in it.
+    fn target(&self, place: &Place) -> Result<(String, u64), WalError> {
+        if place.header.is_some() {
+            return Ok((segment_path(&self.dir, self.durable + 1), 0));
+        }
+        self.segments.last().map(|last| (last.path.clone(), last.len)).ok_or(WalError::UnknownLog(self.id))
+    }
+
+    /// Whether a failed write is not undone yet.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Cuts a failed write off: at once if the disk allows, else before the next commit; the caller hears the first cause.
+    fn undo<S: Storage>(&mut self, disk: &mut S, path: String, len: u64, error: &WalError) {
+        self.broken = Some(Broken { path, len, cause: error.to_string() });
+        let _ = self.repair(disk);
+    }
+
+    /// Makes room in the file for writes beyond `end`, once there is none left.
+    fn reserve<S: Storage>(&mut self, disk: &mut S, path: &str, end: u64) {
+        if end > self.reserved {
+            let len = end + end.min(limits::RESERVE_STEP_MAX_BYTES);
+            // Without room in advance every write makes it for itself.
+            self.reserved = disk.reserve(path, len).map_or(0, |()| len);
+        }
+    }
+
+    /// Gives back the room in the last segment that no record took. The zeros are no records, so nothing rests on it.
+    pub(super) fn unreserve<S: Storage>(&mut self, disk: &mut S) {
+        if let Some(segment) = self.segments.last().filter(|segment| self.reserved > segment.len) {
+            let _ = disk.truncate(&segment.path, segment.len);
+        }
+        self.reserved = 0;
+    }
+
     /// Cuts off what a failed commit may have left. Its bytes are not written again and its sync is not repeated: the cut is a
     /// change of its own, and only its own sync says that it holds.
     fn repair<S: Storage>(&mut self, disk: &mut S) -> Result<(), WalError> {
         let Some(broken) = &mut self.broken else { return Ok(()) };
+        self.reserved = 0;
         let undone = match disk.len(&broken.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(e),
@@ -291,6 +392,7 @@ impl Reading<'_> {
     fn chunk(&mut self, chunk: &Bytes, next: &mut u64) -> (usize, Option<GroupError>) {
         let mut at = 0;
         while at < chunk.len() && self.bytes < self.max_bytes {
+            at += batch_before(&chunk[at..], *next);
             match walk(&chunk[at..], Some(*next), None) {
                 Ok(Walked { first, last, len, .. }) => {
                     if last >= self.from {

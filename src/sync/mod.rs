@@ -3,9 +3,11 @@
 //! Pure but for the [`Storage`] trait: never opens a file, reads a clock or starts a thread itself. Knows nothing of links and
 //! peers' states; it proves, orders, keeps and gives back.
 
+mod accepted;
 mod cell;
 pub mod error;
 pub mod group;
+pub mod inspect;
 mod log;
 pub mod reader;
 pub mod record;
@@ -20,6 +22,7 @@ mod tests;
 
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_group, verify_group};
+pub use inspect::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};
 pub use reader::{Leftover, Reader};
 pub use seal::{Head, Signer, log_head};
 pub use storage::{MemStorage, Storage};

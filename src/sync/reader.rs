@@ -11,7 +11,7 @@ use crate::base::LogId;
 use crate::sync::error::WalError;
 use crate::sync::group::Group;
 use crate::sync::seal::{Head, log_head};
-use crate::sync::segment::{HEADER_BYTES, Scanner, Step, encode_header, log_dir, segment_path};
+use crate::sync::segment::{HEADER_BYTES, Scanner, Step, encode_header, log_dir, segment_path, written_len};
 use crate::sync::storage::Storage;
 use crate::sync::wal::list_logs;
 
@@ -80,7 +80,7 @@ impl<S: Storage> Reader<S> {
     pub fn leftovers(&self) -> Vec<Leftover> {
         let left = |(log, place): (&LogId, &Place)| {
             let segment = segment_path(&log_dir(log), place.segment.max(1));
-            let bytes = self.disk.len(&segment).ok()?.saturating_sub(place.offset);
+            let bytes = written_len(&self.disk, &segment, place.offset).ok()?;
             (bytes > 0).then_some(Leftover { log: *log, last: place.last, segment, offset: place.offset, bytes })
         };
         self.places.iter().filter_map(left).collect()
@@ -110,7 +110,7 @@ impl Place {
             let path = segment_path(&dir, self.segment);
             let mut scanner = Scanner::new(disk, &path, self.offset, window)?;
             while *bytes < max_bytes {
-                let Step::Group(offset, walked) = scanner.step(self.last + 1, &mut self.head)? else { break };
+                let Step::Group { offset, walked, .. } = scanner.step(self.last + 1, &mut self.head)? else { break };
                 let checked = Bytes::copy_from_slice(scanner.stepped(&walked));
                 groups.push(Group { log: *log, first: walked.first, last: walked.last, bytes: checked });
                 (self.offset, self.last) = (offset + walked.len as u64, walked.last);

@@ -9,10 +9,11 @@
 //!
 //! - *Clean end at or past the mark*: intact. Groups past the mark are written once more and synced, because this process may see
 //!   them only in the page cache (a failed sync leaves such pages behind).
-//! - *Fault in the last segment, past the mark, without the seal of a later group behind it*: an unfinished write. Cut off,
-//!   reported as `TornTail`.
-//! - *Any other fault* (at or below the mark, before the last segment, or with a later group behind it): damage. The bytes from
-//!   the fault on go to `….damaged-<n>` files, nothing is destroyed, reported as `Quarantined`.
+//! - *Fault in the last segment, past the mark, without a later batch behind it*: an unfinished write, of which any part may have
+//!   come through. Cut off, reported as `TornTail`.
+//! - *Any other fault* (at or below the mark, before the last segment, or with a later batch behind it): damage. A batch is begun
+//!   only when the one before it is durable, so its mark, with a sealed group behind it, proves that the bytes before it were
+//!   whole. The bytes from the fault on go to `….damaged-<n>` files, nothing is destroyed, reported as `Quarantined`.
 //! - *Clean end below the mark, or another chain at the mark*: the files were shortened or exchanged. Left as they are, reported
 //!   as `Lost`.
 //!
@@ -21,13 +22,15 @@
 //! After `Quarantined` or `Lost` the node's own log is never continued: acknowledged numbers may be gone, so a new incarnation
 //! is recorded *before* the evidence is moved, and a crash in between can only repeat the finding.
 
-use crate::base::LogId;
+use crate::base::{LogId, limits};
 use crate::sync::cell::Cell;
 use crate::sync::error::{Damage, DamageKind, WalError};
+use crate::sync::group::{Walked, walk};
 use crate::sync::log::{Log, Segment};
-use crate::sync::record::{Kind, PREFIX_BYTES, Record, SEAL_BYTES};
 use crate::sync::seal::{Head, Seal};
-use crate::sync::segment::{self, HEADER_BYTES, Scanner, Step, log_dir, read_full, segment_path};
+use crate::sync::segment::{
+    self, BATCH_BYTES, BATCH_MAGIC, HEADER_BYTES, Scanner, Step, decode_batch, log_dir, read_full, segment_path, written_len,
+};
 use crate::sync::storage::Storage;
 
 const COPY_BYTES: usize = 1024 * 1024;
@@ -68,8 +71,17 @@ impl Findings {
     }
 }
 
-/// Reads a log through and says how far it is intact. Changes nothing.
-pub(super) fn examine<S: Storage>(disk: &S, id: LogId, files: &Files, window: &mut Vec<u8>) -> Result<Findings, WalError> {
+/// A group that a scan went over: its file, the offset in it, what it is and its bytes.
+pub(super) type Seen<'a> = dyn FnMut(&str, u64, &Walked, &[u8]) + 'a;
+
+/// Reads a log through and says how far it is intact; `seen` hears of every group. Changes nothing.
+pub(super) fn examine<S: Storage>(
+    disk: &S,
+    id: LogId,
+    files: &Files,
+    window: &mut Vec<u8>,
+    seen: &mut Seen<'_>,
+) -> Result<Findings, WalError> {
     let dir = log_dir(&id);
     let mark = Cell::load(disk, format!("{dir}mark"))?;
     let cursor = Cell::load(disk, format!("{dir}applied"))?;
@@ -78,31 +90,68 @@ pub(super) fn examine<S: Storage>(disk: &S, id: LogId, files: &Files, window: &m
     let mut found = Findings { log, files: Vec::new(), fault: None, lost: None, unmarked: None };
     for first in &files.segments {
         let path = segment_path(&found.log.dir, *first);
-        // An empty file is the trace of a segment that was begun and cut back; if it ever held records, the next header or the
-        // mark tells.
-        if disk.len(&path).map_err(|e| WalError::disk("read", &path, e))? > 0 {
+        // An empty file is the trace of a segment that was begun and cut back or never written; if it ever held records, the
+        // next header or the mark tells.
+        let mut start = [0u8; HEADER_BYTES];
+        let n = read_full(disk, &path, 0, &mut start)?;
+        if start[..n].iter().any(|b| *b != 0) || written_len(disk, &path, 0)? > 0 {
             found.files.push(*first);
         }
     }
-    let mut index = 0;
-    while let Some(first) = found.files.get(index).copied() {
-        let bad = found.scan(disk, first, window)?;
-        let goes_on = found.continued_at(disk, index)?;
-        match (bad, goes_on) {
-            (Some((offset, why)), None) => {
-                found.fault = Some(Fault { index, offset, why, torn: false });
-                break;
-            }
-            (_, next) => index = next.unwrap_or(index + 1),
-        }
-    }
-    found.judge(disk)?;
+    found.walk(disk, window, seen)?;
+    Ok(found)
+}
+
+/// What one segment file holds by itself, the head in its header being right.
+pub(super) fn examine_segment<S: Storage>(
+    disk: &S,
+    (id, first, head): (LogId, u64, Head),
+    window: &mut Vec<u8>,
+    seen: &mut Seen<'_>,
+) -> Result<Findings, WalError> {
+    let mut log = Log::new(id);
+    (log.durable, log.head) = (first.saturating_sub(1), head);
+    let mut found = Findings { log, files: vec![first], fault: None, lost: None, unmarked: None };
+    found.walk(disk, window, seen)?;
     Ok(found)
 }
 
 impl Findings {
+    /// What is wrong, if anything: the file, the place in it and the reason.
+    pub(super) fn place(&self) -> Option<(String, u64, String)> {
+        let fault = self.fault.as_ref().and_then(|fault| {
+            let path = segment_path(&self.log.dir, *self.files.get(fault.index)?);
+            Some((path, fault.offset, fault.why.clone()))
+        });
+        let end = || self.log.segments.last().map_or_else(|| (self.log.dir.clone(), 0), |segment| (segment.path.clone(), segment.len));
+        fault.or_else(|| self.lost.as_ref().map(|why| (end().0, end().1, why.clone())))
+    }
+
+    /// Goes through the files in order.
+    fn walk<S: Storage>(&mut self, disk: &S, window: &mut Vec<u8>, seen: &mut Seen<'_>) -> Result<(), WalError> {
+        let mut index = 0;
+        while let Some(first) = self.files.get(index).copied() {
+            let bad = self.scan(disk, first, window, seen)?;
+            let goes_on = self.continued_at(disk, index)?;
+            match (bad, goes_on) {
+                (Some((offset, why)), None) => {
+                    self.fault = Some(Fault { index, offset, why, torn: false });
+                    break;
+                }
+                (_, next) => index = next.unwrap_or(index + 1),
+            }
+        }
+        self.judge(disk)
+    }
+
     /// Walks one segment; returns the first bad offset and what is wrong there.
-    fn scan<S: Storage>(&mut self, disk: &S, first: u64, window: &mut Vec<u8>) -> Result<Option<(u64, String)>, WalError> {
+    fn scan<S: Storage>(
+        &mut self,
+        disk: &S,
+        first: u64,
+        window: &mut Vec<u8>,
+        seen: &mut Seen<'_>,
+    ) -> Result<Option<(u64, String)>, WalError> {
         let log = &mut self.log;
         let path = segment_path(&log.dir, first);
         let mut scanner = Scanner::new(disk, &path, 0, window)?;
@@ -115,11 +164,12 @@ impl Findings {
         let mut head = log.head;
         let ended = loop {
             match scanner.step(log.durable + 1, &mut head)? {
-                Step::Group(offset, walked) => {
-                    last = Some((offset, log.durable, log.head, walked.seal));
+                Step::Group { start, offset, walked } => {
+                    seen(&path, offset, &walked, scanner.stepped(&walked));
+                    last = Some((start, log.durable, log.head, walked.seal));
                     let mark = log.mark.value();
                     if self.unmarked.is_none() && mark.is_none_or(|(seq, _)| walked.last > seq) {
-                        self.unmarked = Some(if offset == HEADER_BYTES as u64 { 0 } else { offset });
+                        self.unmarked = Some(if start == HEADER_BYTES as u64 { 0 } else { start });
                     }
                     if mark.is_some_and(|(seq, at)| (walked.first..=walked.last).contains(&seq) && (seq != walked.last || at != head)) {
                         self.lost = Some(format!("record {} is not the one that was durable here", walked.last));
@@ -130,11 +180,11 @@ impl Findings {
                 Step::Bad(offset, error) => break Some((offset, error.to_string())),
             }
         };
-        if let Some((offset, durable, head, seal)) = last
+        if let Some((start, durable, head, seal)) = last
             && !seal.is_signed(&log.id)
         {
-            log.take_back(offset, durable, head);
-            return Ok(Some((offset, format!("the seal over records {}..={} is not signed by the origin", seal.first, seal.last))));
+            log.take_back(start, durable, head);
+            return Ok(Some((start, format!("the seal over records {}..={} is not signed by the origin", seal.first, seal.last))));
         }
         Ok(ended)
     }
@@ -156,7 +206,7 @@ impl Findings {
             fault.torn = last && marked <= log.durable && self.lost.is_none();
             if fault.torn {
                 let path = self.files.get(fault.index).map(|first| segment_path(&log.dir, *first)).unwrap_or_default();
-                fault.torn = !later_seal(disk, &path, fault.offset, log)?;
+                fault.torn = !later_batch(disk, &path, fault.offset, log)?;
             }
         } else if marked > log.durable {
             self.lost = Some(format!("records up to {marked} were durable"));
@@ -165,24 +215,30 @@ impl Findings {
     }
 }
 
-/// Whether the bytes from `offset` on hold the seal of a group after the next one: then what lies between was once whole.
-fn later_seal<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Result<bool, WalError> {
-    const LEN: [u8; 4] = ((SEAL_BYTES - PREFIX_BYTES) as u32).to_le_bytes();
+/// Whether the bytes from `offset` on hold a batch after the one that would begin next: then what lies between was durable.
+/// A payload may hold anything, a batch mark too, but not one followed by a group that the origin has yet to seal.
+fn later_batch<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Result<bool, WalError> {
     let len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
     // One byte more than there is, so that a short read tells the end.
-    let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(COPY_BYTES);
-    let mut chunk = vec![0u8; rest.saturating_add(1).min(COPY_BYTES)];
+    let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(limits::SCAN_WINDOW_BYTES);
+    let mut chunk = vec![0u8; rest.saturating_add(1).min(limits::SCAN_WINDOW_BYTES)];
     let mut at = offset;
     loop {
         let n = read_full(disk, path, at, &mut chunk)?;
-        let found = chunk[..n].windows(SEAL_BYTES).filter(|bytes| bytes.starts_with(&LEN)).any(|bytes| {
-            let seal = Record::decode(bytes).ok().filter(|record| record.kind == Kind::Seal).and_then(|record| Seal::decode(&record).ok());
-            seal.is_some_and(|seal| seal.first > log.durable + 1 && seal.is_signed(&log.id))
-        });
-        if found || n < chunk.len() {
-            return Ok(found);
+        let is_last = n < chunk.len();
+        // What begins close to the edge is looked at in the next chunk, whole.
+        let step = if is_last { n } else { n - limits::WAL_PUSH_MAX_BYTES };
+        let later = |i: &usize| {
+            let first = decode_batch(&chunk[*i..n]).filter(|first| *first > log.durable + 1)?;
+            walk(&chunk[*i + BATCH_BYTES..n], Some(first), None).ok().filter(|walked| walked.seal.is_signed(&log.id))
+        };
+        if (0..step).filter(|i| chunk[*i] == BATCH_MAGIC[0]).any(|i| later(&i).is_some()) {
+            return Ok(true);
         }
-        at += (n - SEAL_BYTES + 1) as u64;
+        if is_last {
+            return Ok(false);
+        }
+        at += step as u64;
     }
 }
 
@@ -233,13 +289,14 @@ fn rewrite<S: Storage>(disk: &mut S, path: &str, from: u64, to: u64) -> Result<(
     disk.sync(path).map_err(|e| WalError::disk("sync", path, e))
 }
 
-/// Cuts a torn end; returns the bytes cut.
+/// Cuts a torn end; returns the bytes cut, without the room behind them.
 fn cut<S: Storage>(disk: &mut S, path: &str, offset: u64) -> Result<u64, WalError> {
     let len = disk.len(path).map_err(|e| WalError::disk("read", path, e))?;
+    let written = if len > offset { written_len(disk, path, offset)? } else { 0 };
     if len > offset {
         disk.truncate(path, offset).and_then(|()| disk.sync(path)).map_err(|e| WalError::disk("cut", path, e))?;
     }
-    Ok(len.saturating_sub(offset))
+    Ok(written)
 }
 
 /// Moves the bytes from the damage on, and every later segment, out of the log's way. The copy is durable before the original

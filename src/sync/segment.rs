@@ -10,6 +10,17 @@
 //!  +-------------+----------+-----------+-------------+--------+------------+--------+-----------+---------+-
 //! ```
 //!
+//! Every write begins, behind the header of a new file, with a batch mark: all records before `first` were durable when it was
+//! written, and the groups up to the next mark reached the disk by one sync or not at all.
+//!
+//! ```text
+//!  0        4        8                16
+//!  +--------+--------+----------------+
+//!  | "VIXB" | crc32c | first          |
+//!  |        | u32    | u64            |
+//!  +--------+--------+----------------+
+//! ```
+//!
 //! Zero bytes up to the end of the file are no records: the log ends before them.
 
 use std::io;
@@ -26,14 +37,21 @@ use crate::sync::storage::Storage;
 pub(super) const HEADER_BYTES: usize = 96;
 const MAGIC: &[u8; 8] = b"VIXP2PWL";
 const VERSION: u32 = 1;
+/// Bytes of a batch mark.
+pub(super) const BATCH_BYTES: usize = 16;
+/// Read as the length of a record it is larger than any.
+pub(super) const BATCH_MAGIC: [u8; 4] = *b"VIXB";
 /// Bytes read at a time where only zeros are expected.
 const ZEROS_BYTES: usize = 64 * 1024;
 /// Everything lies below this.
 pub(super) const ROOT: &str = "log/";
 
-// The scanner keeps one whole group in its window, so the largest one must fit.
-const _: () = assert!(limits::RECORD_PAYLOAD_MAX_BYTES + RECORD_HEADER_BYTES + SEAL_BYTES <= limits::WAL_PUSH_MAX_BYTES);
-const _: () = assert!(limits::GROUP_MAX_BYTES + limits::GROUP_MAX_RECORDS * RECORD_HEADER_BYTES + SEAL_BYTES <= limits::WAL_PUSH_MAX_BYTES);
+// The scanner keeps one whole group and the mark before it in its window, so the largest one must fit.
+const AROUND_BYTES: usize = BATCH_BYTES + SEAL_BYTES;
+const _: () = assert!(limits::RECORD_PAYLOAD_MAX_BYTES + RECORD_HEADER_BYTES + AROUND_BYTES <= limits::WAL_PUSH_MAX_BYTES);
+const _: () =
+    assert!(limits::GROUP_MAX_BYTES + limits::GROUP_MAX_RECORDS * RECORD_HEADER_BYTES + AROUND_BYTES <= limits::WAL_PUSH_MAX_BYTES);
+const _: () = assert!(u32::from_le_bytes(BATCH_MAGIC) as usize > limits::WAL_PUSH_MAX_BYTES);
 
 /// The directory of a log, with a slash at the end.
 pub(super) fn log_dir(log: &LogId) -> String {
@@ -97,14 +115,55 @@ pub(super) fn encode_header(log: &LogId, first: u64, head: &Head) -> [u8; HEADER
     out
 }
 
+/// The log, the first record and the head before it, by the header at the front of `input`.
+pub(super) fn decode_header(input: &[u8]) -> Option<(LogId, u64, Head)> {
+    let header: &[u8; HEADER_BYTES] = input.first_chunk()?;
+    let rest = header.strip_prefix(MAGIC)?.strip_prefix(&VERSION.to_le_bytes())?;
+    let (origin, rest) = rest.split_first_chunk()?;
+    let (incarnation, rest) = rest.split_first_chunk()?;
+    let (first, rest) = rest.split_first_chunk()?;
+    let log = LogId { origin: PeerId(*origin), incarnation: Incarnation(u64::from_le_bytes(*incarnation)) };
+    let (first, head) = (u64::from_le_bytes(*first), *rest.first_chunk()?);
+    (*header == encode_header(&log, first, &head)).then_some((log, first, head))
+}
+
+/// The batch mark before the group that begins with record `first`.
+pub(super) fn encode_batch(first: u64) -> [u8; BATCH_BYTES] {
+    let mut out = [0u8; BATCH_BYTES];
+    out[..4].copy_from_slice(&BATCH_MAGIC);
+    out[8..].copy_from_slice(&first.to_le_bytes());
+    let crc = crc32c::crc32c(&out[8..]);
+    out[4..8].copy_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// The record before which `input` begins with a batch mark.
+pub(super) fn decode_batch(input: &[u8]) -> Option<u64> {
+    let mark: &[u8; BATCH_BYTES] = input.first_chunk()?;
+    let first = u64::from_le_bytes(*mark.last_chunk()?);
+    (*mark == encode_batch(first)).then_some(first)
+}
+
+/// Bytes of the batch mark that stands before record `first` here; 0 if there is none.
+pub(super) fn batch_before(input: &[u8], first: u64) -> usize {
+    if decode_batch(input) == Some(first) { BATCH_BYTES } else { 0 }
+}
+
 /// Where a scan ended and why.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A whole group at this offset; the head has moved on.
-    Group(u64, Walked),
+    /// A whole group; the head has moved on.
+    Group {
+        /// Where it begins, or the batch mark before it.
+        start: u64,
+        /// Where it begins itself.
+        offset: u64,
+        /// What it is.
+        walked: Walked,
+    },
     /// The end of the file, or zeros up to it.
     End,
-    /// No group begins at this offset.
+    /// No group, and no batch mark with a group behind it, begins at this offset.
     Bad(u64, GroupError),
 }
 
@@ -137,18 +196,19 @@ impl<'a, S: Storage> Scanner<'a, S> {
     /// The next group, which must begin with record `first` and continue `head`.
     pub(super) fn step(&mut self, first: u64, head: &mut Head) -> Result<Step, WalError> {
         self.fill()?;
-        let offset = self.base + self.at as u64;
+        let start = self.base + self.at as u64;
         let rest = &self.window[self.at..];
         if rest.is_empty() {
             return Ok(Step::End);
         }
-        match walk(rest, Some(first), Some(head)) {
+        let mark = batch_before(rest, first);
+        match walk(&rest[mark..], Some(first), Some(head)) {
             Ok(walked) => {
-                self.at += walked.len;
-                Ok(Step::Group(offset, walked))
+                self.at += mark + walked.len;
+                Ok(Step::Group { start, offset: start + mark as u64, walked })
             }
             Err(_) if self.only_zeros()? => Ok(Step::End),
-            Err(error) => Ok(Step::Bad(offset, error)),
+            Err(error) => Ok(Step::Bad(start, error)),
         }
     }
 
@@ -195,6 +255,22 @@ impl<'a, S: Storage> Scanner<'a, S> {
             offset += n as u64;
         }
         Ok(true)
+    }
+}
+
+/// Bytes from `from` on without the zeros at the end of the file, which are room for what is to come.
+pub(super) fn written_len<S: Storage>(disk: &S, path: &str, from: u64) -> Result<u64, WalError> {
+    let mut chunk = vec![0u8; ZEROS_BYTES];
+    let (mut at, mut written) = (from, 0);
+    loop {
+        let n = read_full(disk, path, at, &mut chunk)?;
+        if let Some(last) = chunk[..n].iter().rposition(|b| *b != 0) {
+            written = at + last as u64 + 1 - from;
+        }
+        if n < chunk.len() {
+            return Ok(written);
+        }
+        at += n as u64;
     }
 }
 

@@ -19,6 +19,13 @@ pub trait Storage: Send {
     /// Writes all of `data` at `offset`, creating the file and its directories if missing. Visible at once, durable only after `sync`.
     fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()>;
 
+    /// Makes the file `len` bytes long if it is shorter, the new ones zeros, so that writes within it change no length and a sync
+    /// is cheap. Only a hint: a disk may do nothing, an error is no fault, and a power cut may undo it until `sync`.
+    fn reserve(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let _ = (path, len);
+        Ok(())
+    }
+
     /// When it returns, every earlier write and truncation of the file, and the file's existence, survive a power cut.
     /// After an error nothing about the un-synced bytes may be assumed; the caller must not retry it as success.
     fn sync(&mut self, path: &str) -> io::Result<()>;
@@ -117,6 +124,10 @@ impl Storage for Box<dyn Storage> {
 
     fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
         (**self).write(path, offset, data)
+    }
+
+    fn reserve(&mut self, path: &str, len: u64) -> io::Result<()> {
+        (**self).reserve(path, len)
     }
 
     fn sync(&mut self, path: &str) -> io::Result<()> {

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::base::{Incarnation, LogId, limits};
+use crate::sync::accepted::{Accepted, Sealed, seal_groups};
 use crate::sync::cell::{self, Current};
 use crate::sync::error::{Damage, DamageKind, GroupError, StoreError, Stored, WalError};
 use crate::sync::group::{self, Group, check_label, verify_group, walk};
 use crate::sync::log::Log;
 use crate::sync::recover::{self, Files};
 use crate::sync::seal::{Head, Seal, Signer};
-use crate::sync::segment::{self, FileKind, HEADER_BYTES, current_path, fork_path};
+use crate::sync::segment::{self, FileKind, current_path, fork_path};
 use crate::sync::storage::Storage;
 
 /// How far a log has come here.
@@ -37,13 +38,14 @@ pub struct LogState {
 
 /// All logs of one node.
 pub struct Wal<S: Storage> {
-    disk: S,
-    signer: Arc<dyn Signer + Send + Sync>,
-    own: LogId,
-    logs: BTreeMap<LogId, Log>,
+    pub(super) disk: S,
+    pub(super) signer: Arc<dyn Signer + Send + Sync>,
+    pub(super) own: LogId,
+    pub(super) logs: BTreeMap<LogId, Log>,
     /// Commits are put together here; what is handed out shares its memory until dropped.
-    buffer: BytesMut,
-    segment_max: u64,
+    pub(super) buffer: BytesMut,
+    pub(super) segment_max: u64,
+    pub(super) accepted: Accepted,
 }
 
 impl<S: Storage> Wal<S> {
@@ -64,7 +66,7 @@ impl<S: Storage> Wal<S> {
         };
         let (mut logs, mut window) = (BTreeMap::new(), Vec::new());
         for (id, held) in &files {
-            let found = recover::examine(&disk, *id, held, &mut window)?;
+            let found = recover::examine(&disk, *id, held, &mut window, &mut |_, _, _, _| ())?;
             if own == Some(*id) && found.is_damaged() {
                 own = Some(begin_own(&mut disk, &files, fresh)?);
             }
@@ -78,7 +80,7 @@ impl<S: Storage> Wal<S> {
         };
         logs.entry(own).or_insert_with(|| Log::new(own));
         let segment_max = limits::SEGMENT_MAX_BYTES;
-        Ok((Wal { disk, signer, own, logs, buffer: BytesMut::new(), segment_max }, damages))
+        Ok((Wal { disk, signer, own, logs, buffer: BytesMut::new(), segment_max, accepted: Accepted::default() }, damages))
     }
 
     /// The log `append` writes to.
@@ -139,31 +141,18 @@ impl<S: Storage> Wal<S> {
     /// Appends records to the own log: one write and one sync for all of them, then they are returned, sealed, in groups.
     /// `now_us` is the wall clock in microseconds since 1970. On an error none of them is in the log.
     pub fn append(&mut self, now_us: u64, payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
-        let max = limits::RECORD_PAYLOAD_MAX_BYTES;
-        if let Some(large) = payloads.iter().find(|payload| payload.len() > max) {
-            return Err(WalError::PayloadTooLarge { got: large.len(), max });
-        }
+        check_payloads(payloads)?;
+        self.check_flushed()?;
         if payloads.is_empty() {
             return Ok(Vec::new());
         }
-        let Wal { disk, signer, own, logs, buffer, segment_max } = self;
+        let Wal { disk, signer, own, logs, buffer, segment_max, .. } = self;
         let log = logs.get_mut(own).ok_or(WalError::UnknownLog(*own))?;
         let place = log.prepare(disk, *segment_max)?;
-        let cuts = cut_groups(payloads);
         buffer.clear();
-        buffer.reserve(HEADER_BYTES + cuts.iter().map(|cut| group::encoded_len(cut)).sum::<usize>());
-        buffer.extend_from_slice(place.header.as_ref().map_or(&[], |header| &header[..]));
-        let (mut head, mut first) = (log.head, log.durable + 1);
-        let mut ends = Vec::with_capacity(cuts.len());
-        for cut in &cuts {
-            let begin = buffer.len();
-            let last = group::append_group(own, &mut head, first, now_us, cut, signer.as_ref(), buffer);
-            ends.push((first, last, begin..buffer.len()));
-            first = last + 1;
-        }
-        let bytes = buffer.split().freeze();
-        let group = |(first, last, range)| Group { log: *own, first, last, bytes: bytes.slice(range) };
-        let groups: Vec<Group> = ends.into_iter().map(group).collect();
+        place.begin(buffer);
+        let from = (log.durable + 1, log.head);
+        let Sealed { bytes, groups, head } = seal_groups(*own, from, now_us, payloads, signer.as_ref(), buffer);
         log.commit(disk, &place, &bytes, &groups, head)?;
         Ok(groups)
     }
@@ -224,6 +213,7 @@ impl<S: Storage> Wal<S> {
 
     /// Begins a new own log, because records of the old one exist elsewhere that are not here ([`StoreError::Rollback`]).
     pub fn renew(&mut self, fresh: Incarnation) -> Result<LogId, WalError> {
+        self.check_flushed()?;
         let id = LogId { origin: self.own.origin, incarnation: fresh };
         if self.logs.contains_key(&id) {
             return Err(WalError::IncarnationTaken(fresh));
@@ -239,10 +229,11 @@ impl<S: Storage> Wal<S> {
         self.segment_max = bytes;
     }
 
-    /// Makes marks and cursors survive a power cut. Records need no closing.
+    /// Makes marks, cursors and what was only accepted survive a power cut, and gives room back. Durable records need no closing.
     pub fn close(mut self) -> Result<(), WalError> {
-        let mut result = Ok(());
+        let mut result = self.flush().map(drop);
         for log in self.logs.values_mut() {
+            log.unreserve(&mut self.disk);
             result = result.and(log.mark.sync(&mut self.disk)).and(log.cursor.sync(&mut self.disk));
         }
         result
@@ -283,7 +274,14 @@ fn set_current_aside<S: Storage>(disk: &mut S, fresh: LogId, bytes: u64) -> Resu
     Ok(Damage { log: fresh, after_seq: 0, segment: path, offset: 0, bytes, set_aside, kind: DamageKind::Quarantined, why })
 }
 
-fn cut_groups(mut payloads: &[Bytes]) -> Vec<&[Bytes]> {
+/// Whether every payload is short enough.
+pub(super) fn check_payloads(payloads: &[Bytes]) -> Result<(), WalError> {
+    let max = limits::RECORD_PAYLOAD_MAX_BYTES;
+    let large = payloads.iter().find(|payload| payload.len() > max);
+    large.map_or(Ok(()), |large| Err(WalError::PayloadTooLarge { got: large.len(), max }))
+}
+
+pub(super) fn cut_groups(mut payloads: &[Bytes]) -> Vec<&[Bytes]> {
     let mut cuts = Vec::new();
     while !payloads.is_empty() {
         let (cut, rest) = payloads.split_at(group::next_group(payloads));
@@ -395,11 +393,8 @@ impl<'a, S: Storage> Storing<'a, S> {
 
     fn commit(&mut self, taken: &[Group]) -> Result<(), WalError> {
         let place = self.log.prepare(self.disk, self.segment_max)?;
-        if let ([only], None) = (taken, &place.header) {
-            return self.log.commit(self.disk, &place, &only.bytes, taken, self.head);
-        }
         self.buffer.clear();
-        self.buffer.extend_from_slice(place.header.as_ref().map_or(&[], |header| &header[..]));
+        place.begin(self.buffer);
         taken.iter().for_each(|group| self.buffer.extend_from_slice(&group.bytes));
         let done = self.log.commit(self.disk, &place, self.buffer, taken, self.head);
         self.buffer.clear();

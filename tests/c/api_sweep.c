@@ -131,6 +131,31 @@ static void sealed_key(void)
     CHECK(system(command) == 0);
 }
 
+/* A log whose appends do not wait for the disk outlives its node all the same. */
+static void buffered(void)
+{
+    char dir[] = "/tmp/vixp2p-buffered-XXXXXX", command[64];
+    vixp2p_node_options options = VIXP2P_NODE_OPTIONS_INIT;
+    vixp2p_node *node = NULL;
+    uint64_t seq = 0;
+    CHECK(options.durability == VIXP2P_DURABILITY_DURABLE);
+    CHECK(mkdtemp(dir) != NULL);
+    options.data_dir = dir;
+    options.durability = 7;
+    CHECK_FAILS(VIXP2P_ERR_UNSUPPORTED, vixp2p_node_create(&options, &node));
+    options.durability = VIXP2P_DURABILITY_BUFFERED;
+    CHECK(vixp2p_node_create(&options, &node) == VIXP2P_OK && vixp2p_node_start(node) == VIXP2P_OK);
+    for (uint64_t i = 1; i <= 100; i++)
+        CHECK(vixp2p_node_append(node, "x", 1, &seq) == VIXP2P_OK && seq == i);
+    vixp2p_node_destroy(node);
+    options.durability = VIXP2P_DURABILITY_DURABLE;
+    CHECK(vixp2p_node_create(&options, &node) == VIXP2P_OK);
+    CHECK(vixp2p_node_append(node, "y", 1, &seq) == VIXP2P_OK && seq == 101);
+    vixp2p_node_destroy(node);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    CHECK(system(command) == 0);
+}
+
 /* Everything that takes a node, given none and given one that is gone. */
 static void no_node(vixp2p_node *node)
 {
@@ -481,6 +506,7 @@ int main(void)
     options();
     invites();
     sealed_key();
+    buffered();
     no_node(NULL);
     no_event();
     a = polled("a");

@@ -8,3 +8,4 @@ mod node;
 mod options;
 mod support;
 mod trust;
+mod wal;

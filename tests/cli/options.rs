@@ -53,6 +53,10 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["append", "--data=d", "--bogus"], &["--bogus"]),
         (&["append", "--bogus", "--data=d"], &["--bogus"]),
         (&["tail"], &["--data"]),
+        (&["--id=A", "--listen=0", "--data=d", "--durability=some"], &["--durability", "buffered"]),
+        (&["--id=A", "--listen=0", "--durability=buffered"], &["--data"]),
+        (&["wal"], &["dump|verify|stat", "FILE|DIR"]),
+        (&["wal", "mend", "d"], &["mend", "dump"]),
         (&["simulate", "--seed=1"], &["--nodes"]),
         (&["simulate", "--seed=x", "--nodes=3"], &["--seed"]),
         (&["simulate", "--seed=1", "--nodes=1"], &["--nodes", "2 to 26"]),
@@ -106,6 +110,7 @@ fn help_and_version_go_to_stdout_and_help_fits_a_screen() {
             "--trust",
             "append",
             "tail",
+            "wal",
             "key",
             "invite",
             "trust",
@@ -115,7 +120,7 @@ fn help_and_version_go_to_stdout_and_help_fits_a_screen() {
             assert!(help.contains(word), "{word}");
         }
     }
-    for command in ["append", "tail", "key", "invite", "trust", "simulate", "demo"] {
+    for command in ["append", "tail", "wal", "key", "invite", "trust", "simulate", "demo"] {
         assert!(run(&[command, "--help"]).status.success(), "{command}");
     }
     assert_eq!(stdout(&run(&["--version"])), format!("vixp2p {}\n", env!("CARGO_PKG_VERSION")));

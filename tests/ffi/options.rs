@@ -78,6 +78,8 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
             Box::new(|o| (o.psk_previous, o.psk_previous_len) = (c"short".as_ptr().cast(), 5)),
         ),
         (VIXP2P_ERR_INVALID, "options.key_agreement is 3", Box::new(|o| o.key_agreement = 3)),
+        (VIXP2P_ERR_UNSUPPORTED, "options.durability is 2", Box::new(|o| o.durability = 2)),
+        (VIXP2P_ERR_UNSUPPORTED, "options.reserved is 1", Box::new(|o| o.reserved = 1)),
         (VIXP2P_ERR_UTF8, "options.node_id is not UTF-8 after byte 1", Box::new(|o| o.node_id = c"a\xff".as_ptr())),
         (VIXP2P_ERR_INVALID, "node_id is empty", Box::new(|o| o.node_id = c"".as_ptr())),
         (VIXP2P_ERR_INVALID, "key_passphrase is NULL", Box::new(|o| o.key_passphrase_len = 3)),

@@ -14,6 +14,7 @@ from vixp2p import (
     Direction,
     EventKind,
     Invite,
+    Durability,
     KeyAgreement,
     LogId,
     LogLevel,
@@ -256,6 +257,18 @@ def test_a_forked_child_is_refused_the_parents_node():
             os._exit(2)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert node.append(b"x") == 1
+
+
+def test_a_buffered_append_is_accepted_and_reaches_peers_once_it_is_durable(tmp_path):
+    with Node("a", listen=("127.0.0.1", 0), data_dir=tmp_path / "a", psk=b"k" * 32, durability=Durability.BUFFERED) as a:
+        with Node("b", psk=b"k" * 32) as b:
+            b.connect(f"127.0.0.1:{a.port}")
+            wait_for(a, EventKind.PEER_CONNECTED)
+            assert [a.append(b"x") for _ in range(20)] == list(range(1, 21))
+            while wait_for(a, EventKind.ACKED).applied < 20:
+                pass
+    with Node("a", data_dir=tmp_path / "a") as a:
+        assert a.append(b"y") == 21
 
 
 def test_keys_are_renewed_by_either_side_while_messages_flow():

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vixp2p::base::config::{KeyAgreement, Listen};
+use vixp2p::base::config::{Durability, KeyAgreement, Listen};
 use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
@@ -89,6 +89,9 @@ pub(crate) struct NodeArgs {
     /// open, tofu, pinned, allow_list [default: open; tofu with a secret]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
+    /// durable or buffered: do appends wait for the disk? [default: durable]
+    #[arg(long, value_name = "MODE", default_value = "durable", hide_default_value = true, requires = "data", value_parser = durability)]
+    pub(crate) durability: Durability,
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,
@@ -104,6 +107,8 @@ pub(crate) enum Command {
     Append(AppendArgs),
     /// Print the records of a data directory
     Tail(TailArgs),
+    /// Look into the log files of a data directory
+    Wal(WalArgs),
     /// Make, show, rotate or seal the identity of a data directory
     Key(KeyArgs),
     /// Print a line with which another node finds this one
@@ -142,6 +147,28 @@ pub(crate) struct TailArgs {
     /// Show the log's incarnation after the number
     #[arg(short, long)]
     pub(crate) long: bool,
+}
+
+/// Looks into log files and changes nothing; a node may be running on them.
+#[derive(Args, Debug)]
+pub(crate) struct WalArgs {
+    /// dump: every group and record; verify: is all of it whole; stat: one line a log
+    #[arg(value_name = "dump|verify|stat", hide_possible_values = true)]
+    pub(crate) what: WalLook,
+    /// Data directory, or one .wal file
+    #[arg(value_name = "FILE|DIR", value_parser = path)]
+    pub(crate) path: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to show of log files.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WalLook {
+    Dump,
+    Verify,
+    Stat,
 }
 
 /// Identities.
@@ -408,6 +435,14 @@ fn from_zero(text: &str) -> Result<u32, String> {
 
 fn from_one(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("expected a whole number from 1 to {}", u32::MAX))
+}
+
+fn durability(text: &str) -> Result<Durability, String> {
+    match text {
+        "durable" => Ok(Durability::Durable),
+        "buffered" => Ok(Durability::Buffered),
+        _ => Err("choose durable (a record is on the disk) or buffered (it survives the process, perhaps not a power cut)".into()),
+    }
 }
 
 fn key_agreement(text: &str) -> Result<KeyAgreement, String> {

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use super::disk::Faulty;
 use super::{key, open, read_all};
 use crate::base::{Incarnation, LogId};
-use crate::sync::{Group, MemStorage, Stored, Wal};
+use crate::sync::{DamageKind, Group, MemStorage, Stored, Wal};
 
 /// What was acknowledged, and by nature must stay.
 type Acknowledged = BTreeMap<LogId, Vec<Bytes>>;
 
-fn random_payloads(rng: &mut fastrand::Rng) -> Vec<Bytes> {
+pub(super) fn random_payloads(rng: &mut fastrand::Rng) -> Vec<Bytes> {
     let count = if rng.u8(..10) == 0 { rng.usize(200..400) } else { rng.usize(1..6) };
     (0..count).map(|_| Bytes::from((0..rng.usize(..300)).map(|_| rng.u8(..)).collect::<Vec<_>>())).collect()
 }
@@ -45,6 +45,9 @@ fn work(wal: &mut Wal<Faulty>, source: &mut Wal<MemStorage>, rng: &mut fastrand:
 
 /// Every acknowledged record is there. What was written and not acknowledged may be there behind it, and counts from then on.
 fn check(wal: &Wal<Faulty>, acked: &mut Acknowledged, seed: u64) {
+    for (log, known) in acked.iter() {
+        assert!(wal.durable(*log) >= known.len() as u64, "seed {seed}: {log} ends at {}", wal.durable(*log));
+    }
     for state in wal.states() {
         let found: Vec<Bytes> = read_all(wal, state.log).expect("reads").into_iter().map(|entry| entry.payload).collect();
         assert_eq!(found.len() as u64, state.durable, "seed {seed}");
@@ -102,4 +105,60 @@ fn a_power_cut_during_recovery_itself_loses_nothing() {
         let found: Vec<Bytes> = found.iter().flat_map(Group::entries).map(|entry| entry.payload).collect();
         assert!(found.starts_with(&acked), "seed {seed}: {} of {}", found.len(), acked.len());
     }
+}
+
+/// Opens the log after a crash: what it cuts off was never acknowledged, and nothing looks like damage.
+fn recover(disk: Faulty, life: u64, seed: u64) -> Wal<Faulty> {
+    let (wal, damages) = Wal::open(disk, key(1), Incarnation(life)).expect("recovery needs no help");
+    assert!(damages.iter().all(|damage| damage.kind == DamageKind::TornTail), "seed {seed}: {damages:?}");
+    wal
+}
+
+/// Lives of a few operations each (write, sync, cut, rename, new files and directories); after each of them the power fails in
+/// `STATES_A_STOP` ways, `STATES_A_SEED` in all.
+fn crash_states(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut disk = Faulty::default();
+        let mut acked = Acknowledged::new();
+        let mut source = open(MemStorage::new(), 2);
+        for life in 1..=LIVES {
+            let mut wal = recover(disk.clone(), life, seed);
+            wal.set_segment_max(rng.u64(1_000..20_000));
+            check(&wal, &mut acked, seed);
+            for round in 0..STOPS_A_LIFE {
+                work(&mut wal, &mut source, &mut rng, &disk, &mut acked);
+                if rng.u8(..4) == 0 {
+                    let _ = wal.renew(Incarnation(10 * life + round));
+                }
+                for _ in 0..STATES_A_STOP {
+                    check(&recover(disk.after_power_cut(&mut rng), 99, seed), &mut acked.clone(), seed);
+                }
+            }
+            disk = disk.after_power_cut(&mut rng);
+        }
+    }
+}
+
+const LIVES: u64 = 3;
+const STOPS_A_LIFE: u64 = 2;
+const STATES_A_STOP: u64 = 20;
+const STATES_A_SEED: u64 = LIVES * STOPS_A_LIFE * STATES_A_STOP;
+
+#[test]
+fn a_hundred_thousand_random_crash_states_hold_everything_acknowledged() {
+    crash_states(0..100_000_u64.div_ceil(STATES_A_SEED));
+}
+
+/// `make crash N=...`: other states than those above, one thread a core.
+#[test]
+#[ignore = "minutes: a million states"]
+fn a_million_random_crash_states_hold_everything_acknowledged() {
+    let states: u64 = std::env::var("VIXP2P_CRASH_STATES").map_or(1_000_000, |n| n.parse().expect("a number"));
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let each = states.div_ceil(STATES_A_SEED).div_ceil(threads);
+    std::thread::scope(|scope| {
+        (0..threads).for_each(|n| drop(scope.spawn(move || crash_states(10_000 + n * each..10_000 + (n + 1) * each))));
+    });
+    eprintln!("{} crash states, nothing acknowledged was lost", threads * each * STATES_A_SEED);
 }

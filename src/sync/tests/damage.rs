@@ -9,10 +9,10 @@ use crate::base::{Incarnation, LogId};
 use crate::sync::segment::{HEADER_BYTES, log_dir, parse_path, segment_path};
 use crate::sync::{Damage, DamageKind, MemStorage, Storage, Stored, Wal};
 
-const LEN: usize = 100;
+pub(super) const LEN: usize = 100;
 
 /// A disk with a log of node 1, commit by commit: (bytes of the only segment, records) after each.
-fn grown(bytes: usize) -> (MemStorage, Vec<(usize, u64)>) {
+pub(super) fn grown(bytes: usize) -> (MemStorage, Vec<(usize, u64)>) {
     let mut wal = open(MemStorage::new(), 1);
     let path = segment_path(&log_dir(&wal.own()), 1);
     let mut steps = vec![(HEADER_BYTES, 0)];
@@ -28,7 +28,7 @@ fn grown(bytes: usize) -> (MemStorage, Vec<(usize, u64)>) {
     (wal.storage().clone(), steps)
 }
 
-fn reopen(disk: MemStorage) -> (Wal<MemStorage>, Vec<Damage>) {
+pub(super) fn reopen(disk: MemStorage) -> (Wal<MemStorage>, Vec<Damage>) {
     Wal::open(disk, key(1), Incarnation(2)).expect("recovery needs no help")
 }
 
@@ -46,7 +46,7 @@ fn a_log_cut_at_any_byte_keeps_every_record_acknowledged_before() {
         let (mut wal, damages) = reopen(disk);
         assert_eq!(wal.own(), log, "cut at {cut}");
         assert_eq!(damages.len(), usize::from(cut > end), "cut at {cut}");
-        assert!(damages.iter().all(|d| d.kind == DamageKind::TornTail && d.bytes == (cut - end) as u64), "cut at {cut}");
+        assert!(damages.iter().all(|d| d.kind == DamageKind::TornTail && d.bytes <= (cut - end) as u64), "cut at {cut}");
         if cut % 16 == 0 {
             assert_holds(&wal, log, records, LEN);
             wal.append(0, &[payload(records + 1, LEN)]).expect("memory");

@@ -38,6 +38,8 @@ struct State {
 enum Change {
     Write(u64, Vec<u8>),
     Truncate(u64),
+    /// Zeros up to this length.
+    Grow(u64),
 }
 
 impl Change {
@@ -46,6 +48,10 @@ impl Change {
             Change::Write(at, data) => disk.write(path, *at, data).expect("memory"),
             // Cutting a file that never reached the disk is no change.
             Change::Truncate(len) => disk.truncate(path, *len).unwrap_or(()),
+            Change::Grow(len) => {
+                let old = disk.len(path).unwrap_or(0);
+                disk.write(path, old, &vec![0; len.saturating_sub(old) as usize]).expect("memory");
+            }
         }
     }
 }
@@ -147,6 +153,15 @@ impl Storage for Faulty {
         state.change(path, Change::Write(offset, data[..torn].to_vec()));
         powered?;
         if fits < data.len() { Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device")) } else { Ok(()) }
+    }
+
+    fn reserve(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let mut state = self.0.lock();
+        if state.power == Some(0) || state.room.is_some() {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device"));
+        }
+        state.change(path, Change::Grow(len));
+        Ok(())
     }
 
     fn sync(&mut self, path: &str) -> io::Result<()> {

@@ -1,11 +1,14 @@
 //! What the log promises, tried against cut files, flipped bits, lost writes and failing disks.
 
+mod buffered;
 mod codec;
 mod crash;
 mod damage;
 mod disk;
+mod every;
 mod reader;
 mod store;
+mod tail;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
+from ._abi import Direction, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
 from ._node import Node
 from ._types import Event, Invite, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, TrustEntry, VixP2PError, WouldBlock
 
@@ -10,6 +10,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Invite",
+    "Durability",
     "KeyAgreement",
     "LogId",
     "LogLevel",

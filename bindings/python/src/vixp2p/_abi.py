@@ -15,6 +15,7 @@ FLAG_NO_DIAL = 1
 APPLY_OK, APPLY_RETRY = 0, 1
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
+DURABILITY_DURABLE, DURABILITY_BUFFERED = range(2)
 KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
@@ -76,6 +77,13 @@ class EventKind(enum.IntEnum):
     SYNC_DECLINED = 19
     KNOWN_PEERS_FAULTY = 20
     FRESH_KEYS = 21
+
+
+class Durability(enum.IntEnum):
+    """What an append waits for."""
+
+    DURABLE = DURABILITY_DURABLE
+    BUFFERED = DURABILITY_BUFFERED
 
 
 class KeyAgreement(enum.IntEnum):
@@ -215,6 +223,8 @@ class NodeOptions(ctypes.Structure):
         ("rekey_after_ms", c_uint32),
         ("fresh_keys_after_ms", c_uint32),
         ("trust", c_uint32),
+        ("durability", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

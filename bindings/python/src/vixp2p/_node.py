@@ -8,7 +8,7 @@ from ctypes import byref, c_size_t, c_uint16, c_uint64, c_void_p
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from . import _abi
-from ._abi import KeyAgreement, LogLevel, Status, TrustPolicy, lib
+from ._abi import Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
 from ._types import Event, LogId, LogState, Peer, PeerId, Record, TrustEntry, VixP2PError, check, log_id, peer_id, read_event, read_peer, read_trust
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
@@ -87,6 +87,7 @@ class Node:
         handshake_timeout_ms: int = 0,
         heartbeat_interval_ms: int = 0,
         stale_after_ms: int = 0,
+        durability: int = Durability.DURABLE,
         rekey_after_ms: int = 0,
         fresh_keys_after_ms: int = 0,
         on_event: Optional[Callable[[Event], Any]] = None,
@@ -97,7 +98,8 @@ class Node:
     ):
         """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
 
-        `key_passphrase` opens the key file in `data_dir`, and seals one that is made.
+        `key_passphrase` opens the key file in `data_dir`, and seals one that is made. With `Durability.BUFFERED` `append` does not
+        wait for the disk: records survive the end of the process, perhaps not a power cut in the next moments.
         """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
@@ -116,6 +118,7 @@ class Node:
             options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
         options.flags = 0 if dial else _abi.FLAG_NO_DIAL
         options.trust = trust
+        options.durability = durability
         options.max_peers = max_peers
         options.handshake_timeout_ms = handshake_timeout_ms
         options.heartbeat_interval_ms = heartbeat_interval_ms

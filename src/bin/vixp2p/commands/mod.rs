@@ -8,3 +8,4 @@ pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod tail;
 pub(crate) mod trust;
+pub(crate) mod wal;

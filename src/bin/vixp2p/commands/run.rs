@@ -45,6 +45,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.psk = args.psk_file.as_deref().map(|path| secrets::psk("--psk-file", path)).transpose()?;
     config.psk_previous = args.psk_file_previous.as_deref().map(|path| secrets::psk("--psk-file-previous", path)).transpose()?;
     config.key_agreement = args.key_agreement;
+    config.durability = args.durability;
     for psk in invites(args).filter_map(Invite::psk) {
         if config.psk.as_ref().is_some_and(|known| known != psk) {
             let text = "the invites of --connect and the file of --psk-file hold different pre-shared keys; a node has one";
