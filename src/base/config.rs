@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::base::bootstrap::BootstrapConfig;
 use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
 use crate::base::limits;
@@ -107,6 +108,8 @@ pub struct Config {
     pub dial: bool,
     /// Whose keys are trusted; `None` = tofu with a pre-shared key, open without one. Records are exchanged with trusted peers only.
     pub trust: Option<TrustPolicy>,
+    /// The registry to find peers by; `None` = none is asked.
+    pub bootstrap: Option<BootstrapConfig>,
 }
 
 impl Config {
@@ -129,6 +132,7 @@ impl Config {
             capabilities: BTreeMap::new(),
             dial: true,
             trust: None,
+            bootstrap: None,
         }
     }
 
@@ -169,7 +173,7 @@ impl Config {
         if self.handshake_timeout.is_zero() {
             return Err(Error::Invalid("handshake_timeout is zero".into()));
         }
-        Ok(())
+        self.bootstrap.as_ref().map_or(Ok(()), BootstrapConfig::validate)
     }
 }
 

@@ -6,5 +6,6 @@ mod keys;
 mod log;
 mod node;
 mod options;
+mod registry;
 mod support;
 mod trust;
