@@ -7,18 +7,21 @@ DEMO_DIR ?= target/demo
 SEEDS ?= 200
 T ?= 60
 
-.PHONY: help setup build demo test check rust-test c python bench sim fuzz header clean
+.PHONY: help setup build demo test check rust-test c python interop bench bench-flood sim fuzz header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
 	@echo 'make test      everything CI runs: format, lints, Rust tests, header, C, C++ and Python'
 	@echo 'make check     format, lints and house rules only (seconds)'
 	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
+	@echo 'make bench-flood   how soon a peer joins amid 10,000 half-open connections, and what one costs in memory'
 	@echo 'make sim SEEDS=N   run N simulator seeds'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
-	@echo 'make python    pytest against the library'
+	@echo 'make python    pytest against the library, and sessions with a second implementation in Python'
+	@echo 'make interop   the same, then 10,000 handshakes with that implementation'
 	@echo 'make header    regenerate include/vixp2p.h'
+	@echo 'make model     check the symbolic model of the handshake with ProVerif, where it is installed'
 
 setup:
 	@scripts/setup
@@ -44,6 +47,11 @@ c: setup
 
 python: c
 	$(PYTHON) -m pytest -q bindings/python
+	$(PYTHON) -m pytest -q tests/interop
+
+# A second implementation, in Python, against the library: ten thousand handshakes in about a minute. Not part of `make test`.
+interop: python
+	$(PYTHON) tests/interop/handshakes.py --handshakes 10000
 
 test: check rust-test c python
 
@@ -53,6 +61,12 @@ bench: build
 	    { rm -f target/rivals/release/vixp2p-rivals; echo 'rustls and libp2p could not be built (the reason is above): measured without them'; }
 	scripts/bench $(ARGS)
 
+bench-flood:
+	$(CARGO) test --release --locked --test node_flood --no-run
+	@for figure in measure_memory measure_joining; do \
+	    $(CARGO) test --quiet --release --locked --test node_flood -- --ignored --exact $$figure --nocapture || exit 1; \
+	done
+
 sim: build
 	scripts/sim $(SEEDS)
 
@@ -61,6 +75,10 @@ fuzz:
 
 header:
 	VIXP2P_UPDATE_HEADER=1 $(CARGO) test --locked --features $(FEATURES) --test header
+
+# The claims of models/*.pv; the four sanity queries must be false, everything else true.
+model:
+	@scripts/model
 
 clean:
 	$(CARGO) clean

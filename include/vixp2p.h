@@ -943,6 +943,14 @@ typedef struct vixp2p_stats {
      * Records of other nodes' logs applied here.
      */
     uint64_t records_applied;
+    /**
+     * Accepted connections whose peer is not authenticated yet.
+     */
+    uint64_t half_open;
+    /**
+     * Accepted connections that gave way to newer ones before their peer was authenticated.
+     */
+    uint64_t half_open_evicted;
 } vixp2p_stats;
 
 /**

@@ -144,18 +144,6 @@ fn a_handshake_that_does_not_come_to_an_end_is_closed_at_its_deadline() {
     }
 }
 
-#[test]
-fn more_unfinished_handshakes_than_allowed_are_turned_away_and_places_come_back() {
-    let mut settings = config("node");
-    settings.handshake_timeout = Duration::from_secs(2);
-    let mut node = Peer::start(settings);
-    let half_open: Vec<TcpStream> = (0..vixp2p::base::limits::HALF_OPEN_MAX + 20).map(|_| raw(&node)).collect();
-    for stream in &half_open {
-        assert_eq!(until_closed(stream), b"");
-    }
-    serves(&mut node, None);
-}
-
 /// What passed in the order it passed: direction and length.
 type Seen = Arc<Mutex<Vec<(bool, usize)>>>;
 

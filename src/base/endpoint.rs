@@ -63,6 +63,27 @@ impl FromStr for Endpoint {
     }
 }
 
+/// What connections from one place have in common, for counting them before anybody is authenticated: the IPv4 address, or the /64
+/// of an IPv6 address, since whoever has one address of it has them all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Source(u64);
+
+impl Source {
+    /// From an IPv4 address. The prefix it gets is of multicast addresses, which nobody connects from.
+    pub fn ipv4(address: [u8; 4]) -> Source {
+        Source(0xffff_ffff << 32 | u64::from(u32::from_be_bytes(address)))
+    }
+
+    /// From an IPv6 address; one that stands for an IPv4 address counts as that.
+    pub fn ipv6(address: [u8; 16]) -> Source {
+        let bits = u128::from_be_bytes(address);
+        match u32::try_from(bits ^ 0xffff << 32) {
+            Ok(mapped) => Source::ipv4(mapped.to_be_bytes()),
+            Err(_) => Source((bits >> 64) as u64),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +101,16 @@ mod tests {
         let e: Endpoint = "tcp://[::1]:9001".parse().expect("IPv6");
         assert_eq!((e.host.as_str(), e.port), ("::1", 9001));
         assert_eq!(e.to_string(), "tcp://[::1]:9001");
+    }
+
+    #[test]
+    fn a_source_is_an_ipv4_address_or_an_ipv6_network() {
+        let v6 = |text: &str| Source::ipv6(text.parse::<std::net::Ipv6Addr>().expect("address").octets());
+        assert_eq!(v6("2001:db8:1:2::1"), v6("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(v6("2001:db8:1:2::1"), v6("2001:db8:1:3::1"));
+        assert_eq!(v6("::ffff:10.0.0.1"), Source::ipv4([10, 0, 0, 1]));
+        assert_ne!(Source::ipv4([10, 0, 0, 1]), Source::ipv4([10, 0, 0, 2]));
+        assert_ne!(v6("::1"), Source::ipv4([0, 0, 0, 1]));
     }
 
     #[test]

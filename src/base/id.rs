@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
 
 /// A node's identity: its Ed25519 public key. Text form: 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +35,12 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let nibble = |c: u8| char::from(c).to_digit(16).map(|d| d as u8);
-    digits.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
+    // The digits may be a secret's: the vector never grows, which would leave a copy behind, and what was read of a wrong text is wiped.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks_exact(2) {
+        bytes.push(nibble(pair[0])? << 4 | nibble(pair[1])?);
+    }
+    Some(std::mem::take(&mut *bytes))
 }
 
 impl fmt::Display for PeerId {

@@ -10,8 +10,29 @@ use std::time::Duration;
 pub const PREAUTH_FRAME_MAX_BYTES: usize = 4 * 1024;
 /// From TCP up to `Welcome`; one absolute deadline, so that a byte a second buys nothing.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
-/// Connections in the handshake at once; the next one is closed unread.
-pub const HALF_OPEN_MAX: usize = 128;
+/// Accepted connections whose Hello has not passed. Past it the oldest of the most crowded source gives way; at 1 KiB to 6 KiB each
+/// they cost no memory worth a lock-out, and the more there are, the longer an honest one may take to speak during a flood.
+pub const HALF_OPEN_MAX: usize = 2048;
+/// The same from one source (IPv4 address, IPv6 /64): half of the places are for others. At 20,000 connections a second an honest
+/// peer behind the same address has 50 ms for its Hello, which follows the TCP handshake at once.
+pub const HALF_OPEN_PER_SOURCE_MAX: usize = 1024;
+/// Accepted connections whose Hello passed: each has cost a key agreement and is a round trip from its end.
+pub const GREETED_MAX: usize = 256;
+/// The same from one source.
+pub const GREETED_PER_SOURCE_MAX: usize = 128;
+/// Silent connections take at most one of so many descriptors the process may open: the rest is the application's.
+pub const HALF_OPEN_DESCRIPTOR_SHARE: usize = 2;
+/// Connections accepted before those that are open have their turn: a Hello waits for a few times as many newcomers, not for all.
+pub const ACCEPT_BATCH: usize = 32;
+/// Connections the kernel keeps for the accept loop, if it is allowed so many: 100 ms of a flood of 40,000 a second. Past it packets
+/// are dropped, an honest peer's as well, and come again after a second.
+pub const ACCEPT_BACKLOG: i32 = 4096;
+/// Read buffer of a connection whose Hello has not passed, made when its first byte is there: a Hello with both key shares fits.
+pub const HELLO_BUFFER_BYTES: usize = 2 * 1024;
+/// Failed inbound handshakes told as events in a row; all are counted.
+pub const HANDSHAKE_EVENTS_BURST: u32 = 64;
+/// One more of them each time this has passed: four a second can be read, and drown nothing else.
+pub const HANDSHAKE_EVENT_EVERY: Duration = Duration::from_millis(250);
 /// Plaintext of one sealed record: a 64 KiB message with its header fits, and the whole stays in L2.
 pub const RECORD_PLAINTEXT_MAX_BYTES: usize = 64 * 1024 + 256;
 /// Records under one key before the sender steps to the next (well below AES-GCM's confidentiality bound).
@@ -95,6 +116,10 @@ pub const DIAL_DEDUPE_GAP: Duration = Duration::from_millis(900);
 pub const BACKOFF_MANUAL: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_secs(12));
 /// First and last backoff of automatic attempts (v1 figures).
 pub const BACKOFF_AUTOMATIC: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
+/// Further attempts of one dial after resets before an answer: this is how a listener lets go of a Hello that came too late.
+pub const DIAL_RESETS_MAX: u32 = 3;
+/// Pause before the first of them, and as much more before each other: three fit into a third of a second.
+pub const DIAL_RESET_PAUSE: Duration = Duration::from_millis(50);
 /// How long a TCP connect may take.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` fails (out of descriptors), so that the loop neither spins nor ends.

@@ -39,6 +39,10 @@ pub struct Stats {
     pub records_appended: u64,
     /// Records applied here, of any origin but this node.
     pub records_applied: u64,
+    /// Accepted connections whose peer is not authenticated yet.
+    pub half_open: u64,
+    /// Accepted connections that gave way to newer ones before their peer was authenticated.
+    pub half_open_evicted: u64,
 }
 
 impl fmt::Display for Stats {

@@ -1,4 +1,4 @@
-//! One connection's task: handshake, then read and write side by side until one of them ends. Feeds bytes, decides nothing.
+//! One connection's task after its handshake: read and write side by side until one of them ends. Feeds bytes, decides nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use crate::base::{CloseReason, Level, LinkId, PeerId, PeerInfo, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
 use crate::session::handshaking::draw_kex;
-use crate::session::{Established, Handshaking, Progress, RecvHalf, SendHalf, key_update};
+use crate::session::{Established, Progress, RecvHalf, SendHalf, key_update};
 use crate::wire::message::KeyUpdate;
 use crate::wire::{Inbound, Message};
 
@@ -162,24 +162,6 @@ impl Drop for Ending {
     }
 }
 
-/// Runs the handshake on an open connection; `machine` has its first message ready if this side dialled. What was read beyond the
-/// handshake comes back with its result.
-pub(super) async fn authenticate(
-    shell: &Shell,
-    link: &LinkShared,
-    stream: &mut TcpStream,
-    machine: &mut Handshaking,
-) -> Result<(Box<Established>, BytesMut), CloseReason> {
-    // Best effort: a link without it works, only slower.
-    let _ = stream.set_nodelay(true);
-    let mut input = BytesMut::with_capacity(limits::READ_BUFFER_MIN_BYTES);
-    tokio::select! {
-        biased;
-        outcome = handshake(shell, stream, machine, &mut input) => outcome.map(|established| (established, input)),
-        reason = link.closed_on_request() => Err(reason),
-    }
-}
-
 /// Runs an authenticated connection to its end.
 pub(super) async fn run(
     shell: &Arc<Shell>,
@@ -219,37 +201,6 @@ async fn pin(shell: &Arc<Shell>, peer: &PeerInfo, expected: Option<PeerId>) {
     if let Some((table, told)) = pinned {
         shell.emit(told);
         shell.step(Input::Trust { table });
-    }
-}
-
-async fn handshake(
-    shell: &Shell,
-    stream: &mut TcpStream,
-    machine: &mut Handshaking,
-    input: &mut BytesMut,
-) -> Result<Box<Established>, CloseReason> {
-    loop {
-        let out = machine.outgoing();
-        if !out.is_empty() {
-            shell.count_sent(out.len());
-            stream.write_all(&out).await.map_err(|e| CloseReason::Lost(e.to_string()))?;
-        }
-        if let Some(established) = machine.receive(input)? {
-            return Ok(established);
-        }
-        if machine.has_outgoing() {
-            continue;
-        }
-        input.reserve(limits::READ_BUFFER_MIN_BYTES);
-        match stream.read_buf(input).await {
-            Ok(0) => {
-                return Err(CloseReason::Lost(
-                    "closed during the handshake (a wrong pre-shared key, an old version or a refusal looks like this)".into(),
-                ));
-            }
-            Ok(n) => shell.count_received(n),
-            Err(e) => return Err(CloseReason::Lost(e.to_string())),
-        }
     }
 }
 

@@ -8,13 +8,12 @@ use bytes::BytesMut;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Endpoint, Error, PeerId, Result, limits};
 use crate::driver::link::{self, Ending, LinkShared};
-use crate::driver::{Present, Shell};
+use crate::driver::{Present, Shell, handshake};
 use crate::mesh::io::Input;
 use crate::session::{Established, Handshaking, RunSecrets};
-
-const BACKLOG: i32 = 1024;
 
 /// Binds a listening socket; an empty host means every interface, IPv6 and IPv4.
 pub fn bind(host: &str, port: u16) -> Result<std::net::TcpListener> {
@@ -40,7 +39,7 @@ fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     // A restarted node takes its port back while old connections linger; a live listener is still refused.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(limits::ACCEPT_BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
@@ -51,38 +50,84 @@ pub(crate) struct Listening {
     pub(crate) _present: Present,
 }
 
+/// How many accepted connections may be silent at once: descriptors are the application's too.
+pub(crate) fn half_open_max() -> usize {
+    let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    limits::HALF_OPEN_MAX.min(usize::try_from(open_files).unwrap_or(usize::MAX) / limits::HALF_OPEN_DESCRIPTOR_SHARE)
+}
+
 /// Accepts until the node's tasks are ended. An error pauses the loop and never ends it.
 pub(crate) async fn accept(shell: Arc<Shell>, listening: Listening) {
     loop {
-        match listening.socket.accept().await {
-            Ok((stream, from)) => admit(&shell, stream, from),
-            Err(e) => {
-                shell.write_log(crate::base::Level::Warn, || format!("accept failed, pausing: {e}"));
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+        for _ in 0..limits::ACCEPT_BATCH {
+            match listening.socket.accept().await {
+                Ok((stream, from)) => admit(&shell, stream, from),
+                // Whoever connected has gone again.
+                Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+                Err(e) => {
+                    let evicted = || shell.look(|mesh, _| mesh.stats().half_open_evicted);
+                    let before = evicted();
+                    shell.step(Input::Crowded);
+                    if evicted() == before {
+                        shell.write_log(crate::base::Level::Warn, || format!("accept failed, pausing: {e}"));
+                        tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                    }
+                    break;
+                }
             }
         }
+        // The sockets are looked at and every task has its turn, those that were told to close among them, before more come.
+        tokio::task::yield_now().await;
     }
 }
 
 fn admit(shell: &Arc<Shell>, stream: TcpStream, from: SocketAddr) {
-    let Ok(secrets) = RunSecrets::draw() else {
-        shell.write_log(crate::base::Level::Error, || "the system has no random numbers; connection refused".into());
-        return;
-    };
     let id = shell.next_link();
     let shared = shell.add_link(id);
-    let endpoint = Endpoint::tcp(from.ip().to_canonical().to_string(), from.port());
-    shell.step(Input::Accepted { link: id, endpoint });
-    let machine = Handshaking::accept(shell.party.clone(), secrets);
+    let (ip, port) = (from.ip().to_canonical(), from.port());
+    let source = match ip {
+        IpAddr::V4(ip) => Source::ipv4(ip.octets()),
+        IpAddr::V6(ip) => Source::ipv6(ip.octets()),
+    };
+    shell.step(Input::Accepted { link: id, endpoint: Endpoint::tcp(ip.to_string(), port), source });
     let shell = shell.clone();
     tokio::spawn(async move {
         let mut ending = Ending::new(&shell, &shared, false);
-        let (mut stream, mut machine) = (stream, machine);
-        match link::authenticate(&shell, &shared, &mut stream, &mut machine).await {
-            Ok(done) => link::run(&shell, &shared, stream, done, &mut ending).await,
-            Err(reason) => ending.because(reason),
+        match handshake::first_byte(&shared, &stream).await {
+            // Apart, so that a connection that says nothing keeps no room for what the others need.
+            Ok(()) => Box::pin(serve(&shell, &shared, stream, &mut ending)).await,
+            Err(reason) => {
+                let_go(&stream, &reason);
+                ending.because(reason);
+            }
         }
     });
+}
+
+/// Authenticates and runs a connection somebody else opened.
+async fn serve(shell: &Arc<Shell>, shared: &Arc<LinkShared>, mut stream: TcpStream, ending: &mut Ending) {
+    let secrets = match draw() {
+        Ok(secrets) => secrets,
+        Err(reason) => return ending.because(reason),
+    };
+    let mut machine = Box::new(Handshaking::accept(shell.party.clone(), secrets));
+    match handshake::authenticate(shell, shared, &mut stream, &mut machine, false).await {
+        Ok(done) => {
+            drop(machine);
+            Box::pin(link::run(shell, shared, stream, done, ending)).await;
+        }
+        Err(reason) => {
+            let_go(&stream, &reason);
+            ending.because(reason);
+        }
+    }
+}
+
+/// Whoever gives way leaves nothing in the kernel either: without this each would stay there as a half-closed orphan for a minute.
+fn let_go(stream: &TcpStream, reason: &CloseReason) {
+    if *reason == CloseReason::Busy {
+        let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+    }
 }
 
 /// Resolves, connects and runs a connection this node opens.
@@ -94,23 +139,39 @@ pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: E
     }
 }
 
-/// Connects and authenticates, on a second connection with the previous pre-shared key if the current one finds no answer.
+/// Connects and authenticates, on a second connection with the previous pre-shared key if the current one finds no answer, and on
+/// another one if the first was reset before an answer.
 async fn reach(
     shell: &Arc<Shell>,
     shared: &LinkShared,
     endpoint: &Endpoint,
     expected: Option<PeerId>,
 ) -> Result<(TcpStream, Authenticated), CloseReason> {
+    // The Hello is ready before the connection is: a listener in trouble lets go of the silent.
+    let mut machine = Handshaking::dial(shell.party.clone(), draw()?).judging(shell.keeper.gate(expected));
     let mut stream = open_stream(shared, endpoint).await?;
     shell.step(Input::Dialled { link: shared.id });
-    let mut machine = Handshaking::dial(shell.party.clone(), draw()?).judging(shell.keeper.gate(expected));
+    let mut resets = 0;
     loop {
-        let reason = match link::authenticate(shell, shared, &mut stream, &mut machine).await {
+        let reason = match handshake::authenticate(shell, shared, &mut stream, &mut machine, true).await {
             Ok(done) => return Ok((stream, done)),
             Err(reason) => reason,
         };
-        let CloseReason::Lost(_) = reason else { return Err(reason) };
-        machine = machine.again(draw()?).ok_or(reason)?;
+        if reason == CloseReason::Busy && machine.is_unanswered() {
+            resets += 1;
+            if resets > limits::DIAL_RESETS_MAX {
+                return Err(CloseReason::Lost("reset during the handshake, again and again".into()));
+            }
+            tokio::select! {
+                biased;
+                reason = shared.closed_on_request() => return Err(reason),
+                () = tokio::time::sleep(resets * limits::DIAL_RESET_PAUSE) => {}
+            }
+            machine = machine.anew(draw()?);
+        } else {
+            let CloseReason::Lost(_) = reason else { return Err(reason) };
+            machine = machine.again(draw()?).ok_or(reason)?;
+        }
         stream = open_stream(shared, endpoint).await?;
     }
 }

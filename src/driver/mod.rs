@@ -5,6 +5,7 @@
 pub mod apply;
 pub(crate) mod bootstrap;
 pub mod disk;
+pub(crate) mod handshake;
 pub(crate) mod http;
 pub mod keyfile;
 pub mod known;

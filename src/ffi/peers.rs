@@ -102,6 +102,10 @@ pub struct vixp2p_stats {
     pub records_appended: u64,
     /// Records of other nodes' logs applied here.
     pub records_applied: u64,
+    /// Accepted connections whose peer is not authenticated yet.
+    pub half_open: u64,
+    /// Accepted connections that gave way to newer ones before their peer was authenticated.
+    pub half_open_evicted: u64,
 }
 
 /// Everybody a running node knows of, connected or not.
@@ -163,6 +167,8 @@ pub unsafe extern "C" fn vixp2p_node_stats(node: *const vixp2p_node, out: *mut v
             frames_received: s.frames_received,
             records_appended: s.records_appended,
             records_applied: s.records_applied,
+            half_open: s.half_open,
+            half_open_evicted: s.half_open_evicted,
         };
         // SAFETY: the caller promises out_size writable bytes at out.
         unsafe { write_sized(out.cast(), out_size, &stats) };

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId, TrustTable};
 use crate::sync::Group;
 use crate::wire::Message;
@@ -41,13 +42,22 @@ pub enum Input {
         /// Why.
         reason: CloseReason,
     },
-    /// Somebody connected; the handshake begins. The mesh answers with `Close { Busy }` if there are too many.
+    /// Somebody connected; the handshake begins. If there are too many, the mesh closes another one as `Busy`.
     Accepted {
         /// The number the carrier took from [`crate::mesh::Mesh::next_link`].
         link: LinkId,
         /// The other end's address.
         endpoint: Endpoint,
+        /// What it is counted by.
+        source: Source,
     },
+    /// The Hello on an accepted connection passed: whoever is there knows the cluster's secret, if it has one.
+    HelloPassed {
+        /// Which link.
+        link: LinkId,
+    },
+    /// Somebody connects, and the carrier has no descriptor for it: an accepted connection that is silent is to be closed.
+    Crowded,
     /// A dialled connection is open; the handshake begins.
     Dialled {
         /// The number the mesh gave.
@@ -245,7 +255,9 @@ impl fmt::Display for Input {
             Input::Disconnect { peer } => write!(f, "disconnect {}", peer.short()),
             Input::Rekey { peer } => write!(f, "rekey {}", peer.short()),
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
-            Input::Accepted { link, endpoint } => write!(f, "{link} accepted from {endpoint}"),
+            Input::Accepted { link, endpoint, .. } => write!(f, "{link} accepted from {endpoint}"),
+            Input::HelloPassed { link } => write!(f, "{link} greeted"),
+            Input::Crowded => f.write_str("crowded"),
             Input::Dialled { link } => write!(f, "{link} open"),
             Input::Authenticated { link, peer } => write!(f, "{link} is {} \"{}\"", peer.id.short(), peer.node_id),
             Input::Received { link, items } => {

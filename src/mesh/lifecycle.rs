@@ -2,6 +2,7 @@
 //!
 //! Never looks into messages, and leaves every rule to the table that owns it: peers, dialer, heartbeat, replica.
 
+use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Direction, Endpoint, Event, LinkId, PeerId, Time, limits};
 use crate::mesh::Mesh;
 use crate::mesh::io::PeerInfo;
@@ -21,11 +22,8 @@ impl Mesh {
         }
     }
 
-    pub(super) fn accepted(&mut self, now: Time, link: LinkId, endpoint: Endpoint) {
-        if self.peers.half_open() >= limits::HALF_OPEN_MAX {
-            self.out.close(link, CloseReason::Busy);
-            return;
-        }
+    pub(super) fn accepted(&mut self, now: Time, link: LinkId, endpoint: Endpoint, source: Source) {
+        self.make_room(now, link, source);
         self.handshakes.started += 1;
         self.peers.open(link, endpoint, Direction::Inbound, None);
         self.heartbeat.expect(link, now + self.settings.handshake_timeout);
@@ -41,6 +39,7 @@ impl Mesh {
     pub(super) fn authenticated(&mut self, now: Time, link: LinkId, info: PeerInfo) {
         self.dialled(now, link);
         let Some(entry) = self.peers.link(link).filter(|l| l.state == LinkState::Handshaking).cloned() else { return };
+        self.half_open.forget(link);
         let trusted = match self.standing(&info, entry.expected) {
             Ok(trusted) => trusted,
             Err(reason) => return self.close(now, link, reason),
@@ -108,11 +107,12 @@ impl Mesh {
         let last_heard = self.heartbeat.last_heard(link).unwrap_or(now);
         let Some(Link { endpoint, direction, state, .. }) = self.peers.remove(link, last_heard) else { return };
         self.heartbeat.forget(link);
+        self.half_open.forget(link);
         self.rekey.closed(link);
         if state == LinkState::Handshaking {
             self.handshakes.failed += 1;
             self.tell_of_change(&endpoint, direction, &reason);
-            if reason != CloseReason::Duplicate {
+            if reason != CloseReason::Duplicate && (direction == Direction::Outbound || self.half_open.may_tell(now)) {
                 self.out.event(Event::HandshakeFailed { endpoint: endpoint.clone(), direction, reason: reason.clone() });
             }
         }

@@ -14,6 +14,7 @@
 
 mod dialer;
 mod guard;
+mod halfopen;
 mod heartbeat;
 pub mod io;
 mod lifecycle;
@@ -27,7 +28,7 @@ mod trust;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable};
+use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
 use crate::wire::Message;
 
 pub use io::{Inbound, Input, Output, PeerInfo};
@@ -35,6 +36,7 @@ pub use peers::{PeerSnapshot, PeerState};
 pub use replica::{LogAcked, LogView};
 
 use dialer::Dialer;
+use halfopen::HalfOpen;
 use heartbeat::Heartbeat;
 use out::Outbox;
 use peers::Peers;
@@ -63,6 +65,8 @@ pub struct MeshSettings {
     pub dial: bool,
     /// Who is trusted, until `Input::Trust`.
     pub trust: Arc<TrustTable>,
+    /// Accepted connections allowed to be silent at once; at most `HALF_OPEN_MAX`, and the caps beside it shrink with it.
+    pub half_open_max: usize,
 }
 
 impl MeshSettings {
@@ -78,6 +82,7 @@ impl MeshSettings {
             fresh_keys_after: config.fresh_keys_after,
             dial: config.dial,
             trust: Arc::new(TrustTable::new(config.trust_policy(), 0, [])),
+            half_open_max: limits::HALF_OPEN_MAX,
         }
     }
 }
@@ -94,6 +99,7 @@ pub struct Mesh {
     rekey: Rekey,
     replica: Replica,
     handshakes: Handshakes,
+    half_open: HalfOpen,
 }
 
 impl Mesh {
@@ -109,6 +115,7 @@ impl Mesh {
             rekey: Rekey::new(&settings),
             replica: Replica::new(logs, own_log, seed, &mut out),
             handshakes: Handshakes::default(),
+            half_open: HalfOpen::new(settings.half_open_max),
             settings,
             out,
         }
@@ -127,7 +134,9 @@ impl Mesh {
                     self.out.rekey(link, true);
                 }
             }
-            Input::Accepted { link, endpoint } => self.accepted(now, link, endpoint),
+            Input::Accepted { link, endpoint, source } => self.accepted(now, link, endpoint, source),
+            Input::HelloPassed { link } => self.hello_passed(now, link),
+            Input::Crowded => self.crowded(now),
             Input::Dialled { link } => self.dialled(now, link),
             Input::Authenticated { link, peer } => self.authenticated(now, link, peer),
             Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => self.gone(now, link, reason),
@@ -168,7 +177,7 @@ impl Mesh {
 
     /// The counters a mesh owns; those of the transport and the log are zero here.
     pub fn stats(&self) -> Stats {
-        stats::snapshot(&self.handshakes, &self.dialer.guard, &self.peers)
+        stats::snapshot(&self.handshakes, &self.dialer.guard, &self.peers, &self.half_open)
     }
 
     /// Every peer met, then every endpoint being dialled whose peer is not known yet.
@@ -242,6 +251,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::base::endpoint::Source;
     use crate::base::{DataBatch, Endpoint, Incarnation};
 
     fn outputs(mesh: &mut Mesh) -> Vec<String> {
@@ -253,7 +263,7 @@ mod tests {
         let own = LogId { origin: PeerId([1; 32]), incarnation: Incarnation(1) };
         let mut mesh = Mesh::new(MeshSettings::from_config(&Config::new("n"), own.origin), Vec::new(), own, 0);
         let link = mesh.next_link();
-        mesh.handle(Time::ZERO, Input::Accepted { link, endpoint: Endpoint::tcp("h", 1) });
+        mesh.handle(Time::ZERO, Input::Accepted { link, endpoint: Endpoint::tcp("h", 1), source: Source::ipv4([10, 0, 0, 1]) });
         let data = |n| Inbound::Data(DataBatch::new(Bytes::from_static(&[2, 32, 7, 2, 32, 8]).slice(..3 * n), n));
         mesh.handle(Time::ZERO, Input::Received { link, items: vec![data(1)] });
         assert!(outputs(&mut mesh).is_empty());

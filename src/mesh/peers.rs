@@ -124,7 +124,6 @@ pub(super) struct Peers {
     peers: BTreeMap<PeerId, Peer>,
     gone: BTreeSet<(Time, PeerId)>,
     connected: usize,
-    half_open: usize,
 }
 
 impl Peers {
@@ -136,11 +135,6 @@ impl Peers {
     /// Peers connected now.
     pub(super) fn connected(&self) -> usize {
         self.connected
-    }
-
-    /// Accepted connections whose peer is not authenticated yet.
-    pub(super) fn half_open(&self) -> usize {
-        self.half_open
     }
 
     pub(super) fn link(&self, link: LinkId) -> Option<&Link> {
@@ -174,7 +168,6 @@ impl Peers {
             Direction::Outbound => LinkState::Connecting,
             Direction::Inbound => LinkState::Handshaking,
         };
-        self.half_open += usize::from(direction == Direction::Inbound);
         self.links.insert(link, Link { endpoint, direction, state, expected });
     }
 
@@ -218,7 +211,6 @@ impl Peers {
     /// The peer of a link is admitted; from now on it is the peer's link.
     pub(super) fn admit(&mut self, link: LinkId, info: PeerInfo, trusted: bool, now: Time) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        self.half_open -= usize::from(entry.direction == Direction::Inbound && entry.state == LinkState::Handshaking);
         entry.state = LinkState::Connected { peer: info.id, since: now };
         let (endpoint, direction) = (entry.endpoint.clone(), entry.direction);
         let PeerInfo { id, node_id, capabilities, formerly } = info;
@@ -244,8 +236,7 @@ impl Peers {
     pub(super) fn remove(&mut self, link: LinkId, last_seen: Time) -> Option<Link> {
         let entry = self.links.remove(&link)?;
         match entry.state {
-            LinkState::Connecting => {}
-            LinkState::Handshaking => self.half_open -= usize::from(entry.direction == Direction::Inbound),
+            LinkState::Connecting | LinkState::Handshaking => {}
             LinkState::Connected { peer: id, .. } => {
                 if let Some(peer) = self.peers.get_mut(&id).filter(|p| p.link == Some(link)) {
                     peer.link = None;
@@ -347,6 +338,6 @@ mod tests {
             peers.admit(LinkId(n), info(PeerId(id)), true, Time(n));
             peers.remove(LinkId(n), Time(n));
         }
-        assert_eq!((peers.known(), peers.connected(), peers.half_open()), (limits::GONE_PEERS_MAX, 0, 0));
+        assert_eq!((peers.known(), peers.connected()), (limits::GONE_PEERS_MAX, 0));
     }
 }

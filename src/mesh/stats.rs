@@ -2,6 +2,7 @@
 
 use crate::base::Stats;
 use crate::mesh::guard::Guard;
+use crate::mesh::halfopen::HalfOpen;
 use crate::mesh::peers::Peers;
 
 /// Handshakes by outcome: started = completed + failed + those under way.
@@ -13,7 +14,7 @@ pub(super) struct Handshakes {
 }
 
 /// The mesh's part of the counters; every other field is zero.
-pub(super) fn snapshot(handshakes: &Handshakes, guard: &Guard, peers: &Peers) -> Stats {
+pub(super) fn snapshot(handshakes: &Handshakes, guard: &Guard, peers: &Peers, half_open: &HalfOpen) -> Stats {
     Stats {
         peers_total: peers.known() as u64,
         peers_connected: peers.connected() as u64,
@@ -25,6 +26,8 @@ pub(super) fn snapshot(handshakes: &Handshakes, guard: &Guard, peers: &Peers) ->
         connect_failures: guard.counters.connect_failures,
         backoff_skips: guard.counters.backoff_skips,
         tracked_endpoints: guard.tracked() as u64,
+        half_open: half_open.len() as u64,
+        half_open_evicted: half_open.evicted,
         ..Stats::default()
     }
 }

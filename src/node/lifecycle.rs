@@ -93,7 +93,8 @@ impl Node {
         let inner = &self.inner;
         let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
-        let settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
+        let mut settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
+        settings.half_open_max = listen::half_open_max();
         let mesh = Mesh::new(settings, logs, wal.own(), seed);
         Ok(Shell::new(mesh, (inner.party.clone(), inner.keeper.clone()), inner.ring.clone(), inner.outlet.clone(), handle))
     }

@@ -174,10 +174,23 @@ impl Handshaking {
     /// The same with the cluster's previous pre-shared key, for a new connection to a peer that did not answer `self`; `None` if it
     /// answered or there is no other key.
     pub fn again(&self, secrets: RunSecrets) -> Option<Handshaking> {
-        let unanswered = matches!(self.state, State::HelloSent { .. });
         let next = self.cluster + 1;
-        (unanswered && next < self.local.clusters.len())
-            .then(|| Handshaking::dial_with(self.local.clone(), next, secrets).judging(self.gate.clone()))
+        (self.is_unanswered() && next < self.local.clusters.len()).then(|| self.with_cluster(next, secrets))
+    }
+
+    /// The same with the same key, for a new connection to a peer that let go of the last one.
+    #[must_use]
+    pub fn anew(&self, secrets: RunSecrets) -> Handshaking {
+        self.with_cluster(self.cluster, secrets)
+    }
+
+    fn with_cluster(&self, cluster: usize, secrets: RunSecrets) -> Handshaking {
+        Handshaking::dial_with(self.local.clone(), cluster, secrets).judging(self.gate.clone())
+    }
+
+    /// The side that dialled has no answer yet.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::HelloSent { .. })
     }
 
     fn dial_with(local: Arc<LocalParty>, cluster: usize, secrets: RunSecrets) -> Handshaking {
@@ -234,23 +247,22 @@ impl Handshaking {
 
     fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
         loop {
-            if matches!(self.state, State::AwaitingWelcome { .. }) {
-                return self.on_first_record(input);
+            match self.state {
+                State::AwaitingWelcome { .. } => return self.on_first_record(input),
+                State::Over => return Err(CloseReason::Protocol("bytes after the end of the handshake".into())),
+                _ => {}
             }
             let Some(frame) = Framer::new(limits::PREAUTH_FRAME_MAX_BYTES).first(input).map_err(not_a_frame)? else {
                 return Ok(None);
             };
             check_version(&input[frame.clone()])?;
-            let state = std::mem::replace(&mut self.state, State::Over);
-            let done = match state {
+            let done = match std::mem::replace(&mut self.state, State::Over) {
                 State::HelloSent { offer, transcript } => self.on_hello_ack(&offer, transcript, &input[frame.clone()]).map(|()| None),
                 State::Listening { kex, rand } => self.on_hello(&kex, rand, &input[frame.clone()]).map(|()| None),
                 State::AckSent { keys, transcript, nonce_a } => {
                     self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some)
                 }
-                State::AwaitingWelcome { .. } | State::Over => {
-                    return Err(CloseReason::Protocol("bytes after the handshake failed".into()));
-                }
+                State::AwaitingWelcome { .. } | State::Over => Ok(None),
             }?;
             input.advance(frame.end);
             if done.is_some() {
@@ -360,6 +372,9 @@ impl Handshaking {
         };
         let mut items = Vec::new();
         if let Progress::KeyUpdate(update) = recv.receive(input, &mut items)? {
+            if items.is_empty() {
+                return Err(CloseReason::Protocol("the session began with a key update in place of a welcome".into()));
+            }
             recv.put_back(update);
         }
         if items.is_empty() {

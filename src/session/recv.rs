@@ -24,6 +24,8 @@ pub struct RecvHalf {
     /// Secret of an agreement this side has answered and the peer will switch to.
     pub(super) awaited: Option<Secret<HASH_BYTES>>,
     update: Option<KeyUpdate>,
+    /// Something did not open or broke a rule.
+    over: bool,
 }
 
 /// How far [`RecvHalf::receive`] came.
@@ -46,13 +48,22 @@ struct Partial {
 impl RecvHalf {
     /// The half that opens with `opener`.
     pub fn new(opener: Opener) -> RecvHalf {
-        RecvHalf { opener, partial: None, assembly: BytesMut::new(), frames: 0, awaited: None, update: None }
+        RecvHalf { opener, partial: None, assembly: BytesMut::new(), frames: 0, awaited: None, update: None, over: false }
     }
 
     /// Takes every whole record off the front of `input` and appends what they hold to `items`.
     ///
-    /// An error ends the session: nothing after it may be read, what was appended before it is good.
+    /// An error ends the session: nothing after it is read, what was appended before it is good.
     pub fn receive(&mut self, input: &mut BytesMut, items: &mut Vec<Inbound>) -> Result<Progress, CloseReason> {
+        if self.over {
+            return Err(CloseReason::Protocol("bytes after the end of the session".into()));
+        }
+        let result = self.take(input, items);
+        self.over = result.is_err();
+        result
+    }
+
+    fn take(&mut self, input: &mut BytesMut, items: &mut Vec<Inbound>) -> Result<Progress, CloseReason> {
         if let Some(update) = self.update.take() {
             return Ok(Progress::KeyUpdate(update));
         }

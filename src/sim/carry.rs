@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
@@ -211,7 +212,8 @@ impl World<'_> {
         }
         self.post(conn, 1, Parcel::Opened);
         let endpoint = Endpoint::tcp(format!("{}.sim", name(from).to_ascii_lowercase()), 10_000 + (conn % 50_000) as u16);
-        self.step(to, Input::Accepted { link: there, endpoint })
+        let source = Source::ipv4([10, 0, (from >> 8) as u8, from as u8]);
+        self.step(to, Input::Accepted { link: there, endpoint, source })
     }
 
     /// A dial has taken too long or was refused; nothing if it has succeeded or was given up meanwhile.

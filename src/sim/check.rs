@@ -220,7 +220,7 @@ impl Oracle {
         let facts = [
             ("peers", life.mesh.peers(now).len(), limits::GONE_PEERS_MAX + limits::MAX_PEERS_DEFAULT + limits::DIAL_TARGETS_MAX),
             ("tracked endpoints", life.mesh.stats().tracked_endpoints as usize, limits::TRACKED_ENDPOINTS_MAX),
-            ("links", links, limits::HALF_OPEN_MAX + limits::MAX_PEERS_DEFAULT + limits::DIALS_MAX),
+            ("links", links, limits::HALF_OPEN_MAX + limits::GREETED_MAX + limits::MAX_PEERS_DEFAULT + limits::DIALS_MAX),
             ("logs", life.mesh.logs().len(), limits::LOGS_MAX),
             ("bytes to store", stores, (links + 1) * limits::REPLICA_WINDOW_BYTES),
         ];

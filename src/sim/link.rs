@@ -33,6 +33,8 @@ pub(super) struct Link {
     /// Why the link ends, once what came before the fault is told.
     fault: Option<CloseReason>,
     handshake_out: Vec<u8>,
+    /// The Hello of whoever dialled has passed.
+    greeted: bool,
     /// Application messages sent on it.
     pub(super) messages: u64,
 }
@@ -41,7 +43,7 @@ impl Link {
     /// A dial that begins.
     pub(super) fn dial(id: LinkId) -> Link {
         let (input, early, handshake_out) = (BytesMut::new(), Vec::new(), Vec::new());
-        Link { id, dialled: true, at: None, stage: Stage::Waiting, input, early, fault: None, handshake_out, messages: 0 }
+        Link { id, dialled: true, at: None, stage: Stage::Waiting, input, early, fault: None, handshake_out, greeted: false, messages: 0 }
     }
 
     /// A connection somebody else opened.
@@ -81,8 +83,13 @@ impl Link {
             Stage::Waiting => Ok(None),
             Stage::Handshaking(machine) => {
                 let received = machine.receive(&mut self.input);
-                self.handshake_out.extend(machine.outgoing());
-                let Some(established) = received? else { return Ok(None) };
+                let answer = machine.outgoing();
+                let passed = !self.dialled && !self.greeted && !answer.is_empty();
+                self.handshake_out.extend(answer);
+                let Some(established) = received? else {
+                    self.greeted |= passed;
+                    return Ok(passed.then_some(Input::HelloPassed { link: self.id }));
+                };
                 let Established { peer, suite: _, send, recv, early } = *established;
                 self.early = early;
                 self.stage = Stage::Open { send: Box::new(send), recv: Box::new(recv) };

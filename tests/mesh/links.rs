@@ -66,20 +66,6 @@ fn a_node_that_reaches_itself_closes_both_ends_and_never_tries_again() {
 }
 
 #[test]
-fn unfinished_handshakes_have_a_cap_and_a_deadline() {
-    let mut solo = Solo::new();
-    for _ in 0..limits::HALF_OPEN_MAX {
-        assert!(solo.accept().1.is_empty());
-    }
-    let (link, seen) = solo.accept();
-    assert_eq!(closes(&seen), [(link, CloseReason::Busy)]);
-    let seen = solo.wait(5_000);
-    assert_eq!(closes(&seen).len(), limits::HALF_OPEN_MAX);
-    assert!(closes(&seen).iter().all(|(_, reason)| *reason == CloseReason::Timeout));
-    assert!(solo.accept().1.is_empty() && solo.mesh.deadline().is_some());
-}
-
-#[test]
 fn a_dial_that_hangs_before_or_in_the_handshake_times_out() {
     let mut solo = Solo::new();
     let link = dials(&solo.connect("b", true))[0];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use vixp2p::base::endpoint::Source;
 use vixp2p::base::{CloseReason, Endpoint, Event, Incarnation, LinkId, LogId, PeerId, Time, TrustTable};
 use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
@@ -101,8 +102,20 @@ impl Solo {
 
     /// An inbound link in the handshake.
     pub(crate) fn accept(&mut self) -> (LinkId, Vec<Output>) {
+        self.accept_from(1)
+    }
+
+    /// The same from 10.0.0.`n`.
+    pub(crate) fn accept_from(&mut self, n: u8) -> (LinkId, Vec<Output>) {
         let link = self.mesh.next_link();
-        (link, self.step(Input::Accepted { link, endpoint: Endpoint::tcp("10.0.0.1", 40_000) }))
+        (
+            link,
+            self.step(Input::Accepted {
+                link,
+                endpoint: Endpoint::tcp(format!("10.0.0.{n}"), 40_000),
+                source: Source::ipv4([10, 0, 0, n]),
+            }),
+        )
     }
 
     /// An inbound link from `peer` that is admitted.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use vixp2p::Config;
+use vixp2p::base::endpoint::Source;
 use vixp2p::base::{CloseReason, Endpoint, Event, LinkId, LogId, Time};
 use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
@@ -306,7 +307,11 @@ impl World {
         let Some(first) = it.inbox.pop_front() else { return };
         let lost = || CloseReason::Lost("the wire broke".into());
         let input = match first {
-            Parcel::Accepted => Input::Accepted { link, endpoint: Endpoint::tcp("somewhere", peer as u16 + 1) },
+            Parcel::Accepted => Input::Accepted {
+                link,
+                endpoint: Endpoint::tcp("somewhere", peer as u16 + 1),
+                source: Source::ipv4([10, 0, 0, peer as u8]),
+            },
             Parcel::Dialled => Input::Dialled { link },
             Parcel::Authenticated => {
                 it.authenticated = true;

@@ -28,7 +28,7 @@ impl Group {
 /// The random values one side puts into one key agreement.
 #[derive(Debug)]
 pub struct KexSecrets {
-    /// The X25519 secret of that group; for an answer also X-Wing's.
+    /// The secret of the X25519 group. X-Wing's X25519 part has another one.
     pub x25519: Secret<32>,
     /// X-Wing's decapsulation key seed (its first half), or its encapsulation seed.
     pub xwing: Secret<64>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vixp2p::Config;
+use vixp2p::base::endpoint::Source;
 use vixp2p::base::{CloseReason, Endpoint, Incarnation, LinkId, LogId, PeerId, Time, limits};
 use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
@@ -256,7 +257,8 @@ impl Carrier {
     fn accept(&mut self, choice: u8) {
         let link = self.mesh.next_link();
         self.links.insert(link, Line::Handshaking);
-        self.step(Input::Accepted { link, endpoint: Endpoint::tcp("h", u16::from(choice) + 1) });
+        let source = Source::ipv4([127, 0, 0, choice % 4]);
+        self.step(Input::Accepted { link, endpoint: Endpoint::tcp("h", u16::from(choice) + 1), source });
     }
 }
 

@@ -3,6 +3,7 @@
 use vixp2p::base::config::Psk;
 use vixp2p::base::invite::Invite;
 use vixp2p::base::limits;
+use vixp2p::base::trust::{KnownPeers, TrustEntry, TrustState};
 use vixp2p::crypto::keyfile::{self, Cost, SealSeeds};
 use vixp2p::crypto::rotation::{self, History};
 use vixp2p::crypto::{Identity, Secret};
@@ -101,6 +102,30 @@ pub(crate) fn rotations_seeds() -> Vec<Vec<u8>> {
     }
     let cert = [&[0], &Rotation::encode_all(history.records())[..]].concat();
     vec![cert, history.to_text(&keys[2].id()).into_bytes()]
+}
+
+pub(crate) fn known_peers(input: &[u8]) {
+    let (mut known, faults) = KnownPeers::parse(input);
+    let lines = input.strip_suffix(b"\n").unwrap_or(input);
+    let whole = if input.is_empty() { Vec::new() } else { [lines, b"\n"].concat() };
+    assert_eq!(known.format(), whole, "nothing is lost");
+    assert!(faults.iter().all(|fault| fault.line >= 1 && fault.line <= lines.split(|byte| *byte == b'\n').count()));
+    // Whatever stands in the file, a key can be revoked and forgotten, and the rest stays.
+    let others: Vec<TrustEntry> = known.entries().filter(|entry| entry.peer != PeerId([7; 32])).cloned().collect();
+    let label = String::from_utf8_lossy(&input[..input.len().min(60)]).into_owned();
+    let entry = TrustEntry { peer: PeerId([7; 32]), state: TrustState::Revoked, label, added_s: Some(1) };
+    known.set(entry.clone());
+    let (again, _) = KnownPeers::parse(&known.format());
+    assert_eq!(again.get(&entry.peer), Some(&entry));
+    known.remove(&entry.peer);
+    let (again, _) = KnownPeers::parse(&known.format());
+    assert_eq!(again.entries().cloned().collect::<Vec<_>>(), others);
+}
+
+pub(crate) fn known_peers_seeds() -> Vec<Vec<u8>> {
+    let (a, b) = (PeerId([7; 32]), PeerId([8; 32]));
+    let text = format!("# who may come in\n\ntrusted {a} Ann \\u{{1b}} # since 12\npinned {b} node-b\nrevoked {a}\ngarbage\n");
+    vec![text.into_bytes(), format!("pinned {b} x").into_bytes()]
 }
 
 pub(crate) fn endpoint(input: &[u8]) {

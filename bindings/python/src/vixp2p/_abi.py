@@ -15,6 +15,7 @@ FLAG_NO_DIAL = 1
 APPLY_OK, APPLY_RETRY = 0, 1
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
+KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
@@ -80,9 +81,9 @@ class EventKind(enum.IntEnum):
 class KeyAgreement(enum.IntEnum):
     """Which key agreements a node offers and accepts."""
 
-    ANY = 0
-    POST_QUANTUM = 1
-    CLASSIC = 2
+    ANY = KEY_AGREEMENT_ANY
+    POST_QUANTUM = KEY_AGREEMENT_POST_QUANTUM
+    CLASSIC = KEY_AGREEMENT_CLASSIC
 
 
 class Direction(enum.IntEnum):
@@ -272,6 +273,8 @@ class StatsStruct(ctypes.Structure):
         ("frames_received", c_uint64),
         ("records_appended", c_uint64),
         ("records_applied", c_uint64),
+        ("half_open", c_uint64),
+        ("half_open_evicted", c_uint64),
     ]
 
 

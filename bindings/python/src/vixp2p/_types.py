@@ -184,6 +184,7 @@ _HAS = {
     EventKind.LOG_FORKED: ("log", "seq"),
     EventKind.APPLY_REFUSED: ("log", "seq", "retry_in_ms"),
     EventKind.LOST: ("count",),
+    EventKind.FRESH_KEYS: ("peer",),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
     EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
     EventKind.TRUST_CHANGED: ("peer", "node_id", "trusted"),
