@@ -128,6 +128,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Endpoints this node keeps itself connected to; an automatic one that never answered gives way to a new one.
 pub const DIAL_TARGETS_MAX: usize = 1024;
+/// Failures in a row after which an endpoint that nobody asked for, only found, is given up; whoever finds it again gets it one dial.
+pub const FOUND_FAILURES_MAX: u32 = 8;
 /// Dials under way at once; the others wait for one to end.
 pub const DIALS_MAX: usize = 64;
 /// Peers that are gone and stay listed; the one gone longest is forgotten.

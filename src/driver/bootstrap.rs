@@ -2,11 +2,10 @@
 //!
 //! Never trusts an answer, and never holds up the node: its failures are log lines and longer pauses.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::event::printable;
-use crate::base::{BootstrapConfig, BootstrapMode, Direction, Endpoint, Level};
+use crate::base::{BootstrapConfig, BootstrapMode, Level};
 use crate::driver::{Present, Shell, http};
 use crate::mesh::io::Input;
 use crate::registry::json::{Announcement, BootstrapPeer, read_peers};
@@ -64,11 +63,8 @@ fn offer(shell: &Arc<Shell>, bootstrap: &Bootstrap, poller: &mut Poller, peers: 
     if !bootstrap.dial {
         return;
     }
-    let (known, now) = shell.look(|mesh, now| {
-        let standing = mesh.peers(now).into_iter().filter(|peer| peer.link.is_some() && peer.direction == Direction::Outbound);
-        (standing.map(|peer| peer.endpoint).collect::<BTreeSet<Endpoint>>(), now)
-    });
-    for endpoint in poller.worth_a_dial(now, peers, |endpoint| known.contains(endpoint)) {
+    let found = shell.look(|mesh, now| poller.worth_a_dial(now, peers, |endpoint| mesh.keeps(endpoint)));
+    for endpoint in found {
         shell.step(Input::Connect { endpoint, manual: false, expected: None });
     }
 }

@@ -127,13 +127,23 @@ fn a_registry_with_a_token_answers_nobody_without_it() {
 }
 
 #[test]
-fn a_registry_for_others_needs_a_token_or_a_word() {
-    let text = complaint(&run(&["registry", "--listen", "8080"]), 2);
-    assert!(text.contains("--token-file") && text.contains("--open"), "{text}");
-    assert!(complaint(&run(&["registry", "--listen", "0", "--open"]), 2).contains("127.0.0.1:0"));
+fn a_registry_that_lets_in_everybody_says_so() {
+    let mut open = Running::start(&["registry", "--listen", "0.0.0.0:0"]);
+    open.wait_for(From::Stderr, "everybody who reaches 0.0.0.0:");
+    let mut closed = Running::start(&["registry", "--listen", "0.0.0.0:0", "--token", "open-sesame"]);
+    closed.wait_for(From::Stdout, "registry listening on 0.0.0.0:");
+    let (status, _, _, complaints) = closed.stop_by("TERM");
+    assert!(status.success() && complaints.is_empty(), "{complaints:?}");
+}
+
+#[test]
+fn an_option_of_a_registry_that_cannot_be_used_is_refused() {
+    assert!(complaint(&run(&["registry", "--listen", "0"]), 2).contains("127.0.0.1:0"));
     let text = complaint(&run(&["registry", "--listen", "127.0.0.1:0", "--token", "two words"]), 2);
     assert!(!text.contains("two words"), "{text}");
     complaint(&run(&["registry", "--listen", "127.0.0.1:0", "--ttl", "0"]), 2);
+    complaint(&run(&["registry"]), 2);
+    assert!(complaint(&run(&["registry", "--listen", "127.0.0.1:0", "--data", "/proc/none/of/this"]), 1).contains("--data"));
 }
 
 /// Announces `count` entries and waits for their answers.
@@ -178,10 +188,34 @@ fn two_nodes_find_each_other_by_a_registry() {
     let (mut a, _) = Running::node(&["--bootstrap", "on", "--registry", &url]);
     a.wait_for(From::Stderr, "registry: announced");
     let with_path = format!("{url}/p2p/v1/");
-    let (mut b, _) = Running::node(&["--bootstrap=on", "--registry", &with_path, "--announce", "off", "--boot-interval", "1"]);
+    let (mut b, _) = Running::node(&["--registry", &with_path, "--announce", "off", "--boot-interval", "1"]);
     b.wait_for(From::Stdout, "peers_connected=1");
     a.wait_for(From::Stdout, "peers_connected=1");
     assert_eq!(peers_named(&address), 1, "only one announces itself");
+}
+
+#[test]
+fn nodes_meet_by_a_registry_with_a_token_that_comes_back_from_a_kill() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (token, file) = (dir.path().join("token"), dir.path().join("registry"));
+    std::fs::write(&token, "open-sesame\n").expect("written");
+    let kept = ["--token-file", text(&token), "--data", text(&file)];
+    let (mut first, address) = registry(&kept);
+    let url = format!("http://{address}");
+    let asking = ["--registry", &url, "--registry-token-file", text(&token), "--boot-interval", "1"];
+    let (mut a, _) = Running::node(&asking);
+    a.wait_for(From::Stderr, "registry: announced");
+    let (mut stranger, _) = Running::node(&["--registry", &url]);
+    stranger.wait_for(From::Stderr, "announcement failed: it answers 401");
+    first.signal("KILL");
+    first.wait_for_end();
+    a.wait_for(From::Stderr, "registry: no peers learned: no connection to");
+    let again = [&["registry", "--listen", &address][..], &kept].concat();
+    let mut second = Running::start(&again);
+    second.wait_for(From::Stdout, ", 1 entries kept");
+    let (mut b, _) = Running::node(&asking);
+    b.wait_for(From::Stdout, "peers_connected=1");
+    a.wait_for(From::Stdout, "peers_connected=1");
 }
 
 /// A registry that gives every connection the next of these answers.

@@ -1,15 +1,18 @@
 //! The options: their names, their help and what values they take. Never opens a file or a socket.
 
+mod registry;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vixp2p::base::bootstrap::{Token, dialable};
 use vixp2p::base::config::{KeyAgreement, Listen};
-use vixp2p::base::{Invite, Level, RegistryUrl, TrustPolicy, limits};
+use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
+
+pub(crate) use registry::{BootstrapArgs, RegistryArgs};
 
 const TEMPLATE: &str = "\
 {about}
@@ -93,24 +96,8 @@ pub(crate) struct NodeArgs {
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,
-    /// Find peers at the registry, and be found there [default: off]
-    #[arg(long, value_name = "on|off", hide_possible_values = true)]
-    pub(crate) bootstrap: Option<Switch>,
-    /// Registry [default: http://127.0.0.1:8080/p2p/v1]
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/p2p/v1", hide_default_value = true, value_parser = registry_url)]
-    pub(crate) registry: RegistryUrl,
-    /// Ask the registry this often [default: 15]
-    #[arg(long, value_name = "S", hide = true, default_value = "15", allow_negative_numbers = true, value_parser = from_one)]
-    pub(crate) boot_interval: u32,
-    /// Tell the registry where this node listens [default: on]
-    #[arg(long, value_name = "on|off", hide = true)]
-    pub(crate) announce: Option<Switch>,
-    /// Host to announce instead of the address the registry sees
-    #[arg(long, value_name = "HOST", hide = true, value_parser = announce_host)]
-    pub(crate) announce_host: Option<String>,
-    /// First line is the registry's token
-    #[arg(long, value_name = "FILE", hide = true, value_parser = path)]
-    pub(crate) registry_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bootstrap: BootstrapArgs,
     /// Stop when standard input ends
     #[arg(long)]
     pub(crate) stop_on_eof: bool,
@@ -285,29 +272,6 @@ pub(crate) enum TrustCommand {
     },
 }
 
-/// Runs a registry.
-#[derive(Args, Debug)]
-pub(crate) struct RegistryArgs {
-    /// PORT (every interface) or HOST:PORT to listen on
-    #[arg(long, value_name = "PORT", allow_negative_numbers = true, value_parser = listen)]
-    pub(crate) listen: Listen,
-    /// Keep the entries in FILE over a restart [default: in memory]
-    #[arg(long, value_name = "FILE", value_parser = path)]
-    pub(crate) data: Option<PathBuf>,
-    /// Life of an entry that is not announced again
-    #[arg(long, value_name = "S", default_value_t = limits::REGISTRY_TTL_DEFAULT.as_secs() as u32, allow_negative_numbers = true, value_parser = ttl)]
-    pub(crate) ttl: u32,
-    /// What every request must show; other users of this machine see it here, so --token-file is better
-    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file", value_parser = token)]
-    pub(crate) token: Option<Token>,
-    /// First line is what every request must show
-    #[arg(long, value_name = "FILE", value_parser = path)]
-    pub(crate) token_file: Option<PathBuf>,
-    /// Let everybody who reaches it use it
-    #[arg(long)]
-    pub(crate) open: bool,
-}
-
 /// Runs a simulation.
 #[derive(Args, Debug)]
 pub(crate) struct SimulateArgs {
@@ -424,23 +388,6 @@ fn whom(text: &str) -> Result<Whom, String> {
 
 fn level(text: &str) -> Result<Level, String> {
     text.parse().map_err(|_| "expected trace, debug, info, warn, error, critical or off".to_owned())
-}
-
-fn registry_url(text: &str) -> Result<RegistryUrl, String> {
-    text.parse().map_err(|error: Error| error.to_string())
-}
-
-fn announce_host(text: &str) -> Result<String, String> {
-    dialable(text, 1).map(|endpoint| endpoint.host).map_err(|_| "expected a host name or an IP address without brackets".to_owned())
-}
-
-fn token(text: &str) -> Result<Token, String> {
-    Token::new(text).map_err(|error| error.to_string())
-}
-
-fn ttl(text: &str) -> Result<u32, String> {
-    let most = limits::REGISTRY_TTL_MAX.as_secs() as u32;
-    text.parse().ok().filter(|s| (1..=most).contains(s)).ok_or_else(|| format!("expected a whole number from 1 to {most}"))
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

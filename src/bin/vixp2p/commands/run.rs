@@ -14,7 +14,7 @@ use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Endpoint, Node, Stats};
 
 use crate::apply::ApplyFile;
-use crate::args::{NodeArgs, Switch, Target, Whom};
+use crate::args::{BootstrapArgs, NodeArgs, Switch, Target, Whom};
 use crate::book::Book;
 use crate::control::server::{Progress, Server};
 use crate::failure::Failure;
@@ -45,7 +45,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.psk = args.psk_file.as_deref().map(|path| secrets::psk("--psk-file", path)).transpose()?;
     config.psk_previous = args.psk_file_previous.as_deref().map(|path| secrets::psk("--psk-file-previous", path)).transpose()?;
     config.key_agreement = args.key_agreement;
-    config.bootstrap = bootstrap(args)?;
+    config.bootstrap = bootstrap(&args.bootstrap)?;
     for psk in invites(args).filter_map(Invite::psk) {
         if config.psk.as_ref().is_some_and(|known| known != psk) {
             let text = "the invites of --connect and the file of --psk-file hold different pre-shared keys; a node has one";
@@ -57,11 +57,9 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
 }
 
 /// The settings of the registry's client.
-fn bootstrap(args: &NodeArgs) -> Result<Option<BootstrapConfig>, Failure> {
-    if args.bootstrap != Some(Switch::On) {
-        return Ok(None);
-    }
-    let mut config = BootstrapConfig::new(args.registry.clone());
+fn bootstrap(args: &BootstrapArgs) -> Result<Option<BootstrapConfig>, Failure> {
+    let Some(url) = args.url() else { return Ok(None) };
+    let mut config = BootstrapConfig::new(url);
     let announce = args.announce != Some(Switch::Off);
     config.mode = if announce { BootstrapMode::PullAndAnnounce } else { BootstrapMode::PullOnly };
     config.poll_interval = Duration::from_secs(u64::from(args.boot_interval));

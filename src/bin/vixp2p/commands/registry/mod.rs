@@ -5,7 +5,6 @@ mod serve;
 mod store;
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +28,7 @@ pub(crate) async fn run(args: RegistryArgs) -> Result<(), Failure> {
     let Listen::On { host, port } = &args.listen else {
         return Err(Failure::Usage("invalid --listen \"0\": a registry needs a port; 127.0.0.1:0 takes any free one".into()));
     };
-    let here_only = host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    if !here_only && token.is_none() && !args.open {
-        return Err(Failure::Usage(
-            "a registry that others reach needs --token-file, or --open if everybody may use it; 127.0.0.1:PORT is reached from here only"
-                .into(),
-        ));
-    }
+    let token_missing = token.is_none();
     let socket = listen::bind(host, *port)?;
     let (store, entries) = args.data.as_deref().map(Store::open).transpose()?.unzip();
     let state = Arc::new(State::new(Duration::from_secs(u64::from(args.ttl)), token, store));
@@ -45,6 +38,11 @@ pub(crate) async fn run(args: RegistryArgs) -> Result<(), Failure> {
     let on = |kind| signal(kind).map_err(Failure::io("listening for signals"));
     let (mut interrupt, mut terminate) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
     writeln!(std::io::stdout(), "registry listening on {address}, {kept} entries kept").map_err(Failure::stdout)?;
+    if token_missing && !address.ip().is_loopback() {
+        // With stderr closed the registry goes on all the same.
+        let _ =
+            writeln!(std::io::stderr(), "vixp2p: everybody who reaches {address} may use this registry; --token-file lets in only some");
+    }
     tokio::select! {
         () = serve::serve(socket, state.clone()) => {}
         () = serve::expire(&state) => {}
