@@ -18,7 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "registry"]),
     ("sim", &["base", "wire", "crypto", "session", "sync", "mesh"]),
     ("node", &["base", "crypto", "session", "sync", "mesh", "registry", "driver"]),
-    ("ffi", &["base", "mesh", "driver", "node"]),
+    ("ffi", &["base", "mesh", "registry", "driver", "node"]),
 ];
 
 /// Rooms that only compute: no clock, socket, file, thread, lock or task.

@@ -33,9 +33,9 @@ pub(crate) async fn run(shell: Arc<Shell>, bootstrap: Bootstrap, _present: Prese
         }
         let pause = match pull(&bootstrap.config).await {
             Ok(peers) => {
-                offer(&shell, &bootstrap, &mut poller, &peers);
                 news.pulled(Ok(peers.len()));
-                *shell.bootstrap_peers.lock() = peers;
+                shell.bootstrap_peers.lock().clone_from(&peers);
+                offer(&shell, &bootstrap, &mut poller, &peers);
                 poller.answered()
             }
             Err(why) => {
