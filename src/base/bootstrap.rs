@@ -103,7 +103,7 @@ pub fn dialable(host: &str, port: u16) -> Result<Endpoint> {
     if endpoint.host == host { Ok(endpoint) } else { Err(Error::Invalid("host is no name and no address".into())) }
 }
 
-/// `http://host[:port][/base]` or the same with `https`; an IPv6 host stands in brackets, a slash at the end does not count.
+/// `http://host[:port][/base]` or the same with `https`; an IPv6 host stands in brackets, slashes at the end do not count.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RegistryUrl {
     /// Whether it is https.
@@ -128,14 +128,17 @@ impl RegistryUrl {
         if location.len() > limits::REGISTRY_URL_MAX_BYTES || !location.bytes().all(|c| c.is_ascii_graphic() && c != b'#' && c != b'\\') {
             return None;
         }
-        if location.starts_with('/') {
-            return (!location.starts_with("//")).then(|| location.to_owned());
-        }
-        let path_at = location.split_once("://")?.1.find(['/', '?']).map(|at| at + location.find("://").unwrap_or(0) + 3);
-        let (origin, path) = location.split_at(path_at?);
-        let there: RegistryUrl = origin.parse().ok()?;
-        let same = (there.https, there.port) == (self.https, self.port) && there.host.eq_ignore_ascii_case(&self.host);
-        (same && path.starts_with('/')).then(|| path.to_owned())
+        let path = if location.starts_with('/') {
+            location
+        } else {
+            let (scheme, rest) = location.split_once("://")?;
+            let (authority, path) = rest.split_at(rest.find('/')?);
+            let there: RegistryUrl = format!("{scheme}://{authority}").parse().ok()?;
+            let same = (there.https, there.port) == (self.https, self.port) && there.host.eq_ignore_ascii_case(&self.host);
+            if same { path } else { return None }
+        };
+        // Two slashes begin a host's name.
+        (!path.starts_with("//")).then(|| path.to_owned())
     }
 }
 
@@ -174,7 +177,7 @@ impl FromStr for RegistryUrl {
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
         let full = if has_port { authority.to_owned() } else { format!("{authority}:{}", default_port(https)) };
         let Endpoint { host, port, .. } = full.parse().map_err(|_| invalid("no usable host and port"))?;
-        Ok(RegistryUrl { https, host, port, base: base.strip_suffix('/').unwrap_or(base).to_owned() })
+        Ok(RegistryUrl { https, host, port, base: base.trim_end_matches('/').to_owned() })
     }
 }
 
@@ -227,6 +230,7 @@ mod tests {
             ("HTTP://r:8080", "r", 8080, ""),
             ("http://127.0.0.1:8080/p2p/v1", "127.0.0.1", 8080, "/p2p/v1"),
             ("http://[::1]:8080/p2p/v1/", "::1", 8080, "/p2p/v1"),
+            ("http://r/x//", "r", 80, "/x"),
             ("https://[::1]", "::1", 443, ""),
         ] {
             let got = url(text);
@@ -261,9 +265,18 @@ mod tests {
         let here = url("http://r:8080/p2p/v1");
         assert_eq!(here.same_place("/x/peers?limit=2").as_deref(), Some("/x/peers?limit=2"));
         assert_eq!(here.same_place("http://R:8080/y").as_deref(), Some("/y"));
-        for elsewhere in
-            ["//evil/peers", "http://evil:8080/y", "http://r/y", "https://r:8080/y", "http://r:8080@evil/y", "peers", "/a b", "/\\evil"]
-        {
+        for elsewhere in [
+            "//evil/peers",
+            "http://r:8080//evil/peers",
+            "http://r:8080?y",
+            "http://evil:8080/y",
+            "http://r/y",
+            "https://r:8080/y",
+            "http://r:8080@evil/y",
+            "peers",
+            "/a b",
+            "/\\evil",
+        ] {
             assert_eq!(here.same_place(elsewhere), None, "{elsewhere}");
         }
     }

@@ -220,9 +220,9 @@ pub const REGISTRY_HEAD_MAX_BYTES: usize = 8 * 1024;
 pub const REGISTRY_BODY_MAX_BYTES: usize = 64 * 1024;
 /// From the connection, or the answer before, to the end of a request.
 pub const REGISTRY_REQUEST_DEADLINE: Duration = Duration::from_secs(5);
-/// Connections at once; the next one is closed unread.
-pub const REGISTRY_CONNECTIONS_MAX: usize = 64;
-/// Connections of one source at once, so that one does not take them all.
+/// Connections at once; the next one is closed unread. Half the descriptors a process usually has.
+pub const REGISTRY_CONNECTIONS_MAX: usize = 512;
+/// Connections of one source at once: a sixteenth, so that it takes many sources to take them all.
 pub const REGISTRY_CONNECTIONS_PER_SOURCE_MAX: usize = 32;
 /// Life of a connection, however busy.
 pub const REGISTRY_CONNECTION_AGE_MAX: Duration = Duration::from_secs(30);

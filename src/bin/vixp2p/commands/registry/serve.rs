@@ -108,7 +108,7 @@ mod tests {
         let of = |last| source(IpAddr::from([127, 0, 0, last]));
         let mut held: Vec<Slot> = std::iter::from_fn(|| slots.take(of(1))).collect();
         assert_eq!(held.len(), limits::REGISTRY_CONNECTIONS_PER_SOURCE_MAX);
-        held.extend((2..=255).filter_map(|last| slots.take(of(last))));
+        held.extend((2..=255).chain(2..=255).filter_map(|last| slots.take(of(last))));
         assert_eq!(held.len(), limits::REGISTRY_CONNECTIONS_MAX);
         drop(held);
         assert!(slots.0.lock().is_empty());
