@@ -11,6 +11,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+#[cfg(feature = "https")]
+use {
+    std::sync::Arc,
+    tokio_rustls::TlsConnector,
+    tokio_rustls::rustls::pki_types::{ServerName, TrustAnchor},
+    tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto},
+};
+
 use crate::base::{BootstrapConfig, limits};
 
 /// Smallest buffer the HTTP library works with; a longer head is refused.
@@ -89,16 +97,16 @@ async fn open(config: &BootstrapConfig) -> Result<Box<dyn Stream>, String> {
 
 #[cfg(feature = "https")]
 async fn seal(stream: TcpStream, host: &str) -> Result<Box<dyn Stream>, String> {
-    use std::sync::Arc;
+    seal_by(stream, host, webpki_roots::TLS_SERVER_ROOTS.to_vec()).await
+}
 
-    use tokio_rustls::TlsConnector;
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto, pki_types::ServerName};
-
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// A connection to whoever has a certificate for `host` from one of `roots`.
+#[cfg(feature = "https")]
+async fn seal_by(stream: TcpStream, host: &str, roots: Vec<TrustAnchor<'static>>) -> Result<Box<dyn Stream>, String> {
     let settings = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| format!("no TLS: {e}"))?
-        .with_root_certificates(roots)
+        .with_root_certificates(RootCertStore { roots })
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|_| "its host is no name a certificate can hold".to_owned())?;
     let sealed = TlsConnector::from(Arc::new(settings)).connect(name, stream).await.map_err(|e| format!("TLS: {e}"))?;
@@ -154,4 +162,72 @@ fn verdict(config: &BootstrapConfig, head: &Response<()>) -> Result<Option<Answe
     let location = head.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let path = config.registry_url.same_place(location);
     path.map(|path| Some(Answer::Elsewhere(path))).ok_or_else(|| format!("it answers {}, a redirect to another place", status.as_u16()))
+}
+
+#[cfg(all(test, feature = "https"))]
+mod tests {
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    use super::*;
+
+    /// A registry with a certificate of its own; what a client that trusts `roots` hears at `host`, and what the registry heard.
+    async fn asked(host: &str, trusted: bool) -> (Result<Bytes, String>, String) {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(crypto::aws_lc_rs::default_provider());
+        let settings = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+        let settings = settings.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).expect("a pair");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("asked");
+            let Ok(mut stream) = TlsAcceptor::from(Arc::new(settings)).accept(stream).await else { return String::new() };
+            let mut request = vec![0; 4096];
+            let count = stream.read(&mut request).await.expect("a request");
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.expect("answered");
+            stream.shutdown().await.expect("ended");
+            String::from_utf8_lossy(&request[..count]).into_owned()
+        });
+        let config = BootstrapConfig::new(format!("https://{host}:{port}").parse().expect("an address"));
+        let der: CertificateDer<'static> = cert.der().clone();
+        let roots = if trusted { anchors(der) } else { webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("listens");
+        let answer = match seal_by(stream, host, roots).await {
+            Ok(stream) => {
+                let request = request(&config, Method::GET, "/peers", Bytes::new()).expect("written");
+                exchange(&config, stream, request).await.map(|answer| match answer {
+                    Answer::Body(body) => body,
+                    Answer::Elsewhere(place) => panic!("{place}"),
+                })
+            }
+            Err(why) => Err(why),
+        };
+        (answer, server.await.expect("ended"))
+    }
+
+    fn anchors(certificate: CertificateDer<'static>) -> Vec<TrustAnchor<'static>> {
+        let mut store = RootCertStore::empty();
+        store.add(certificate).expect("a root");
+        store.roots
+    }
+
+    #[tokio::test]
+    async fn a_registry_whose_certificate_is_trusted_is_asked_sealed() {
+        let (answer, heard) = asked("localhost", true).await;
+        assert_eq!(answer.expect("answered"), "{}");
+        assert!(heard.starts_with("GET /peers HTTP/1.1\r\nhost: localhost:"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_nobody_or_for_another_name_is_refused_before_a_word() {
+        for (host, trusted) in [("localhost", false), ("127.0.0.1", true), ("other.example", true)] {
+            let (answer, heard) = asked(host, trusted).await;
+            assert!(answer.expect_err(host).starts_with("TLS: ") && heard.is_empty(), "{heard}");
+        }
+    }
 }

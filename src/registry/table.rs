@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(table.admit(5, B), Ok(()), "another source");
         assert!(table.admit(5 + retry_ms - 1, A).is_err());
         assert_eq!(table.admit(5 + retry_ms, A), Ok(()));
-        assert_eq!(table.admit(1, A).is_err(), true, "a clock that ran backwards gives nothing");
+        assert!(table.admit(1, A).is_err(), "a clock that ran backwards gives nothing");
     }
 
     #[test]
