@@ -181,7 +181,8 @@ impl FromStr for RegistryUrl {
     }
 }
 
-/// A registry's token. Wiped when dropped, never printed, compared in constant time.
+/// A registry's token. Wiped when dropped, never printed, compared in constant time. What the HTTP library copies of it into a request
+/// is not wiped, and the registry gets it whole: it opens a list of addresses, nothing more.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Token(String);
 
