@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::{Peer, config, eventually, now};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
-use vixp2p::base::limits;
+use vixp2p::base::{TrustPolicy, limits};
 use vixp2p::{Config, Event};
 
 const ATTACKERS: usize = 10_000;
@@ -148,6 +148,8 @@ fn besieged<T>(crowd: &mut Crowd, floods: usize, what: impl FnOnce(&AtomicU64) -
 
 fn settings(name: &str) -> Config {
     let mut settings = config(name);
+    // The honest ones come one after the other under one name, each with a new key.
+    settings.trust = Some(TrustPolicy::Open);
     settings.psk = Some(vixp2p::base::config::Psk::new([7; 32]));
     settings
 }

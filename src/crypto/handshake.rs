@@ -8,7 +8,7 @@ use crate::base::PeerId;
 use crate::base::config::Psk;
 use crate::crypto::identity::{self, Identity};
 use crate::crypto::record::{Opener, Sealer};
-use crate::crypto::schedule::{HASH_BYTES, expand, extract, hash, mac};
+use crate::crypto::schedule::{Expander, HASH_BYTES, extract, hash, mac};
 use crate::crypto::suite::{OpenError, TAG_BYTES};
 use crate::crypto::{Secret, Suite};
 use crate::wire::handshake::{Claim, Identity as SealedIdentity, MAC1_LEN, SIGNATURE_LEN};
@@ -42,21 +42,21 @@ pub struct ClusterKeys {
     pub id: [u8; 8],
     tag: Secret<32>,
     mac1: Option<Secret<HASH_BYTES>>,
-    psk: Secret<32>,
+    salt: Secret<HASH_BYTES>,
 }
 
 impl ClusterKeys {
     /// Derives them. Without a key everything is zeros and `mac1` is not computed.
     pub fn new(psk: Option<&Psk>) -> ClusterKeys {
         let Some(psk) = psk else {
-            return ClusterKeys { id: [0; 8], tag: Secret::zero(), mac1: None, psk: Secret::zero() };
+            return ClusterKeys { id: [0; 8], tag: Secret::zero(), mac1: None, salt: extract(&[], &[0; 32]) };
         };
-        let base = extract(b"vixp2p psk", psk.as_bytes());
+        let base = Expander::new(&extract(b"vixp2p psk", psk.as_bytes()));
         ClusterKeys {
-            id: *expand::<8>(&base, "id", &[]).expose(),
-            tag: expand(&base, "tag", &[]),
-            mac1: Some(expand(&base, "mac1", &[])),
-            psk: Secret::new(*psk.as_bytes()),
+            id: *base.expand::<8>("id", &[]).expose(),
+            tag: base.expand("tag", &[]),
+            mac1: Some(base.expand("mac1", &[])),
+            salt: extract(&[], psk.as_bytes()),
         }
     }
 
@@ -77,8 +77,7 @@ impl ClusterKeys {
 
     /// The handshake's keys, once both shares are known and `transcript` covers both.
     pub fn schedule(&self, suite: Suite, dh: &Secret<32>, transcript: &Transcript) -> HandshakeKeys {
-        let salt = extract(&[], self.psk.expose());
-        let secret = extract(salt.expose(), dh.expose());
+        let secret = Expander::new(&extract(self.salt.expose(), dh.expose()));
         HandshakeKeys { suite, secret, h2: *transcript }
     }
 }
@@ -98,7 +97,7 @@ impl Transcript {
 #[derive(Debug)]
 pub struct HandshakeKeys {
     suite: Suite,
-    secret: Secret<HASH_BYTES>,
+    secret: Expander,
     h2: Transcript,
 }
 
@@ -126,11 +125,11 @@ impl HandshakeKeys {
     }
 
     fn box_key(&self, role: Role) -> Secret<32> {
-        expand(&self.secret, &format!("{} box", role.name()), &self.h2.0)
+        self.secret.expand(&format!("{} box", role.name()), &self.h2.0)
     }
 
     fn fin_key(&self, role: Role) -> Secret<HASH_BYTES> {
-        expand(&self.secret, &format!("{} fin", role.name()), &self.h2.0)
+        self.secret.expand(&format!("{} fin", role.name()), &self.h2.0)
     }
 
     fn signed_text(role: Role, transcript: &Transcript, claim: &[u8]) -> Vec<u8> {
@@ -166,9 +165,9 @@ impl HandshakeKeys {
 
     /// The session's two directions as seen by `role`, under the whole transcript. Ends the handshake secret's life.
     pub fn finish(self, role: Role, transcript: &Transcript) -> (Sealer, Opener) {
-        let master: Secret<HASH_BYTES> = expand(&self.secret, "master", &transcript.0);
-        let session = *expand::<32>(&master, "session id", &[]).expose();
-        let (i2r, r2i) = (expand(&master, "initiator to responder", &[]), expand(&master, "responder to initiator", &[]));
+        let master = Expander::new(&self.secret.expand("master", &transcript.0));
+        let session = *master.expand::<32>("session id", &[]).expose();
+        let (i2r, r2i) = (master.expand("initiator to responder", &[]), master.expand("responder to initiator", &[]));
         let (ours, theirs) = if role == Role::Initiator { (i2r, r2i) } else { (r2i, i2r) };
         (Sealer::new(self.suite, ours, session), Opener::new(self.suite, theirs, session))
     }

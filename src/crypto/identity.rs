@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
+use ed25519_dalek::SigningKey;
 
 use crate::base::PeerId;
 use crate::crypto::Secret;
@@ -82,7 +82,64 @@ mod signer {
 
 /// Whether `signature` over `message` is `peer`'s. Strict: small-order and non-canonical points and scalars fail (Brendel et al., IEEE S&P 2021).
 pub fn verify(peer: &PeerId, message: &[u8], signature: &[u8; 64]) -> bool {
-    VerifyingKey::from_bytes(&peer.0).is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    verifier::verify(&peer.0, message, signature)
+}
+
+#[cfg(feature = "aws-lc")]
+mod verifier {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+
+    /// 2^255 - 19, little-endian.
+    const P: [u8; 32] = {
+        let mut p = [0xff; 32];
+        (p[0], p[31]) = (0xed, 0x7f);
+        p
+    };
+
+    /// The y coordinates of the eight points of small order (Chalkias, Garillot and Nikolaenko, SSR 2020, table 1), little-endian.
+    const SMALL_ORDER: [[u8; 32]; 5] = [
+        [0; 32],
+        {
+            let mut one = [0; 32];
+            one[0] = 1;
+            one
+        },
+        {
+            let mut minus_one = P;
+            minus_one[0] = 0xec;
+            minus_one
+        },
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3,
+            0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c,
+            0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+
+    /// By aws-lc, in two thirds of the time. It compares R by its bytes and wants S < L; what else is strict is added here.
+    pub(super) fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        let (r, _) = signature.split_first_chunk::<32>().expect("a signature has 64 bytes");
+        is_strict(key) && is_strict(r) && UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok()
+    }
+
+    /// Whether the encoded y is below p and not that of a point of small order, whatever its sign bit.
+    fn is_strict(point: &[u8; 32]) -> bool {
+        let mut y = *point;
+        y[31] &= 0x7f;
+        y.iter().rev().lt(P.iter().rev()) && !SMALL_ORDER.contains(&y)
+    }
+}
+
+#[cfg(not(feature = "aws-lc"))]
+mod verifier {
+    use ed25519_dalek::{Signature, VerifyingKey};
+
+    pub(super) fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +167,74 @@ mod tests {
             let message = vec![byte; usize::from(byte) * 20];
             let portable = ed25519_dalek::Signer::sign(&identity.key, &message).to_bytes();
             assert_eq!(identity.sign(&message), portable);
+        }
+    }
+
+    /// The eight points of small order in every encoding: y, y + p where that fits, both signs.
+    fn small_order_encodings() -> Vec<[u8; 32]> {
+        let mut all = Vec::new();
+        for point in curve25519_dalek::constants::EIGHT_TORSION {
+            let mut y = point.compress().to_bytes();
+            y[31] &= 0x7f;
+            let low = y[0];
+            let mut encodings = vec![y];
+            if low < 19 && y[1..].iter().all(|b| *b == 0) {
+                let mut beyond = [0xff; 32];
+                (beyond[0], beyond[31]) = (0xed + low, 0x7f);
+                encodings.push(beyond);
+            }
+            for mut y in encodings {
+                all.push(y);
+                y[31] |= 0x80;
+                all.push(y);
+            }
+        }
+        all
+    }
+
+    fn portable(peer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        ed25519_dalek::VerifyingKey::from_bytes(peer).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    }
+
+    #[test]
+    fn what_verifies_is_what_the_portable_provider_takes_strictly() {
+        use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+        use curve25519_dalek::scalar::Scalar;
+        use orion::hazardous::hash::sha2::sha512::Sha512;
+
+        // Keys, nonces and torsion parts of every kind: S = r + H(R, A, m) a solves the equation up to the torsion.
+        let (mut taken, mut refused) = (0, 0);
+        for byte in 0..48u8 {
+            let (a, r) = (Scalar::from(u64::from(byte % 5)), Scalar::from(u64::from(byte % 7)));
+            for torsion_a in EIGHT_TORSION {
+                for torsion_r in EIGHT_TORSION {
+                    let key = (ED25519_BASEPOINT_POINT * a + torsion_a).compress().to_bytes();
+                    let big_r = (ED25519_BASEPOINT_POINT * r + torsion_r).compress().to_bytes();
+                    let digest = Sha512::digest(&[&big_r[..], &key, &[byte]].concat()).expect("short");
+                    let s = r + Scalar::from_bytes_mod_order_wide(digest.as_ref().try_into().expect("64 bytes")) * a;
+                    let signature: [u8; 64] = [big_r, s.to_bytes()].concat().try_into().expect("64 bytes");
+                    let verdict = verify(&PeerId(key), &[byte], &signature);
+                    assert_eq!(verdict, portable(&key, &[byte], &signature), "{byte} {}", hex(&signature));
+                    *(if verdict { &mut taken } else { &mut refused }) += 1;
+                }
+            }
+        }
+        assert!(taken > 20 && refused > 20, "{taken} {refused}");
+    }
+
+    #[test]
+    fn no_encoding_of_a_small_order_point_is_taken_as_a_key_or_in_a_signature() {
+        let encodings = small_order_encodings();
+        assert!(encodings.len() >= 20);
+        let honest = identity(3);
+        for point in encodings {
+            let mut signature = [0; 64];
+            signature[..32].copy_from_slice(&point);
+            assert!(!verify(&PeerId(point), b"anything", &signature), "{}", hex(&point));
+            assert!(!verify(&honest.id(), b"anything", &signature), "{}", hex(&point));
+            let signature = honest.sign(b"anything");
+            assert!(!verify(&PeerId(point), b"anything", &signature), "{}", hex(&point));
         }
     }
 

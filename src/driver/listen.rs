@@ -147,9 +147,11 @@ async fn reach(
     endpoint: &Endpoint,
     expected: Option<PeerId>,
 ) -> Result<(TcpStream, Authenticated), CloseReason> {
-    // The Hello is ready before the connection is: a listener in trouble lets go of the silent.
-    let mut machine = Handshaking::dial(shell.party.clone(), draw()?).judging(shell.keeper.gate(expected));
-    let mut stream = open_stream(shared, endpoint).await?;
+    let secrets = draw()?;
+    // The Hello is made while the connection is on its way and ready as soon as it stands: a listener in trouble lets go of the silent.
+    let hello = async { Handshaking::dial(shell.party.clone(), secrets).judging(shell.keeper.gate(expected)) };
+    let (stream, mut machine) = tokio::join!(open_stream(shared, endpoint), hello);
+    let mut stream = stream?;
     shell.step(Input::Dialled { link: shared.id });
     let mut resets = 0;
     loop {

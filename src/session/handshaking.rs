@@ -148,6 +148,8 @@ enum State {
     Listening { kex: Box<KexSecrets>, rand: [u8; 32] },
     /// Responder, waiting for HelloFinish.
     AckSent { keys: HandshakeKeys, transcript: Transcript, nonce_a: u64 },
+    /// Initiator, its HelloFinish ready. The session's keys are made when it is gone: the peer works at the same time.
+    FinishReady { peer: PeerInfo, keys: HandshakeKeys, transcript: Transcript },
     /// Initiator, waiting for the first record.
     AwaitingWelcome { peer: PeerInfo, suite: Suite, send: Box<SendHalf>, recv: Box<RecvHalf> },
     /// Done or failed.
@@ -248,7 +250,8 @@ impl Handshaking {
     fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
         loop {
             match self.state {
-                State::AwaitingWelcome { .. } => return self.on_first_record(input),
+                State::FinishReady { .. } if self.has_outgoing() && input.is_empty() => return Ok(None),
+                State::FinishReady { .. } | State::AwaitingWelcome { .. } => return self.on_first_record(input),
                 State::Over => return Err(CloseReason::Protocol("bytes after the end of the handshake".into())),
                 _ => {}
             }
@@ -262,7 +265,7 @@ impl Handshaking {
                 State::AckSent { keys, transcript, nonce_a } => {
                     self.on_hello_finish(keys, transcript, nonce_a, &input[frame.clone()]).map(Some)
                 }
-                State::AwaitingWelcome { .. } | State::Over => Ok(None),
+                State::FinishReady { .. } | State::AwaitingWelcome { .. } | State::Over => Ok(None),
             }?;
             input.advance(frame.end);
             if done.is_some() {
@@ -339,10 +342,17 @@ impl Handshaking {
         transcript.absorb(&sealed);
         let finish = HelloFinish { nonce_a: self.nonce, nonce_b: ack.nonce_b, sealed };
         self.out = messages::to_frame(kind::HELLO_FINISH, finish.encode());
+        self.state = State::FinishReady { peer, keys, transcript };
+        Ok(())
+    }
+
+    fn begin_session(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        let State::FinishReady { peer, keys, transcript } = state else { return self.state = state };
+        let suite = keys.suite();
         let (sealer, opener) = keys.finish(Role::Initiator, &transcript);
         let send = Box::new(SendHalf::new(sealer, Role::Initiator, suite.group));
         self.state = State::AwaitingWelcome { peer, suite, send, recv: Box::new(RecvHalf::new(opener)) };
-        Ok(())
     }
 
     fn on_hello_finish(
@@ -367,6 +377,7 @@ impl Handshaking {
     }
 
     fn on_first_record(&mut self, input: &mut BytesMut) -> Result<Option<Box<Established>>, CloseReason> {
+        self.begin_session();
         let State::AwaitingWelcome { peer, suite, send, mut recv } = std::mem::replace(&mut self.state, State::Over) else {
             return Err(CloseReason::Protocol("no record is due yet".into()));
         };
@@ -405,6 +416,7 @@ impl std::fmt::Debug for Handshaking {
             State::HelloSent { .. } => "Handshaking(hello sent)",
             State::Listening { .. } => "Handshaking(listening)",
             State::AckSent { .. } => "Handshaking(ack sent)",
+            State::FinishReady { .. } => "Handshaking(finish ready)",
             State::AwaitingWelcome { .. } => "Handshaking(awaiting welcome)",
             State::Over => "Handshaking(over)",
         })
