@@ -56,6 +56,7 @@
             VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
             {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0,     \
             VIXP2P_TRUST_DEFAULT, VIXP2P_DURABILITY_DURABLE, 0,                                           \
+            NULL, NULL, NULL, VIXP2P_REGISTRY_PULL_ONLY, 0, 0, 0, 0, 0, 0, 0,                             \
     }
 
 
@@ -193,6 +194,21 @@
  * Room for an endpoint's text with its terminating zero.
  */
 #define VIXP2P_ENDPOINT_SIZE 320
+
+/**
+ * vixp2p_node_options.registry_mode: ask for peers. The default.
+ */
+#define VIXP2P_REGISTRY_PULL_ONLY 0
+
+/**
+ * vixp2p_node_options.registry_mode: say before each question where this node listens; one that does not listen only asks.
+ */
+#define VIXP2P_REGISTRY_PULL_AND_ANNOUNCE 1
+
+/**
+ * Room for a host name or address with its terminating zero.
+ */
+#define VIXP2P_HOST_SIZE 256
 
 /**
  * The ABI this header describes; see vixp2p_abi_version().
@@ -847,6 +863,49 @@ typedef struct vixp2p_node_options {
      * 0.
      */
     uint32_t reserved;
+     * A registry to find peers by, "http://host[:port][/path]" or the same with https; NULL: none is asked.
+     */
+    const char *registry_url;
+    /**
+     * What opens the registry, 1 to 1024 visible ASCII characters; NULL: nothing. The library copies it.
+     */
+    const char *registry_token;
+    /**
+     * The host to announce; NULL: the address the registry sees.
+     */
+    const char *registry_announce_host;
+    /**
+     * #VIXP2P_REGISTRY_PULL_ONLY (default) or #VIXP2P_REGISTRY_PULL_AND_ANNOUNCE.
+     */
+    uint32_t registry_mode;
+    /**
+     * Pause between two questions that were answered; default 15000.
+     */
+    uint32_t registry_poll_interval_ms;
+    /**
+     * An endpoint the registry names is dialled at most this often; default 12000.
+     */
+    uint32_t registry_connect_cooldown_ms;
+    /**
+     * From the name of the registry's host up to a connection; default 3000.
+     */
+    uint32_t registry_connect_timeout_ms;
+    /**
+     * From there up to the last byte of the answer; default 5000.
+     */
+    uint32_t registry_request_timeout_ms;
+    /**
+     * Longest pause after failures; it doubles from registry_poll_interval_ms. Default 60000.
+     */
+    uint32_t registry_backoff_max_ms;
+    /**
+     * Bytes of an answer that are read at most, up to 1048576; default 65536.
+     */
+    uint32_t registry_max_http_bytes;
+    /**
+     * Peers asked for, up to 1024; default 20.
+     */
+    uint32_t registry_max_peers_per_poll;
 } vixp2p_node_options;
 
 /**
@@ -972,6 +1031,28 @@ typedef struct vixp2p_stats {
      */
     uint64_t half_open_evicted;
 } vixp2p_stats;
+
+/**
+ * A peer as a registry names it. A rumour: nothing about it has been checked.
+ */
+typedef struct vixp2p_registry_peer {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * Where it is said to listen.
+     */
+    uint32_t tcp_port;
+    /**
+     * Its label, without control characters, cut if need be, zero-terminated; may be empty.
+     */
+    char node_id[VIXP2P_NODE_ID_SIZE];
+    /**
+     * Its host name or address, without brackets, zero-terminated.
+     */
+    char host[VIXP2P_HOST_SIZE];
+} vixp2p_registry_peer;
 
 /**
  * One line of the list of known keys.
@@ -1461,6 +1542,21 @@ enum vixp2p_status vixp2p_node_wait_event(struct vixp2p_node *node,
  *         VIXP2P_ERR_WOULD_DEADLOCK from inside a callback.
  */
 VIXP2P_API enum vixp2p_status vixp2p_node_dispatch(struct vixp2p_node *node, size_t max, size_t *out_done);
+
+/**
+ * Whom the registry named last (vixp2p_node_options.registry_url); nobody without a registry or while the node does not run.
+ *
+ * @param node         the node.
+ * @param peers        an array to fill; may be NULL if *inout_count is 0.
+ * @param peer_size    sizeof(vixp2p_registry_peer).
+ * @param inout_count  places in the array; becomes the number of peers. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_registry_peers(const struct vixp2p_node *node,
+                                              struct vixp2p_registry_peer *peers,
+                                              size_t peer_size,
+                                              size_t *inout_count);
 
 /**
  * The text of the calling thread's last failed call: function, argument, value and cause in one sentence.

@@ -9,6 +9,7 @@ pub mod driver;
 pub mod ffi;
 pub mod mesh;
 pub mod node;
+pub mod registry;
 pub mod session;
 pub mod sim;
 pub mod sync;

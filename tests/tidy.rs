@@ -14,14 +14,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("session", &["base", "wire", "crypto"]),
     ("sync", &["base", "wire", "crypto"]),
     ("mesh", &["base", "wire", "sync"]),
-    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh"]),
+    ("registry", &["base"]),
+    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "registry"]),
     ("sim", &["base", "wire", "crypto", "session", "sync", "mesh"]),
-    ("node", &["base", "crypto", "session", "sync", "mesh", "driver"]),
-    ("ffi", &["base", "mesh", "driver", "node"]),
+    ("node", &["base", "crypto", "session", "sync", "mesh", "registry", "driver"]),
+    ("ffi", &["base", "mesh", "registry", "driver", "node"]),
 ];
 
 /// Rooms that only compute: no clock, socket, file, thread, lock or task.
-const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "sim"];
+const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "sim"];
 const BANNED_IN_PURE: &[&str] = &[
     "std::net::",
     "std::fs",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::base::bootstrap::BootstrapConfig;
 use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
 use crate::base::limits;
@@ -120,6 +121,8 @@ pub struct Config {
     pub trust: Option<TrustPolicy>,
     /// What an append waits for while the node runs. Records of others are always durable before they are acknowledged.
     pub durability: Durability,
+    /// The registry to find peers by; `None` = none is asked.
+    pub bootstrap: Option<BootstrapConfig>,
 }
 
 impl Config {
@@ -143,6 +146,7 @@ impl Config {
             dial: true,
             trust: None,
             durability: Durability::Durable,
+            bootstrap: None,
         }
     }
 
@@ -183,7 +187,7 @@ impl Config {
         if self.handshake_timeout.is_zero() {
             return Err(Error::Invalid("handshake_timeout is zero".into()));
         }
-        Ok(())
+        self.bootstrap.as_ref().map_or(Ok(()), BootstrapConfig::validate)
     }
 }
 

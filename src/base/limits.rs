@@ -128,6 +128,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Endpoints this node keeps itself connected to; an automatic one that never answered gives way to a new one.
 pub const DIAL_TARGETS_MAX: usize = 1024;
+/// Failures in a row after which an endpoint that nobody asked for, only found, is given up; whoever finds it again gets it one dial.
+pub const FOUND_FAILURES_MAX: u32 = 8;
 /// Dials under way at once; the others wait for one to end.
 pub const DIALS_MAX: usize = 64;
 /// Peers that are gone and stay listed; the one gone longest is forgotten.
@@ -196,3 +198,52 @@ pub const APPLY_RETRY_MAX: Duration = Duration::from_secs(30);
 pub const SCAN_WINDOW_BYTES: usize = 4 * WAL_PUSH_MAX_BYTES;
 /// A group is found in a segment by one index entry per so many bytes and a walk from there.
 pub const INDEX_STEP_BYTES: u64 = 64 * 1024;
+
+// ---- registries ------------------------------------------------------------------------------------------------
+
+/// Address of a registry as text, and the target of a redirect.
+pub const REGISTRY_URL_MAX_BYTES: usize = 2048;
+/// Token of a registry; the head of a request holds it.
+pub const REGISTRY_TOKEN_MAX_BYTES: usize = 1024;
+/// Host in an announcement or an answer: the longest DNS name.
+pub const REGISTRY_HOST_MAX_BYTES: usize = 253;
+/// Entries of a registry; one that is full refuses new ones, so that a flood displaces nobody.
+pub const REGISTRY_ENTRIES_MAX: usize = 16 * 1024;
+/// Entries of one source: a site behind one address, and no more than 1/256 of the registry.
+pub const REGISTRY_ENTRIES_PER_SOURCE_MAX: usize = 64;
+/// Sources whose requests are counted; the one silent longest gives way.
+pub const REGISTRY_SOURCES_MAX: usize = 4096;
+/// Requests of one source at once: every node of a full site starts together.
+pub const REGISTRY_BURST: u32 = 128;
+/// Requests of one source a second, on and on: twice what a full site needs.
+pub const REGISTRY_REQUESTS_PER_SECOND: u32 = 16;
+/// Life of an entry that is not announced again: six intervals of the client, more than its longest pause.
+pub const REGISTRY_TTL_DEFAULT: Duration = Duration::from_secs(90);
+/// Longest life a registry can be told to grant.
+pub const REGISTRY_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Peers in an answer to a question without a limit (v1 figure).
+pub const REGISTRY_PEERS_DEFAULT: usize = 20;
+/// Body of an answer: with its head below the 64 KiB that v1 reads.
+pub const REGISTRY_ANSWER_MAX_BYTES: usize = 60 * 1024;
+/// Head of a request; the HTTP library takes no less.
+pub const REGISTRY_HEAD_MAX_BYTES: usize = 8 * 1024;
+/// Body of a request; an announcement is far shorter.
+pub const REGISTRY_BODY_MAX_BYTES: usize = 64 * 1024;
+/// From the connection, or the answer before, to the end of a request.
+pub const REGISTRY_REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+/// Connections at once; the next one is closed unread. Half the descriptors a process usually has.
+pub const REGISTRY_CONNECTIONS_MAX: usize = 512;
+/// Connections of one source at once: a sixteenth, so that it takes many sources to take them all.
+pub const REGISTRY_CONNECTIONS_PER_SOURCE_MAX: usize = 32;
+/// Life of a connection, however busy.
+pub const REGISTRY_CONNECTION_AGE_MAX: Duration = Duration::from_secs(30);
+/// Changes waiting for the registry's file; announcements wait for a place until their deadline.
+pub const REGISTRY_CHANGES_MAX: usize = 1024;
+/// What `max_http_bytes` may be set to.
+pub const BOOTSTRAP_HTTP_MAX_BYTES: usize = 1024 * 1024;
+/// What `max_peers_per_poll` may be set to, and endpoints whose last dial is remembered.
+pub const BOOTSTRAP_PEERS_MAX: usize = 1024;
+/// Endpoints of one answer that are dialled (v1 figure).
+pub const BOOTSTRAP_DIALS_PER_POLL: usize = 8;
+/// Redirects followed, all of them at the registry itself.
+pub const BOOTSTRAP_REDIRECTS_MAX: usize = 3;

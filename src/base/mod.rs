@@ -3,6 +3,7 @@
 //! Never imports another room, and never does anything but describe.
 
 pub mod batch;
+pub mod bootstrap;
 pub mod close;
 pub mod config;
 pub mod endpoint;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod trust;
 
 pub use batch::DataBatch;
+pub use bootstrap::{BootstrapConfig, BootstrapMode, RegistryUrl};
 pub use close::CloseReason;
 pub use config::Config;
 pub use endpoint::Endpoint;

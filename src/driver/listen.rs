@@ -16,7 +16,7 @@ use crate::mesh::io::Input;
 use crate::session::{Established, Handshaking, RunSecrets};
 
 /// Binds a listening socket; an empty host means every interface, IPv6 and IPv4.
-pub(crate) fn bind(host: &str, port: u16) -> Result<std::net::TcpListener> {
+pub fn bind(host: &str, port: u16) -> Result<std::net::TcpListener> {
     let bound = if host.is_empty() {
         // A machine without IPv6 still has IPv4.
         open(SocketAddr::from(([0u16; 8], port))).or_else(|e| if in_use(&e) { Err(e) } else { open(SocketAddr::from(([0u8; 4], port))) })

@@ -3,8 +3,10 @@
 //! Carries and decides nothing: every decision is the mesh's, taken in [`Shell::step`], the only place that locks it.
 
 pub mod apply;
+pub(crate) mod bootstrap;
 pub mod disk;
 pub(crate) mod handshake;
+pub(crate) mod http;
 pub mod keyfile;
 pub mod known;
 pub mod link;
@@ -35,6 +37,7 @@ use crate::driver::outlet::LogOutlet;
 use crate::driver::ring::{EventRing, Item};
 use crate::mesh::Mesh;
 use crate::mesh::io::{Input, Output};
+use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 
 pub use crate::driver::outlet::LogSink;
@@ -61,6 +64,8 @@ pub struct Shell {
     past_frames: Mutex<(u64, u64)>,
     pub(crate) records_appended: AtomicU64,
     pub(crate) records_applied: AtomicU64,
+    /// What the registry named last.
+    pub(crate) bootstrap_peers: Mutex<Vec<BootstrapPeer>>,
     outlet: Arc<LogOutlet>,
     /// Set before the node's links are closed for good: a link that comes later is closed at once.
     closing: AtomicBool,
@@ -115,6 +120,7 @@ impl Shell {
             past_frames: Mutex::new((0, 0)),
             records_appended: AtomicU64::new(0),
             records_applied: AtomicU64::new(0),
+            bootstrap_peers: Mutex::default(),
             outlet,
             closing: AtomicBool::new(false),
             present: AtomicUsize::new(0),

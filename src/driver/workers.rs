@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use crate::base::config::Durability;
 use crate::base::{Error, Result};
 use crate::driver::apply::{self, Handler};
+use crate::driver::bootstrap::{self, Bootstrap};
 use crate::driver::disk::DirectoryLock;
 use crate::driver::listen::{self, Listening};
 use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
@@ -64,13 +65,16 @@ impl Workers {
         }
     }
 
-    /// Starts the tasks: timer and, with a socket, the accept loop.
-    pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, socket: Option<TcpListener>) {
+    /// Starts the tasks: timer and, with a socket, the accept loop, with a registry its client.
+    pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, socket: Option<TcpListener>, bootstrap: Option<Bootstrap>) {
         let shell = &self.shell;
         self.tasks.push(handle.spawn(shell.clone().run_timer(shell.present())).abort_handle());
         if let Some(socket) = socket {
             let listening = Listening { socket, _present: shell.present() };
             self.tasks.push(handle.spawn(listen::accept(shell.clone(), listening)).abort_handle());
+        }
+        if let Some(bootstrap) = bootstrap {
+            self.tasks.push(handle.spawn(bootstrap::run(shell.clone(), bootstrap, shell.present())).abort_handle());
         }
     }
 

@@ -8,6 +8,7 @@ use crate::base::{Config, Level, Passphrase, TrustPolicy};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
 use crate::ffi::log::read_level;
+use crate::ffi::registry::VIXP2P_REGISTRY_PULL_ONLY;
 use crate::ffi::status::{VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
 
 /// vixp2p_node_options.listen: accept no connections, only dial.
@@ -118,6 +119,28 @@ pub struct vixp2p_node_options {
     pub durability: u32,
     /// 0.
     pub reserved: u32,
+    /// A registry to find peers by, "http://host[:port][/path]" or the same with https; NULL: none is asked.
+    pub registry_url: *const c_char,
+    /// What opens the registry, 1 to 1024 visible ASCII characters; NULL: nothing. The library copies it.
+    pub registry_token: *const c_char,
+    /// The host to announce; NULL: the address the registry sees.
+    pub registry_announce_host: *const c_char,
+    /// #VIXP2P_REGISTRY_PULL_ONLY (default) or #VIXP2P_REGISTRY_PULL_AND_ANNOUNCE.
+    pub registry_mode: u32,
+    /// Pause between two questions that were answered; default 15000.
+    pub registry_poll_interval_ms: u32,
+    /// An endpoint the registry names is dialled at most this often; default 12000.
+    pub registry_connect_cooldown_ms: u32,
+    /// From the name of the registry's host up to a connection; default 3000.
+    pub registry_connect_timeout_ms: u32,
+    /// From there up to the last byte of the answer; default 5000.
+    pub registry_request_timeout_ms: u32,
+    /// Longest pause after failures; it doubles from registry_poll_interval_ms. Default 60000.
+    pub registry_backoff_max_ms: u32,
+    /// Bytes of an answer that are read at most, up to 1048576; default 65536.
+    pub registry_max_http_bytes: u32,
+    /// Peers asked for, up to 1024; default 20.
+    pub registry_max_peers_per_poll: u32,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -166,6 +189,17 @@ impl vixp2p_node_options {
         trust: VIXP2P_TRUST_DEFAULT,
         durability: VIXP2P_DURABILITY_DURABLE,
         reserved: 0,
+        registry_url: std::ptr::null(),
+        registry_token: std::ptr::null(),
+        registry_announce_host: std::ptr::null(),
+        registry_mode: VIXP2P_REGISTRY_PULL_ONLY,
+        registry_poll_interval_ms: 0,
+        registry_connect_cooldown_ms: 0,
+        registry_connect_timeout_ms: 0,
+        registry_request_timeout_ms: 0,
+        registry_backoff_max_ms: 0,
+        registry_max_http_bytes: 0,
+        registry_max_peers_per_poll: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -250,6 +284,8 @@ impl vixp2p_node_options {
         if self.reserved != 0 {
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.reserved is {}, not 0", self.reserved)));
         }
+        // SAFETY: the caller's promise.
+        config.bootstrap = unsafe { self.bootstrap() }?;
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());

@@ -173,6 +173,7 @@ impl Dialer {
     pub(super) fn failed(&mut self, now: Time, endpoint: Endpoint, link: LinkId, reason: CloseReason, out: &mut Outbox) {
         let Some(target) = self.target_of(&endpoint, link) else { return };
         let manual = std::mem::replace(&mut target.attempt_manual, false);
+        let found = !target.manual;
         let mut until = self.guard.failed(now, &endpoint, manual, &mut self.rng);
         let duplicate = reason == CloseReason::Duplicate;
         if duplicate {
@@ -180,7 +181,9 @@ impl Dialer {
             // only the peer still believes in, the peer finds that out within its stale time.
             until = until.max(now + self.stale_after);
         }
-        let again = duplicate || reason.is_transient();
+        // Finders name an endpoint again for as long as they hear of it, so that those that are gone for good do not pile up here.
+        let given_up = found && self.guard.failures(&endpoint) >= limits::FOUND_FAILURES_MAX;
+        let again = duplicate || (reason.is_transient() && !given_up);
         if again {
             self.set(&endpoint, State::Due(until));
         } else {
@@ -216,6 +219,11 @@ impl Dialer {
     /// The key that is to answer at an endpoint, if one was named.
     pub(super) fn expected(&self, endpoint: &Endpoint) -> Option<PeerId> {
         self.targets.get(endpoint)?.expected
+    }
+
+    /// Whether this node keeps itself connected to an endpoint, whatever stands there now.
+    pub(super) fn has(&self, endpoint: &Endpoint) -> bool {
+        self.targets.contains_key(endpoint)
     }
 
     /// A peer has no link any more: targets that rested because of it are due again.

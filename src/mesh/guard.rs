@@ -82,6 +82,11 @@ impl Guard {
         }
     }
 
+    /// Dials in a row that ended without an authenticated link.
+    pub(super) fn failures(&self, endpoint: &Endpoint) -> u32 {
+        self.tracks.get(endpoint).map_or(0, |track| track.failures)
+    }
+
     /// Another link to the same peer stood or had just begun.
     pub(super) fn count_deduped(&mut self) {
         self.counters.connect_deduped += 1;

@@ -28,7 +28,7 @@ mod trust;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{CloseReason, Config, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
+use crate::base::{CloseReason, Config, Endpoint, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
 use crate::wire::Message;
 
 pub use io::{Inbound, Input, Output, PeerInfo};
@@ -183,6 +183,11 @@ impl Mesh {
     /// Every peer met, then every endpoint being dialled whose peer is not known yet.
     pub fn peers(&self, now: Time) -> Vec<PeerSnapshot> {
         self.snapshots(now)
+    }
+
+    /// Whether this node keeps itself connected to an endpoint: finders have nothing to add about it.
+    pub fn keeps(&self, endpoint: &Endpoint) -> bool {
+        self.dialer.has(endpoint)
     }
 
     /// The log this node appends to.

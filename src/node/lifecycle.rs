@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::base::config::Listen;
 use crate::base::{CloseReason, Error, Event, Result, limits};
+use crate::driver::bootstrap::Bootstrap;
 use crate::driver::runtime::{self, OwnRuntime};
 use crate::driver::workers::{NodeWal, Workers};
 use crate::driver::{Shell, listen};
@@ -65,7 +66,7 @@ impl Node {
         self.inner.ring.reopen();
         shell.note(Event::Started { port });
         *self.inner.shell.write() = Some(shell.clone());
-        workers.go(&handle, socket);
+        workers.go(&handle, socket, self.bootstrap(port));
         (state.workers, state.port) = (Some(workers), port);
         Ok(Some(shell))
     }
@@ -80,6 +81,12 @@ impl Node {
         let handler = thread.join().ok().flatten();
         state.handler = state.handler.take().or(handler);
         Ok(())
+    }
+
+    fn bootstrap(&self, port: u16) -> Option<Bootstrap> {
+        let config = &self.inner.config;
+        let registry = config.bootstrap.clone()?;
+        Some(Bootstrap { config: registry, node_id: config.node_id.clone(), port, dial: config.dial })
     }
 
     fn make_shell(&self, wal: &NodeWal, handle: Handle) -> Result<Arc<Shell>> {

@@ -26,6 +26,7 @@ use crate::driver::workers::{NodeWal, Workers};
 use crate::driver::{Shell, log};
 use crate::mesh::io::Input;
 use crate::mesh::{LogView, PeerSnapshot};
+use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
 
@@ -230,6 +231,11 @@ impl Node {
     /// Everybody this node knows of, connected or not.
     pub fn peers(&self) -> Vec<PeerSnapshot> {
         self.shell().map(|shell| shell.look(|mesh, now| mesh.peers(now))).unwrap_or_default()
+    }
+
+    /// What the registry named last; rumours, empty without a registry and while the node does not run.
+    pub fn bootstrap_peers(&self) -> Vec<BootstrapPeer> {
+        self.shell().map(|shell| shell.bootstrap_peers.lock().clone()).unwrap_or_default()
     }
 
     /// The node's counters; zeros while it does not run.

@@ -1,7 +1,9 @@
 /* Every function of the header, called as it should be and as it should not. tests/c/covers.sh compares the list. */
 #include "check.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define BAD VIXP2P_ERR_BAD_HANDLE
@@ -59,6 +61,11 @@ static void options(void)
     filled = initialised;
     filled.trust = 99;
     CHECK_FAILS(VIXP2P_ERR_UNSUPPORTED, vixp2p_node_create(&filled, &node));
+    filled = initialised;
+    filled.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
+    filled.registry_url = "ftp://127.0.0.1";
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
     filled = initialised;
     filled.psk = "short";
     filled.psk_len = 5;
@@ -178,6 +185,7 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_revoke(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_forget_peer(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_trust_list(node, NULL, sizeof(vixp2p_trust_info), &count));
+    CHECK_FAILS(BAD, vixp2p_node_registry_peers(node, NULL, sizeof(vixp2p_registry_peer), &count));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_rekey(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_send(node, &id, "x", 1));
@@ -457,6 +465,74 @@ static void trust(vixp2p_node *a, vixp2p_node *b)
     vixp2p_event_free(wait_for(b, VIXP2P_EVENT_PEER_CONNECTED));
 }
 
+/* The next request, which begins and ends like this, gets that answer. */
+static void answer(int listener, const char *begin, const char *end, const char *body)
+{
+    struct pollfd ready = {listener, POLLIN, 0};
+    char request[2048] = "", text[512];
+    size_t got = 0;
+    ssize_t more;
+    int stream;
+
+    CHECK(poll(&ready, 1, PATIENCE_MS) == 1);
+    stream = accept(listener, NULL, NULL);
+    CHECK(stream >= 0);
+    while (strstr(request, end) == NULL) {
+        more = read(stream, request + got, sizeof request - 1 - got);
+        CHECK(more > 0);
+        got += (size_t)more;
+        request[got] = 0;
+    }
+    CHECK(strncmp(request, begin, strlen(begin)) == 0);
+    CHECK(strstr(request, "Bearer open-sesame\r\n") != NULL);
+    snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n%s", (unsigned)strlen(body), body);
+    CHECK(write(stream, text, strlen(text)) == (ssize_t)strlen(text));
+    CHECK(close(stream) == 0);
+}
+
+/* A registry names a to a node that asks it. */
+static void registry(const vixp2p_node *a)
+{
+    vixp2p_node_options options = loopback("asker", VIXP2P_DELIVERY_POLL);
+    vixp2p_registry_peer peers[2];
+    vixp2p_node *node;
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    char url[64], list[128];
+    uint16_t port = 0;
+    size_t count = 2;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 8) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
+    CHECK(vixp2p_node_port(a, &port) == VIXP2P_OK);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/p2p/v1", (unsigned)ntohs(address.sin_port));
+    snprintf(list, sizeof list, "{\"peers\":[{\"node_id\":\"a\",\"host\":\"127.0.0.1\",\"tcp_port\":%u}]}", (unsigned)port);
+
+    options.registry_url = url;
+    options.registry_token = "open-sesame";
+    options.registry_announce_host = "asker.example";
+    options.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE;
+    options.registry_max_peers_per_poll = 7;
+    node = create_and_start(&options);
+    answer(listener, "POST /p2p/v1/announce HTTP/1.1\r\n", "},\"host\":\"asker.example\"}", "{\"ok\":true}");
+    answer(listener, "GET /p2p/v1/peers?limit=7 HTTP/1.1\r\n", "\r\n\r\n", list);
+    vixp2p_event_free(wait_for(node, VIXP2P_EVENT_PEER_CONNECTED));
+    CHECK(vixp2p_node_registry_peers(node, peers, sizeof *peers, &count) == VIXP2P_OK && count == 1);
+    CHECK(strcmp(peers[0].node_id, "a") == 0 && strcmp(peers[0].host, "127.0.0.1") == 0);
+    CHECK(peers[0].tcp_port == port && peers[0].struct_size == sizeof *peers);
+    count = 0;
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_node_registry_peers(node, NULL, sizeof *peers, &count));
+    CHECK(count == 1);
+    CHECK_FAILS(INVALID, vixp2p_node_registry_peers(node, NULL, sizeof *peers, &count));
+    CHECK_FAILS(INVALID, vixp2p_node_registry_peers(node, peers, sizeof *peers, NULL));
+    vixp2p_node_destroy(node);
+    CHECK(close(listener) == 0);
+}
+
 static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
 {
     vixp2p_log_callback log = {on_log, NULL, NULL};
@@ -517,6 +593,7 @@ int main(void)
     messages(a, b);
     records(a, b, &counts);
     trust(a, b);
+    registry(a);
     endings(a, b, &counts);
     vixp2p_node_destroy(b);
     vixp2p_node_destroy(a);

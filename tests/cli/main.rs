@@ -6,6 +6,7 @@ mod keys;
 mod log;
 mod node;
 mod options;
+mod registry;
 mod support;
 mod trust;
 mod wal;

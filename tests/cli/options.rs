@@ -120,7 +120,7 @@ fn help_and_version_go_to_stdout_and_help_fits_a_screen() {
             assert!(help.contains(word), "{word}");
         }
     }
-    for command in ["append", "tail", "wal", "key", "invite", "trust", "simulate", "demo"] {
+    for command in ["append", "tail", "wal", "key", "invite", "trust", "registry", "simulate", "demo"] {
         assert!(run(&[command, "--help"]).status.success(), "{command}");
     }
     assert_eq!(stdout(&run(&["--version"])), format!("vixp2p {}\n", env!("CARGO_PKG_VERSION")));

@@ -101,6 +101,9 @@ fn on_keys(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_trust_list", "node", vixp2p_node_trust_list(null(), null_mut(), 304, &mut 0)),
             ("vixp2p_node_trust_list", "infos", vixp2p_node_trust_list(node, null_mut(), 304, &mut 1)),
             ("vixp2p_node_trust_list", "inout_count", vixp2p_node_trust_list(node, null_mut(), 304, null_mut())),
+            ("vixp2p_node_registry_peers", "node", vixp2p_node_registry_peers(null(), null_mut(), 520, &mut 0)),
+            ("vixp2p_node_registry_peers", "peers", vixp2p_node_registry_peers(node, null_mut(), 520, &mut 1)),
+            ("vixp2p_node_registry_peers", "inout_count", vixp2p_node_registry_peers(node, null_mut(), 520, null_mut())),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! Links, dials and the peer list.
 
-use vixp2p::base::{CloseReason, Event, limits};
+use vixp2p::base::{CloseReason, Endpoint, Event, limits};
 use vixp2p::mesh::{Input, Output, PeerState};
 use vixp2p::wire::Message;
 
@@ -92,6 +92,24 @@ fn a_failed_target_is_dialled_again_with_growing_pauses_until_it_answers() {
     solo.authenticate(link, 7);
     let stats = solo.mesh.stats();
     assert_eq!((stats.connect_attempts, stats.connect_failures, stats.tracked_endpoints), (6, 5, 1));
+}
+
+#[test]
+fn an_endpoint_that_was_only_found_is_given_up_and_one_dial_is_its_for_each_time_it_is_found_again() {
+    let mut solo = Solo::new();
+    let mut link = dials(&solo.connect("b", false))[0];
+    for _ in 1..limits::FOUND_FAILURES_MAX {
+        let pause = retries(&solo.fail(link, refused()))[0].expect("retried");
+        link = dials(&solo.wait(pause + 1))[0];
+    }
+    assert!(solo.mesh.keeps(&Endpoint::tcp("b", 1)));
+    assert_eq!(retries(&solo.fail(link, refused())), [None]);
+    assert!(!solo.mesh.keeps(&Endpoint::tcp("b", 1)) && solo.wait(100_000).is_empty());
+    let again = dials(&solo.connect("b", false))[0];
+    assert_eq!(retries(&solo.fail(again, refused())), [None]);
+    solo.wait(100_000);
+    let asked = dials(&solo.connect("b", true))[0];
+    assert!(retries(&solo.fail(asked, refused()))[0].is_some(), "a person's wish is kept");
 }
 
 #[test]

@@ -2,8 +2,12 @@
 
 import asyncio
 import gc
+import http.server
+import json
 import os
+import queue
 import select
+import threading
 import weakref
 
 import pytest
@@ -21,6 +25,8 @@ from vixp2p import (
     Node,
     PeerId,
     PeerState,
+    Registry,
+    RegistryPeer,
     Status,
     TrustPolicy,
     TrustState,
@@ -348,6 +354,42 @@ def test_a_key_is_trusted_revoked_and_forgotten(pair):
     assert a.forget(b.id) is True and a.forget(b.id) is False
     with pytest.raises(VixP2PError, match="policy"):
         Node(trust=9)
+
+
+def test_a_registry_is_told_of_a_node_and_names_others():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(b'{"ok":true}', body)
+
+        def do_GET(self):
+            named = {"node_id": "a", "host": "127.0.0.1", "tcp_port": a.port}
+            self.answer(json.dumps({"peers": [named]}).encode(), b"")
+
+        def answer(self, body, heard):
+            requests.put((self.path, self.headers["Authorization"], heard))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    requests = queue.Queue()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, Node("a", **TOFU) as a:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        registry = Registry(f"http://127.0.0.1:{server.server_port}", announce=True, token="open-sesame", max_peers_per_poll=7)
+        assert "open-sesame" not in repr(registry)
+        with Node("b", registry=registry, **TOFU) as b:
+            wait_for(b, EventKind.PEER_CONNECTED)
+            path, token, heard = requests.get(timeout=30)
+            assert (path, token, json.loads(heard)["tcp_port"]) == ("/announce", "Bearer open-sesame", b.port)
+            assert requests.get(timeout=30)[:2] == ("/peers?limit=7", "Bearer open-sesame")
+            assert b.registry_peers() == [RegistryPeer("a", "127.0.0.1", a.port)]
+        server.shutdown()
+    with pytest.raises(VixP2PError, match="neither http nor https"):
+        Node(registry=Registry("ftp://127.0.0.1"))
 
 
 def test_strangers_exchange_messages_but_no_records_until_they_trust_each_other():

@@ -1,5 +1,7 @@
 //! The options: their names, their help and what values they take. Never opens a file or a socket.
 
+mod registry;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use vixp2p::base::config::{Durability, KeyAgreement, Listen};
 use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
+
+pub(crate) use registry::{BootstrapArgs, RegistryArgs};
 
 const TEMPLATE: &str = "\
 {about}
@@ -95,6 +99,8 @@ pub(crate) struct NodeArgs {
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bootstrap: BootstrapArgs,
     /// Stop when standard input ends
     #[arg(long)]
     pub(crate) stop_on_eof: bool,
@@ -115,6 +121,8 @@ pub(crate) enum Command {
     Invite(InviteArgs),
     /// Show or change whose keys are trusted
     Trust(TrustArgs),
+    /// Run a registry where nodes find each other
+    Registry(RegistryArgs),
     /// Run a whole cluster in virtual time from a seed
     Simulate(SimulateArgs),
     /// Show replication surviving kills, with two processes

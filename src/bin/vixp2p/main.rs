@@ -53,6 +53,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Key(args)) => commands::key::run(args),
         Some(Command::Invite(args)) => commands::invite::run(args),
         Some(Command::Trust(args)) => commands::trust::run(args).await,
+        Some(Command::Registry(args)) => commands::registry::run(args).await,
         Some(Command::Simulate(args)) => commands::simulate::run(args),
         Some(Command::Demo(args)) => commands::demo::run(args).await,
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use vixp2p::base::bootstrap::Token;
 use vixp2p::base::config::Psk;
 use vixp2p::base::{Passphrase, limits};
 use vixp2p::driver::keyfile;
@@ -13,6 +14,8 @@ use crate::failure::Failure;
 
 /// A pre-shared key is one short line; anything larger is something else.
 const PSK_FILE_MAX_BYTES: u64 = 4096;
+/// A token and its line end.
+const TOKEN_FILE_MAX_BYTES: u64 = 4096;
 
 /// The pre-shared key in the file that `option` names.
 pub(crate) fn psk(option: &str, path: &Path) -> Result<Psk, Failure> {
@@ -21,6 +24,15 @@ pub(crate) fn psk(option: &str, path: &Path) -> Result<Psk, Failure> {
     let file = File::open(path).map_err(|error| refuse(format!("cannot be opened: {error}")))?;
     file.take(PSK_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     Psk::from_hex(&text).map_err(|error| refuse(error.to_string()))
+}
+
+/// The token in the first line of the file that `option` names.
+pub(crate) fn token(option: &str, path: &Path) -> Result<Token, Failure> {
+    let refuse = |why: String| Failure::Usage(format!("{option} {}: {why}", path.display()));
+    let mut text = Zeroizing::new(String::with_capacity(TOKEN_FILE_MAX_BYTES as usize));
+    let file = File::open(path).map_err(|error| refuse(format!("cannot be opened: {error}")))?;
+    file.take(TOKEN_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    Token::new(text.lines().next().unwrap_or_default()).map_err(|error| refuse(error.to_string()))
 }
 
 /// The first line of the file that `option` names, without its line end.

@@ -53,6 +53,8 @@ fn invalid(error: &clap::Error, option: &str) -> String {
     match std::error::Error::source(error) {
         // An invite may hold a secret.
         Some(why) if vixp2p::base::Invite::is_meant(value) => format!("invalid {option}: {why}"),
+        // So may an address with a user name in it, and a token is one.
+        Some(why) if ["--registry", "--token"].contains(&option) => format!("invalid {option}: {why}"),
         Some(why) => format!("invalid {option} \"{value}\": {why}"),
         None if value.is_empty() => format!("option {option} needs a value; {HINT}"),
         None => format!("invalid {option} \"{value}\": expected {}", expected.join(" or ")),

@@ -55,6 +55,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("rotations", text::rotations, text::rotations_seeds, 3_000),
     // A line of one byte is kept with what it says, so that nothing is lost; the file has a limit of its own.
     target("known_peers", text::known_peers, text::known_peers_seeds, 5_000).holding(400, 64 * KIB),
+    target("registry", text::registry, text::registry_seeds, 10_000),
     target("endpoint", text::endpoint, text::endpoint_seeds, 20_000),
     // A record's place is made as soon as its length is known.
     target("handshake_stream", handshake::stream, handshake::stream_seeds, 2_000).holding(2, 160 * KIB),

@@ -1,5 +1,6 @@
 //! Texts that people, programs and files hand in.
 
+use vixp2p::base::RegistryUrl;
 use vixp2p::base::config::Psk;
 use vixp2p::base::invite::Invite;
 use vixp2p::base::limits;
@@ -7,6 +8,7 @@ use vixp2p::base::trust::{KnownPeers, TrustEntry, TrustState};
 use vixp2p::crypto::keyfile::{self, Cost, SealSeeds};
 use vixp2p::crypto::rotation::{self, History};
 use vixp2p::crypto::{Identity, Secret};
+use vixp2p::registry::json::{Announcement, read_peers, write_peers};
 use vixp2p::wire::Rotation;
 use vixp2p::{Endpoint, PeerId};
 
@@ -126,6 +128,37 @@ pub(crate) fn known_peers_seeds() -> Vec<Vec<u8>> {
     let (a, b) = (PeerId([7; 32]), PeerId([8; 32]));
     let text = format!("# who may come in\n\ntrusted {a} Ann \\u{{1b}} # since 12\npinned {b} node-b\nrevoked {a}\ngarbage\n");
     vec![text.into_bytes(), format!("pinned {b} x").into_bytes()]
+}
+
+pub(crate) fn registry(input: &[u8]) {
+    if let Ok(announcement) = Announcement::parse(input) {
+        assert!(announcement.tcp_port > 0 && (1..=limits::NODE_ID_MAX_BYTES).contains(&announcement.node_id.len()));
+        assert_eq!(Announcement::parse(announcement.to_json().as_bytes()), Ok(announcement));
+    }
+    if let Ok(peers) = read_peers(input, 20) {
+        assert!(peers.len() <= 20);
+        for peer in &peers {
+            assert_eq!(peer.endpoint().to_string().parse::<Endpoint>().expect("can be dialled"), peer.endpoint());
+        }
+        assert_eq!(read_peers(write_peers(&peers).as_bytes(), 20).expect("own text"), peers);
+    }
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if let Ok(url) = text.parse::<RegistryUrl>() {
+        assert_eq!(url.to_string().parse::<RegistryUrl>().expect("own text"), url);
+    }
+    let here: RegistryUrl = "http://127.0.0.1:8080/p2p/v1".parse().expect("an address");
+    if let Some(path) = here.same_place(text) {
+        // What goes into the request's first line.
+        assert!(path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|c| c.is_ascii_graphic()), "{path}");
+    }
+}
+
+pub(crate) fn registry_seeds() -> Vec<Vec<u8>> {
+    let announcement = Announcement { node_id: "node-a".into(), tcp_port: 9001, host: Some("node-a.example".into()) };
+    let list = r#"{"peers":[{"node_id":"a","host":"::1","tcp_port":1,"transport":"tcp"},{"host":"h","tcp_port":65535},7]}"#;
+    [&announcement.to_json(), list, "https://[::1]:8443/p2p/v1/", "http://127.0.0.1:8080/p2p/v1/peers?limit=20", "/peers?limit=20"]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec()
 }
 
 pub(crate) fn endpoint(input: &[u8]) {

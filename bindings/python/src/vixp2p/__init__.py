@@ -2,7 +2,22 @@
 
 from ._abi import Direction, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
 from ._node import Node
-from ._types import Event, Invite, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, TrustEntry, VixP2PError, WouldBlock
+from ._types import (
+    Event,
+    Invite,
+    LogId,
+    LogState,
+    NotConnected,
+    Peer,
+    PeerId,
+    Record,
+    Registry,
+    RegistryPeer,
+    Stopped,
+    TrustEntry,
+    VixP2PError,
+    WouldBlock,
+)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,6 +36,8 @@ __all__ = [
     "PeerId",
     "PeerState",
     "Record",
+    "Registry",
+    "RegistryPeer",
     "Status",
     "Stopped",
     "TrustEntry",

@@ -16,10 +16,12 @@ APPLY_OK, APPLY_RETRY = 0, 1
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
 DURABILITY_DURABLE, DURABILITY_BUFFERED = range(2)
+REGISTRY_PULL_ONLY, REGISTRY_PULL_AND_ANNOUNCE = range(2)
 KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
+HOST_SIZE = 256
 PEER_ID_HEX_SIZE = 65
 INVITE_ADDRESSES_MAX, INVITE_TEXT_SIZE, INVITE_HAS_PSK = 8, 4097, 1
 
@@ -225,6 +227,17 @@ class NodeOptions(ctypes.Structure):
         ("trust", c_uint32),
         ("durability", c_uint32),
         ("reserved", c_uint32),
+        ("registry_url", c_char_p),
+        ("registry_token", c_char_p),
+        ("registry_announce_host", c_char_p),
+        ("registry_mode", c_uint32),
+        ("registry_poll_interval_ms", c_uint32),
+        ("registry_connect_cooldown_ms", c_uint32),
+        ("registry_connect_timeout_ms", c_uint32),
+        ("registry_request_timeout_ms", c_uint32),
+        ("registry_backoff_max_ms", c_uint32),
+        ("registry_max_http_bytes", c_uint32),
+        ("registry_max_peers_per_poll", c_uint32),
     ]
 
 
@@ -260,6 +273,15 @@ class TrustInfoStruct(ctypes.Structure):
         ("id", PeerIdStruct),
         ("added_s", c_int64),
         ("label", c_char * NODE_ID_SIZE),
+    ]
+
+
+class RegistryPeerStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("tcp_port", c_uint32),
+        ("node_id", c_char * NODE_ID_SIZE),
+        ("host", c_char * HOST_SIZE),
     ]
 
 
@@ -316,6 +338,7 @@ STRUCTS = {
     "vixp2p_peer_info": PeerInfoStruct,
     "vixp2p_invite": InviteStruct,
     "vixp2p_trust_info": TrustInfoStruct,
+    "vixp2p_registry_peer": RegistryPeerStruct,
     "vixp2p_stats": StatsStruct,
     "vixp2p_slice": Slice,
     "vixp2p_log_state": LogStateStruct,
@@ -350,6 +373,7 @@ FUNCTIONS = {
     "vixp2p_node_revoke": (_STATUS, NODE, _ID),
     "vixp2p_node_forget_peer": (_STATUS, NODE, _ID),
     "vixp2p_node_trust_list": (_STATUS, NODE, POINTER(TrustInfoStruct), c_size_t, _SIZE),
+    "vixp2p_node_registry_peers": (_STATUS, NODE, POINTER(RegistryPeerStruct), c_size_t, _SIZE),
     "vixp2p_node_disconnect": (_STATUS, NODE, _ID),
     "vixp2p_node_rekey": (_STATUS, NODE, _ID),
     "vixp2p_node_send": (_STATUS, NODE, _ID, c_char_p, c_size_t),

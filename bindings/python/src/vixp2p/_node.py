@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 from . import _abi
 from ._abi import Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
-from ._types import Event, LogId, LogState, Peer, PeerId, Record, TrustEntry, VixP2PError, check, log_id, peer_id, read_event, read_peer, read_trust
+from ._types import Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, TrustEntry, VixP2PError, check, log_id, peer_id, read_event, read_peer, read_registry_peer, read_trust
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
 _WAIT_PIECE_S = 0.2
@@ -83,6 +83,7 @@ class Node:
         key_agreement: int = KeyAgreement.ANY,
         dial: bool = True,
         trust: int = TrustPolicy.DEFAULT,
+        registry: Optional[Registry] = None,
         max_peers: int = 0,
         handshake_timeout_ms: int = 0,
         heartbeat_interval_ms: int = 0,
@@ -119,6 +120,8 @@ class Node:
         options.flags = 0 if dial else _abi.FLAG_NO_DIAL
         options.trust = trust
         options.durability = durability
+        if registry is not None:
+            registry._fill(options)
         options.max_peers = max_peers
         options.handshake_timeout_ms = handshake_timeout_ms
         options.heartbeat_interval_ms = heartbeat_interval_ms
@@ -204,6 +207,10 @@ class Node:
     def trusted(self) -> List[TrustEntry]:
         """Every key that is trusted, pinned or revoked."""
         return [read_trust(info) for info in self._array(lib.vixp2p_node_trust_list, _abi.TrustInfoStruct)]
+
+    def registry_peers(self) -> List[RegistryPeer]:
+        """Whom the registry named last."""
+        return [read_registry_peer(peer) for peer in self._array(lib.vixp2p_node_registry_peers, _abi.RegistryPeerStruct)]
 
     def disconnect(self, peer: PeerId) -> None:
         """Ends the link to a peer and stops dialling it."""

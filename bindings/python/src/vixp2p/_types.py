@@ -274,6 +274,48 @@ def read_trust(info: _abi.TrustInfoStruct) -> TrustEntry:
 
 
 @dataclass(frozen=True)
+class Registry:
+    """A registry to find peers by, "http://host[:port][/path]" or the same with https. 0 means the default.
+
+    `announce` says whether the node tells where it listens; `announce_host` is told instead of the address the registry sees.
+    """
+
+    url: str
+    announce: bool = False
+    token: Optional[str] = field(default=None, repr=False)
+    announce_host: Optional[str] = None
+    poll_interval_ms: int = 0
+    connect_cooldown_ms: int = 0
+    connect_timeout_ms: int = 0
+    request_timeout_ms: int = 0
+    backoff_max_ms: int = 0
+    max_http_bytes: int = 0
+    max_peers_per_poll: int = 0
+
+    def _fill(self, options: _abi.NodeOptions) -> None:
+        options.registry_mode = _abi.REGISTRY_PULL_AND_ANNOUNCE if self.announce else _abi.REGISTRY_PULL_ONLY
+        for name in ("url", "token", "announce_host"):
+            text = getattr(self, name)
+            setattr(options, f"registry_{name}", text.encode() if text is not None else None)
+        numbers = ("poll_interval_ms", "connect_cooldown_ms", "connect_timeout_ms", "request_timeout_ms", "backoff_max_ms")
+        for name in (*numbers, "max_http_bytes", "max_peers_per_poll"):
+            setattr(options, f"registry_{name}", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class RegistryPeer:
+    """A peer as a registry names it. A rumour: nothing about it has been checked."""
+
+    node_id: str
+    host: str
+    tcp_port: int
+
+
+def read_registry_peer(peer: _abi.RegistryPeerStruct) -> RegistryPeer:
+    return RegistryPeer(peer.node_id.decode(), peer.host.decode(), peer.tcp_port)
+
+
+@dataclass(frozen=True)
 class LogState:
     """How far a log has come here."""
 

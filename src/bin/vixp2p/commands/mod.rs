@@ -4,6 +4,7 @@ pub(crate) mod append;
 pub(crate) mod demo;
 pub(crate) mod invite;
 pub(crate) mod key;
+pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod tail;

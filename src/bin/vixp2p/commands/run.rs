@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, sleep_until};
-use vixp2p::base::{Direction, Event, Invite, Level};
+use vixp2p::base::{BootstrapConfig, BootstrapMode, Direction, Event, Invite, Level};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Endpoint, Node, Stats};
 
 use crate::apply::ApplyFile;
-use crate::args::{NodeArgs, Switch, Target, Whom};
+use crate::args::{BootstrapArgs, NodeArgs, Switch, Target, Whom};
 use crate::book::Book;
 use crate::control::server::{Progress, Server};
 use crate::failure::Failure;
@@ -46,6 +46,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.psk_previous = args.psk_file_previous.as_deref().map(|path| secrets::psk("--psk-file-previous", path)).transpose()?;
     config.key_agreement = args.key_agreement;
     config.durability = args.durability;
+    config.bootstrap = bootstrap(&args.bootstrap)?;
     for psk in invites(args).filter_map(Invite::psk) {
         if config.psk.as_ref().is_some_and(|known| known != psk) {
             let text = "the invites of --connect and the file of --psk-file hold different pre-shared keys; a node has one";
@@ -54,6 +55,18 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
         config.psk = Some(psk.clone());
     }
     Ok(config)
+}
+
+/// The settings of the registry's client.
+fn bootstrap(args: &BootstrapArgs) -> Result<Option<BootstrapConfig>, Failure> {
+    let Some(url) = args.url() else { return Ok(None) };
+    let mut config = BootstrapConfig::new(url);
+    let announce = args.announce != Some(Switch::Off);
+    config.mode = if announce { BootstrapMode::PullAndAnnounce } else { BootstrapMode::PullOnly };
+    config.poll_interval = Duration::from_secs(u64::from(args.boot_interval));
+    config.announce_host = args.announce_host.clone();
+    config.token = args.registry_token_file.as_deref().map(|path| secrets::token("--registry-token-file", path)).transpose()?;
+    Ok(Some(config))
 }
 
 fn invites(args: &NodeArgs) -> impl Iterator<Item = &Invite> {
