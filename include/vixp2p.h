@@ -863,6 +863,7 @@ typedef struct vixp2p_node_options {
      * 0.
      */
     uint32_t reserved;
+    /**
      * A registry to find peers by, "http://host[:port][/path]" or the same with https; NULL: none is asked.
      */
     const char *registry_url;
