@@ -55,7 +55,7 @@
         sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
             VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
             {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0,     \
-            VIXP2P_TRUST_DEFAULT,                                                                         \
+            VIXP2P_TRUST_DEFAULT, NULL, 0,                                                                \
     }
 
 
@@ -827,6 +827,15 @@ typedef struct vixp2p_node_options {
      * Whose keys are trusted: #VIXP2P_TRUST_DEFAULT, _OPEN, _TOFU, _PINNED or _ALLOW_LIST.
      */
     uint32_t trust;
+    /**
+     * Further places to accept connections at, up to 16 texts: "tcp://ADDRESS:PORT", "unix:///path/to.sock" (a file of mode 0600,
+     * removed at the end) or "mem://name" (for nodes of this process). In force whatever listen says; NULL: none.
+     */
+    const char *const *listen_also;
+    /**
+     * Number of them, or 0 without any.
+     */
+    size_t listen_also_count;
 } vixp2p_node_options;
 
 /**

@@ -13,6 +13,7 @@ pub mod log;
 pub(crate) mod outlet;
 pub mod ring;
 pub mod runtime;
+pub(crate) mod transport;
 pub(crate) mod workers;
 
 use std::any::Any;

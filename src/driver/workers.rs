@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{JoinHandle, ThreadId};
 
-use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 use crate::base::{Error, Result};
@@ -12,6 +11,7 @@ use crate::driver::apply::{self, Handler};
 use crate::driver::disk::DirectoryLock;
 use crate::driver::listen::{self, Listening};
 use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
+use crate::driver::transport::Listener;
 use crate::driver::{Shell, log, panic_text};
 use crate::sync::{Storage, Wal};
 
@@ -63,12 +63,12 @@ impl Workers {
         }
     }
 
-    /// Starts the tasks: timer and, with a socket, the accept loop.
-    pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, socket: Option<TcpListener>) {
+    /// Starts the tasks: timer and, for each listener, an accept loop.
+    pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, listeners: Vec<Listener>) {
         let shell = &self.shell;
         self.tasks.push(handle.spawn(shell.clone().run_timer(shell.present())).abort_handle());
-        if let Some(socket) = socket {
-            let listening = Listening { socket, _present: shell.present() };
+        for listener in listeners {
+            let listening = Listening { listener, _present: shell.present() };
             self.tasks.push(handle.spawn(listen::accept(shell.clone(), listening)).abort_handle());
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::base::config::Listen;
 use crate::base::{CloseReason, Error, Event, Result, limits};
 use crate::driver::runtime::{self, OwnRuntime};
 use crate::driver::workers::{NodeWal, Workers};
@@ -40,17 +39,12 @@ impl Node {
             return Err(Error::Failed(failed.clone()));
         }
         self.take_handler_back(state)?;
-        let socket = match &self.inner.config.listen {
-            Listen::Off => None,
-            Listen::On { host, port } => Some(listen::bind(host, *port)?),
-        };
-        let port = socket.as_ref().and_then(|l| l.local_addr().ok()).map_or(0, |a| a.port());
         let (own_runtime, handle) = match Handle::try_current() {
             Ok(handle) => (None, handle),
             Err(_) => OwnRuntime::start(state.on_thread_start).map(|(own, handle)| (Some(own), handle))?,
         };
         let inside = handle.enter();
-        let socket = socket.map(tokio::net::TcpListener::from_std).transpose().map_err(Error::io("listening"))?;
+        let (listeners, port) = listen::bind_all(&self.inner.config)?;
         drop(inside);
         let Some(wal) = &state.wal else {
             return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
@@ -65,7 +59,7 @@ impl Node {
         self.inner.ring.reopen();
         shell.note(Event::Started { port });
         *self.inner.shell.write() = Some(shell.clone());
-        workers.go(&handle, socket);
+        workers.go(&handle, listeners);
         (state.workers, state.port) = (Some(workers), port);
         Ok(Some(shell))
     }
@@ -97,7 +91,7 @@ impl Node {
         self.inner.shell.read().is_some()
     }
 
-    /// The TCP port the node listens on; 0 if it does not.
+    /// The TCP port the node listens on, the first of several; 0 if it listens on none.
     pub fn port(&self) -> u16 {
         self.inner.state.lock().port
     }

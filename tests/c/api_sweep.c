@@ -42,6 +42,7 @@ static void options(void)
 {
     vixp2p_node_options initialised = VIXP2P_NODE_OPTIONS_INIT, filled;
     vixp2p_node *node = (vixp2p_node *)&filled;
+    const char *places[] = {"quic://127.0.0.1:1"};
     CHECK(vixp2p_node_options_init(&filled, sizeof filled) == VIXP2P_OK);
     CHECK(memcmp(&initialised, &filled, sizeof filled) == 0);
     CHECK_FAILS(INVALID, vixp2p_node_options_init(NULL, sizeof filled));
@@ -59,6 +60,10 @@ static void options(void)
     filled = initialised;
     filled.trust = 99;
     CHECK_FAILS(VIXP2P_ERR_UNSUPPORTED, vixp2p_node_create(&filled, &node));
+    filled = initialised;
+    filled.listen_also = places;
+    filled.listen_also_count = 1;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
     filled = initialised;
     filled.psk = "short";
     filled.psk_len = 5;
@@ -470,6 +475,27 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK(vixp2p_node_start(b) == VIXP2P_OK);
 }
 
+/* Two nodes of one process, with no socket between them. */
+static void in_memory(void)
+{
+    const char *places[] = {"mem://sweep"};
+    vixp2p_node_options options = VIXP2P_NODE_OPTIONS_INIT;
+    vixp2p_node *a, *b;
+    vixp2p_event *event;
+    options.delivery = VIXP2P_DELIVERY_POLL;
+    options.log_level = VIXP2P_LOG_OFF;
+    b = create_and_start(&options);
+    options.listen_also = places;
+    options.listen_also_count = 1;
+    a = create_and_start(&options);
+    CHECK(vixp2p_node_connect(b, "mem://sweep") == VIXP2P_OK);
+    event = wait_for(b, VIXP2P_EVENT_PEER_CONNECTED);
+    CHECK(strcmp(vixp2p_event_endpoint(event), "mem://sweep") == 0);
+    vixp2p_event_free(event);
+    vixp2p_node_destroy(b);
+    vixp2p_node_destroy(a);
+}
+
 int main(void)
 {
     vixp2p_node_options options_b = loopback("b", VIXP2P_DELIVERY_POLL);
@@ -481,6 +507,7 @@ int main(void)
     options();
     invites();
     sealed_key();
+    in_memory();
     no_node(NULL);
     no_event();
     a = polled("a");

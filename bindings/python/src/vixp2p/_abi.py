@@ -215,6 +215,8 @@ class NodeOptions(ctypes.Structure):
         ("rekey_after_ms", c_uint32),
         ("fresh_keys_after_ms", c_uint32),
         ("trust", c_uint32),
+        ("listen_also", POINTER(c_char_p)),
+        ("listen_also_count", c_size_t),
     ]
 
 

@@ -4,8 +4,8 @@ import ctypes
 import time
 import weakref
 from collections import deque
-from ctypes import byref, c_size_t, c_uint16, c_uint64, c_void_p
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from ctypes import byref, c_char_p, c_size_t, c_uint16, c_uint64, c_void_p
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._abi import KeyAgreement, LogLevel, Status, TrustPolicy, lib
@@ -89,6 +89,7 @@ class Node:
         stale_after_ms: int = 0,
         rekey_after_ms: int = 0,
         fresh_keys_after_ms: int = 0,
+        listen_also: Sequence[str] = (),
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -96,6 +97,8 @@ class Node:
         log_level: int = LogLevel.INFO,
     ):
         """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
+
+        `listen_also` names further places: "tcp://ADDRESS:PORT", "unix:///path/to.sock", "mem://name" (for nodes of this process).
 
         `key_passphrase` opens the key file in `data_dir`, and seals one that is made.
         """
@@ -122,6 +125,8 @@ class Node:
         options.stale_after_ms = stale_after_ms
         options.rekey_after_ms = rekey_after_ms
         options.fresh_keys_after_ms = fresh_keys_after_ms
+        places = [place.encode() for place in listen_also]
+        options.listen_also, options.listen_also_count = (c_char_p * len(places))(*places) if places else None, len(places)
         options.delivery = _abi.DELIVERY_POLL
         options.log_level = log_level
         self._callbacks = _Callbacks()

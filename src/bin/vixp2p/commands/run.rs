@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, sleep_until};
+use vixp2p::base::config::Listen;
 use vixp2p::base::{Direction, Event, Invite, Level};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Endpoint, Node, Stats};
 
 use crate::apply::ApplyFile;
-use crate::args::{NodeArgs, Switch, Target, Whom};
+use crate::args::{NodeArgs, Place, Switch, Target, Whom};
 use crate::book::Book;
 use crate::control::server::{Progress, Server};
 use crate::failure::Failure;
@@ -37,7 +38,14 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
 /// The node's settings, with every file that belongs to the command line read.
 fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     let mut config = Config::new(args.id.clone().unwrap_or_default());
-    config.listen = args.listen.clone().unwrap_or_default();
+    for place in &args.listen {
+        match place {
+            Place::Tcp(Listen::Off) => {}
+            Place::Tcp(on) if config.listen == Listen::Off => config.listen = on.clone(),
+            Place::Tcp(Listen::On { host, port }) => config.listen_also.push(Endpoint::tcp(host, *port)),
+            Place::Other(endpoint) => config.listen_also.push(endpoint.clone()),
+        }
+    }
     config.data_dir = args.data.clone();
     config.dial = !args.no_connect;
     config.trust = args.trust;
