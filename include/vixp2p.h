@@ -309,7 +309,7 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_STOPPED = 2,
     /**
-     * A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms.
+     * A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms; peer if the dial named a key.
      */
     VIXP2P_EVENT_CONNECT_FAILED = 3,
     /**
@@ -1495,6 +1495,25 @@ enum vixp2p_status vixp2p_node_connect(struct vixp2p_node *node,
  * @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
  */
 VIXP2P_API enum vixp2p_status vixp2p_node_disconnect(struct vixp2p_node *node, const struct vixp2p_peer_id *peer);
+
+/**
+ * Stops dialling an address, also one where nobody ever answered. A link that stands stays.
+ *
+ * @param node      a running node.
+ * @param endpoint  the address, as given to vixp2p_node_connect().
+ * @return VIXP2P_OK, also for an address that is not being dialled, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_forget_endpoint(struct vixp2p_node *node, const char *endpoint);
+
+/**
+ * Tells that the network is another one: an interface came or went, the machine woke up. Every link is asked for a sign of life and
+ * closed without one within two seconds, and what is not connected is dialled at once, however often that failed before.
+ *
+ * @param node  a running node.
+ * @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_network_changed(struct vixp2p_node *node);
 
 /**
  * Agrees on fresh keys with a connected peer, ahead of time: whoever stole the keys in use can open nothing that is sent

@@ -47,6 +47,8 @@ pub enum Event {
     ConnectFailed {
         /// Where to.
         endpoint: Endpoint,
+        /// The key that was to answer there, if the dial named one.
+        peer: Option<PeerId>,
         /// Why.
         reason: CloseReason,
         /// When the next automatic attempt is due, if there will be one.
@@ -236,8 +238,10 @@ impl fmt::Display for Event {
             Event::Started { port: 0 } => f.write_str("node started, not listening"),
             Event::Started { port } => write!(f, "node started, listening on port {port}"),
             Event::Stopped => f.write_str("node stopped"),
-            Event::ConnectFailed { endpoint, reason, retry_in_ms } => {
-                write!(f, "connect to {endpoint} failed: {reason}")?;
+            Event::ConnectFailed { endpoint, peer, reason, retry_in_ms } => {
+                write!(f, "connect to {endpoint}")?;
+                peer.map_or(Ok(()), |peer| write!(f, " for {}", peer.short()))?;
+                write!(f, " failed: {reason}")?;
                 retry_in_ms.map_or(Ok(()), |ms| write!(f, "; next attempt in {ms} ms"))
             }
             Event::HandshakeFailed { endpoint, direction, reason } => write!(f, "{direction} handshake with {endpoint} ended: {reason}"),

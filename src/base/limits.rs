@@ -130,6 +130,12 @@ pub const BACKOFF_AUTOMATIC: (Duration, Duration) = (Duration::from_secs(2), Dur
 pub const DIAL_RESETS_MAX: u32 = 3;
 /// Pause before the first of them, and as much more before each other: three fit into a third of a second.
 pub const DIAL_RESET_PAUSE: Duration = Duration::from_millis(50);
+/// Addresses of one host that are dialled; with `DIAL_STAGGER` between them the last has more than half of `DIAL_TIMEOUT` left.
+pub const DIAL_ADDRESSES_MAX: usize = 8;
+/// Silence of one address of a host or peer before the next is dialled beside it (RFC 8305).
+pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+/// After a change of the network: how long a standing link has to show life, and a handshake to end.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a TCP connect may take.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` fails (out of descriptors), so that the loop neither spins nor ends.

@@ -20,7 +20,7 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_STARTED = 1,
     /// The node has stopped; no event follows until it is started again.
     VIXP2P_EVENT_STOPPED = 2,
-    /// A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms.
+    /// A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms; peer if the dial named a key.
     VIXP2P_EVENT_CONNECT_FAILED = 3,
     /// A connection failed before its peer was authenticated. Has: endpoint, direction, reason.
     VIXP2P_EVENT_HANDSHAKE_FAILED = 4,
@@ -180,6 +180,7 @@ impl vixp2p_event {
                 | Event::TrustChanged { peer, .. }
                 | Event::SyncDeclined { peer, .. },
             ) => Some(*peer),
+            Body::Event(Event::ConnectFailed { peer, .. }) => *peer,
             Body::Event(_) => None,
         }
     }

@@ -219,6 +219,19 @@ impl Node {
         Ok(())
     }
 
+    /// Stops dialling `endpoint`, also one where nobody ever answered; a link that stands stays.
+    pub fn forget_endpoint(&self, endpoint: Endpoint) -> Result<()> {
+        self.shell()?.step(Input::Forget { endpoint });
+        Ok(())
+    }
+
+    /// The network is another one (an interface came or went, the machine woke up): every link is asked for a sign of life and closed
+    /// without one, and what is not connected is dialled at once, however often that failed before. Returns at once.
+    pub fn network_changed(&self) -> Result<()> {
+        self.shell()?.step(Input::NetworkChanged);
+        Ok(())
+    }
+
     /// Agrees on fresh keys with a connected peer, ahead of time; [`Event::FreshKeys`] tells when both directions use them.
     pub fn rekey(&self, peer: PeerId) -> Result<()> {
         let shell = self.shell()?;

@@ -160,6 +160,8 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_trust_list(node, NULL, sizeof(vixp2p_trust_info), &count));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_rekey(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_forget_endpoint(node, "127.0.0.1:1"));
+    CHECK_FAILS(BAD, vixp2p_node_network_changed(node));
     CHECK_FAILS(BAD, vixp2p_node_send(node, &id, "x", 1));
     CHECK_FAILS(BAD, vixp2p_node_broadcast(node, "x", 1, NULL));
     CHECK_FAILS(BAD, vixp2p_node_append(node, "x", 1, NULL));
@@ -451,6 +453,10 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK(vixp2p_node_set_log_callback(b, &log) == VIXP2P_OK);
     CHECK(vixp2p_node_set_log_level(b, VIXP2P_LOG_TRACE) == VIXP2P_OK);
     CHECK_FAILS(INVALID, vixp2p_node_set_log_level(b, 99));
+    CHECK(vixp2p_node_network_changed(b) == VIXP2P_OK);
+    CHECK(vixp2p_node_forget_endpoint(b, "127.0.0.1:1") == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_node_forget_endpoint(b, "no port"));
+    CHECK_FAILS(INVALID, vixp2p_node_forget_endpoint(b, NULL));
     CHECK_FAILS(INVALID, vixp2p_node_rekey(b, NULL));
     CHECK(vixp2p_node_rekey(b, &id_a) == VIXP2P_OK);
     event = wait_for(b, VIXP2P_EVENT_FRESH_KEYS);

@@ -2,6 +2,7 @@
 //! A further transport is a variant here and a file beside. Never looks at the bytes, and decides nothing.
 
 pub(crate) mod mem;
+mod race;
 pub(crate) mod unix;
 
 use std::io;
@@ -104,14 +105,11 @@ impl Stream {
 
 async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, CloseReason> {
     let addresses = tokio::net::lookup_host((host, port)).await.map_err(|e| CloseReason::Unresolved(e.to_string()))?;
-    let mut last = CloseReason::Unresolved(format!("{host} has no address"));
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(e) => last = CloseReason::Refused(e.to_string()),
-        }
+    let order = race::in_turns(addresses);
+    if order.is_empty() {
+        return Err(CloseReason::Unresolved(format!("{host} has no address")));
     }
-    Err(last)
+    race::first(order, TcpStream::connect).await.map_err(CloseReason::Refused)
 }
 
 /// The direction from the peer.

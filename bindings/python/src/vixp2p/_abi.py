@@ -343,6 +343,8 @@ FUNCTIONS = {
     "vixp2p_node_forget_peer": (_STATUS, NODE, _ID),
     "vixp2p_node_trust_list": (_STATUS, NODE, POINTER(TrustInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_disconnect": (_STATUS, NODE, _ID),
+    "vixp2p_node_forget_endpoint": (_STATUS, NODE, c_char_p),
+    "vixp2p_node_network_changed": (_STATUS, NODE),
     "vixp2p_node_rekey": (_STATUS, NODE, _ID),
     "vixp2p_node_send": (_STATUS, NODE, _ID, c_char_p, c_size_t),
     "vixp2p_node_broadcast": (_STATUS, NODE, c_char_p, c_size_t, _SIZE),

@@ -211,6 +211,14 @@ class Node:
         """Ends the link to a peer and stops dialling it."""
         check(lib.vixp2p_node_disconnect(self._handle, PeerId(peer)._as_struct()))
 
+    def forget_endpoint(self, endpoint: str) -> None:
+        """Stops dialling an address, also one where nobody ever answered; a link that stands stays."""
+        check(lib.vixp2p_node_forget_endpoint(self._handle, endpoint.encode()))
+
+    def network_changed(self) -> None:
+        """The network is another one: links show life or are closed, everything else is dialled at once."""
+        check(lib.vixp2p_node_network_changed(self._handle))
+
     def rekey(self, peer: PeerId) -> None:
         """Agrees on fresh keys with a connected peer, ahead of time; EventKind.FRESH_KEYS tells when both directions use them."""
         check(lib.vixp2p_node_rekey(self._handle, PeerId(peer)._as_struct()))
