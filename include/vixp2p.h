@@ -126,6 +126,11 @@
 #define VIXP2P_FLAG_NO_DIAL 1
 
 /**
+ * vixp2p_node_options.flags: neither note in data_dir where peers were reached, nor dial what was noted there.
+ */
+#define VIXP2P_FLAG_NO_REMEMBER 2
+
+/**
  * vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
  * trusted peers only, messages with every connected one. A revoked key is refused under every policy.
  */
@@ -384,6 +389,10 @@ typedef enum vixp2p_event_kind {
      * Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
      */
     VIXP2P_EVENT_FRESH_KEYS = 21,
+    /**
+     * The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
+     */
+    VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
 } vixp2p_event_kind;
 
 /**

@@ -82,6 +82,8 @@ pub struct Config {
     pub listen: Listen,
     /// Further places to accept connections at, `LISTEN_ENDPOINTS_MAX` at most: `tcp://ADDRESS:PORT`, `unix:///path`, `mem://name`.
     pub listen_also: Vec<Endpoint>,
+    /// With a data directory: notes where peers were reached, and dials them again at the next start.
+    pub remember_peers: bool,
     /// Identity, log and address book live here; `None` = an ephemeral node whose identity and log die with it.
     pub data_dir: Option<PathBuf>,
     /// Opens the key file if it is sealed, and seals the one that is made; `None` = the key file is not sealed. Wiped once the node is open.
@@ -119,6 +121,7 @@ impl Config {
             node_id: node_id.into(),
             listen: Listen::Off,
             listen_also: Vec::new(),
+            remember_peers: true,
             data_dir: None,
             key_passphrase: None,
             psk: None,

@@ -200,6 +200,11 @@ pub enum Event {
         /// Its label.
         node_id: String,
     },
+    /// The address book has lines that cannot be used, or cannot be written.
+    AddressBookFaulty {
+        /// What is wrong, with the line's number.
+        detail: String,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -219,7 +224,7 @@ impl Event {
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
-            Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } => Level::Warn,
+            Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,
@@ -296,7 +301,7 @@ impl fmt::Display for Event {
                 peer.short(),
                 printable(node_id)
             ),
-            Event::KnownPeersFaulty { detail } => f.write_str(detail),
+            Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }
 }

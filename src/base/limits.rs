@@ -160,6 +160,13 @@ pub const KNOWN_PEERS_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// One line of `known_peers`: the longest label, every character of it escaped.
 pub const KNOWN_PEERS_LINE_MAX_BYTES: usize = 4 * 1024;
 
+/// Addresses in the address book, each dialled at every start; the one that succeeded longest ago gives way.
+pub const ADDRESS_BOOK_MAX: usize = 128;
+/// Size of the address book: every line as long as it can be.
+pub const ADDRESS_BOOK_MAX_BYTES: u64 = 64 * 1024;
+/// A success at an address is written down again after this: a link that comes and goes is to cost no disk.
+pub const ADDRESS_BOOK_REFRESH: Duration = Duration::from_secs(60);
+
 // ---- events ----------------------------------------------------------------------------------------------------
 
 /// Events waiting for the application; past it the oldest informational one is counted in `Lost`.

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, Level, LinkId, PeerId, PeerInfo, limits};
+use crate::base::{CloseReason, Endpoint, Level, LinkId, PeerId, PeerInfo, limits};
 use crate::driver::Shell;
 use crate::driver::transport::{Reader, Stream, Writer};
 use crate::mesh::io::Input;
@@ -125,17 +125,19 @@ pub(super) struct Ending {
     dialling: bool,
     /// The key the dial named.
     expected: Option<PeerId>,
+    /// Where the dial went.
+    dialled_at: Option<Endpoint>,
     reason: Option<CloseReason>,
 }
 
 impl Ending {
     pub(super) fn new(shell: &Arc<Shell>, link: &Arc<LinkShared>, dialling: bool) -> Ending {
-        Ending { shell: shell.clone(), link: link.clone(), dialling, expected: None, reason: None }
+        Ending { shell: shell.clone(), link: link.clone(), dialling, expected: None, dialled_at: None, reason: None }
     }
 
-    /// The dial named a key.
-    pub(super) fn wanting(mut self, expected: Option<PeerId>) -> Ending {
-        self.expected = expected;
+    /// The dial named an address and, it may be, a key.
+    pub(super) fn wanting(mut self, endpoint: Endpoint, expected: Option<PeerId>) -> Ending {
+        (self.dialled_at, self.expected) = (Some(endpoint), expected);
         self
     }
 
@@ -174,7 +176,11 @@ pub(super) async fn run(
     let dialled = std::mem::replace(&mut ending.dialling, false);
     *link.send.lock() = Some(send);
     pin(shell, &peer, ending.expected).await;
+    let id = peer.id;
     shell.step(Input::Authenticated { link: link.id, peer });
+    if let Some(endpoint) = ending.dialled_at.take().filter(|_| shell.route_to(&id).is_some()) {
+        shell.note_address(|book| book.met(&endpoint, id));
+    }
     if !early.is_empty() {
         shell.step(Input::Received { link: link.id, items: early });
     }

@@ -141,7 +141,7 @@ fn let_go(stream: &Stream, reason: &CloseReason) {
 
 /// Resolves, connects and runs a connection this node opens.
 pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint, expected: Option<PeerId>) {
-    let mut ending = Ending::new(&shell, &shared, true).wanting(expected);
+    let mut ending = Ending::new(&shell, &shared, true).wanting(endpoint.clone(), expected);
     match reach(&shell, &shared, &endpoint, expected).await {
         Ok((stream, done)) => link::run(&shell, &shared, stream, done, &mut ending).await,
         Err(reason) => ending.because(reason),

@@ -3,6 +3,7 @@
 //! Carries and decides nothing: every decision is the mesh's, taken in [`Shell::step`], the only place that locks it.
 
 pub mod apply;
+pub(crate) mod book;
 pub mod disk;
 pub(crate) mod handshake;
 pub mod keyfile;
@@ -29,6 +30,7 @@ use tokio::sync::Notify;
 
 use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
+use crate::driver::book::Book;
 use crate::driver::known::Keeper;
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
@@ -49,6 +51,7 @@ pub struct Shell {
     pub(crate) apply: ApplyQueue,
     pub(crate) party: Arc<LocalParty>,
     pub(crate) keeper: Arc<Keeper>,
+    book: Option<Arc<Book>>,
     links: RwLock<HashMap<LinkId, Arc<LinkShared>>>,
     routes: RwLock<HashMap<PeerId, Arc<LinkShared>>>,
     handle: Handle,
@@ -93,7 +96,7 @@ impl Shell {
     #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
     pub(crate) fn new(
         mesh: Mesh,
-        (party, keeper): (Arc<LocalParty>, Arc<Keeper>),
+        (party, keeper, book): (Arc<LocalParty>, Arc<Keeper>, Option<Arc<Book>>),
         ring: Arc<EventRing>,
         outlet: Arc<LogOutlet>,
         handle: Handle,
@@ -105,6 +108,7 @@ impl Shell {
             apply: ApplyQueue::default(),
             party,
             keeper,
+            book,
             links: RwLock::default(),
             routes: RwLock::default(),
             handle,
@@ -307,6 +311,18 @@ impl Shell {
         if self.is_drained() {
             drop(self.drained.0.lock());
             self.drained.1.notify_all();
+        }
+    }
+
+    /// Changes the address book, if there is one; a thread that may wait for the disk writes it.
+    pub(crate) fn note_address(self: &Arc<Self>, change: impl FnOnce(&Book) -> bool) {
+        if let Some(book) = self.book.as_ref().filter(|book| change(book)) {
+            let (book, shell) = (book.clone(), self.clone());
+            self.handle.spawn_blocking(move || {
+                if let Err(e) = book.write() {
+                    shell.emit(Event::AddressBookFaulty { detail: e.to_string() });
+                }
+            });
         }
     }
 

@@ -177,7 +177,7 @@ mod tests {
         let mesh = Mesh::new(MeshSettings::from_config(&config, identity.id()), Vec::new(), wal.own(), 1);
         let (keeper, _) = crate::driver::known::Keeper::open(None, config.trust_policy()).expect("no file");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        let shell = Shell::new(mesh, (Arc::new(party), Arc::new(keeper)), Arc::default(), Arc::default(), runtime.handle().clone());
+        let shell = Shell::new(mesh, (Arc::new(party), Arc::new(keeper), None), Arc::default(), Arc::default(), runtime.handle().clone());
         let workers = Workers::begin(shell, None, (wal, None), None, None).expect("threads");
         (workers, runtime)
     }

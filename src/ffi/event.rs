@@ -58,6 +58,8 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_KNOWN_PEERS_FAULTY = 20,
     /// Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
     VIXP2P_EVENT_FRESH_KEYS = 21,
+    /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
+    VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
 }
 
 use vixp2p_event_kind as Kind;
@@ -161,6 +163,7 @@ impl vixp2p_event {
             Event::IdentityChanged { .. } => Kind::VIXP2P_EVENT_IDENTITY_CHANGED,
             Event::TrustChanged { .. } => Kind::VIXP2P_EVENT_TRUST_CHANGED,
             Event::SyncDeclined { .. } => Kind::VIXP2P_EVENT_SYNC_DECLINED,
+            Event::AddressBookFaulty { .. } => Kind::VIXP2P_EVENT_ADDRESS_BOOK_FAULTY,
             Event::KnownPeersFaulty { .. } => Kind::VIXP2P_EVENT_KNOWN_PEERS_FAULTY,
             Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
         }

@@ -30,6 +30,8 @@ pub const VIXP2P_KEY_AGREEMENT_CLASSIC: u32 = 2;
 
 /// vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
 pub const VIXP2P_FLAG_NO_DIAL: u32 = 1;
+/// vixp2p_node_options.flags: neither note in data_dir where peers were reached, nor dial what was noted there.
+pub const VIXP2P_FLAG_NO_REMEMBER: u32 = 2;
 
 /// vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
 /// trusted peers only, messages with every connected one. A revoked key is refused under every policy.
@@ -195,12 +197,13 @@ impl vixp2p_node_options {
     pub(super) unsafe fn config(&self) -> Answer<Config> {
         // SAFETY: the caller's promise.
         let text = |pointer, what| unsafe { read_str(pointer, what) };
-        let unknown = self.flags & !VIXP2P_FLAG_NO_DIAL;
+        let unknown = self.flags & !(VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER);
         if unknown != 0 {
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.flags has the unknown bits {unknown:#x}")));
         }
         let mut config = Config::new(text(self.node_id, "options.node_id")?.unwrap_or("vixp2p"));
         config.dial = self.flags & VIXP2P_FLAG_NO_DIAL == 0;
+        config.remember_peers = self.flags & VIXP2P_FLAG_NO_REMEMBER == 0;
         config.listen = match self.listen {
             VIXP2P_LISTEN_OFF => Listen::Off,
             VIXP2P_LISTEN_ON => {

@@ -290,6 +290,12 @@ impl Dialer {
         called_off
     }
 
+    /// The dial of an endpoint is given up without counting as a failure; another is due.
+    pub(super) fn call_off(&mut self, now: Time, endpoint: &Endpoint) {
+        self.set(endpoint, State::Due(now));
+        self.reschedule();
+    }
+
     /// Drops a target; the link by which it is being dialled, if it is.
     pub(super) fn forget_endpoint(&mut self, endpoint: &Endpoint) -> Option<LinkId> {
         let target = self.targets.remove(endpoint)?;

@@ -24,6 +24,7 @@ impl Node {
             // Keys may have been settled since the mesh was made.
             shell.step(Input::Trust { table: self.inner.keeper.table() });
             shell.step(Input::Tick);
+            self.redial(&shell);
         }
         Ok(())
     }
@@ -64,6 +65,15 @@ impl Node {
         Ok(Some(shell))
     }
 
+    /// Dials whom an earlier run reached.
+    fn redial(&self, shell: &Arc<Shell>) {
+        if let Some(book) = self.inner.book.as_ref().filter(|_| self.inner.config.dial) {
+            for endpoint in book.endpoints() {
+                shell.step(Input::Connect { endpoint, manual: false, expected: None });
+            }
+        }
+    }
+
     /// After a stop from within the handler: takes it from the thread it was on.
     fn take_handler_back(&self, state: &mut State) -> Result<()> {
         let Some(thread) = state.lingering.take() else { return Ok(()) };
@@ -83,7 +93,13 @@ impl Node {
         let mut settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
         settings.half_open_max = listen::half_open_max();
         let mesh = Mesh::new(settings, logs, wal.own(), seed);
-        Ok(Shell::new(mesh, (inner.party.clone(), inner.keeper.clone()), inner.ring.clone(), inner.outlet.clone(), handle))
+        Ok(Shell::new(
+            mesh,
+            (inner.party.clone(), inner.keeper.clone(), inner.book.clone()),
+            inner.ring.clone(),
+            inner.outlet.clone(),
+            handle,
+        ))
     }
 
     /// Whether the node runs.
@@ -154,6 +170,9 @@ impl Node {
         drop(state);
         let shell = workers.shell.clone();
         let ended = workers.end();
+        if let Some(Err(e)) = self.inner.book.as_ref().map(|book| book.write()) {
+            shell.note(Event::AddressBookFaulty { detail: e.to_string() });
+        }
         // All at once: who takes the event may start the node again.
         let mut state = self.inner.state.lock();
         shell.note(Event::Stopped);

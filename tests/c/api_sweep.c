@@ -493,6 +493,7 @@ static void in_memory(void)
     b = create_and_start(&options);
     options.listen_also = places;
     options.listen_also_count = 1;
+    options.flags = VIXP2P_FLAG_NO_REMEMBER;
     a = create_and_start(&options);
     CHECK(vixp2p_node_connect(b, "mem://sweep") == VIXP2P_OK);
     event = wait_for(b, VIXP2P_EVENT_PEER_CONNECTED);

@@ -129,6 +129,17 @@ fn a_dial_that_began_on_the_old_network_begins_again_on_the_new_one() {
 }
 
 #[test]
+fn a_dial_without_a_key_gives_way_to_one_for_a_key() {
+    let mut solo = Solo::new();
+    let any = dials(&solo.connect("a", false))[0];
+    let connect = |key| Input::Connect { endpoint: Endpoint::tcp("a", 1), manual: true, expected: Some(id(key)) };
+    let seen = solo.step(connect(9));
+    assert_eq!(closes(&seen), [(any, CloseReason::Disconnected)]);
+    assert!(seen.iter().any(|o| matches!(o, Output::Dial { expected: Some(key), .. } if *key == id(9))), "{seen:?}");
+    assert!(closes(&solo.step(connect(9))).is_empty(), "the same again");
+}
+
+#[test]
 fn a_forgotten_endpoint_is_dialled_no_more_and_a_standing_link_stays() {
     let mut solo = Solo::new();
     let forget = |host: &str| Input::Forget { endpoint: Endpoint::tcp(host, 1) };

@@ -57,6 +57,9 @@ pub(crate) struct NodeArgs {
     /// Dial nothing at all, --connect included
     #[arg(long)]
     pub(crate) no_connect: bool,
+    /// Neither note in --data where peers were reached, nor dial them at the start
+    #[arg(long)]
+    pub(crate) no_remember: bool,
     /// Stop after S seconds; 0 = run for ever [default: 0]
     #[arg(long, value_name = "S", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
     pub(crate) run: u32,

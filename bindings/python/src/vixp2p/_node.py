@@ -90,6 +90,7 @@ class Node:
         rekey_after_ms: int = 0,
         fresh_keys_after_ms: int = 0,
         listen_also: Sequence[str] = (),
+        remember_peers: bool = True,
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -99,6 +100,8 @@ class Node:
         """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
 
         `listen_also` names further places: "tcp://ADDRESS:PORT", "unix:///path/to.sock", "mem://name" (for nodes of this process).
+
+        `remember_peers` notes in `data_dir` where peers were reached, and dials them again at the next start.
 
         `key_passphrase` opens the key file in `data_dir`, and seals one that is made.
         """
@@ -117,7 +120,7 @@ class Node:
         if key_passphrase is not None:
             passphrase = key_passphrase.encode() if isinstance(key_passphrase, str) else bytes(key_passphrase)
             options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
-        options.flags = 0 if dial else _abi.FLAG_NO_DIAL
+        options.flags = (0 if dial else _abi.FLAG_NO_DIAL) | (0 if remember_peers else _abi.FLAG_NO_REMEMBER)
         options.trust = trust
         options.max_peers = max_peers
         options.handshake_timeout_ms = handshake_timeout_ms
