@@ -86,6 +86,7 @@ fn a_node_that_ends_and_comes_back_is_redialled_over_every_transport() {
         // Nothing is said goodbye to: the tasks of a dropped node are cut off, or end, as their runtime does.
         drop(b);
         a.expect_disconnected();
+        common::eventually("the directory is given up", || !vixp2p::driver::disk::is_owned(&data));
         let mut b = Peer::start(settings());
         assert_eq!((a.expect_connected(), b.expect_connected()), (id, a.id()));
         a.send(id, b"again");
