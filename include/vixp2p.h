@@ -57,6 +57,7 @@
             {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0,     \
             VIXP2P_TRUST_DEFAULT, VIXP2P_DURABILITY_DURABLE, 0,                                           \
             NULL, NULL, NULL, VIXP2P_REGISTRY_PULL_ONLY, 0, 0, 0, 0, 0, 0, 0,                             \
+            NULL, 0,                                                                                      \
     }
 
 
@@ -137,6 +138,11 @@
  * vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
  */
 #define VIXP2P_FLAG_NO_DIAL 1
+
+/**
+ * vixp2p_node_options.flags: neither note in data_dir where peers were reached, nor dial what was noted there.
+ */
+#define VIXP2P_FLAG_NO_REMEMBER 2
 
 /**
  * vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
@@ -337,7 +343,7 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_STOPPED = 2,
     /**
-     * A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms.
+     * A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms; peer if the dial named a key.
      */
     VIXP2P_EVENT_CONNECT_FAILED = 3,
     /**
@@ -412,6 +418,10 @@ typedef enum vixp2p_event_kind {
      * Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
      */
     VIXP2P_EVENT_FRESH_KEYS = 21,
+    /**
+     * The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
+     */
+    VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
 } vixp2p_event_kind;
 
 /**
@@ -907,6 +917,14 @@ typedef struct vixp2p_node_options {
      * Peers asked for, up to 1024; default 20.
      */
     uint32_t registry_max_peers_per_poll;
+     * Further places to accept connections at, up to 16 texts: "tcp://ADDRESS:PORT", "unix:///path/to.sock" (a file of mode 0600,
+     * removed at the end) or "mem://name" (for nodes of this process). In force whatever listen says; NULL: none.
+     */
+    const char *const *listen_also;
+    /**
+     * Number of them, or 0 without any.
+     */
+    size_t listen_also_count;
 } vixp2p_node_options;
 
 /**
@@ -1603,6 +1621,25 @@ enum vixp2p_status vixp2p_node_connect(struct vixp2p_node *node,
  * @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
  */
 VIXP2P_API enum vixp2p_status vixp2p_node_disconnect(struct vixp2p_node *node, const struct vixp2p_peer_id *peer);
+
+/**
+ * Stops dialling an address, also one where nobody ever answered. A link that stands stays.
+ *
+ * @param node      a running node.
+ * @param endpoint  the address, as given to vixp2p_node_connect().
+ * @return VIXP2P_OK, also for an address that is not being dialled, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_forget_endpoint(struct vixp2p_node *node, const char *endpoint);
+
+/**
+ * Tells that the network is another one: an interface came or went, the machine woke up. Every link is asked for a sign of life and
+ * closed without one within two seconds, and what is not connected is dialled at once, however often that failed before.
+ *
+ * @param node  a running node.
+ * @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_network_changed(struct vixp2p_node *node);
 
 /**
  * Agrees on fresh keys with a connected peer, ahead of time: whoever stole the keys in use can open nothing that is sent

@@ -8,6 +8,7 @@ use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::base::bootstrap::BootstrapConfig;
+use crate::base::endpoint::Endpoint;
 use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
 use crate::base::limits;
@@ -91,6 +92,10 @@ pub struct Config {
     pub node_id: String,
     /// Where to accept connections.
     pub listen: Listen,
+    /// Further places to accept connections at, `LISTEN_ENDPOINTS_MAX` at most: `tcp://ADDRESS:PORT`, `unix:///path`, `mem://name`.
+    pub listen_also: Vec<Endpoint>,
+    /// With a data directory: notes where peers were reached, and dials them again at the next start.
+    pub remember_peers: bool,
     /// Identity, log and address book live here; `None` = an ephemeral node whose identity and log die with it.
     pub data_dir: Option<PathBuf>,
     /// Opens the key file if it is sealed, and seals the one that is made; `None` = the key file is not sealed. Wiped once the node is open.
@@ -131,6 +136,8 @@ impl Config {
         Config {
             node_id: node_id.into(),
             listen: Listen::Off,
+            listen_also: Vec::new(),
+            remember_peers: true,
             data_dir: None,
             key_passphrase: None,
             psk: None,
@@ -169,6 +176,7 @@ impl Config {
         }
         let together = self.capabilities.iter().map(|(key, value)| key.len() + value.len()).sum();
         too_large("capabilities together", together, limits::CAPABILITIES_TOTAL_MAX_BYTES)?;
+        too_large("listen_also", self.listen_also.len(), limits::LISTEN_ENDPOINTS_MAX)?;
         if self.key_passphrase.is_some() && self.data_dir.is_none() {
             return Err(Error::Invalid("key_passphrase is set, but without data_dir there is no key file to seal".into()));
         }

@@ -47,6 +47,8 @@ pub enum Event {
     ConnectFailed {
         /// Where to.
         endpoint: Endpoint,
+        /// The key that was to answer there, if the dial named one.
+        peer: Option<PeerId>,
         /// Why.
         reason: CloseReason,
         /// When the next automatic attempt is due, if there will be one.
@@ -198,6 +200,11 @@ pub enum Event {
         /// Its label.
         node_id: String,
     },
+    /// The address book has lines that cannot be used, or cannot be written.
+    AddressBookFaulty {
+        /// What is wrong, with the line's number.
+        detail: String,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -217,7 +224,7 @@ impl Event {
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
-            Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } => Level::Warn,
+            Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,
@@ -236,8 +243,10 @@ impl fmt::Display for Event {
             Event::Started { port: 0 } => f.write_str("node started, not listening"),
             Event::Started { port } => write!(f, "node started, listening on port {port}"),
             Event::Stopped => f.write_str("node stopped"),
-            Event::ConnectFailed { endpoint, reason, retry_in_ms } => {
-                write!(f, "connect to {endpoint} failed: {reason}")?;
+            Event::ConnectFailed { endpoint, peer, reason, retry_in_ms } => {
+                write!(f, "connect to {endpoint}")?;
+                peer.map_or(Ok(()), |peer| write!(f, " for {}", peer.short()))?;
+                write!(f, " failed: {reason}")?;
                 retry_in_ms.map_or(Ok(()), |ms| write!(f, "; next attempt in {ms} ms"))
             }
             Event::HandshakeFailed { endpoint, direction, reason } => write!(f, "{direction} handshake with {endpoint} ended: {reason}"),
@@ -292,7 +301,7 @@ impl fmt::Display for Event {
                 peer.short(),
                 printable(node_id)
             ),
-            Event::KnownPeersFaulty { detail } => f.write_str(detail),
+            Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }
 }

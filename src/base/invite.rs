@@ -43,7 +43,9 @@ impl Invite {
         }
         // What cannot be read back is not written: an endpoint need not come from a text.
         if let Some(wrong) = addresses.iter().find(|address| address.to_string().parse().ok().as_ref() != Some(*address)) {
-            return Err(Error::Invalid(format!("\"{wrong}\" is no address for an invite; expected host:port or tcp://host:port")));
+            return Err(Error::Invalid(format!(
+                "\"{wrong}\" is no address for an invite; expected host:port, tcp://host:port or unix:///path"
+            )));
         }
         Ok(Invite { peer, addresses, psk })
     }

@@ -27,6 +27,10 @@ pub const ACCEPT_BATCH: usize = 32;
 /// Connections the kernel keeps for the accept loop, if it is allowed so many: 100 ms of a flood of 40,000 a second. Past it packets
 /// are dropped, an honest peer's as well, and come again after a second.
 pub const ACCEPT_BACKLOG: i32 = 4096;
+/// Bytes on their way in one direction of an in-memory link: as much as one read of a socket takes.
+pub const MEM_PIPE_BYTES: usize = READ_BUFFER_MAX_BYTES;
+/// Dials that wait for the accept loop of an in-memory endpoint; the next is refused as busy.
+pub const MEM_BACKLOG: usize = 128;
 /// Read buffer of a connection whose Hello has not passed, made when its first byte is there: a Hello with both key shares fits.
 pub const HELLO_BUFFER_BYTES: usize = 2 * 1024;
 /// Failed inbound handshakes told as events in a row; all are counted.
@@ -78,6 +82,10 @@ pub const IDENTITY_MAX_BYTES: usize = 2560;
 pub const CERT_MAX_BYTES: usize = 208;
 /// An endpoint as text.
 pub const ENDPOINT_TEXT_MAX_BYTES: usize = 300;
+/// Path of a Unix socket: `sun_path` of Linux holds 108 bytes, one of them zero; a system with less refuses earlier itself.
+pub const UNIX_PATH_MAX_BYTES: usize = 107;
+/// Name of an in-memory endpoint: a label, and the table of names stays small.
+pub const MEM_NAME_MAX_BYTES: usize = 128;
 /// A discovery announcement (v1 rule).
 pub const ANNOUNCE_MAX_BYTES: usize = 512;
 /// The explanation inside a Close message; the code is what counts.
@@ -102,6 +110,8 @@ pub const INVITE_TEXT_MAX_BYTES: usize = 4096;
 
 // ---- one node --------------------------------------------------------------------------------------------------
 
+/// Places a node listens at besides its first: each is a task, and every kind of transport fits several times.
+pub const LISTEN_ENDPOINTS_MAX: usize = 16;
 /// Connected peers unless configured otherwise (v1 default).
 pub const MAX_PEERS_DEFAULT: usize = 64;
 /// Endpoints the connection guard remembers; the oldest idle one gives way.
@@ -120,6 +130,12 @@ pub const BACKOFF_AUTOMATIC: (Duration, Duration) = (Duration::from_secs(2), Dur
 pub const DIAL_RESETS_MAX: u32 = 3;
 /// Pause before the first of them, and as much more before each other: three fit into a third of a second.
 pub const DIAL_RESET_PAUSE: Duration = Duration::from_millis(50);
+/// Addresses of one host that are dialled; with `DIAL_STAGGER` between them the last has more than half of `DIAL_TIMEOUT` left.
+pub const DIAL_ADDRESSES_MAX: usize = 8;
+/// Silence of one address of a host or peer before the next is dialled beside it (RFC 8305).
+pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+/// After a change of the network: how long a standing link has to show life, and a handshake to end.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a TCP connect may take.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` fails (out of descriptors), so that the loop neither spins nor ends.
@@ -145,6 +161,13 @@ pub const TRUST_ENTRIES_MAX: usize = 4096;
 pub const KNOWN_PEERS_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// One line of `known_peers`: the longest label, every character of it escaped.
 pub const KNOWN_PEERS_LINE_MAX_BYTES: usize = 4 * 1024;
+
+/// Addresses in the address book, each dialled at every start; the one that succeeded longest ago gives way.
+pub const ADDRESS_BOOK_MAX: usize = 128;
+/// Size of the address book: every line as long as it can be.
+pub const ADDRESS_BOOK_MAX_BYTES: u64 = 64 * 1024;
+/// A success at an address is written down again after this: a link that comes and goes is to cost no disk.
+pub const ADDRESS_BOOK_REFRESH: Duration = Duration::from_secs(60);
 
 // ---- events ----------------------------------------------------------------------------------------------------
 

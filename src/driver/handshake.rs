@@ -6,21 +6,20 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::base::{CloseReason, LinkId, limits};
 use crate::driver::Shell;
 use crate::driver::link::LinkShared;
+use crate::driver::transport::Stream;
 use crate::mesh::io::Input;
 use crate::session::{Established, Handshaking};
 
 /// Waits until the other side of an accepted connection has said something. Until then nothing is kept for it.
-pub(super) async fn first_byte(link: &LinkShared, stream: &TcpStream) -> Result<(), CloseReason> {
+pub(super) async fn first_byte(link: &LinkShared, stream: &mut Stream) -> Result<(), CloseReason> {
     tokio::select! {
         biased;
         reason = link.closed_on_request() => Err(reason),
-        ready = stream.readable() => ready.map_err(|e| CloseReason::Lost(e.to_string())),
+        ready = stream.first_byte() => ready.map_err(|e| CloseReason::Lost(e.to_string())),
     }
 }
 
@@ -29,12 +28,11 @@ pub(super) async fn first_byte(link: &LinkShared, stream: &TcpStream) -> Result<
 pub(super) async fn authenticate(
     shell: &Arc<Shell>,
     link: &LinkShared,
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     machine: &mut Handshaking,
     dialled: bool,
 ) -> Result<(Box<Established>, BytesMut), CloseReason> {
-    // Best effort: a link without it works, only slower.
-    let _ = stream.set_nodelay(true);
+    stream.hurry();
     let mut input = BytesMut::new();
     tokio::select! {
         biased;
@@ -46,7 +44,7 @@ pub(super) async fn authenticate(
 async fn handshake(
     shell: &Arc<Shell>,
     link: LinkId,
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     machine: &mut Handshaking,
     input: &mut BytesMut,
     dialled: bool,
@@ -68,7 +66,7 @@ async fn handshake(
             }
             continue;
         }
-        match read_some(stream, input, chunk).await {
+        match stream.read_some(input, chunk).await {
             Ok(0) => {
                 return Err(CloseReason::Lost(
                     "closed during the handshake (a wrong pre-shared key, an old version or a refusal looks like this)".into(),
@@ -86,14 +84,4 @@ fn broken(error: &io::Error, machine: &Handshaking) -> CloseReason {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if machine.is_unanswered() => CloseReason::Busy,
         _ => CloseReason::Lost(error.to_string()),
     }
-}
-
-/// Reads what is there. The buffer grows by `chunk`, and not before there is something: a byte now and then is to cost no more.
-async fn read_some(stream: &mut TcpStream, input: &mut BytesMut, chunk: usize) -> io::Result<usize> {
-    stream.readable().await?;
-    if input.capacity() - input.len() < chunk / 4 {
-        input.reserve(chunk);
-    }
-    // Not `try_read_buf`: this one knows from a short read that there is no more, and spares the next call.
-    stream.read_buf(input).await
 }

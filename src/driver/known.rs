@@ -170,6 +170,11 @@ fn check_size(path: &Path, bytes: usize) -> Result<()> {
 /// The new file takes the old one's place whole or not at all, and is durable when this returns.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     check_size(path, bytes.len())?;
+    put_whole(path, bytes)
+}
+
+/// The same for any file of a data directory.
+pub(super) fn put_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let new = path.with_extension("new");
     let write = || -> io::Result<()> {
         // A leftover of a crash would keep its permissions.

@@ -5,12 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, Level, LinkId, PeerId, PeerInfo, limits};
+use crate::base::{CloseReason, Endpoint, Level, LinkId, PeerId, PeerInfo, limits};
 use crate::driver::Shell;
+use crate::driver::transport::{Reader, Stream, Writer};
 use crate::mesh::io::Input;
 use crate::session::handshaking::draw_kex;
 use crate::session::{Established, Progress, RecvHalf, SendHalf, key_update};
@@ -126,17 +125,19 @@ pub(super) struct Ending {
     dialling: bool,
     /// The key the dial named.
     expected: Option<PeerId>,
+    /// Where the dial went.
+    dialled_at: Option<Endpoint>,
     reason: Option<CloseReason>,
 }
 
 impl Ending {
     pub(super) fn new(shell: &Arc<Shell>, link: &Arc<LinkShared>, dialling: bool) -> Ending {
-        Ending { shell: shell.clone(), link: link.clone(), dialling, expected: None, reason: None }
+        Ending { shell: shell.clone(), link: link.clone(), dialling, expected: None, dialled_at: None, reason: None }
     }
 
-    /// The dial named a key.
-    pub(super) fn wanting(mut self, expected: Option<PeerId>) -> Ending {
-        self.expected = expected;
+    /// The dial named an address and, it may be, a key.
+    pub(super) fn wanting(mut self, endpoint: Endpoint, expected: Option<PeerId>) -> Ending {
+        (self.dialled_at, self.expected) = (Some(endpoint), expected);
         self
     }
 
@@ -166,7 +167,7 @@ impl Drop for Ending {
 pub(super) async fn run(
     shell: &Arc<Shell>,
     link: &Arc<LinkShared>,
-    mut stream: TcpStream,
+    mut stream: Stream,
     (established, input): (Box<Established>, BytesMut),
     ending: &mut Ending,
 ) {
@@ -175,7 +176,11 @@ pub(super) async fn run(
     let dialled = std::mem::replace(&mut ending.dialling, false);
     *link.send.lock() = Some(send);
     pin(shell, &peer, ending.expected).await;
+    let id = peer.id;
     shell.step(Input::Authenticated { link: link.id, peer });
+    if let Some(endpoint) = ending.dialled_at.take().filter(|_| shell.route_to(&id).is_some()) {
+        shell.note_address(|book| book.met(&endpoint, id));
+    }
     if !early.is_empty() {
         shell.step(Input::Received { link: link.id, items: early });
     }
@@ -205,7 +210,7 @@ async fn pin(shell: &Arc<Shell>, peer: &PeerInfo, expected: Option<PeerId>) {
 }
 
 /// Reads and writes until the connection ends; the reason why.
-async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut TcpStream, recv: RecvHalf, input: BytesMut) -> CloseReason {
+async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, recv: RecvHalf, input: BytesMut) -> CloseReason {
     let (mut reader, mut writer) = stream.split();
     let out = async {
         tokio::select! {
@@ -231,12 +236,12 @@ async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut TcpStrea
         half.take(&mut last);
     }
     if !last.is_empty() {
-        let _ = writer.as_ref().try_write(&last);
+        writer.write_now(&last);
     }
     reason
 }
 
-async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::WriteHalf<'_>) -> CloseReason {
+async fn write(shell: &Shell, link: &LinkShared, writer: &mut Writer<'_>) -> CloseReason {
     let mut buffer = Vec::new();
     loop {
         loop {
@@ -250,7 +255,7 @@ async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::W
                 link.closing.get().is_some()
             };
             link.room.notify_waiters();
-            let written = if last { write_last(writer, &buffer).await } else { writer.write_all(&buffer).await };
+            let written = if last { writer.write_last(&buffer).await } else { writer.write_all(&buffer).await };
             if let Err(e) = written {
                 return link.closing.get().cloned().unwrap_or(CloseReason::Lost(e.to_string()));
             }
@@ -268,26 +273,7 @@ async fn write(shell: &Shell, link: &LinkShared, writer: &mut tokio::net::tcp::W
     }
 }
 
-/// Writes what is followed by a shutdown: the kernel may keep it back until then, and the goodbye and the end are one segment.
-async fn write_last(writer: &mut tokio::net::tcp::WriteHalf<'_>, bytes: &[u8]) -> std::io::Result<()> {
-    #[cfg(target_os = "linux")]
-    let bytes = {
-        let stream: &TcpStream = writer.as_ref();
-        let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
-        let taken = stream.try_io(tokio::io::Interest::WRITABLE, || socket2::SockRef::from(stream).send_with_flags(bytes, flags));
-        // An error comes again from the ordinary write.
-        &bytes[taken.unwrap_or(0)..]
-    };
-    writer.write_all(bytes).await
-}
-
-async fn read(
-    shell: &Arc<Shell>,
-    link: &LinkShared,
-    reader: &mut tokio::net::tcp::ReadHalf<'_>,
-    mut recv: RecvHalf,
-    mut input: BytesMut,
-) -> CloseReason {
+async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut Reader<'_>, mut recv: RecvHalf, mut input: BytesMut) -> CloseReason {
     let mut chunk = limits::READ_BUFFER_MIN_BYTES;
     loop {
         let mut items = Vec::new();

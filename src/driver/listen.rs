@@ -1,4 +1,4 @@
-//! Opening connections: the accept loop, and dialling with name resolution. Never blocks an I/O thread on DNS.
+//! Opening connections: the accept loop, and dialling whatever carries the bytes. Never blocks an I/O thread on DNS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
 
+use crate::base::config::Listen;
 use crate::base::endpoint::Source;
-use crate::base::{CloseReason, Endpoint, Error, PeerId, Result, limits};
+use crate::base::{CloseReason, Config, Endpoint, Error, PeerId, Result, limits};
 use crate::driver::link::{self, Ending, LinkShared};
+use crate::driver::transport::{Listener, Stream};
 use crate::driver::{Present, Shell, handshake};
 use crate::mesh::io::Input;
 use crate::session::{Established, Handshaking, RunSecrets};
@@ -44,10 +45,23 @@ fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// A listening socket and the presence of its loop, dropped in this order: a node that has drained has its port free.
+/// A listener and the presence of its loop, dropped in this order: a node that has drained has its place free.
 pub(crate) struct Listening {
-    pub(crate) socket: TcpListener,
+    pub(crate) listener: Listener,
     pub(crate) _present: Present,
+}
+
+/// Takes every place a node is to listen at, and the first TCP port among them; all or none. Call it within a runtime.
+pub(crate) fn bind_all(config: &Config) -> Result<(Vec<Listener>, u16)> {
+    let mut listeners = Vec::new();
+    if let Listen::On { host, port } = &config.listen {
+        listeners.push(Listener::tcp(host, *port)?);
+    }
+    for endpoint in &config.listen_also {
+        listeners.push(Listener::bind(endpoint)?);
+    }
+    let port = listeners.iter().find_map(Listener::port).unwrap_or(0);
+    Ok((listeners, port))
 }
 
 /// How many accepted connections may be silent at once: descriptors are the application's too.
@@ -57,11 +71,11 @@ pub(crate) fn half_open_max() -> usize {
 }
 
 /// Accepts until the node's tasks are ended. An error pauses the loop and never ends it.
-pub(crate) async fn accept(shell: Arc<Shell>, listening: Listening) {
+pub(crate) async fn accept(shell: Arc<Shell>, mut listening: Listening) {
     loop {
         for _ in 0..limits::ACCEPT_BATCH {
-            match listening.socket.accept().await {
-                Ok((stream, from)) => admit(&shell, stream, from),
+            match listening.listener.accept().await {
+                Ok((stream, from, source)) => admit(&shell, stream, from, source),
                 // Whoever connected has gone again.
                 Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
                 Err(e) => {
@@ -81,19 +95,14 @@ pub(crate) async fn accept(shell: Arc<Shell>, listening: Listening) {
     }
 }
 
-fn admit(shell: &Arc<Shell>, stream: TcpStream, from: SocketAddr) {
+fn admit(shell: &Arc<Shell>, mut stream: Stream, from: Endpoint, source: Source) {
     let id = shell.next_link();
     let shared = shell.add_link(id);
-    let (ip, port) = (from.ip().to_canonical(), from.port());
-    let source = match ip {
-        IpAddr::V4(ip) => Source::ipv4(ip.octets()),
-        IpAddr::V6(ip) => Source::ipv6(ip.octets()),
-    };
-    shell.step(Input::Accepted { link: id, endpoint: Endpoint::tcp(ip.to_string(), port), source });
+    shell.step(Input::Accepted { link: id, endpoint: from, source });
     let shell = shell.clone();
     tokio::spawn(async move {
         let mut ending = Ending::new(&shell, &shared, false);
-        match handshake::first_byte(&shared, &stream).await {
+        match handshake::first_byte(&shared, &mut stream).await {
             // Apart, so that a connection that says nothing keeps no room for what the others need.
             Ok(()) => Box::pin(serve(&shell, &shared, stream, &mut ending)).await,
             Err(reason) => {
@@ -105,7 +114,7 @@ fn admit(shell: &Arc<Shell>, stream: TcpStream, from: SocketAddr) {
 }
 
 /// Authenticates and runs a connection somebody else opened.
-async fn serve(shell: &Arc<Shell>, shared: &Arc<LinkShared>, mut stream: TcpStream, ending: &mut Ending) {
+async fn serve(shell: &Arc<Shell>, shared: &Arc<LinkShared>, mut stream: Stream, ending: &mut Ending) {
     let secrets = match draw() {
         Ok(secrets) => secrets,
         Err(reason) => return ending.because(reason),
@@ -123,16 +132,16 @@ async fn serve(shell: &Arc<Shell>, shared: &Arc<LinkShared>, mut stream: TcpStre
     }
 }
 
-/// Whoever gives way leaves nothing in the kernel either: without this each would stay there as a half-closed orphan for a minute.
-fn let_go(stream: &TcpStream, reason: &CloseReason) {
+/// Whoever gives way leaves nothing in the kernel either.
+fn let_go(stream: &Stream, reason: &CloseReason) {
     if *reason == CloseReason::Busy {
-        let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        stream.leave_nothing();
     }
 }
 
 /// Resolves, connects and runs a connection this node opens.
 pub(crate) async fn dial(shell: Arc<Shell>, shared: Arc<LinkShared>, endpoint: Endpoint, expected: Option<PeerId>) {
-    let mut ending = Ending::new(&shell, &shared, true).wanting(expected);
+    let mut ending = Ending::new(&shell, &shared, true).wanting(endpoint.clone(), expected);
     match reach(&shell, &shared, &endpoint, expected).await {
         Ok((stream, done)) => link::run(&shell, &shared, stream, done, &mut ending).await,
         Err(reason) => ending.because(reason),
@@ -146,7 +155,7 @@ async fn reach(
     shared: &LinkShared,
     endpoint: &Endpoint,
     expected: Option<PeerId>,
-) -> Result<(TcpStream, Authenticated), CloseReason> {
+) -> Result<(Stream, Authenticated), CloseReason> {
     let secrets = draw()?;
     // The Hello is made while the connection is on its way and ready as soon as it stands: a listener in trouble lets go of the silent.
     let hello = async { Handshaking::dial(shell.party.clone(), secrets).judging(shell.keeper.gate(expected)) };
@@ -184,23 +193,10 @@ fn draw() -> Result<RunSecrets, CloseReason> {
     RunSecrets::draw().map_err(|e| CloseReason::Refused(format!("the system has no random numbers: {e}")))
 }
 
-async fn open_stream(shared: &LinkShared, endpoint: &Endpoint) -> Result<TcpStream, CloseReason> {
+async fn open_stream(shared: &LinkShared, endpoint: &Endpoint) -> Result<Stream, CloseReason> {
     tokio::select! {
         biased;
         reason = shared.closed_on_request() => Err(reason),
-        opened = tokio::time::timeout(limits::DIAL_TIMEOUT, connect(endpoint)) => opened.unwrap_or(Err(CloseReason::Timeout)),
+        opened = tokio::time::timeout(limits::DIAL_TIMEOUT, Stream::connect(endpoint)) => opened.unwrap_or(Err(CloseReason::Timeout)),
     }
-}
-
-async fn connect(endpoint: &Endpoint) -> Result<TcpStream, CloseReason> {
-    let addresses =
-        tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(|e| CloseReason::Unresolved(e.to_string()))?;
-    let mut last = CloseReason::Unresolved(format!("{} has no address", endpoint.host));
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(e) => last = CloseReason::Refused(e.to_string()),
-        }
-    }
-    Err(last)
 }

@@ -3,6 +3,7 @@
 //! Carries and decides nothing: every decision is the mesh's, taken in [`Shell::step`], the only place that locks it.
 
 pub mod apply;
+pub(crate) mod book;
 pub(crate) mod bootstrap;
 pub mod disk;
 pub(crate) mod handshake;
@@ -15,6 +16,7 @@ pub mod log;
 pub(crate) mod outlet;
 pub mod ring;
 pub mod runtime;
+pub(crate) mod transport;
 pub(crate) mod workers;
 
 use std::any::Any;
@@ -30,6 +32,7 @@ use tokio::sync::Notify;
 
 use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
+use crate::driver::book::Book;
 use crate::driver::known::Keeper;
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
@@ -51,6 +54,7 @@ pub struct Shell {
     pub(crate) apply: ApplyQueue,
     pub(crate) party: Arc<LocalParty>,
     pub(crate) keeper: Arc<Keeper>,
+    book: Option<Arc<Book>>,
     links: RwLock<HashMap<LinkId, Arc<LinkShared>>>,
     routes: RwLock<HashMap<PeerId, Arc<LinkShared>>>,
     handle: Handle,
@@ -97,7 +101,7 @@ impl Shell {
     #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
     pub(crate) fn new(
         mesh: Mesh,
-        (party, keeper): (Arc<LocalParty>, Arc<Keeper>),
+        (party, keeper, book): (Arc<LocalParty>, Arc<Keeper>, Option<Arc<Book>>),
         ring: Arc<EventRing>,
         outlet: Arc<LogOutlet>,
         handle: Handle,
@@ -109,6 +113,7 @@ impl Shell {
             apply: ApplyQueue::default(),
             party,
             keeper,
+            book,
             links: RwLock::default(),
             routes: RwLock::default(),
             handle,
@@ -312,6 +317,18 @@ impl Shell {
         if self.is_drained() {
             drop(self.drained.0.lock());
             self.drained.1.notify_all();
+        }
+    }
+
+    /// Changes the address book, if there is one; a thread that may wait for the disk writes it.
+    pub(crate) fn note_address(self: &Arc<Self>, change: impl FnOnce(&Book) -> bool) {
+        if let Some(book) = self.book.as_ref().filter(|book| change(book)) {
+            let (book, shell) = (book.clone(), self.clone());
+            self.handle.spawn_blocking(move || {
+                if let Err(e) = book.write() {
+                    shell.emit(Event::AddressBookFaulty { detail: e.to_string() });
+                }
+            });
         }
     }
 

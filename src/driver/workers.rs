@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{JoinHandle, ThreadId};
 
-use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 use crate::base::config::Durability;
@@ -14,6 +13,7 @@ use crate::driver::bootstrap::{self, Bootstrap};
 use crate::driver::disk::DirectoryLock;
 use crate::driver::listen::{self, Listening};
 use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
+use crate::driver::transport::Listener;
 use crate::driver::{Shell, log, panic_text};
 use crate::sync::{Storage, Wal};
 
@@ -65,12 +65,12 @@ impl Workers {
         }
     }
 
-    /// Starts the tasks: timer and, with a socket, the accept loop, with a registry its client.
-    pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, socket: Option<TcpListener>, bootstrap: Option<Bootstrap>) {
+    /// Starts the tasks: timer, for each listener an accept loop, with a registry its client.
+    pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, listeners: Vec<Listener>, bootstrap: Option<Bootstrap>) {
         let shell = &self.shell;
         self.tasks.push(handle.spawn(shell.clone().run_timer(shell.present())).abort_handle());
-        if let Some(socket) = socket {
-            let listening = Listening { socket, _present: shell.present() };
+        for listener in listeners {
+            let listening = Listening { listener, _present: shell.present() };
             self.tasks.push(handle.spawn(listen::accept(shell.clone(), listening)).abort_handle());
         }
         if let Some(bootstrap) = bootstrap {
@@ -182,7 +182,7 @@ mod tests {
         let mesh = Mesh::new(MeshSettings::from_config(&config, identity.id()), Vec::new(), wal.own(), 1);
         let (keeper, _) = crate::driver::known::Keeper::open(None, config.trust_policy()).expect("no file");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        let shell = Shell::new(mesh, (Arc::new(party), Arc::new(keeper)), Arc::default(), Arc::default(), runtime.handle().clone());
+        let shell = Shell::new(mesh, (Arc::new(party), Arc::new(keeper), None), Arc::default(), Arc::default(), runtime.handle().clone());
         let workers = Workers::begin(shell, None, (wal, Durability::Durable, None), None, None).expect("threads");
         (workers, runtime)
     }

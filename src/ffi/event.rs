@@ -20,7 +20,7 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_STARTED = 1,
     /// The node has stopped; no event follows until it is started again.
     VIXP2P_EVENT_STOPPED = 2,
-    /// A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms.
+    /// A dial did not end in an authenticated link. Has: endpoint, reason, retry_in_ms; peer if the dial named a key.
     VIXP2P_EVENT_CONNECT_FAILED = 3,
     /// A connection failed before its peer was authenticated. Has: endpoint, direction, reason.
     VIXP2P_EVENT_HANDSHAKE_FAILED = 4,
@@ -58,6 +58,8 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_KNOWN_PEERS_FAULTY = 20,
     /// Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
     VIXP2P_EVENT_FRESH_KEYS = 21,
+    /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
+    VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
 }
 
 use vixp2p_event_kind as Kind;
@@ -161,6 +163,7 @@ impl vixp2p_event {
             Event::IdentityChanged { .. } => Kind::VIXP2P_EVENT_IDENTITY_CHANGED,
             Event::TrustChanged { .. } => Kind::VIXP2P_EVENT_TRUST_CHANGED,
             Event::SyncDeclined { .. } => Kind::VIXP2P_EVENT_SYNC_DECLINED,
+            Event::AddressBookFaulty { .. } => Kind::VIXP2P_EVENT_ADDRESS_BOOK_FAULTY,
             Event::KnownPeersFaulty { .. } => Kind::VIXP2P_EVENT_KNOWN_PEERS_FAULTY,
             Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
         }
@@ -180,6 +183,7 @@ impl vixp2p_event {
                 | Event::TrustChanged { peer, .. }
                 | Event::SyncDeclined { peer, .. },
             ) => Some(*peer),
+            Body::Event(Event::ConnectFailed { peer, .. }) => *peer,
             Body::Event(_) => None,
         }
     }

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use crate::base::config::{Durability, KeyAgreement, Listen, Psk};
-use crate::base::{Config, Level, Passphrase, TrustPolicy};
+use crate::base::{Config, Endpoint, Level, Passphrase, TrustPolicy, limits};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
 use crate::ffi::log::read_level;
@@ -38,6 +38,8 @@ pub const VIXP2P_DURABILITY_BUFFERED: u32 = 1;
 
 /// vixp2p_node_options.flags: dial nobody; vixp2p_node_connect() is refused too.
 pub const VIXP2P_FLAG_NO_DIAL: u32 = 1;
+/// vixp2p_node_options.flags: neither note in data_dir where peers were reached, nor dial what was noted there.
+pub const VIXP2P_FLAG_NO_REMEMBER: u32 = 2;
 
 /// vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
 /// trusted peers only, messages with every connected one. A revoked key is refused under every policy.
@@ -141,6 +143,11 @@ pub struct vixp2p_node_options {
     pub registry_max_http_bytes: u32,
     /// Peers asked for, up to 1024; default 20.
     pub registry_max_peers_per_poll: u32,
+    /// Further places to accept connections at, up to 16 texts: "tcp://ADDRESS:PORT", "unix:///path/to.sock" (a file of mode 0600,
+    /// removed at the end) or "mem://name" (for nodes of this process). In force whatever listen says; NULL: none.
+    pub listen_also: *const *const c_char,
+    /// Number of them, or 0 without any.
+    pub listen_also_count: usize,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -200,6 +207,8 @@ impl vixp2p_node_options {
         registry_backoff_max_ms: 0,
         registry_max_http_bytes: 0,
         registry_max_peers_per_poll: 0,
+        listen_also: std::ptr::null(),
+        listen_also_count: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -235,12 +244,13 @@ impl vixp2p_node_options {
     pub(super) unsafe fn config(&self) -> Answer<Config> {
         // SAFETY: the caller's promise.
         let text = |pointer, what| unsafe { read_str(pointer, what) };
-        let unknown = self.flags & !VIXP2P_FLAG_NO_DIAL;
+        let unknown = self.flags & !(VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER);
         if unknown != 0 {
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.flags has the unknown bits {unknown:#x}")));
         }
         let mut config = Config::new(text(self.node_id, "options.node_id")?.unwrap_or("vixp2p"));
         config.dial = self.flags & VIXP2P_FLAG_NO_DIAL == 0;
+        config.remember_peers = self.flags & VIXP2P_FLAG_NO_REMEMBER == 0;
         config.listen = match self.listen {
             VIXP2P_LISTEN_OFF => Listen::Off,
             VIXP2P_LISTEN_ON => {
@@ -250,6 +260,8 @@ impl vixp2p_node_options {
             }
             other => return Err(Failure::invalid(format!("options.listen is {other}, neither VIXP2P_LISTEN_OFF nor VIXP2P_LISTEN_ON"))),
         };
+        // SAFETY: the caller's promise.
+        config.listen_also = unsafe { read_endpoints(self.listen_also, self.listen_also_count, "options.listen_also") }?;
         config.data_dir = text(self.data_dir, "options.data_dir")?.map(Into::into);
         // SAFETY: the caller's promise.
         config.psk = unsafe { read_psk(self.psk, self.psk_len, "options.psk") }?;
@@ -316,6 +328,25 @@ impl vixp2p_node_options {
     pub(super) fn level(&self) -> Answer<Level> {
         read_level(self.log_level, "options.log_level")
     }
+}
+
+/// Endpoints from an array of texts.
+///
+/// # Safety
+/// `texts` is NULL or points to `count` pointers, each NULL or a zero-terminated string.
+unsafe fn read_endpoints(texts: *const *const c_char, count: usize, what: &'static str) -> Answer<Vec<Endpoint>> {
+    if count > 0 && texts.is_null() {
+        return Err(Failure::invalid(format!("{what} is NULL but {what}_count is {count}")));
+    }
+    if count > limits::LISTEN_ENDPOINTS_MAX {
+        return Err(Failure::invalid(format!("{what}_count is {count}, limit is {}", limits::LISTEN_ENDPOINTS_MAX)));
+    }
+    let read = |i| {
+        // SAFETY: i is below the number of pointers, and each is NULL or a string by the caller's promise.
+        let text = unsafe { read_str(texts.add(i).read(), what) }?;
+        Ok(text.ok_or_else(|| Failure::invalid(format!("{what}[{i}] is NULL")))?.parse::<Endpoint>()?)
+    };
+    (0..count).map(read).collect()
 }
 
 /// A pre-shared key of 32 bytes, or none.

@@ -39,6 +39,34 @@ pub unsafe extern "C" fn vixp2p_node_disconnect(node: *mut vixp2p_node, peer: *c
     })
 }
 
+/// Stops dialling an address, also one where nobody ever answered. A link that stands stays.
+///
+/// @param node      a running node.
+/// @param endpoint  the address, as given to vixp2p_node_connect().
+/// @return VIXP2P_OK, also for an address that is not being dialled, VIXP2P_ERR_STOPPED or another error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_node_forget_endpoint(node: *mut vixp2p_node, endpoint: *const c_char) -> vixp2p_status {
+    on_node("vixp2p_node_forget_endpoint", node, |inner| {
+        // SAFETY: the caller promises NULL or a zero-terminated string.
+        let text = unsafe { read_str(endpoint, "endpoint") }?.ok_or_else(|| Failure::null("endpoint"))?;
+        inner.node.forget_endpoint(text.parse()?)?;
+        Ok(VIXP2P_OK)
+    })
+}
+
+/// Tells that the network is another one: an interface came or went, the machine woke up. Every link is asked for a sign of life and
+/// closed without one within two seconds, and what is not connected is dialled at once, however often that failed before.
+///
+/// @param node  a running node.
+/// @return VIXP2P_OK, VIXP2P_ERR_STOPPED or another error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_node_network_changed(node: *mut vixp2p_node) -> vixp2p_status {
+    on_node("vixp2p_node_network_changed", node, |inner| {
+        inner.node.network_changed()?;
+        Ok(VIXP2P_OK)
+    })
+}
+
 /// Agrees on fresh keys with a connected peer, ahead of time: whoever stole the keys in use can open nothing that is sent
 /// afterwards. VIXP2P_EVENT_FRESH_KEYS tells when both directions use them.
 ///

@@ -34,8 +34,30 @@ struct Target {
     peer: Option<PeerId>,
     /// The only key that will do.
     expected: Option<PeerId>,
+    /// When the dial under way began.
+    began: Time,
+    /// Whether its connection is open.
+    open: bool,
+    /// Due only because another address of its peer is being dialled.
+    waits: bool,
     /// Links in a row that ended almost as soon as they stood, or because the peer broke a rule.
     short_lives: u32,
+}
+
+impl Target {
+    fn new(now: Time, manual: bool, expected: Option<PeerId>) -> Target {
+        Target {
+            state: State::Due(now),
+            manual,
+            attempt_manual: manual,
+            peer: expected,
+            expected,
+            began: Time::ZERO,
+            open: false,
+            waits: false,
+            short_lives: 0,
+        }
+    }
 }
 
 /// Every endpoint this node is to stay connected to, at most `limits::DIAL_TARGETS_MAX`.
@@ -80,7 +102,7 @@ impl Dialer {
         out: &mut Outbox,
     ) {
         if let Some(refusal) = self.refusal(&endpoint) {
-            out.event(Event::ConnectFailed { endpoint, reason: CloseReason::Refused(refusal), retry_in_ms: None });
+            out.event(Event::ConnectFailed { endpoint, peer: expected, reason: CloseReason::Refused(refusal), retry_in_ms: None });
             return;
         }
         if let Some(target) = self.targets.get_mut(&endpoint).filter(|target| expected.is_some() && target.peer != expected) {
@@ -101,7 +123,7 @@ impl Dialer {
                 Leave::BackingOff(until) => State::Due(until),
             })
         };
-        let fresh = Target { state: State::Due(now), manual, attempt_manual: manual, peer: expected, expected, short_lives: 0 };
+        let fresh = Target::new(now, manual, expected);
         let target = self.targets.entry(endpoint).or_insert(fresh);
         target.manual |= manual;
         target.expected = expected.or(target.expected);
@@ -132,16 +154,17 @@ impl Dialer {
     /// The next endpoint to dial now. The caller dials it and says so with [`Dialer::opened`].
     pub(super) fn due(&mut self, now: Time, peers: &Peers, out: &mut Outbox) -> Option<Endpoint> {
         while self.deadline().is_some_and(|at| at <= now) {
-            let found = self.targets.iter().find(|(_, t)| matches!(t.state, State::Due(at) if at <= now));
-            let Some((endpoint, peer)) = found.map(|(endpoint, target)| (endpoint.clone(), target.peer)) else { break };
+            let Some((endpoint, peer, expected)) = self.next_due(now) else { break };
+            let turn = self.turn(now, peer);
+            self.postpone(&endpoint, turn > now);
             let state = if is_connected(peer, peers) {
                 State::Resting
-            } else if peer.is_some() && self.targets.values().any(|t| t.peer == peer && matches!(t.state, State::Dialling(_))) {
-                State::Due(now + limits::DIAL_DEDUPE_GAP)
+            } else if turn > now {
+                State::Due(turn)
             } else if peers.connected() >= self.max_peers {
                 let pause = limits::BACKOFF_AUTOMATIC.1 + guard::jitter(limits::BACKOFF_AUTOMATIC.1, &mut self.rng);
                 let retry_in_ms = Some(pause.as_millis() as u64);
-                out.event(Event::ConnectFailed { endpoint: endpoint.clone(), reason: CloseReason::MaxPeers, retry_in_ms });
+                out.event(Event::ConnectFailed { endpoint: endpoint.clone(), peer: expected, reason: CloseReason::MaxPeers, retry_in_ms });
                 State::Due(now + pause)
             } else {
                 return Some(endpoint);
@@ -156,7 +179,27 @@ impl Dialer {
     pub(super) fn opened(&mut self, now: Time, endpoint: &Endpoint, link: LinkId) {
         self.guard.attempted(now, endpoint);
         self.set(endpoint, State::Dialling(link));
+        if let Some(target) = self.targets.get_mut(endpoint) {
+            (target.began, target.open) = (now, false);
+        }
         self.reschedule();
+    }
+
+    /// A dialled connection is open: other addresses of its peer wait for what becomes of it. Names their dials that are to be called
+    /// off.
+    pub(super) fn connected(&mut self, now: Time, link: LinkId) -> Vec<LinkId> {
+        let Some(target) = self.targets.values_mut().find(|t| t.state == State::Dialling(link)) else { return Vec::new() };
+        target.open = true;
+        let peer = target.peer;
+        let mut slower = Vec::new();
+        for target in self.targets.values_mut().filter(|t| t.peer.is_some() && t.peer == peer && !t.open) {
+            if let State::Dialling(link) = target.state {
+                slower.push(link);
+                (target.state, target.waits) = (State::Due(now + limits::DIAL_DEDUPE_GAP), true);
+            }
+        }
+        self.reschedule();
+        slower
     }
 
     /// The link reached an authenticated peer (whether or not it is the link that stays).
@@ -184,6 +227,8 @@ impl Dialer {
         // Finders name an endpoint again for as long as they hear of it, so that those that are gone for good do not pile up here.
         let given_up = found && self.guard.failures(&endpoint) >= limits::FOUND_FAILURES_MAX;
         let again = duplicate || (reason.is_transient() && !given_up);
+        let (peer, expected) = self.targets.get(&endpoint).map_or((None, None), |t| (t.peer, t.expected));
+        self.next_turn(now, peer);
         if again {
             self.set(&endpoint, State::Due(until));
         } else {
@@ -192,7 +237,7 @@ impl Dialer {
         self.reschedule();
         if !duplicate {
             let retry_in_ms = again.then(|| until.since(now).as_millis() as u64);
-            out.event(Event::ConnectFailed { endpoint, reason, retry_in_ms });
+            out.event(Event::ConnectFailed { endpoint, peer: expected, reason, retry_in_ms });
         }
     }
 
@@ -235,6 +280,37 @@ impl Dialer {
         self.reschedule();
     }
 
+    /// The network is another one: failures are forgotten, and what is not connected is due. Names the dials that are to be called
+    /// off, which began on the old one.
+    pub(super) fn network_changed(&mut self, now: Time) -> Vec<LinkId> {
+        self.guard.forgive();
+        let mut called_off = Vec::new();
+        for (endpoint, target) in &mut self.targets {
+            target.short_lives = 0;
+            match target.state {
+                State::Dialling(link) if !target.open => called_off.push(link),
+                State::Due(_) => {}
+                State::Dialling(_) | State::Standing(_) | State::Resting => continue,
+            }
+            (target.state, target.waits) = (State::Due(self.guard.distant(now, endpoint)), false);
+        }
+        self.reschedule();
+        called_off
+    }
+
+    /// The dial of an endpoint is given up without counting as a failure; another is due.
+    pub(super) fn call_off(&mut self, now: Time, endpoint: &Endpoint) {
+        self.set(endpoint, State::Due(now));
+        self.reschedule();
+    }
+
+    /// Drops a target; the link by which it is being dialled, if it is.
+    pub(super) fn forget_endpoint(&mut self, endpoint: &Endpoint) -> Option<LinkId> {
+        let target = self.targets.remove(endpoint)?;
+        self.reschedule();
+        if let State::Dialling(link) = target.state { Some(link) } else { None }
+    }
+
     /// Every target: where, who answered last, and the link that is being dialled or stands.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Endpoint, Option<PeerId>, Option<LinkId>)> {
         self.targets.iter().map(|(endpoint, target)| {
@@ -264,6 +340,43 @@ impl Dialer {
         }
     }
 
+    /// The endpoint to look at next, its peer and the key that was named. Of several addresses of one peer IPv6 comes first, then the
+    /// families take turns (RFC 8305).
+    fn next_due(&self, now: Time) -> Option<(Endpoint, Option<PeerId>, Option<PeerId>)> {
+        let is_due = |target: &Target| matches!(target.state, State::Due(at) if at <= now);
+        let first = self.targets.iter().find(|(_, target)| is_due(target))?;
+        let of_peer = || self.targets.iter().filter(|(_, t)| t.peer.is_some() && t.peer == first.1.peer);
+        let dialled = of_peer().filter(|(_, t)| matches!(t.state, State::Dialling(_))).max_by_key(|(_, t)| t.began);
+        let wants_ipv6 = !dialled.is_some_and(|(endpoint, _)| is_ipv6(endpoint));
+        let turn = of_peer().filter(|(_, t)| is_due(t)).find(|(endpoint, _)| is_ipv6(endpoint) == wants_ipv6);
+        let (endpoint, target) = turn.unwrap_or(first);
+        Some((endpoint.clone(), target.peer, target.expected))
+    }
+
+    /// From when on another address of `peer` may be dialled: a while after the last one that does not answer, and after the end of one
+    /// that does.
+    fn turn(&self, now: Time, peer: Option<PeerId>) -> Time {
+        let under_way = self.targets.values().filter(|t| t.peer.is_some() && t.peer == peer && matches!(t.state, State::Dialling(_)));
+        let turn = |t: &Target| if t.open { now + limits::DIAL_DEDUPE_GAP } else { t.began + limits::DIAL_STAGGER };
+        under_way.map(turn).max().unwrap_or(now)
+    }
+
+    /// A dial to `peer` has failed: what only waited for it is due.
+    fn next_turn(&mut self, now: Time, peer: Option<PeerId>) {
+        for target in self.targets.values_mut().filter(|t| t.waits && t.peer == peer) {
+            target.waits = false;
+            if let State::Due(at) = target.state {
+                target.state = State::Due(at.min(now));
+            }
+        }
+    }
+
+    fn postpone(&mut self, endpoint: &Endpoint, waits: bool) {
+        if let Some(target) = self.targets.get_mut(endpoint) {
+            target.waits = waits;
+        }
+    }
+
     fn target_of(&mut self, endpoint: &Endpoint, link: LinkId) -> Option<&mut Target> {
         self.targets.get_mut(endpoint).filter(|target| matches!(target.state, State::Dialling(l) | State::Standing(l) if l == link))
     }
@@ -283,6 +396,11 @@ impl Dialer {
         self.next = self.targets.values().filter_map(due).min();
         self.dialling = self.targets.values().filter(|t| matches!(t.state, State::Dialling(_))).count();
     }
+}
+
+/// Names have addresses of both families, which the carrier takes in turns.
+fn is_ipv6(endpoint: &Endpoint) -> bool {
+    endpoint.host.contains(':')
 }
 
 fn is_connected(peer: Option<PeerId>, peers: &Peers) -> bool {

@@ -87,6 +87,19 @@ impl Guard {
         self.tracks.get(endpoint).map_or(0, |track| track.failures)
     }
 
+    /// The network is another one: failures on the old one say nothing. Attempts still keep their distance from each other.
+    pub(super) fn forgive(&mut self) {
+        for track in self.tracks.values_mut() {
+            (track.failures, track.until) = (0, Time::ZERO);
+        }
+    }
+
+    /// When an attempt is far enough from the last one.
+    pub(super) fn distant(&self, now: Time, endpoint: &Endpoint) -> Time {
+        let last = self.tracks.get(endpoint).and_then(|track| track.last_attempt);
+        last.map_or(now, |at| now.max(at + limits::DIAL_DEDUPE_GAP))
+    }
+
     /// Another link to the same peer stood or had just begun.
     pub(super) fn count_deduped(&mut self) {
         self.counters.connect_deduped += 1;

@@ -213,6 +213,14 @@ mod tests {
     }
 
     #[test]
+    fn whoever_comes_without_the_network_is_not_pushed_out_by_a_crowd_from_it() {
+        let mut table = HalfOpen::new(usize::MAX);
+        assert_eq!(table.arrived(LinkId(0), Source::LOCAL), None);
+        let crowd = 3 * limits::HALF_OPEN_MAX as u64;
+        assert!((1..crowd).filter_map(|n| arrive(&mut table, n, (n % 3) as u8)).all(|victim| victim != LinkId(0)));
+    }
+
+    #[test]
     fn greetings_have_caps_of_their_own_and_the_one_that_just_came_stays() {
         let mut table = HalfOpen::new(usize::MAX);
         let max = limits::GREETED_PER_SOURCE_MAX as u64;

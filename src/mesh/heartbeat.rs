@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::base::{CloseReason, LinkId, Time};
+use crate::base::{CloseReason, LinkId, Time, limits};
 use crate::mesh::MeshSettings;
 use crate::mesh::out::Outbox;
 use crate::wire::Message;
@@ -15,7 +15,12 @@ enum Phase {
     /// Not authenticated: closed at its next check whatever arrives.
     Expected,
     /// Authenticated: alive as long as something arrives.
-    Live { heard: Time, pinged: Time },
+    Live {
+        heard: Time,
+        pinged: Time,
+        /// When it is closed unless something arrives before.
+        probe: Option<Time>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +57,13 @@ impl Heartbeat {
 
     /// The link is authenticated.
     pub(super) fn alive(&mut self, now: Time, link: LinkId) {
-        self.set(link, Phase::Live { heard: now, pinged: now }, now + self.interval);
+        self.set(link, Phase::Live { heard: now, pinged: now, probe: None }, now + self.interval);
     }
 
     /// Something arrived on a link.
     pub(super) fn heard(&mut self, now: Time, link: LinkId) {
-        if let Some(Pulse { phase: Phase::Live { heard, .. }, .. }) = self.pulses.get_mut(&link) {
-            *heard = now;
+        if let Some(Pulse { phase: Phase::Live { heard, probe, .. }, .. }) = self.pulses.get_mut(&link) {
+            (*heard, *probe) = (now, None);
         }
     }
 
@@ -92,6 +97,25 @@ impl Heartbeat {
         out.send(link, Message::Pong { nonce });
     }
 
+    /// Asks every authenticated link now, and gives it, and every handshake, `PROBE_DEADLINE` from now.
+    pub(super) fn probe(&mut self, now: Time, out: &mut Outbox) {
+        let deadline = now + limits::PROBE_DEADLINE;
+        for (link, pulse) in &mut self.pulses {
+            if let Phase::Live { pinged, probe, .. } = &mut pulse.phase {
+                // Asked again before it answered: the first question counts.
+                *probe = Some(probe.unwrap_or(deadline));
+                *pinged = now;
+                self.nonce += 1;
+                out.send(*link, Message::Ping { nonce: self.nonce });
+            }
+            if deadline < pulse.check {
+                self.checks.remove(&(pulse.check, *link));
+                pulse.check = deadline;
+                self.checks.insert((deadline, *link));
+            }
+        }
+    }
+
     /// Asks the silent, and names the links whose time is up.
     pub(super) fn tick(&mut self, now: Time, out: &mut Outbox) -> Vec<(LinkId, CloseReason)> {
         let mut over = Vec::new();
@@ -103,17 +127,18 @@ impl Heartbeat {
                     over.push((link, CloseReason::Timeout));
                     now + self.interval
                 }
-                Phase::Live { heard, .. } if now.since(*heard) >= self.stale_after => {
+                Phase::Live { heard, probe, .. } if now.since(*heard) >= self.stale_after || probe.is_some_and(|at| at <= now) => {
                     over.push((link, CloseReason::Stale));
                     now + self.interval
                 }
-                Phase::Live { heard, pinged } => {
+                Phase::Live { heard, pinged, probe } => {
                     if now >= (*heard).max(*pinged) + self.interval {
                         *pinged = now;
                         self.nonce += 1;
                         out.send(link, Message::Ping { nonce: self.nonce });
                     }
-                    ((*heard).max(*pinged) + self.interval).min(*heard + self.stale_after)
+                    let check = ((*heard).max(*pinged) + self.interval).min(*heard + self.stale_after);
+                    probe.map_or(check, |at| check.min(at))
                 }
             };
             pulse.check = check;
@@ -172,6 +197,25 @@ mod tests {
         }
         assert_eq!(pings(&mut out), 0);
         assert!(!heart.is_stale(Time::from_millis(69_000), LINK) && heart.is_stale(Time::from_millis(70_000), LINK));
+    }
+
+    #[test]
+    fn a_probe_asks_at_once_and_closes_what_stays_silent_and_nothing_else() {
+        let (mut heart, mut out) = (heartbeat(), Outbox::default());
+        let (silent, lively) = (LINK, LinkId(2));
+        heart.alive(Time::ZERO, silent);
+        heart.alive(Time::ZERO, lively);
+        heart.expect(LinkId(3), Time::from_millis(5_000));
+        heart.probe(Time::from_millis(1_000), &mut out);
+        assert_eq!(pings(&mut out), 2);
+        heart.heard(Time::from_millis(1_001), lively);
+        // Asking again does not put the end off.
+        heart.probe(Time::from_millis(2_000), &mut out);
+        heart.heard(Time::from_millis(2_001), lively);
+        assert_eq!(heart.tick(Time::from_millis(2_999), &mut out), []);
+        let over = heart.tick(Time::from_millis(3_000), &mut out);
+        assert_eq!(over, [(silent, CloseReason::Stale), (LinkId(3), CloseReason::Timeout)]);
+        assert_eq!(heart.tick(Time::from_millis(4_000), &mut out).into_iter().find(|(link, _)| *link == lively), None);
     }
 
     #[test]

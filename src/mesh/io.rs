@@ -30,6 +30,13 @@ pub enum Input {
         /// Whom.
         peer: PeerId,
     },
+    /// The application wants that endpoint dialled no more; a link that stands stays.
+    Forget {
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// The network is another one: standing links are asked whether they live, and everything else is dialled again.
+    NetworkChanged,
     /// The application wants fresh keys towards that peer.
     Rekey {
         /// Whom.
@@ -253,6 +260,8 @@ impl fmt::Display for Input {
             Input::Connect { endpoint, manual, expected: None } => write!(f, "connect {endpoint} manual={manual}"),
             Input::Connect { endpoint, manual, expected: Some(key) } => write!(f, "connect {endpoint}#{} manual={manual}", key.short()),
             Input::Disconnect { peer } => write!(f, "disconnect {}", peer.short()),
+            Input::Forget { endpoint } => write!(f, "forget {endpoint}"),
+            Input::NetworkChanged => f.write_str("network changed"),
             Input::Rekey { peer } => write!(f, "rekey {}", peer.short()),
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
             Input::Accepted { link, endpoint, .. } => write!(f, "{link} accepted from {endpoint}"),

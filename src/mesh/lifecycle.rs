@@ -33,6 +33,9 @@ impl Mesh {
         if self.peers.handshaking(link) {
             self.handshakes.started += 1;
             self.heartbeat.expect(link, now + self.settings.handshake_timeout);
+            for slower in self.dialer.connected(now, link) {
+                self.close(now, slower, CloseReason::Duplicate);
+            }
         }
     }
 
@@ -90,6 +93,21 @@ impl Mesh {
     pub(super) fn disconnect(&mut self, now: Time, peer: PeerId) {
         let dialling = self.dialer.disconnect(&peer);
         for link in dialling.into_iter().chain(self.peers.link_of(&peer)) {
+            self.close(now, link, CloseReason::Disconnected);
+        }
+    }
+
+    /// The application wants no redial of `endpoint`.
+    pub(super) fn forget_endpoint(&mut self, now: Time, endpoint: &Endpoint) {
+        if let Some(link) = self.dialer.forget_endpoint(endpoint) {
+            self.close(now, link, CloseReason::Disconnected);
+        }
+    }
+
+    /// Nothing that was learnt from the network before counts any more, good or bad.
+    pub(super) fn network_changed(&mut self, now: Time) {
+        self.heartbeat.probe(now, &mut self.out);
+        for link in self.dialer.network_changed(now) {
             self.close(now, link, CloseReason::Disconnected);
         }
     }

@@ -129,6 +129,8 @@ impl Mesh {
                 self.dialer.connect(now, (endpoint, expected), manual, &self.peers, &mut self.out);
             }
             Input::Disconnect { peer } => self.disconnect(now, peer),
+            Input::Forget { endpoint } => self.forget_endpoint(now, &endpoint),
+            Input::NetworkChanged => self.network_changed(now),
             Input::Rekey { peer } => {
                 if let Some(link) = self.peers.link_of(&peer) {
                     self.out.rekey(link, true);

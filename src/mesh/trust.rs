@@ -52,13 +52,19 @@ impl Mesh {
         }
     }
 
-    /// A dial names a key: whoever else answered at that endpoint before is left.
+    /// A dial names a key: whoever else answered at that endpoint before, or is being asked now, is left.
     pub(super) fn leave_others(&mut self, now: Time, endpoint: &Endpoint, expected: Option<PeerId>) {
         let link = self.dialer.targets().find(|(at, ..)| *at == endpoint).and_then(|(_, _, link)| link);
-        if let (Some(wanted), Some((link, got))) = (expected, link.and_then(|link| Some((link, self.peers.peer_of(link)?))))
-            && wanted != got
-        {
-            self.close(now, link, CloseReason::Untrusted(Distrust::Unexpected { wanted, got }));
+        let (Some(wanted), Some(link)) = (expected, link) else { return };
+        match self.peers.peer_of(link) {
+            Some(got) if wanted != got => self.close(now, link, CloseReason::Untrusted(Distrust::Unexpected { wanted, got })),
+            Some(_) => {}
+            // A dial that would take any key's answer is no dial for this one.
+            None if self.dialer.expected(endpoint) != expected => {
+                self.dialer.call_off(now, endpoint);
+                self.close(now, link, CloseReason::Disconnected);
+            }
+            None => {}
         }
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::base::config::Listen;
 use crate::base::{CloseReason, Error, Event, Result, limits};
 use crate::driver::bootstrap::Bootstrap;
 use crate::driver::runtime::{self, OwnRuntime};
@@ -26,6 +25,7 @@ impl Node {
             // Keys may have been settled since the mesh was made.
             shell.step(Input::Trust { table: self.inner.keeper.table() });
             shell.step(Input::Tick);
+            self.redial(&shell);
         }
         Ok(())
     }
@@ -41,17 +41,12 @@ impl Node {
             return Err(Error::Failed(failed.clone()));
         }
         self.take_handler_back(state)?;
-        let socket = match &self.inner.config.listen {
-            Listen::Off => None,
-            Listen::On { host, port } => Some(listen::bind(host, *port)?),
-        };
-        let port = socket.as_ref().and_then(|l| l.local_addr().ok()).map_or(0, |a| a.port());
         let (own_runtime, handle) = match Handle::try_current() {
             Ok(handle) => (None, handle),
             Err(_) => OwnRuntime::start(state.on_thread_start).map(|(own, handle)| (Some(own), handle))?,
         };
         let inside = handle.enter();
-        let socket = socket.map(tokio::net::TcpListener::from_std).transpose().map_err(Error::io("listening"))?;
+        let (listeners, port) = listen::bind_all(&self.inner.config)?;
         drop(inside);
         let Some(wal) = &state.wal else {
             return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
@@ -66,9 +61,18 @@ impl Node {
         self.inner.ring.reopen();
         shell.note(Event::Started { port });
         *self.inner.shell.write() = Some(shell.clone());
-        workers.go(&handle, socket, self.bootstrap(port));
+        workers.go(&handle, listeners, self.bootstrap(port));
         (state.workers, state.port) = (Some(workers), port);
         Ok(Some(shell))
+    }
+
+    /// Dials whom an earlier run reached.
+    fn redial(&self, shell: &Arc<Shell>) {
+        if let Some(book) = self.inner.book.as_ref().filter(|_| self.inner.config.dial) {
+            for endpoint in book.endpoints() {
+                shell.step(Input::Connect { endpoint, manual: false, expected: None });
+            }
+        }
     }
 
     /// After a stop from within the handler: takes it from the thread it was on.
@@ -96,7 +100,13 @@ impl Node {
         let mut settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
         settings.half_open_max = listen::half_open_max();
         let mesh = Mesh::new(settings, logs, wal.own(), seed);
-        Ok(Shell::new(mesh, (inner.party.clone(), inner.keeper.clone()), inner.ring.clone(), inner.outlet.clone(), handle))
+        Ok(Shell::new(
+            mesh,
+            (inner.party.clone(), inner.keeper.clone(), inner.book.clone()),
+            inner.ring.clone(),
+            inner.outlet.clone(),
+            handle,
+        ))
     }
 
     /// Whether the node runs.
@@ -104,7 +114,7 @@ impl Node {
         self.inner.shell.read().is_some()
     }
 
-    /// The TCP port the node listens on; 0 if it does not.
+    /// The TCP port the node listens on, the first of several; 0 if it listens on none.
     pub fn port(&self) -> u16 {
         self.inner.state.lock().port
     }
@@ -167,6 +177,9 @@ impl Node {
         drop(state);
         let shell = workers.shell.clone();
         let ended = workers.end();
+        if let Some(Err(e)) = self.inner.book.as_ref().map(|book| book.write()) {
+            shell.note(Event::AddressBookFaulty { detail: e.to_string() });
+        }
         // All at once: who takes the event may start the node again.
         let mut state = self.inner.state.lock();
         shell.note(Event::Stopped);

@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
 use crate::crypto::{Identity, Suite};
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
+use crate::driver::book::Book;
 use crate::driver::disk::{DirectoryLock, DiskStorage};
 use crate::driver::keyfile;
 use crate::driver::known::Keeper;
@@ -58,6 +59,7 @@ struct Inner {
     formerly: Vec<PeerId>,
     party: Arc<LocalParty>,
     keeper: Arc<Keeper>,
+    book: Option<Arc<Book>>,
     ring: Arc<EventRing>,
     outlet: Arc<LogOutlet>,
     /// The running part; a quick look for calls that need it.
@@ -100,6 +102,10 @@ impl Node {
             None => (None, keyfile::Keys::random()?, Box::new(MemStorage::new())),
         };
         let (keeper, faults) = Keeper::open(config.data_dir.as_deref(), config.trust_policy())?;
+        let (book, strange) = match config.data_dir.as_deref().filter(|_| config.remember_peers).map(Book::open).transpose()? {
+            Some((book, strange)) => (Some(Arc::new(book)), strange),
+            None => (None, Vec::new()),
+        };
         let (identity, formerly) = (Arc::new(keys.identity), keys.history.keys());
         let party = LocalParty::new(identity.clone(), &config.node_id, &config.capabilities, config.psk.as_ref())?
             .with_previous_psk(config.psk_previous.as_ref())
@@ -112,7 +118,7 @@ impl Node {
         for damage in damages {
             ring.push(Item::Event(Event::LogDamaged { detail: damage.to_string() }));
         }
-        for fault in faults {
+        for fault in faults.into_iter().chain(strange) {
             ring.push(Item::Event(fault));
         }
         let state = State {
@@ -132,6 +138,7 @@ impl Node {
             formerly,
             party: Arc::new(party),
             keeper: Arc::new(keeper),
+            book,
             ring,
             outlet: Arc::default(),
             shell: RwLock::new(None),
@@ -214,9 +221,26 @@ impl Node {
         Ok(())
     }
 
-    /// Ends the link to `peer` and stops dialling it.
+    /// Ends the link to `peer`, stops dialling it, and forgets where it was reached.
     pub fn disconnect(&self, peer: PeerId) -> Result<()> {
-        self.shell()?.step(Input::Disconnect { peer });
+        let shell = self.shell()?;
+        shell.step(Input::Disconnect { peer });
+        shell.note_address(|book| book.forget_peer(peer));
+        Ok(())
+    }
+
+    /// Stops dialling `endpoint`, also one where nobody ever answered; a link that stands stays.
+    pub fn forget_endpoint(&self, endpoint: Endpoint) -> Result<()> {
+        let shell = self.shell()?;
+        shell.note_address(|book| book.forget_endpoint(&endpoint));
+        shell.step(Input::Forget { endpoint });
+        Ok(())
+    }
+
+    /// The network is another one (an interface came or went, the machine woke up): every link is asked for a sign of life and closed
+    /// without one, and what is not connected is dialled at once, however often that failed before. Returns at once.
+    pub fn network_changed(&self) -> Result<()> {
+        self.shell()?.step(Input::NetworkChanged);
         Ok(())
     }
 
@@ -405,6 +429,10 @@ impl Drop for Inner {
         if let Some(wal) = state.wal.take() {
             // What cannot be made durable is offered to the application again.
             let _ = wal.close();
+        }
+        if let Some(book) = &self.book {
+            // Without it peers are found by other ways.
+            let _ = book.close();
         }
         self.ring.close();
     }

@@ -44,6 +44,7 @@ static void options(void)
 {
     vixp2p_node_options initialised = VIXP2P_NODE_OPTIONS_INIT, filled;
     vixp2p_node *node = (vixp2p_node *)&filled;
+    const char *places[] = {"quic://127.0.0.1:1"};
     CHECK(vixp2p_node_options_init(&filled, sizeof filled) == VIXP2P_OK);
     CHECK(memcmp(&initialised, &filled, sizeof filled) == 0);
     CHECK_FAILS(INVALID, vixp2p_node_options_init(NULL, sizeof filled));
@@ -65,6 +66,10 @@ static void options(void)
     filled.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE;
     CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
     filled.registry_url = "ftp://127.0.0.1";
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
+    filled = initialised;
+    filled.listen_also = places;
+    filled.listen_also_count = 1;
     CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
     filled = initialised;
     filled.psk = "short";
@@ -188,6 +193,8 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_registry_peers(node, NULL, sizeof(vixp2p_registry_peer), &count));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_rekey(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_forget_endpoint(node, "127.0.0.1:1"));
+    CHECK_FAILS(BAD, vixp2p_node_network_changed(node));
     CHECK_FAILS(BAD, vixp2p_node_send(node, &id, "x", 1));
     CHECK_FAILS(BAD, vixp2p_node_broadcast(node, "x", 1, NULL));
     CHECK_FAILS(BAD, vixp2p_node_append(node, "x", 1, NULL));
@@ -547,6 +554,10 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK(vixp2p_node_set_log_callback(b, &log) == VIXP2P_OK);
     CHECK(vixp2p_node_set_log_level(b, VIXP2P_LOG_TRACE) == VIXP2P_OK);
     CHECK_FAILS(INVALID, vixp2p_node_set_log_level(b, 99));
+    CHECK(vixp2p_node_network_changed(b) == VIXP2P_OK);
+    CHECK(vixp2p_node_forget_endpoint(b, "127.0.0.1:1") == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_node_forget_endpoint(b, "no port"));
+    CHECK_FAILS(INVALID, vixp2p_node_forget_endpoint(b, NULL));
     CHECK_FAILS(INVALID, vixp2p_node_rekey(b, NULL));
     CHECK(vixp2p_node_rekey(b, &id_a) == VIXP2P_OK);
     event = wait_for(b, VIXP2P_EVENT_FRESH_KEYS);
@@ -571,6 +582,28 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK(vixp2p_node_start(b) == VIXP2P_OK);
 }
 
+/* Two nodes of one process, with no socket between them. */
+static void in_memory(void)
+{
+    const char *places[] = {"mem://sweep"};
+    vixp2p_node_options options = VIXP2P_NODE_OPTIONS_INIT;
+    vixp2p_node *a, *b;
+    vixp2p_event *event;
+    options.delivery = VIXP2P_DELIVERY_POLL;
+    options.log_level = VIXP2P_LOG_OFF;
+    b = create_and_start(&options);
+    options.listen_also = places;
+    options.listen_also_count = 1;
+    options.flags = VIXP2P_FLAG_NO_REMEMBER;
+    a = create_and_start(&options);
+    CHECK(vixp2p_node_connect(b, "mem://sweep") == VIXP2P_OK);
+    event = wait_for(b, VIXP2P_EVENT_PEER_CONNECTED);
+    CHECK(strcmp(vixp2p_event_endpoint(event), "mem://sweep") == 0);
+    vixp2p_event_free(event);
+    vixp2p_node_destroy(b);
+    vixp2p_node_destroy(a);
+}
+
 int main(void)
 {
     vixp2p_node_options options_b = loopback("b", VIXP2P_DELIVERY_POLL);
@@ -583,6 +616,7 @@ int main(void)
     invites();
     sealed_key();
     buffered();
+    in_memory();
     no_node(NULL);
     no_event();
     a = polled("a");

@@ -17,6 +17,8 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["--id=A", "--listen=-1"], &["--listen", "-1"]),
         (&["--id=A", "--listen", "-1"], &["--listen", "-1"]),
         (&["--id=A", "--listen=localhost:9001"], &["--listen", "localhost:9001", "IP address"]),
+        (&["--id=A", "--listen=quic://127.0.0.1:1"], &["--listen", "tcp, unix, mem"]),
+        (&["--id=A", "--listen=9001", "--listen=unix://a.sock"], &["--listen", "absolute"]),
         (&["--id=A", "--listen=0", "--data=d", "--run=soon"], &["--run", "soon"]),
         (&["--id=A", "--listen=0", "--run", "-1"], &["--run", "-1"]),
         (&["--id=A", "--listen=0", "--run=4294967296"], &["--run"]),

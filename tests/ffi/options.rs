@@ -55,6 +55,12 @@ fn init_writes_as_much_as_it_was_given_and_no_more() {
 const REGISTRY: &std::ffi::CStr = c"http://127.0.0.1:9";
 const PSK: [u8; 32] = [7; 32];
 
+/// Texts as C has them.
+struct Texts<const N: usize>([*const std::ffi::c_char; N]);
+unsafe impl<const N: usize> Sync for Texts<N> {}
+static QUIC: Texts<1> = Texts([c"quic://h:1".as_ptr()]);
+static HALF: Texts<2> = Texts([c"mem://half".as_ptr(), std::ptr::null()]);
+
 #[test]
 fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
     type Change = Box<dyn Fn(&mut vixp2p_node_options)>;
@@ -78,6 +84,10 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
             "options.psk_previous_len is 5",
             Box::new(|o| (o.psk_previous, o.psk_previous_len) = (c"short".as_ptr().cast(), 5)),
         ),
+        (VIXP2P_ERR_INVALID, "options.listen_also is NULL", Box::new(|o| o.listen_also_count = 1)),
+        (VIXP2P_ERR_INVALID, "unknown scheme \"quic\"", Box::new(|o| (o.listen_also, o.listen_also_count) = (QUIC.0.as_ptr(), 1))),
+        (VIXP2P_ERR_INVALID, "options.listen_also[1] is NULL", Box::new(|o| (o.listen_also, o.listen_also_count) = (HALF.0.as_ptr(), 2))),
+        (VIXP2P_ERR_INVALID, "options.listen_also_count is 17", Box::new(|o| (o.listen_also, o.listen_also_count) = (HALF.0.as_ptr(), 17))),
         (VIXP2P_ERR_INVALID, "options.key_agreement is 3", Box::new(|o| o.key_agreement = 3)),
         (VIXP2P_ERR_UNSUPPORTED, "options.durability is 2", Box::new(|o| o.durability = 2)),
         (VIXP2P_ERR_UNSUPPORTED, "options.reserved is 1", Box::new(|o| o.reserved = 1)),

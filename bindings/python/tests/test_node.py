@@ -291,6 +291,40 @@ def test_keys_are_renewed_by_either_side_while_messages_flow():
             assert wait_for(asking, EventKind.FRESH_KEYS).peer == other.id
 
 
+def test_nodes_meet_over_unix_sockets_and_within_the_process(tmp_path):
+    places = [f"unix://{tmp_path}/a.sock", "mem://python"]
+    with Node("a", listen_also=places) as a:
+        for place in places:
+            with Node("b") as b:
+                b.connect(place)
+                event = wait_for(b, EventKind.PEER_CONNECTED)
+                assert event.peer == a.id and event.endpoint == place
+    with pytest.raises(VixP2PError, match="known are tcp, unix, mem"):
+        Node("a", listen_also=["quic://127.0.0.1:1"])
+
+
+def test_an_address_is_forgotten_and_a_failed_dial_names_its_key(pair):
+    a, b = pair
+    key = PeerId("01" * 32)
+    a.connect("mem://nobody", key)
+    assert wait_for(a, EventKind.CONNECT_FAILED).peer == key
+    a.network_changed()
+    a.forget_endpoint("mem://nobody")
+    assert [peer.id for peer in a.peers()] == [b.id]
+
+
+def test_who_was_met_is_found_again_unless_nobody_is_to_be_remembered(tmp_path):
+    with Node("a", listen=("127.0.0.1", 0)) as a:
+        for remember in (True, True, False):
+            with Node("b", data_dir=tmp_path, remember_peers=remember) as b:
+                if remember and not (tmp_path / "peers").exists():
+                    b.connect(f"127.0.0.1:{a.port}")
+                if remember:
+                    assert wait_for(b, EventKind.PEER_CONNECTED).peer == a.id
+                else:
+                    assert b.stats()["connect_attempts"] == 0
+
+
 def test_nodes_connect_across_a_change_of_the_pre_shared_key():
     old, new = b"o" * 32, b"n" * 32
     for ours, theirs in [((new, old), (old, None)), ((old, None), (new, old)), ((new, old), (new, old))]:

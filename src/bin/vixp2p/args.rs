@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vixp2p::base::config::{Durability, KeyAgreement, Listen};
+use vixp2p::base::endpoint::Scheme;
 use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
@@ -48,9 +49,9 @@ pub(crate) struct NodeArgs {
     /// Label of this node, shown to its peers
     #[arg(long, value_name = "NAME", required = true, value_parser = label)]
     pub(crate) id: Option<String>,
-    /// PORT or HOST:PORT to accept on; 0 = do not listen
+    /// PORT, HOST:PORT, unix:///PATH or mem://NAME to accept on; 0 = do not listen; repeatable
     #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
-    pub(crate) listen: Option<Listen>,
+    pub(crate) listen: Vec<Place>,
     /// Peer to dial: host:port, host:port#KEY or an invite; repeatable
     #[arg(long, value_name = "PEER", value_parser = whom)]
     pub(crate) connect: Vec<Whom>,
@@ -60,6 +61,9 @@ pub(crate) struct NodeArgs {
     /// Dial nothing at all, --connect included
     #[arg(long)]
     pub(crate) no_connect: bool,
+    /// Neither note in --data where peers were reached, nor dial them at the start
+    #[arg(long)]
+    pub(crate) no_remember: bool,
     /// Stop after S seconds; 0 = run for ever [default: 0]
     #[arg(long, value_name = "S", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
     pub(crate) run: u32,
@@ -362,8 +366,31 @@ fn label(text: &str) -> Result<String, String> {
     }
 }
 
-fn listen(text: &str) -> Result<Listen, String> {
-    const EXPECTED: &str = "expected a port (0-65535), or an IP address and port like 127.0.0.1:9001 or [::1]:9001";
+/// Where to listen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// On TCP, or, by "0", nowhere.
+    Tcp(Listen),
+    /// Elsewhere.
+    Other(Endpoint),
+}
+
+fn listen(text: &str) -> Result<Place, String> {
+    let tcp = if text.contains("://") {
+        let endpoint = endpoint(text)?;
+        if endpoint.scheme != Scheme::Tcp {
+            return Ok(Place::Other(endpoint));
+        }
+        text.split_once("://").map_or(text, |(_, rest)| rest)
+    } else {
+        text
+    };
+    listen_tcp(tcp).map(Place::Tcp)
+}
+
+fn listen_tcp(text: &str) -> Result<Listen, String> {
+    const EXPECTED: &str =
+        "expected a port (0-65535), an IP address and port like 127.0.0.1:9001 or [::1]:9001, unix:///path/to.sock or mem://name";
     if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
         return match text.parse::<u16>() {
             Ok(0) => Ok(Listen::Off),
@@ -473,13 +500,16 @@ mod tests {
 
     #[test]
     fn a_listen_address_is_a_port_or_an_ip_address_with_one() {
-        let on = |host: &str, port| Ok(Listen::On { host: host.into(), port });
+        let on = |host: &str, port| Ok(Place::Tcp(Listen::On { host: host.into(), port }));
         assert_eq!(listen("9001"), on("", 9001));
-        assert_eq!(listen("0"), Ok(Listen::Off));
+        assert_eq!(listen("0"), Ok(Place::Tcp(Listen::Off)));
         assert_eq!(listen("127.0.0.1:9001"), on("127.0.0.1", 9001));
         assert_eq!(listen("127.0.0.1:0"), on("127.0.0.1", 0));
         assert_eq!(listen("[::1]:9001"), on("::1", 9001));
-        for wrong in ["", "65536", "-1", "x", "localhost:1", "127.0.0.1", "::1:9001", "1.2.3.4:x"] {
+        assert_eq!(listen("tcp://[::1]:9001"), on("::1", 9001));
+        assert_eq!(listen("unix:///run/a.sock"), Ok(Place::Other("unix:///run/a.sock".parse().expect("endpoint"))));
+        assert!(listen("quic://[::1]:9001").expect_err("unknown").contains("tcp, unix, mem"));
+        for wrong in ["", "unix://a", "tcp://localhost:1", "65536", "-1", "x", "localhost:1", "127.0.0.1", "::1:9001", "1.2.3.4:x"] {
             assert!(listen(wrong).is_err(), "{wrong}");
         }
     }

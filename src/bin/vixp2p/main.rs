@@ -2,7 +2,6 @@
 
 mod apply;
 mod args;
-mod book;
 mod commands;
 mod control;
 mod failure;

@@ -319,7 +319,12 @@ pub(crate) fn inputs(input: &[u8]) {
             }
             2 => {
                 let peer = peer(choices.byte());
-                carrier.step(if choices.byte() & 1 == 0 { Input::Disconnect { peer } } else { Input::Rekey { peer } });
+                carrier.step(match choices.byte() {
+                    0xff => Input::NetworkChanged,
+                    port @ 0xf0.. => Input::Forget { endpoint: Endpoint::tcp("h", u16::from(port) - 0xef) },
+                    even if even & 1 == 0 => Input::Disconnect { peer },
+                    _ => Input::Rekey { peer },
+                });
             }
             3 | 4 => carrier.proceed(choices.byte() % 4, choices.byte()),
             5 => carrier.answer_store(choices.byte()),

@@ -2,6 +2,7 @@
 
 use vixp2p::base::RegistryUrl;
 use vixp2p::base::config::Psk;
+use vixp2p::base::endpoint::Scheme;
 use vixp2p::base::invite::Invite;
 use vixp2p::base::limits;
 use vixp2p::base::trust::{KnownPeers, TrustEntry, TrustState};
@@ -164,7 +165,11 @@ pub(crate) fn registry_seeds() -> Vec<Vec<u8>> {
 pub(crate) fn endpoint(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(endpoint) = text.parse::<Endpoint>() else { return };
-    assert!(text.len() <= limits::ENDPOINT_TEXT_MAX_BYTES && endpoint.port > 0 && !endpoint.host.is_empty());
+    assert!(
+        text.len() <= limits::ENDPOINT_TEXT_MAX_BYTES
+            && (endpoint.port > 0) == (endpoint.scheme == Scheme::Tcp)
+            && !endpoint.host.is_empty()
+    );
     let again = endpoint.to_string();
     if again.len() <= limits::ENDPOINT_TEXT_MAX_BYTES {
         assert_eq!(again.parse::<Endpoint>().expect("own text"), endpoint, "{again}");
@@ -172,5 +177,7 @@ pub(crate) fn endpoint(input: &[u8]) {
 }
 
 pub(crate) fn endpoint_seeds() -> Vec<Vec<u8>> {
-    ["tcp://node-b:9001", "[::1]:1", "TCP://127.0.0.1:65535", "tcp://[fe80::1%eth0]:80"].map(|text| text.as_bytes().to_vec()).to_vec()
+    ["tcp://node-b:9001", "[::1]:1", "TCP://127.0.0.1:65535", "tcp://[fe80::1%eth0]:80", "unix:///run/a.sock", "mem://b"]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec()
 }

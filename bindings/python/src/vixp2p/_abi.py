@@ -12,6 +12,7 @@ ABI_VERSION = 1
 LISTEN_OFF, LISTEN_ON = 0, 1
 DELIVERY_CALLBACK, DELIVERY_POLL = 0, 1
 FLAG_NO_DIAL = 1
+FLAG_NO_REMEMBER = 2
 APPLY_OK, APPLY_RETRY = 0, 1
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
@@ -79,6 +80,7 @@ class EventKind(enum.IntEnum):
     SYNC_DECLINED = 19
     KNOWN_PEERS_FAULTY = 20
     FRESH_KEYS = 21
+    ADDRESS_BOOK_FAULTY = 23
 
 
 class Durability(enum.IntEnum):
@@ -238,6 +240,8 @@ class NodeOptions(ctypes.Structure):
         ("registry_backoff_max_ms", c_uint32),
         ("registry_max_http_bytes", c_uint32),
         ("registry_max_peers_per_poll", c_uint32),
+        ("listen_also", POINTER(c_char_p)),
+        ("listen_also_count", c_size_t),
     ]
 
 
@@ -375,6 +379,8 @@ FUNCTIONS = {
     "vixp2p_node_trust_list": (_STATUS, NODE, POINTER(TrustInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_registry_peers": (_STATUS, NODE, POINTER(RegistryPeerStruct), c_size_t, _SIZE),
     "vixp2p_node_disconnect": (_STATUS, NODE, _ID),
+    "vixp2p_node_forget_endpoint": (_STATUS, NODE, c_char_p),
+    "vixp2p_node_network_changed": (_STATUS, NODE),
     "vixp2p_node_rekey": (_STATUS, NODE, _ID),
     "vixp2p_node_send": (_STATUS, NODE, _ID, c_char_p, c_size_t),
     "vixp2p_node_broadcast": (_STATUS, NODE, c_char_p, c_size_t, _SIZE),

@@ -4,8 +4,8 @@ import ctypes
 import time
 import weakref
 from collections import deque
-from ctypes import byref, c_size_t, c_uint16, c_uint64, c_void_p
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from ctypes import byref, c_char_p, c_size_t, c_uint16, c_uint64, c_void_p
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._abi import Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
@@ -91,6 +91,8 @@ class Node:
         durability: int = Durability.DURABLE,
         rekey_after_ms: int = 0,
         fresh_keys_after_ms: int = 0,
+        listen_also: Sequence[str] = (),
+        remember_peers: bool = True,
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -98,6 +100,10 @@ class Node:
         log_level: int = LogLevel.INFO,
     ):
         """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
+
+        `listen_also` names further places: "tcp://ADDRESS:PORT", "unix:///path/to.sock", "mem://name" (for nodes of this process).
+
+        `remember_peers` notes in `data_dir` where peers were reached, and dials them again at the next start.
 
         `key_passphrase` opens the key file in `data_dir`, and seals one that is made. With `Durability.BUFFERED` `append` does not
         wait for the disk: records survive the end of the process, perhaps not a power cut in the next moments.
@@ -117,7 +123,7 @@ class Node:
         if key_passphrase is not None:
             passphrase = key_passphrase.encode() if isinstance(key_passphrase, str) else bytes(key_passphrase)
             options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
-        options.flags = 0 if dial else _abi.FLAG_NO_DIAL
+        options.flags = (0 if dial else _abi.FLAG_NO_DIAL) | (0 if remember_peers else _abi.FLAG_NO_REMEMBER)
         options.trust = trust
         options.durability = durability
         if registry is not None:
@@ -128,6 +134,8 @@ class Node:
         options.stale_after_ms = stale_after_ms
         options.rekey_after_ms = rekey_after_ms
         options.fresh_keys_after_ms = fresh_keys_after_ms
+        places = [place.encode() for place in listen_also]
+        options.listen_also, options.listen_also_count = (c_char_p * len(places))(*places) if places else None, len(places)
         options.delivery = _abi.DELIVERY_POLL
         options.log_level = log_level
         self._callbacks = _Callbacks()
@@ -215,6 +223,14 @@ class Node:
     def disconnect(self, peer: PeerId) -> None:
         """Ends the link to a peer and stops dialling it."""
         check(lib.vixp2p_node_disconnect(self._handle, PeerId(peer)._as_struct()))
+
+    def forget_endpoint(self, endpoint: str) -> None:
+        """Stops dialling an address, also one where nobody ever answered; a link that stands stays."""
+        check(lib.vixp2p_node_forget_endpoint(self._handle, endpoint.encode()))
+
+    def network_changed(self) -> None:
+        """The network is another one: links show life or are closed, everything else is dialled at once."""
+        check(lib.vixp2p_node_network_changed(self._handle))
 
     def rekey(self, peer: PeerId) -> None:
         """Agrees on fresh keys with a connected peer, ahead of time; EventKind.FRESH_KEYS tells when both directions use them."""

@@ -175,7 +175,7 @@ _READ = {
 _LINK = ("endpoint", "direction", "reason", "reason_text")
 _HAS = {
     EventKind.STARTED: ("port",),
-    EventKind.CONNECT_FAILED: ("endpoint", "reason", "reason_text", "retry_in_ms"),
+    EventKind.CONNECT_FAILED: ("peer", "endpoint", "reason", "reason_text", "retry_in_ms"),
     EventKind.HANDSHAKE_FAILED: _LINK,
     EventKind.PEER_CONNECTED: ("peer", "node_id", "endpoint", "direction", "connected", "trusted"),
     EventKind.PEER_DISCONNECTED: ("peer", "node_id", *_LINK, "connected"),

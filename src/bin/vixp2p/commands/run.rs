@@ -1,4 +1,4 @@
-//! A node until it is told to stop: starts it, shows its counters, keeps the address book. Decides nothing about peers.
+//! A node until it is told to stop: starts it, shows its counters. Decides nothing about peers.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, sleep_until};
-use vixp2p::base::{BootstrapConfig, BootstrapMode, Direction, Event, Invite, Level};
+use vixp2p::base::config::Listen;
+use vixp2p::base::{BootstrapConfig, BootstrapMode, Event, Invite, Level};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::{Config, Endpoint, Node, Stats};
 
 use crate::apply::ApplyFile;
-use crate::args::{BootstrapArgs, NodeArgs, Switch, Target, Whom};
-use crate::book::Book;
+use crate::args::{BootstrapArgs, NodeArgs, Place, Switch, Target, Whom};
 use crate::control::server::{Progress, Server};
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -37,9 +37,17 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
 /// The node's settings, with every file that belongs to the command line read.
 fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     let mut config = Config::new(args.id.clone().unwrap_or_default());
-    config.listen = args.listen.clone().unwrap_or_default();
+    for place in &args.listen {
+        match place {
+            Place::Tcp(Listen::Off) => {}
+            Place::Tcp(on) if config.listen == Listen::Off => config.listen = on.clone(),
+            Place::Tcp(Listen::On { host, port }) => config.listen_also.push(Endpoint::tcp(host, *port)),
+            Place::Other(endpoint) => config.listen_also.push(endpoint.clone()),
+        }
+    }
     config.data_dir = args.data.clone();
     config.dial = !args.no_connect;
+    config.remember_peers = !args.no_remember;
     config.trust = args.trust;
     config.key_passphrase = secrets::passphrase("--passphrase-file", args.passphrase_file.as_deref())?;
     config.psk = args.psk_file.as_deref().map(|path| secrets::psk("--psk-file", path)).transpose()?;
@@ -95,7 +103,6 @@ struct Session<'a> {
     node: Node,
     screen: &'a Screen,
     progress: Arc<Progress>,
-    book: Option<Book>,
     door: Option<Server>,
     shown: Option<Stats>,
 }
@@ -109,17 +116,13 @@ impl<'a> Session<'a> {
         let lines = screen.clone();
         node.on_log(args.log_level, move |level, text| lines.log(level, text));
         let progress = apply_to(args.apply_to.as_deref(), &node, screen)?;
-        let book = args.data.as_deref().map(Book::open).transpose()?.map(|(book, complaints)| {
-            complaints.iter().for_each(|complaint| screen.log(Level::Warn, complaint));
-            book
-        });
         screen.log(Level::Info, &format!("node {} is {}", vixp2p::base::event::printable(node.node_id()), node.id()));
         node.start()?;
         let door = args.data.as_deref().and_then(|dir| {
             let opened = Server::open(dir, node.clone(), progress.clone());
             opened.inspect_err(|error| screen.log(Level::Warn, &format!("no control socket, append will be refused: {error}"))).ok()
         });
-        Ok(Session { node, screen, progress, book, door, shown: None })
+        Ok(Session { node, screen, progress, door, shown: None })
     }
 
     /// Runs until it is time to stop or the node fails.
@@ -147,7 +150,7 @@ impl<'a> Session<'a> {
                 event = self.node.next_event() => match event {
                     None => return Ok(()),
                     Some(Event::Fatal { detail }) => return Err(Failure::Runtime(format!("the node failed: {detail}"))),
-                    Some(event) => self.note(&event),
+                    Some(_) => self.progress.changed(),
                 },
             }
         }
@@ -164,13 +167,6 @@ impl<'a> Session<'a> {
     }
 
     fn dial(&self, wanted: &[Whom]) -> Result<(), Failure> {
-        let mut dialled: Vec<&Endpoint> = Vec::new();
-        for whom in wanted {
-            match whom {
-                Whom::Endpoint(target) => dialled.push(&target.endpoint),
-                Whom::Invite(invite) => dialled.extend(invite.addresses()),
-            }
-        }
         for whom in wanted {
             match whom {
                 Whom::Endpoint(Target { endpoint, peer: Some(peer) }) => self.node.connect_to(endpoint.clone(), *peer)?,
@@ -182,21 +178,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        let known = self.book.as_ref().map_or(&[][..], Book::endpoints);
-        for endpoint in known.iter().filter(|endpoint| !dialled.contains(endpoint)) {
-            self.node.connect(endpoint.clone())?;
-        }
         Ok(())
-    }
-
-    fn note(&mut self, event: &Event) {
-        self.progress.changed();
-        if let Event::PeerConnected { endpoint, direction: Direction::Outbound, .. } = event
-            && let Some(book) = &mut self.book
-            && let Err(Failure::Runtime(why)) = book.add(endpoint)
-        {
-            self.screen.log(Level::Warn, &why);
-        }
     }
 
     /// Shows the counters if they changed, or `anyway`.
