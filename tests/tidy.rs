@@ -14,14 +14,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("session", &["base", "wire", "crypto"]),
     ("sync", &["base", "wire", "crypto"]),
     ("mesh", &["base", "wire", "sync"]),
-    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh"]),
+    ("discovery", &["base", "wire", "crypto"]),
+    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "discovery"]),
     ("sim", &["base", "wire", "crypto", "session", "sync", "mesh"]),
     ("node", &["base", "crypto", "session", "sync", "mesh", "driver"]),
     ("ffi", &["base", "mesh", "driver", "node"]),
 ];
 
 /// Rooms that only compute: no clock, socket, file, thread, lock or task.
-const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "sim"];
+const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "discovery", "sim"];
 const BANNED_IN_PURE: &[&str] = &[
     "std::net::",
     "std::fs",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::base::discovery::DiscoveryConfig;
 use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
 use crate::base::limits;
@@ -107,6 +108,8 @@ pub struct Config {
     pub dial: bool,
     /// Whose keys are trusted; `None` = tofu with a pre-shared key, open without one. Records are exchanged with trusted peers only.
     pub trust: Option<TrustPolicy>,
+    /// Looks for nodes on the networks of this machine, and is found there; `None` = neither.
+    pub discovery: Option<DiscoveryConfig>,
 }
 
 impl Config {
@@ -129,6 +132,7 @@ impl Config {
             capabilities: BTreeMap::new(),
             dial: true,
             trust: None,
+            discovery: None,
         }
     }
 
@@ -169,6 +173,7 @@ impl Config {
         if self.handshake_timeout.is_zero() {
             return Err(Error::Invalid("handshake_timeout is zero".into()));
         }
+        self.discovery.as_ref().map_or(Ok(()), DiscoveryConfig::validate)?;
         Ok(())
     }
 }

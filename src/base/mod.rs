@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod close;
 pub mod config;
+pub mod discovery;
 pub mod endpoint;
 pub mod error;
 pub mod event;
@@ -20,6 +21,7 @@ pub mod trust;
 pub use batch::DataBatch;
 pub use close::CloseReason;
 pub use config::Config;
+pub use discovery::{Discovered, DiscoveryConfig, DiscoveryMode};
 pub use endpoint::Endpoint;
 pub use error::{Error, Result};
 pub use event::{Direction, Event};
