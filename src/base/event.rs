@@ -198,6 +198,13 @@ pub enum Event {
         /// Its label.
         node_id: String,
     },
+    /// A node announces itself on a network of this one: a rumour, and worth a dial.
+    PeerDiscovered {
+        /// The label it announces.
+        node_id: String,
+        /// Where its announcement came from, and the port it names.
+        endpoint: Endpoint,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -216,6 +223,7 @@ impl Event {
             Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
+            Event::PeerDiscovered { .. } => Level::Debug,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
@@ -292,6 +300,7 @@ impl fmt::Display for Event {
                 peer.short(),
                 printable(node_id)
             ),
+            Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
             Event::KnownPeersFaulty { detail } => f.write_str(detail),
         }
     }

@@ -169,10 +169,18 @@ impl Dialer {
         }
     }
 
+    /// The link leads to that peer, which will not let it stand.
+    pub(super) fn leads_to(&mut self, endpoint: &Endpoint, link: LinkId, peer: PeerId) {
+        if let Some(target) = self.target_of(endpoint, link) {
+            target.peer = Some(peer);
+        }
+    }
+
     /// A dial did not end in an authenticated link.
     pub(super) fn failed(&mut self, now: Time, endpoint: Endpoint, link: LinkId, reason: CloseReason, out: &mut Outbox) {
         let Some(target) = self.target_of(&endpoint, link) else { return };
         let manual = std::mem::replace(&mut target.attempt_manual, false);
+        let wanted = target.manual;
         let mut until = self.guard.failed(now, &endpoint, manual, &mut self.rng);
         let duplicate = reason == CloseReason::Duplicate;
         if duplicate {
@@ -180,7 +188,8 @@ impl Dialer {
             // only the peer still believes in, the peer finds that out within its stale time.
             until = until.max(now + self.stale_after);
         }
-        let again = duplicate || reason.is_transient();
+        // Whoever named an endpoint that nobody asked for names it again, if it is still there.
+        let again = duplicate || (wanted && reason.is_transient());
         if again {
             self.set(&endpoint, State::Due(until));
         } else {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
+use crate::base::{CloseReason, Config, Discovered, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
 use crate::crypto::{Identity, Suite};
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
 use crate::driver::disk::{DirectoryLock, DiskStorage};
@@ -230,6 +230,12 @@ impl Node {
     /// Everybody this node knows of, connected or not.
     pub fn peers(&self) -> Vec<PeerSnapshot> {
         self.shell().map(|shell| shell.look(|mesh, now| mesh.peers(now))).unwrap_or_default()
+    }
+
+    /// Every node that announces itself on a network of this one; empty while this one does not run, or discovery is off.
+    pub fn discovered(&self) -> Vec<Discovered> {
+        let Ok(shell) = self.shell() else { return Vec::new() };
+        shell.discovery.get().map(|machine| machine.lock().snapshot(shell.now())).unwrap_or_default()
     }
 
     /// The node's counters; zeros while it does not run.

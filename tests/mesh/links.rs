@@ -178,6 +178,31 @@ fn targets_and_dials_under_way_have_a_cap() {
 }
 
 #[test]
+fn an_endpoint_nobody_asked_for_is_dialled_once_and_again_when_it_is_named_again() {
+    let mut solo = Solo::new();
+    let link = dials(&solo.connect("h", false))[0];
+    assert!(dials(&solo.fail(link, refused())).is_empty() && solo.mesh.peers(solo.now).is_empty());
+    assert!(dials(&solo.wait(60_000)).is_empty());
+    assert_eq!(dials(&solo.connect("h", false)).len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_leads_to_a_connected_peer_is_left_alone_until_that_one_is_gone() {
+    let mut solo = Solo::new();
+    let (inbound, _) = solo.join(7);
+    let link = dials(&solo.connect("h", false))[0];
+    solo.step(Input::Reached { link, peer: id(7) });
+    solo.fail(link, CloseReason::Duplicate);
+    for _ in 0..20 {
+        assert!(dials(&solo.connect("h", false)).is_empty());
+        solo.receive(inbound, Message::Pong { nonce: 0 });
+        assert!(dials(&solo.wait(4_000)).is_empty());
+    }
+    solo.step(Input::LinkClosed { link: inbound, reason: lost() });
+    assert_eq!(dials(&solo.wait(3_000)).len(), 1);
+}
+
+#[test]
 fn a_silent_link_is_pinged_listed_as_stale_and_closed() {
     let mut solo = Solo::new();
     let (link, _) = solo.join(7);
