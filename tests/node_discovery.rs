@@ -181,29 +181,30 @@ fn measure_meeting() {
     lan.ip(&["-n", "A", "addr", "add", "10.77.0.66/24", "dev", "v0"]);
     for (what, secret) in [("open", None), ("with a secret", Some(1))] {
         let settings = |name: &str| secret.map_or_else(|| config(name), |byte| with_secret(name, byte));
-        let a = lan.on("A", || Peer::start(settings("a")));
         let ghost = lan.on("A", || UdpSocket::bind("10.77.0.66:0")).expect("free");
         ghost.set_broadcast(true).expect("set");
         let mut took: Vec<Duration> = (0..PAIRS)
             .map(|_| {
+                // A fresh one each time: nodes that restart every few milliseconds are not what rates are made for.
+                let mut a = lan.on("A", || Peer::start(settings("a")));
+                let b = lan.on("B", || Peer::open(settings("b")));
                 let begin = now();
                 let mut b = lan.on("B", || {
-                    let b = Peer::open(settings("b"));
                     b.node.start().expect("starts");
                     b
                 });
                 let dead = br#"{"node_id":"ghost","tcp_port":9,"ts_ms":1,"nonce":2}"#;
                 ghost.send_to(dead, "255.255.255.255:37020").expect("sent");
                 connected(&mut b, &a);
+                connected(&mut a, &b);
                 let took = begin.elapsed();
+                a.node.stop_blocking();
                 b.node.stop_blocking();
-                while a.node.try_next_event().is_some() {}
-                assert!(took < PATIENCE);
                 took
             })
             .collect();
         took.sort();
+        assert!(took[PAIRS - 1] < PATIENCE);
         println!("{what}: {PAIRS} meetings, p50 {:?}, p99 {:?}, worst {:?}", took[PAIRS / 2], took[PAIRS * 99 / 100], took[PAIRS - 1]);
-        a.node.stop_blocking();
     }
 }
