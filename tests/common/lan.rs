@@ -1,5 +1,7 @@
 //! Networks of their own for tests of discovery: namespaces joined by a cable. Nothing leaves them.
 
+#![allow(dead_code, unreachable_pub, reason = "every test uses its own part of it")]
+
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::Command;

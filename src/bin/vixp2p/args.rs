@@ -10,6 +10,8 @@ use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
 
+use crate::discovery::DiscoveryArgs;
+
 const TEMPLATE: &str = "\
 {about}
 
@@ -89,6 +91,8 @@ pub(crate) struct NodeArgs {
     /// open, tofu, pinned, allow_list [default: open; tofu with a secret]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
+    #[command(flatten)]
+    pub(crate) discovery: DiscoveryArgs,
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,

@@ -5,6 +5,7 @@ mod args;
 mod book;
 mod commands;
 mod control;
+mod discovery;
 mod failure;
 mod line;
 mod screen;

@@ -45,6 +45,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.psk = args.psk_file.as_deref().map(|path| secrets::psk("--psk-file", path)).transpose()?;
     config.psk_previous = args.psk_file_previous.as_deref().map(|path| secrets::psk("--psk-file-previous", path)).transpose()?;
     config.key_agreement = args.key_agreement;
+    config.discovery = args.discovery.config();
     for psk in invites(args).filter_map(Invite::psk) {
         if config.psk.as_ref().is_some_and(|known| known != psk) {
             let text = "the invites of --connect and the file of --psk-file hold different pre-shared keys; a node has one";
@@ -179,6 +180,8 @@ impl<'a> Session<'a> {
         self.progress.changed();
         if let Event::PeerConnected { endpoint, direction: Direction::Outbound, .. } = event
             && let Some(book) = &mut self.book
+            // Whoever announces itself need not be remembered.
+            && self.node.discovered().iter().all(|found| found.endpoint != *endpoint)
             && let Err(Failure::Runtime(why)) = book.add(endpoint)
         {
             self.screen.log(Level::Warn, &why);
