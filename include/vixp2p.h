@@ -55,7 +55,7 @@
         sizeof(vixp2p_node_options), 0, NULL, NULL, VIXP2P_LISTEN_OFF, 0, NULL, NULL, 0, 0, 0, 0, 0,      \
             VIXP2P_DELIVERY_CALLBACK, VIXP2P_LOG_INFO, {NULL, NULL, NULL}, {NULL, NULL, NULL},            \
             {NULL, NULL, NULL}, {NULL, NULL, NULL}, NULL, 0, NULL, 0, VIXP2P_KEY_AGREEMENT_ANY, 0, 0,     \
-            VIXP2P_TRUST_DEFAULT,                                                                         \
+            VIXP2P_TRUST_DEFAULT, VIXP2P_DISCOVERY_OFF, 0, 0, 0, 0, 0, NULL, NULL,                        \
     }
 
 
@@ -68,6 +68,31 @@
  * What an apply callback returns when the record cannot take effect now; it is offered again later, and none after it before.
  */
 #define VIXP2P_APPLY_RETRY 1
+
+/**
+ * vixp2p_node_options.discovery: look for nobody and be found by nobody. The default.
+ */
+#define VIXP2P_DISCOVERY_OFF 0
+
+/**
+ * vixp2p_node_options.discovery: announce this node by IPv4 broadcast and to all nodes in IPv6, and dial whoever announces itself.
+ */
+#define VIXP2P_DISCOVERY_BROADCAST 1
+
+/**
+ * vixp2p_node_options.discovery: announce this node to a multicast group instead.
+ */
+#define VIXP2P_DISCOVERY_MULTICAST 2
+
+/**
+ * vixp2p_node_options.discovery: announce this node both ways.
+ */
+#define VIXP2P_DISCOVERY_BOTH 3
+
+/**
+ * vixp2p_discovered_info.flags: the node has shown that it knows the cluster's secret; without a secret nobody does.
+ */
+#define VIXP2P_DISCOVERED_AUTHENTICATED 1
 
 /**
  * Addresses an invite may have.
@@ -384,6 +409,11 @@ typedef enum vixp2p_event_kind {
      * Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
      */
     VIXP2P_EVENT_FRESH_KEYS = 21,
+    /**
+     * A node announces itself on a network of this one; it is dialled unless the node dials nobody. A rumour: nothing about it is
+     * proven. Has: node_id, endpoint.
+     */
+    VIXP2P_EVENT_PEER_DISCOVERED = 22,
 } vixp2p_event_kind;
 
 /**
@@ -680,6 +710,32 @@ typedef struct vixp2p_apply_callback {
 } vixp2p_apply_callback;
 
 /**
+ * A node that announces itself on a network of this one. A rumour: its key is not known before it is connected.
+ */
+typedef struct vixp2p_discovered_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_DISCOVERED_AUTHENTICATED or 0.
+     */
+    uint32_t flags;
+    /**
+     * Milliseconds since it was heard.
+     */
+    int64_t last_seen_ms_ago;
+    /**
+     * The label it announces, without control characters, cut if need be, zero-terminated.
+     */
+    char node_id[VIXP2P_NODE_ID_SIZE];
+    /**
+     * The address its announcement came from and the port it names, as "tcp://host:port", zero-terminated.
+     */
+    char endpoint[VIXP2P_ENDPOINT_SIZE];
+} vixp2p_discovered_info;
+
+/**
  * What an invite says. Wipe it after use if it has a secret.
  */
 typedef struct vixp2p_invite {
@@ -827,6 +883,39 @@ typedef struct vixp2p_node_options {
      * Whose keys are trusted: #VIXP2P_TRUST_DEFAULT, _OPEN, _TOFU, _PINNED or _ALLOW_LIST.
      */
     uint32_t trust;
+    /**
+     * Whether nodes on the own networks are looked for: #VIXP2P_DISCOVERY_OFF (default), _BROADCAST, _MULTICAST or _BOTH. The
+     * members below count only then.
+     */
+    uint32_t discovery;
+    /**
+     * UDP port of announcements; default 37020.
+     */
+    uint32_t discovery_port;
+    /**
+     * Time between two announcements; default 2000, at least 100.
+     */
+    uint32_t discovery_interval_ms;
+    /**
+     * Silence after which a discovered node is forgotten; default 15000, must be longer than the interval.
+     */
+    uint32_t discovery_ttl_ms;
+    /**
+     * Least time between two dials of one endpoint because of announcements; default 8000.
+     */
+    uint32_t discovery_cooldown_ms;
+    /**
+     * Longest announcement sent or read; default 1024, at least 256. The format's own limit of 512 holds as well.
+     */
+    uint32_t discovery_packet_bytes;
+    /**
+     * The IPv4 group of VIXP2P_DISCOVERY_MULTICAST; default "239.255.0.1". IPv6 takes ff12:: with the same last 32 bits.
+     */
+    const char *discovery_group;
+    /**
+     * Names of network interfaces with commas between them; default: all but loopback.
+     */
+    const char *discovery_interfaces;
 } vixp2p_node_options;
 
 /**
@@ -1069,6 +1158,21 @@ enum vixp2p_status vixp2p_node_set_message_callback(struct vixp2p_node *node,
 VIXP2P_API
 enum vixp2p_status vixp2p_node_set_apply_callback(struct vixp2p_node *node,
                                                   const struct vixp2p_apply_callback *callback);
+
+/**
+ * Every node that announces itself on a network of this one; none while the node does not run, or discovery is off.
+ *
+ * @param node         the node.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_discovered_info).
+ * @param inout_count  places in the array; becomes the number of nodes. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_discovered(const struct vixp2p_node *node,
+                                          struct vixp2p_discovered_info *infos,
+                                          size_t info_size,
+                                          size_t *inout_count);
 
 /**
  * What happened.

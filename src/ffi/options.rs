@@ -7,6 +7,7 @@ use crate::base::config::{KeyAgreement, Listen, Psk};
 use crate::base::{Config, Level, Passphrase, TrustPolicy};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
+use crate::ffi::discovery::{self, VIXP2P_DISCOVERY_OFF};
 use crate::ffi::log::read_level;
 use crate::ffi::status::{VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
 
@@ -107,6 +108,23 @@ pub struct vixp2p_node_options {
     pub fresh_keys_after_ms: u32,
     /// Whose keys are trusted: #VIXP2P_TRUST_DEFAULT, _OPEN, _TOFU, _PINNED or _ALLOW_LIST.
     pub trust: u32,
+    /// Whether nodes on the own networks are looked for: #VIXP2P_DISCOVERY_OFF (default), _BROADCAST, _MULTICAST or _BOTH. The
+    /// members below count only then.
+    pub discovery: u32,
+    /// UDP port of announcements; default 37020.
+    pub discovery_port: u32,
+    /// Time between two announcements; default 2000, at least 100.
+    pub discovery_interval_ms: u32,
+    /// Silence after which a discovered node is forgotten; default 15000, must be longer than the interval.
+    pub discovery_ttl_ms: u32,
+    /// Least time between two dials of one endpoint because of announcements; default 8000.
+    pub discovery_cooldown_ms: u32,
+    /// Longest announcement sent or read; default 1024, at least 256. The format's own limit of 512 holds as well.
+    pub discovery_packet_bytes: u32,
+    /// The IPv4 group of VIXP2P_DISCOVERY_MULTICAST; default "239.255.0.1". IPv6 takes ff12:: with the same last 32 bits.
+    pub discovery_group: *const c_char,
+    /// Names of network interfaces with commas between them; default: all but loopback.
+    pub discovery_interfaces: *const c_char,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -153,6 +171,14 @@ impl vixp2p_node_options {
         rekey_after_ms: 0,
         fresh_keys_after_ms: 0,
         trust: VIXP2P_TRUST_DEFAULT,
+        discovery: VIXP2P_DISCOVERY_OFF,
+        discovery_port: 0,
+        discovery_interval_ms: 0,
+        discovery_ttl_ms: 0,
+        discovery_cooldown_ms: 0,
+        discovery_packet_bytes: 0,
+        discovery_group: std::ptr::null(),
+        discovery_interfaces: std::ptr::null(),
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -228,6 +254,8 @@ impl vixp2p_node_options {
             // What an older library does not know would otherwise be a weaker policy than the program asks for.
             other => return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.trust is {other}, which is no policy"))),
         };
+        // SAFETY: the caller's promise.
+        config.discovery = unsafe { discovery::config(self) }?;
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());

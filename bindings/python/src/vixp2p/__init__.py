@@ -1,12 +1,14 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
+from ._abi import Direction, DiscoveryMode, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
 from ._node import Node
-from ._types import Event, Invite, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, TrustEntry, VixP2PError, WouldBlock
+from ._types import Discovered, Event, Invite, LogId, LogState, NotConnected, Peer, PeerId, Record, Stopped, TrustEntry, VixP2PError, WouldBlock
 
 __version__ = "0.1.0"
 __all__ = [
     "Direction",
+    "Discovered",
+    "DiscoveryMode",
     "Event",
     "EventKind",
     "Invite",

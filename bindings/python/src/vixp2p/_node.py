@@ -5,11 +5,12 @@ import time
 import weakref
 from collections import deque
 from ctypes import byref, c_size_t, c_uint16, c_uint64, c_void_p
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _abi
-from ._abi import KeyAgreement, LogLevel, Status, TrustPolicy, lib
-from ._types import Event, LogId, LogState, Peer, PeerId, Record, TrustEntry, VixP2PError, check, log_id, peer_id, read_event, read_peer, read_trust
+from ._abi import DiscoveryMode, KeyAgreement, LogLevel, Status, TrustPolicy, lib
+from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, TrustEntry, VixP2PError, check, log_id, peer_id
+from ._types import read_discovered, read_event, read_peer, read_trust
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
 _WAIT_PIECE_S = 0.2
@@ -89,6 +90,14 @@ class Node:
         stale_after_ms: int = 0,
         rekey_after_ms: int = 0,
         fresh_keys_after_ms: int = 0,
+        discovery: int = DiscoveryMode.OFF,
+        discovery_port: int = 0,
+        discovery_interval_ms: int = 0,
+        discovery_ttl_ms: int = 0,
+        discovery_cooldown_ms: int = 0,
+        discovery_packet_bytes: int = 0,
+        discovery_group: Optional[str] = None,
+        discovery_interfaces: Sequence[str] = (),
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -97,7 +106,8 @@ class Node:
     ):
         """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
 
-        `key_passphrase` opens the key file in `data_dir`, and seals one that is made.
+        `key_passphrase` opens the key file in `data_dir`, and seals one that is made. `discovery` looks for nodes on the own
+        networks; `discovery_interfaces` are the names of those to use, all but loopback if there are none.
         """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
@@ -122,6 +132,14 @@ class Node:
         options.stale_after_ms = stale_after_ms
         options.rekey_after_ms = rekey_after_ms
         options.fresh_keys_after_ms = fresh_keys_after_ms
+        options.discovery = discovery
+        options.discovery_port = discovery_port
+        options.discovery_interval_ms = discovery_interval_ms
+        options.discovery_ttl_ms = discovery_ttl_ms
+        options.discovery_cooldown_ms = discovery_cooldown_ms
+        options.discovery_packet_bytes = discovery_packet_bytes
+        options.discovery_group = discovery_group.encode() if discovery_group is not None else None
+        options.discovery_interfaces = ",".join(discovery_interfaces).encode() or None
         options.delivery = _abi.DELIVERY_POLL
         options.log_level = log_level
         self._callbacks = _Callbacks()
@@ -201,6 +219,10 @@ class Node:
     def trusted(self) -> List[TrustEntry]:
         """Every key that is trusted, pinned or revoked."""
         return [read_trust(info) for info in self._array(lib.vixp2p_node_trust_list, _abi.TrustInfoStruct)]
+
+    def discovered(self) -> List[Discovered]:
+        """Every node that announces itself on a network of this one."""
+        return [read_discovered(info) for info in self._array(lib.vixp2p_node_discovered, _abi.DiscoveredInfoStruct)]
 
     def disconnect(self, peer: PeerId) -> None:
         """Ends the link to a peer and stops dialling it."""
