@@ -83,7 +83,8 @@ fn members_of_a_cluster_find_each_other_once_each_has_answered_the_other() {
     assert_eq!((by_a.len(), by_b.len(), said), (1, 1, 3));
     assert!(a.snapshot(Time::ZERO)[0].authenticated && b.snapshot(Time::ZERO)[0].authenticated);
     for now in [2_500, 5_000, 7_500].map(Time::from_millis) {
-        (a.tick(now), b.tick(now));
+        a.tick(now);
+        b.tick(now);
         assert_eq!(meet(&mut a, &mut b, now).2, 1, "those who know each other just announce");
     }
 }

@@ -22,6 +22,9 @@ const MAC_END: &str = "\"}";
 /// Bytes of the member `mac` with the bracket that closes the object.
 const MAC_TAIL_BYTES: usize = MAC_BEGIN.len() + 64 + MAC_END.len();
 
+/// What makes the MAC of the bytes it is given.
+pub type Mac<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
+
 /// What one node tells another in one datagram.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Beacon {
@@ -43,7 +46,7 @@ struct Added {
 
 impl Beacon {
     /// The datagram, filled up with spaces to `room` bytes. `mac` makes the MAC of the bytes before it. Refused if it does not fit.
-    pub fn write(&self, room: usize, mac: Option<&dyn Fn(&[u8]) -> [u8; 32]>) -> Result<Vec<u8>, WireError> {
+    pub fn write(&self, room: usize, mac: Option<Mac<'_>>) -> Result<Vec<u8>, WireError> {
         let mut text = self.announce.to_json()?;
         text.pop();
         if let Some(re) = self.re {
@@ -147,7 +150,7 @@ mod tests {
         fn a_beacon_survives_its_datagram(node_id in ".{1,60}", nonce: u64, re: Option<u64>, ask: bool, room in 0..600usize, sealed: bool) {
             let beacon = Beacon { announce: Announce { node_id, nonce, ..beacon(None, false).announce }, re, ask };
             let mac = |_: &[u8]| [9; 32];
-            let mac: Option<&dyn Fn(&[u8]) -> [u8; 32]> = if sealed { Some(&mac) } else { None };
+            let mac: Option<Mac<'_>> = if sealed { Some(&mac) } else { None };
             if let Ok(datagram) = beacon.write(room, mac) {
                 prop_assert_eq!(datagram.len(), room.min(limits::ANNOUNCE_MAX_BYTES));
                 prop_assert_eq!(Beacon::sealed(&datagram).is_some(), sealed);
