@@ -9,6 +9,7 @@ use common::lan::Lan;
 use common::{PATIENCE, Peer, now};
 use vixp2p::base::config::{Listen, Psk};
 use vixp2p::base::{DiscoveryConfig, DiscoveryMode, TrustPolicy};
+use vixp2p::wire::v1::DiscoveryAnnounce;
 use vixp2p::{Config, Event};
 
 fn config(name: &str) -> Config {
@@ -103,6 +104,36 @@ fn a_node_that_does_not_listen_finds_those_that_do() {
     let (mut a, mut b) = pair(&lan, Config { listen: Listen::Off, ..with_secret("a", 1) }, with_secret("b", 1));
     connected(&mut a, &b);
     connected(&mut b, &a);
+}
+
+#[test]
+fn a_v1_node_hears_and_is_heard() {
+    let Some(lan) = Lan::ipv4() else { return };
+    lan.ip(&["-n", "B", "route", "add", "default", "dev", "v0"]);
+    // What v1 does: one socket on the port of everybody, announcements to the limited broadcast address.
+    let v1 = lan.on("B", || UdpSocket::bind("0.0.0.0:37020")).expect("free");
+    v1.set_broadcast(true).expect("set");
+    v1.set_read_timeout(Some(Duration::from_millis(100))).expect("set");
+    let mut a = lan.on("A", || Peer::start(config("a")));
+    let mut buffer = [0; 1024];
+    let mut heard = None;
+    common::eventually("an announcement", || {
+        let datagram = v1.recv_from(&mut buffer).ok().map(|(len, _)| len);
+        heard = datagram.and_then(|len| DiscoveryAnnounce::from_json(&buffer[..len]));
+        heard.is_some()
+    });
+    let heard = heard.expect("read as v1 reads");
+    assert_eq!((heard.node_id.as_slice(), heard.tcp_port), (b"a".as_slice(), a.node.port()));
+    let capabilities = vec![(b"transport".to_vec(), b"tcp".to_vec()), (b"proto".to_vec(), b"1.0".to_vec())];
+    let own = DiscoveryAnnounce { node_id: b"old".to_vec(), tcp_port: 9, ts_ms: 1, nonce: u64::MAX, capabilities };
+    v1.send_to(&own.to_json(), "255.255.255.255:37020").expect("sent");
+    let found = a.expect("the v1 node", |event| match event {
+        Event::PeerDiscovered { node_id, endpoint } => Some((node_id.clone(), endpoint.to_string())),
+        _ => None,
+    });
+    assert_eq!(found, ("old".into(), "tcp://10.77.0.2:9".into()));
+    // Nobody listens there: one attempt, and none again before it is named again.
+    assert_eq!(a.expect_connect_failed().1, None);
 }
 
 #[test]
