@@ -72,6 +72,31 @@
 #define VIXP2P_APPLY_RETRY 1
 
 /**
+ * vixp2p_node_options.discovery: look for nobody and be found by nobody. The default.
+ */
+#define VIXP2P_DISCOVERY_OFF 0
+
+/**
+ * vixp2p_node_options.discovery: announce this node by IPv4 broadcast and to all nodes in IPv6, and dial whoever announces itself.
+ */
+#define VIXP2P_DISCOVERY_BROADCAST 1
+
+/**
+ * vixp2p_node_options.discovery: announce this node to a multicast group instead.
+ */
+#define VIXP2P_DISCOVERY_MULTICAST 2
+
+/**
+ * vixp2p_node_options.discovery: announce this node both ways.
+ */
+#define VIXP2P_DISCOVERY_BOTH 3
+
+/**
+ * vixp2p_discovered_info.flags: the node has shown that it knows the cluster's secret; without a secret nobody does.
+ */
+#define VIXP2P_DISCOVERED_AUTHENTICATED 1
+
+/**
  * Addresses an invite may have.
  */
 #define VIXP2P_INVITE_ADDRESSES_MAX 8
@@ -718,6 +743,32 @@ typedef struct vixp2p_apply_callback {
 } vixp2p_apply_callback;
 
 /**
+ * A node that announces itself on a network of this one. A rumour: its key is not known before it is connected.
+ */
+typedef struct vixp2p_discovered_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_DISCOVERED_AUTHENTICATED or 0.
+     */
+    uint32_t flags;
+    /**
+     * Milliseconds since it was heard.
+     */
+    int64_t last_seen_ms_ago;
+    /**
+     * The label it announces, without control characters, cut if need be, zero-terminated.
+     */
+    char node_id[VIXP2P_NODE_ID_SIZE];
+    /**
+     * The address its announcement came from and the port it names, as "tcp://host:port", zero-terminated.
+     */
+    char endpoint[VIXP2P_ENDPOINT_SIZE];
+} vixp2p_discovered_info;
+
+/**
  * What an invite says. Wipe it after use if it has a secret.
  */
 typedef struct vixp2p_invite {
@@ -1189,6 +1240,21 @@ enum vixp2p_status vixp2p_node_set_message_callback(struct vixp2p_node *node,
 VIXP2P_API
 enum vixp2p_status vixp2p_node_set_apply_callback(struct vixp2p_node *node,
                                                   const struct vixp2p_apply_callback *callback);
+
+/**
+ * Every node that announces itself on a network of this one; none while the node does not run, or discovery is off.
+ *
+ * @param node         the node.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_discovered_info).
+ * @param inout_count  places in the array; becomes the number of nodes. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_discovered(const struct vixp2p_node *node,
+                                          struct vixp2p_discovered_info *infos,
+                                          size_t info_size,
+                                          size_t *inout_count);
 
 /**
  * What happened.

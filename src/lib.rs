@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod crypto;
+pub mod discovery;
 pub mod driver;
 pub mod ffi;
 pub mod mesh;

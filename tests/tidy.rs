@@ -15,14 +15,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("sync", &["base", "wire", "crypto"]),
     ("mesh", &["base", "wire", "sync"]),
     ("registry", &["base"]),
-    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "registry"]),
+    ("discovery", &["base", "wire", "crypto"]),
+    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "discovery"]),
     ("sim", &["base", "wire", "crypto", "session", "sync", "mesh"]),
     ("node", &["base", "crypto", "session", "sync", "mesh", "registry", "driver"]),
     ("ffi", &["base", "mesh", "registry", "driver", "node"]),
 ];
 
 /// Rooms that only compute: no clock, socket, file, thread, lock or task.
-const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "sim"];
+const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "discovery", "sim"];
 const BANNED_IN_PURE: &[&str] = &[
     "std::net::",
     "std::fs",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::base::bootstrap::BootstrapConfig;
+use crate::base::discovery::DiscoveryConfig;
 use crate::base::endpoint::Endpoint;
 use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
@@ -128,6 +129,8 @@ pub struct Config {
     pub durability: Durability,
     /// The registry to find peers by; `None` = none is asked.
     pub bootstrap: Option<BootstrapConfig>,
+    /// Looks for nodes on the networks of this machine, and is found there; `None` = neither.
+    pub discovery: Option<DiscoveryConfig>,
 }
 
 impl Config {
@@ -154,6 +157,7 @@ impl Config {
             trust: None,
             durability: Durability::Durable,
             bootstrap: None,
+            discovery: None,
         }
     }
 
@@ -195,7 +199,8 @@ impl Config {
         if self.handshake_timeout.is_zero() {
             return Err(Error::Invalid("handshake_timeout is zero".into()));
         }
-        self.bootstrap.as_ref().map_or(Ok(()), BootstrapConfig::validate)
+        self.bootstrap.as_ref().map_or(Ok(()), BootstrapConfig::validate)?;
+        self.discovery.as_ref().map_or(Ok(()), DiscoveryConfig::validate)
     }
 }
 

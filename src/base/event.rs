@@ -205,6 +205,13 @@ pub enum Event {
         /// What is wrong, with the line's number.
         detail: String,
     },
+    /// A node announces itself on a network of this one: a rumour, and worth a dial.
+    PeerDiscovered {
+        /// The label it announces.
+        node_id: String,
+        /// Where its announcement came from, and the port it names.
+        endpoint: Endpoint,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -223,6 +230,7 @@ impl Event {
             Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
+            Event::PeerDiscovered { .. } => Level::Debug,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
@@ -301,6 +309,7 @@ impl fmt::Display for Event {
                 peer.short(),
                 printable(node_id)
             ),
+            Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }

@@ -144,8 +144,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Endpoints this node keeps itself connected to; an automatic one that never answered gives way to a new one.
 pub const DIAL_TARGETS_MAX: usize = 1024;
-/// Failures in a row after which an endpoint that nobody asked for, only found, is given up; whoever finds it again gets it one dial.
-pub const FOUND_FAILURES_MAX: u32 = 8;
 /// Dials under way at once; the others wait for one to end.
 pub const DIALS_MAX: usize = 64;
 /// Peers that are gone and stay listed; the one gone longest is forgotten.
@@ -168,6 +166,47 @@ pub const ADDRESS_BOOK_MAX: usize = 128;
 pub const ADDRESS_BOOK_MAX_BYTES: u64 = 64 * 1024;
 /// A success at an address is written down again after this: a link that comes and goes is to cost no disk.
 pub const ADDRESS_BOOK_REFRESH: Duration = Duration::from_secs(60);
+
+// ---- discovery -------------------------------------------------------------------------------------------------
+
+/// UDP port of announcements (v1 figure).
+pub const DISCOVERY_PORT: u16 = 37020;
+/// Time between two announcements (v1 figure).
+pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
+/// The least that can be configured: ten announcements a second and interface.
+pub const ANNOUNCE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Silence after which a discovered node is forgotten (v1 figure).
+pub const DISCOVERED_TTL: Duration = Duration::from_secs(15);
+/// Least time between two dials of one discovered endpoint (v1 figure).
+pub const DISCOVERED_COOLDOWN: Duration = Duration::from_secs(8);
+/// Discovery datagram (v1 figure); `ANNOUNCE_MAX_BYTES` is below it.
+pub const DISCOVERY_PACKET_BYTES: usize = 1024;
+/// The least that can be configured: an announcement with answer, MAC and a few letters of a label.
+pub const DISCOVERY_PACKET_MIN_BYTES: usize = 256;
+/// Interfaces named in the settings, and used at once.
+pub const DISCOVERY_INTERFACES_MAX: usize = 64;
+/// Discovered endpoints; past it newcomers wait until one is forgotten, so that a flood displaces nobody.
+pub const DISCOVERED_MAX: usize = 4096;
+/// Endpoints of one address: nodes on one machine.
+pub const DISCOVERED_PER_ADDRESS_MAX: usize = 32;
+/// Addresses whose rate is watched; the one watched longest gives way.
+pub const DISCOVERY_SOURCES_MAX: usize = 4096;
+/// One datagram of an address is read each time this has passed (v1 figure).
+pub const DISCOVERY_SOURCE_EVERY: Duration = Duration::from_millis(150);
+/// So many in a row before that: two nodes that meet say three things, several nodes may share a machine.
+pub const DISCOVERY_SOURCE_BURST: u32 = 8;
+/// Least time between two dials that only unproven announcements ask for: two a second.
+pub const DISCOVERY_RUMOUR_DIAL_EVERY: Duration = Duration::from_millis(500);
+/// Least time between two dials of nodes that have shown that they know the cluster's secret.
+pub const DISCOVERY_MEMBER_DIAL_EVERY: Duration = Duration::from_millis(20);
+/// An answer to an own announcement older than this (up to twice it) proves nothing.
+pub const DISCOVERY_PROOF_MAX_AGE: Duration = Duration::from_secs(5);
+/// Runs of nodes whose counters are remembered against replays; the one known longest gives way.
+pub const DISCOVERY_RUNS_MAX: usize = 4096;
+/// Time between two looks at the interfaces of the machine: what comes up is used within it.
+pub const DISCOVERY_RESCAN: Duration = Duration::from_secs(1);
+/// Datagrams read from one socket before the others have their turn.
+pub const DISCOVERY_BATCH: usize = 64;
 
 // ---- events ----------------------------------------------------------------------------------------------------
 

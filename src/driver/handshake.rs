@@ -56,8 +56,16 @@ async fn handshake(
             shell.count_sent(out.len());
             stream.write_all(&out).await.map_err(|e| broken(&e, machine))?;
         }
-        if let Some(established) = machine.receive(input)? {
-            return Ok(established);
+        let met = machine.met();
+        match machine.receive(input) {
+            Ok(None) => {}
+            Ok(Some(established)) => return Ok(established),
+            Err(reason) => {
+                if let Some(peer) = met.filter(|_| reason == CloseReason::Duplicate) {
+                    shell.step(Input::Reached { link, peer });
+                }
+                return Err(reason);
+            }
         }
         if machine.has_outgoing() {
             if !dialled && chunk < limits::READ_BUFFER_MIN_BYTES {

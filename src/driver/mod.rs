@@ -3,6 +3,7 @@
 //! Carries and decides nothing: every decision is the mesh's, taken in [`Shell::step`], the only place that locks it.
 
 pub mod apply;
+pub(crate) mod beacon;
 pub(crate) mod book;
 pub(crate) mod bootstrap;
 pub mod disk;
@@ -14,6 +15,7 @@ pub mod link;
 pub mod listen;
 pub mod log;
 pub(crate) mod outlet;
+mod paths;
 pub mod ring;
 pub mod runtime;
 pub(crate) mod transport;
@@ -31,6 +33,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
+use crate::discovery::Discovery;
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
 use crate::driver::book::Book;
 use crate::driver::known::Keeper;
@@ -77,6 +80,8 @@ pub struct Shell {
     present: AtomicUsize,
     /// Rung when the last link or task is gone, for whoever stops the node.
     drained: (Mutex<()>, parking_lot::Condvar),
+    /// What discovery hears; a leaf lock. Set once, if it is on.
+    pub(crate) discovery: OnceLock<Arc<Mutex<Discovery>>>,
     /// What broke. Set once; from then on nothing is decided any more.
     failed: OnceLock<String>,
 }
@@ -130,12 +135,13 @@ impl Shell {
             closing: AtomicBool::new(false),
             present: AtomicUsize::new(0),
             drained: Default::default(),
+            discovery: OnceLock::new(),
             failed: OnceLock::new(),
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
-    fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         Time::ZERO + Instant::now().duration_since(self.started)
     }
 

@@ -7,8 +7,9 @@ use std::thread::{JoinHandle, ThreadId};
 use tokio::task::AbortHandle;
 
 use crate::base::config::Durability;
-use crate::base::{Error, Result};
+use crate::base::{Error, Level, Result};
 use crate::driver::apply::{self, Handler};
+use crate::driver::beacon::{Beacon, Ending};
 use crate::driver::bootstrap::{self, Bootstrap};
 use crate::driver::disk::DirectoryLock;
 use crate::driver::listen::{self, Listening};
@@ -26,6 +27,7 @@ pub(crate) struct Workers {
     tasks: Vec<AbortHandle>,
     log: JoinHandle<Option<NodeWal>>,
     apply: JoinHandle<Option<Handler>>,
+    beacon: Option<(JoinHandle<()>, Arc<Ending>)>,
     own_runtime: Option<OwnRuntime>,
 }
 
@@ -57,7 +59,7 @@ impl Workers {
         let theirs = shell.clone();
         let work = move || guarded(&theirs, "the apply handler", || apply::run(&theirs, handler)).flatten();
         match runtime::spawn("vixp2p-apply", on_start, work) {
-            Ok(apply) => Ok(Workers { shell, tasks: Vec::new(), log, apply, own_runtime }),
+            Ok(apply) => Ok(Workers { shell, tasks: Vec::new(), log, apply, beacon: None, own_runtime }),
             Err(e) => {
                 shell.log.stop();
                 Err(e)
@@ -78,9 +80,26 @@ impl Workers {
         }
     }
 
+    /// Starts the thread of discovery.
+    pub(crate) fn look_around(&mut self, beacon: Beacon, on_start: Option<ThreadStart>) {
+        let (shell, ending) = (self.shell.clone(), beacon.ending());
+        let _ = self.shell.discovery.set(beacon.machine());
+        let work = move || {
+            guarded(&shell, "discovery", || beacon.run(&shell));
+        };
+        match runtime::spawn("vixp2p-beacon", on_start, work) {
+            Ok(thread) => self.beacon = Some((thread, ending)),
+            // A node that finds nobody still works.
+            Err(e) => self.shell.write_log(Level::Error, || format!("discovery is off: {e}")),
+        }
+    }
+
     /// Ends the tasks that begin something new.
     pub(crate) fn stop_tasks(&self) {
         self.tasks.iter().for_each(AbortHandle::abort);
+        if let Some((_, ending)) = &self.beacon {
+            ending.end();
+        }
     }
 
     /// The thread the application's handler runs on.
@@ -91,7 +110,12 @@ impl Workers {
     /// Lets the application finish the record it is at and the log what waits for it, and waits for both. No lock of the node may
     /// be held: the handler may be calling the node.
     pub(crate) fn end(self) -> Ended {
-        let Workers { shell, tasks: _, log, apply, own_runtime } = self;
+        let Workers { shell, tasks: _, log, apply, beacon, own_runtime } = self;
+        if let Some((thread, ending)) = beacon {
+            ending.end();
+            // A panic there has been reported by its own event.
+            let _ = thread.join();
+        }
         shell.apply.stop();
         let (mut handler, mut lingering) = (None, None);
         if apply.thread().id() == std::thread::current().id() {

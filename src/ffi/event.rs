@@ -58,6 +58,9 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_KNOWN_PEERS_FAULTY = 20,
     /// Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
     VIXP2P_EVENT_FRESH_KEYS = 21,
+    /// A node announces itself on a network of this one; it is dialled unless the node dials nobody. A rumour: nothing about it is
+    /// proven. Has: node_id, endpoint.
+    VIXP2P_EVENT_PEER_DISCOVERED = 22,
     /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
 }
@@ -166,6 +169,7 @@ impl vixp2p_event {
             Event::AddressBookFaulty { .. } => Kind::VIXP2P_EVENT_ADDRESS_BOOK_FAULTY,
             Event::KnownPeersFaulty { .. } => Kind::VIXP2P_EVENT_KNOWN_PEERS_FAULTY,
             Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
+            Event::PeerDiscovered { .. } => Kind::VIXP2P_EVENT_PEER_DISCOVERED,
         }
     }
 
@@ -195,6 +199,7 @@ impl vixp2p_event {
             | Event::PeerPinned { node_id, .. }
             | Event::IdentityChanged { node_id, .. }
             | Event::TrustChanged { node_id, .. }
+            | Event::PeerDiscovered { node_id, .. }
             | Event::SyncDeclined { node_id, .. } => Some(node_id),
             _ => None,
         }
@@ -206,6 +211,7 @@ impl vixp2p_event {
             | Event::HandshakeFailed { endpoint, .. }
             | Event::PeerConnected { endpoint, .. }
             | Event::PeerDisconnected { endpoint, .. }
+            | Event::PeerDiscovered { endpoint, .. }
             | Event::IdentityChanged { endpoint, .. } => Some(endpoint),
             _ => None,
         }

@@ -12,6 +12,7 @@ compile_error!("the C border catches panics; build with panic = \"unwind\"");
 
 // The header follows this order.
 pub mod callbacks;
+pub mod discovery;
 pub mod event;
 pub mod event_numbers;
 pub mod invite;
@@ -36,6 +37,7 @@ mod panics;
 mod sys;
 
 pub use callbacks::*;
+pub use discovery::*;
 pub use event::*;
 pub use event_numbers::*;
 pub use invite::*;

@@ -7,6 +7,7 @@ use crate::base::config::{Durability, KeyAgreement, Listen, Psk};
 use crate::base::{Config, Endpoint, Level, Passphrase, TrustPolicy, limits};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
+use crate::ffi::discovery::{self, VIXP2P_DISCOVERY_OFF};
 use crate::ffi::log::read_level;
 use crate::ffi::registry::VIXP2P_REGISTRY_PULL_ONLY;
 use crate::ffi::status::{VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
@@ -148,6 +149,23 @@ pub struct vixp2p_node_options {
     pub listen_also: *const *const c_char,
     /// Number of them, or 0 without any.
     pub listen_also_count: usize,
+    /// Whether nodes on the own networks are looked for: #VIXP2P_DISCOVERY_OFF (default), _BROADCAST, _MULTICAST or _BOTH. The
+    /// members below count only then.
+    pub discovery: u32,
+    /// UDP port of announcements; default 37020.
+    pub discovery_port: u32,
+    /// Time between two announcements; default 2000, at least 100.
+    pub discovery_interval_ms: u32,
+    /// Silence after which a discovered node is forgotten; default 15000, must be longer than the interval.
+    pub discovery_ttl_ms: u32,
+    /// Least time between two dials of one endpoint because of announcements; default 8000.
+    pub discovery_cooldown_ms: u32,
+    /// Longest announcement sent or read; default 1024, at least 256. The format's own limit of 512 holds as well.
+    pub discovery_packet_bytes: u32,
+    /// The IPv4 group of VIXP2P_DISCOVERY_MULTICAST; default "239.255.0.1". IPv6 takes ff12:: with the same last 32 bits.
+    pub discovery_group: *const c_char,
+    /// Names of network interfaces with commas between them; default: all but loopback.
+    pub discovery_interfaces: *const c_char,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -209,6 +227,14 @@ impl vixp2p_node_options {
         registry_max_peers_per_poll: 0,
         listen_also: std::ptr::null(),
         listen_also_count: 0,
+        discovery: VIXP2P_DISCOVERY_OFF,
+        discovery_port: 0,
+        discovery_interval_ms: 0,
+        discovery_ttl_ms: 0,
+        discovery_cooldown_ms: 0,
+        discovery_packet_bytes: 0,
+        discovery_group: std::ptr::null(),
+        discovery_interfaces: std::ptr::null(),
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -298,6 +324,8 @@ impl vixp2p_node_options {
         }
         // SAFETY: the caller's promise.
         config.bootstrap = unsafe { self.bootstrap() }?;
+        // SAFETY: the caller's promise.
+        config.discovery = unsafe { discovery::config(self) }?;
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());

@@ -212,11 +212,18 @@ impl Dialer {
         }
     }
 
+    /// The link leads to that peer, which will not let it stand.
+    pub(super) fn leads_to(&mut self, endpoint: &Endpoint, link: LinkId, peer: PeerId) {
+        if let Some(target) = self.target_of(endpoint, link) {
+            target.peer = Some(peer);
+        }
+    }
+
     /// A dial did not end in an authenticated link.
     pub(super) fn failed(&mut self, now: Time, endpoint: Endpoint, link: LinkId, reason: CloseReason, out: &mut Outbox) {
         let Some(target) = self.target_of(&endpoint, link) else { return };
         let manual = std::mem::replace(&mut target.attempt_manual, false);
-        let found = !target.manual;
+        let wanted = target.manual;
         let mut until = self.guard.failed(now, &endpoint, manual, &mut self.rng);
         let duplicate = reason == CloseReason::Duplicate;
         if duplicate {
@@ -224,9 +231,8 @@ impl Dialer {
             // only the peer still believes in, the peer finds that out within its stale time.
             until = until.max(now + self.stale_after);
         }
-        // Finders name an endpoint again for as long as they hear of it, so that those that are gone for good do not pile up here.
-        let given_up = found && self.guard.failures(&endpoint) >= limits::FOUND_FAILURES_MAX;
-        let again = duplicate || (reason.is_transient() && !given_up);
+        // Whoever named an endpoint that nobody asked for names it again, if it is still there.
+        let again = duplicate || (wanted && reason.is_transient());
         let (peer, expected) = self.targets.get(&endpoint).map_or((None, None), |t| (t.peer, t.expected));
         self.next_turn(now, peer);
         if again {

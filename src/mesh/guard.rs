@@ -82,11 +82,6 @@ impl Guard {
         }
     }
 
-    /// Dials in a row that ended without an authenticated link.
-    pub(super) fn failures(&self, endpoint: &Endpoint) -> u32 {
-        self.tracks.get(endpoint).map_or(0, |track| track.failures)
-    }
-
     /// The network is another one: failures on the old one say nothing. Attempts still keep their distance from each other.
     pub(super) fn forgive(&mut self) {
         for track in self.tracks.values_mut() {

@@ -16,7 +16,8 @@ pub use crate::wire::Inbound;
 /// What happened, told by a carrier.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The application wants a link to `endpoint`, now and again after every loss, until `disconnect`.
+    /// The application wants a link to `endpoint`, now and again after every loss, until `disconnect`. One that nobody asked for
+    /// (`manual` is false) is dialled once, and once after a loss: who named it names it again.
     Connect {
         /// Where.
         endpoint: Endpoint,
@@ -40,6 +41,13 @@ pub enum Input {
     /// The application wants fresh keys towards that peer.
     Rekey {
         /// Whom.
+        peer: PeerId,
+    },
+    /// Whom a dialled link leads to is proven, and that peer has a link to this node already: `DialFailed` follows.
+    Reached {
+        /// The number the mesh gave in `Output::Dial`.
+        link: LinkId,
+        /// Who is there.
         peer: PeerId,
     },
     /// A dialled connection could not be opened, or its handshake failed.
@@ -263,6 +271,7 @@ impl fmt::Display for Input {
             Input::Forget { endpoint } => write!(f, "forget {endpoint}"),
             Input::NetworkChanged => f.write_str("network changed"),
             Input::Rekey { peer } => write!(f, "rekey {}", peer.short()),
+            Input::Reached { link, peer } => write!(f, "{link} leads to {}", peer.short()),
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
             Input::Accepted { link, endpoint, .. } => write!(f, "{link} accepted from {endpoint}"),
             Input::HelloPassed { link } => write!(f, "{link} greeted"),

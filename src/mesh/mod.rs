@@ -141,6 +141,11 @@ impl Mesh {
             Input::Crowded => self.crowded(now),
             Input::Dialled { link } => self.dialled(now, link),
             Input::Authenticated { link, peer } => self.authenticated(now, link, peer),
+            Input::Reached { link, peer } => {
+                if let Some(link_to) = self.peers.link(link) {
+                    self.dialer.leads_to(&link_to.endpoint, link, peer);
+                }
+            }
             Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => self.gone(now, link, reason),
             Input::Received { link, items } => self.received(now, link, items),
             Input::Durable { groups } => self.replica.durable(now, &groups, &mut self.out),

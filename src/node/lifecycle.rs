@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::base::{CloseReason, Error, Event, Result, limits};
+use crate::driver::beacon::Beacon;
 use crate::driver::bootstrap::Bootstrap;
 use crate::driver::runtime::{self, OwnRuntime};
 use crate::driver::workers::{NodeWal, Workers};
@@ -52,6 +53,7 @@ impl Node {
             return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
         };
         let shell = self.make_shell(wal, handle.clone())?;
+        let beacon = Beacon::prepare(&self.inner.config, port, shell.now())?;
         if state.apply_in_ring {
             shell.apply.use_ring();
         }
@@ -62,6 +64,9 @@ impl Node {
         shell.note(Event::Started { port });
         *self.inner.shell.write() = Some(shell.clone());
         workers.go(&handle, listeners, self.bootstrap(port));
+        if let Some(beacon) = beacon {
+            workers.look_around(beacon, state.on_thread_start);
+        }
         (state.workers, state.port) = (Some(workers), port);
         Ok(Some(shell))
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::base::{CloseReason, Config, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
+use crate::base::{CloseReason, Config, Discovered, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
 use crate::crypto::{Identity, Suite};
 use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
 use crate::driver::book::Book;
@@ -260,6 +260,12 @@ impl Node {
     /// What the registry named last; rumours, empty without a registry and while the node does not run.
     pub fn bootstrap_peers(&self) -> Vec<BootstrapPeer> {
         self.shell().map(|shell| shell.bootstrap_peers.lock().clone()).unwrap_or_default()
+    }
+
+    /// Every node that announces itself on a network of this one; empty while this one does not run, or discovery is off.
+    pub fn discovered(&self) -> Vec<Discovered> {
+        let Ok(shell) = self.shell() else { return Vec::new() };
+        shell.discovery.get().map(|machine| machine.lock().snapshot(shell.now())).unwrap_or_default()
     }
 
     /// The node's counters; zeros while it does not run.

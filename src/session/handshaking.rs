@@ -11,7 +11,7 @@ use bytes::{Buf, BytesMut};
 
 use crate::base::config::{KeyAgreement, Psk};
 use crate::base::trust::Gate;
-use crate::base::{CloseReason, PeerInfo, limits};
+use crate::base::{CloseReason, PeerId, PeerInfo, limits};
 use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
 use crate::crypto::kex::{self, Group, KexSecrets, Offer};
 use crate::crypto::{Identity, Secret, Suite, rotation};
@@ -193,6 +193,11 @@ impl Handshaking {
     /// The side that dialled has no answer yet.
     pub fn is_unanswered(&self) -> bool {
         matches!(self.state, State::HelloSent { .. })
+    }
+
+    /// Whom the side that dialled has reached, proven, while it waits to be let in.
+    pub fn met(&self) -> Option<PeerId> {
+        if let State::AwaitingWelcome { peer, .. } = &self.state { Some(peer.id) } else { None }
     }
 
     fn dial_with(local: Arc<LocalParty>, cluster: usize, secrets: RunSecrets) -> Handshaking {

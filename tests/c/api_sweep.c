@@ -72,6 +72,12 @@ static void options(void)
     filled.listen_also_count = 1;
     CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
     filled = initialised;
+    filled.discovery = 99;
+    CHECK_FAILS(VIXP2P_ERR_UNSUPPORTED, vixp2p_node_create(&filled, &node));
+    filled.discovery = VIXP2P_DISCOVERY_BROADCAST;
+    filled.discovery_interval_ms = 1;
+    CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
+    filled = initialised;
     filled.psk = "short";
     filled.psk_len = 5;
     CHECK_FAILS(INVALID, vixp2p_node_create(&filled, &node));
@@ -189,6 +195,7 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_trust(node, &id, NULL));
     CHECK_FAILS(BAD, vixp2p_node_revoke(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_forget_peer(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_discovered(node, NULL, sizeof(vixp2p_discovered_info), &count));
     CHECK_FAILS(BAD, vixp2p_node_trust_list(node, NULL, sizeof(vixp2p_trust_info), &count));
     CHECK_FAILS(BAD, vixp2p_node_registry_peers(node, NULL, sizeof(vixp2p_registry_peer), &count));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
@@ -604,6 +611,39 @@ static void in_memory(void)
     vixp2p_node_destroy(a);
 }
 
+/* Two nodes that say nothing but on the loopback interface, on a port of this process. */
+static void discovery(void)
+{
+    vixp2p_node_options options = loopback("seeker", VIXP2P_DELIVERY_POLL);
+    vixp2p_discovered_info list[8];
+    vixp2p_node *seeker, *found;
+    vixp2p_event *event;
+    size_t count = 0;
+
+    options.discovery = VIXP2P_DISCOVERY_MULTICAST;
+    options.discovery_port = 40000 + (uint32_t)getpid() % 20000;
+    options.discovery_interval_ms = 100;
+    options.discovery_group = "239.255.0.77";
+    options.discovery_interfaces = "lo";
+    seeker = create_and_start(&options);
+    options.node_id = "found";
+    found = create_and_start(&options);
+    event = wait_for(seeker, VIXP2P_EVENT_PEER_DISCOVERED);
+    CHECK(strcmp(vixp2p_event_node_id(event), "found") == 0);
+    CHECK(strncmp(vixp2p_event_endpoint(event), "tcp://127.0.0.1:", 16) == 0);
+    vixp2p_event_free(event);
+    vixp2p_event_free(wait_for(found, VIXP2P_EVENT_PEER_CONNECTED));
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_node_discovered(seeker, NULL, sizeof *list, &count));
+    CHECK(count == 1);
+    CHECK(vixp2p_node_discovered(seeker, list, sizeof *list, &count) == VIXP2P_OK && count == 1);
+    CHECK(strcmp(list[0].node_id, "found") == 0 && list[0].last_seen_ms_ago >= 0 && list[0].struct_size == sizeof *list);
+    CHECK((list[0].flags & VIXP2P_DISCOVERED_AUTHENTICATED) == 0);
+    CHECK_FAILS(INVALID, vixp2p_node_discovered(seeker, NULL, sizeof *list, &count));
+    CHECK_FAILS(INVALID, vixp2p_node_discovered(seeker, list, sizeof *list, NULL));
+    vixp2p_node_destroy(found);
+    vixp2p_node_destroy(seeker);
+}
+
 int main(void)
 {
     vixp2p_node_options options_b = loopback("b", VIXP2P_DELIVERY_POLL);
@@ -619,6 +659,7 @@ int main(void)
     in_memory();
     no_node(NULL);
     no_event();
+    discovery();
     a = polled("a");
     options_b.apply.fn = on_apply;
     options_b.apply.userdata = &counts;

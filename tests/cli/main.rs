@@ -2,6 +2,7 @@
 //! but upper bounds.
 
 mod demo;
+mod discovery;
 mod keys;
 mod log;
 mod node;

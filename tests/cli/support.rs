@@ -39,7 +39,12 @@ pub(crate) struct Running {
 
 pub(crate) fn vixp2p(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vixp2p"));
-    command.args(args).stdin(Stdio::null());
+    // Nothing is announced on the networks of this machine, unless a test has made one for it.
+    let listen = args.iter().position(|arg| arg.starts_with("--listen")).filter(|_| !args.iter().any(|arg| arg.starts_with("--disc")));
+    let behind = listen.map_or(0, |at| if args[at].contains('=') { at + 1 } else { at + 2 });
+    let (front, rest) = args.split_at(behind.min(args.len()));
+    let silent = (behind > 0 && behind <= args.len()).then_some("--discovery=off");
+    command.args(front).args(silent).args(rest).stdin(Stdio::null());
     command
 }
 

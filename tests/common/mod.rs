@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of it")]
 
+pub mod lan;
 pub mod proxy;
 
 use std::collections::VecDeque;

@@ -95,19 +95,14 @@ fn a_failed_target_is_dialled_again_with_growing_pauses_until_it_answers() {
 }
 
 #[test]
-fn an_endpoint_that_was_only_found_is_given_up_and_one_dial_is_its_for_each_time_it_is_found_again() {
+fn an_endpoint_that_was_only_found_has_one_dial_for_each_time_it_is_found() {
     let mut solo = Solo::new();
-    let mut link = dials(&solo.connect("b", false))[0];
-    for _ in 1..limits::FOUND_FAILURES_MAX {
-        let pause = retries(&solo.fail(link, refused()))[0].expect("retried");
-        link = dials(&solo.wait(pause + 1))[0];
+    for _ in 0..3 {
+        let link = dials(&solo.connect("b", false))[0];
+        assert!(solo.mesh.keeps(&Endpoint::tcp("b", 1)));
+        assert_eq!(retries(&solo.fail(link, refused())), [None]);
+        assert!(!solo.mesh.keeps(&Endpoint::tcp("b", 1)) && solo.wait(100_000).is_empty());
     }
-    assert!(solo.mesh.keeps(&Endpoint::tcp("b", 1)));
-    assert_eq!(retries(&solo.fail(link, refused())), [None]);
-    assert!(!solo.mesh.keeps(&Endpoint::tcp("b", 1)) && solo.wait(100_000).is_empty());
-    let again = dials(&solo.connect("b", false))[0];
-    assert_eq!(retries(&solo.fail(again, refused())), [None]);
-    solo.wait(100_000);
     let asked = dials(&solo.connect("b", true))[0];
     assert!(retries(&solo.fail(asked, refused()))[0].is_some(), "a person's wish is kept");
 }
@@ -193,6 +188,31 @@ fn targets_and_dials_under_way_have_a_cap() {
     assert_eq!((open.len(), solo.mesh.peers(solo.now).len()), (limits::DIALS_MAX, limits::DIAL_TARGETS_MAX));
     let seen = solo.fail(open[0], refused());
     assert_eq!(dials(&seen).len(), 1);
+}
+
+#[test]
+fn an_endpoint_nobody_asked_for_is_dialled_once_and_again_when_it_is_named_again() {
+    let mut solo = Solo::new();
+    let link = dials(&solo.connect("h", false))[0];
+    assert!(dials(&solo.fail(link, refused())).is_empty() && solo.mesh.peers(solo.now).is_empty());
+    assert!(dials(&solo.wait(60_000)).is_empty());
+    assert_eq!(dials(&solo.connect("h", false)).len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_leads_to_a_connected_peer_is_left_alone_until_that_one_is_gone() {
+    let mut solo = Solo::new();
+    let (inbound, _) = solo.join(7);
+    let link = dials(&solo.connect("h", false))[0];
+    solo.step(Input::Reached { link, peer: id(7) });
+    solo.fail(link, CloseReason::Duplicate);
+    for _ in 0..20 {
+        assert!(dials(&solo.connect("h", false)).is_empty());
+        solo.receive(inbound, Message::Pong { nonce: 0 });
+        assert!(dials(&solo.wait(4_000)).is_empty());
+    }
+    solo.step(Input::LinkClosed { link: inbound, reason: lost() });
+    assert_eq!(dials(&solo.wait(3_000)).len(), 1);
 }
 
 #[test]

@@ -16,6 +16,7 @@ from conftest import join, wait_for
 import vixp2p
 from vixp2p import (
     Direction,
+    DiscoveryMode,
     EventKind,
     Invite,
     Durability,
@@ -450,3 +451,16 @@ def test_a_name_with_another_key_is_refused_and_told():
         other.connect(f"127.0.0.1:{a.port}")
         event = wait_for(a, EventKind.IDENTITY_CHANGED)
         assert (event.peer, event.former, event.node_id, event.direction) == (other.id, b.id, "b", Direction.INBOUND)
+
+
+def test_nodes_find_each_other_on_the_loopback_interface_alone():
+    port = 20_000 + os.getpid() % 20_000
+    where = {"discovery": DiscoveryMode.MULTICAST, "discovery_port": port, "discovery_interfaces": ["lo"], "discovery_interval_ms": 100}
+    with Node("a", **TOFU, **where) as a, Node("b", **TOFU, **where) as b:
+        event = wait_for(a, EventKind.PEER_DISCOVERED)
+        assert (event.node_id, event.endpoint) == ("b", f"tcp://127.0.0.1:{b.port}")
+        assert wait_for(a, EventKind.PEER_CONNECTED).peer == b.id
+        (found,) = a.discovered()
+        assert (found.node_id, found.endpoint, found.authenticated) == ("b", event.endpoint, False) and found.last_seen_ms_ago >= 0
+    with pytest.raises(VixP2PError, match="interval"):
+        Node(discovery=DiscoveryMode.BOTH, discovery_interval_ms=1)

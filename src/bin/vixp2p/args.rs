@@ -14,6 +14,7 @@ use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
 
 pub(crate) use registry::{BootstrapArgs, RegistryArgs};
+use crate::discovery::DiscoveryArgs;
 
 const TEMPLATE: &str = "\
 {about}
@@ -100,6 +101,8 @@ pub(crate) struct NodeArgs {
     /// durable or buffered: do appends wait for the disk? [default: durable]
     #[arg(long, value_name = "MODE", default_value = "durable", hide_default_value = true, requires = "data", value_parser = durability)]
     pub(crate) durability: Durability,
+    #[command(flatten)]
+    pub(crate) discovery: DiscoveryArgs,
     /// Add each record of others to FILE, exactly once
     #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
     pub(crate) apply_to: Option<PathBuf>,

@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod commands;
 mod control;
+mod discovery;
 mod failure;
 mod line;
 mod screen;

@@ -247,6 +247,7 @@ impl Carrier {
             && let Some(link) = self.link(choice, Line::Dialling).or(self.link(choice, Line::Handshaking))
         {
             self.links.remove(&link);
+            self.step(Input::Reached { link, peer: peer(choice) });
             self.step(Input::DialFailed { link, reason: CloseReason::Refused("no".into()) });
         } else if let Some(link) = self.link(choice, Line::Open) {
             self.links.remove(&link);

@@ -2,6 +2,7 @@
 //!
 //! A body panics when a promise is broken. It never reads a clock or draws randomness: the same bytes take the same course.
 
+mod discovery;
 mod edits;
 mod handshake;
 mod mesh;
@@ -48,6 +49,8 @@ pub(crate) const TARGETS: &[Target] = &[
     target("handshake_message", wire::handshake_message, wire::handshake_message_seeds, 20_000),
     target("message", wire::message, wire::message_seeds, 20_000),
     target("announce", wire::announce, wire::announce_seeds, 20_000),
+    // A few bytes of input are an honest datagram here, and a row of each table.
+    target("discovery", discovery::datagrams, discovery::datagrams_seeds, 5_000).holding(4, 512 * KIB),
     // v1 has no limit on counts: a capability of four bytes becomes two vectors, a frame of one byte a slice.
     target("v1", wire::v1, wire::v1_seeds, 20_000).holding(64, 64 * KIB),
     target("key_file", text::key_file, text::key_file_seeds, 5_000),

@@ -1,8 +1,9 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
+from ._abi import Direction, DiscoveryMode, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
 from ._node import Node
 from ._types import (
+    Discovered,
     Event,
     Invite,
     LogId,
@@ -22,6 +23,8 @@ from ._types import (
 __version__ = "0.1.0"
 __all__ = [
     "Direction",
+    "Discovered",
+    "DiscoveryMode",
     "Event",
     "EventKind",
     "Invite",

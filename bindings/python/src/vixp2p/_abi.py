@@ -19,6 +19,8 @@ TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
 DURABILITY_DURABLE, DURABILITY_BUFFERED = range(2)
 REGISTRY_PULL_ONLY, REGISTRY_PULL_AND_ANNOUNCE = range(2)
 KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
+DISCOVERY_OFF, DISCOVERY_BROADCAST, DISCOVERY_MULTICAST, DISCOVERY_BOTH = range(4)
+DISCOVERED_AUTHENTICATED = 1
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
@@ -80,6 +82,7 @@ class EventKind(enum.IntEnum):
     SYNC_DECLINED = 19
     KNOWN_PEERS_FAULTY = 20
     FRESH_KEYS = 21
+    PEER_DISCOVERED = 22
     ADDRESS_BOOK_FAULTY = 23
 
 
@@ -96,6 +99,15 @@ class KeyAgreement(enum.IntEnum):
     ANY = KEY_AGREEMENT_ANY
     POST_QUANTUM = KEY_AGREEMENT_POST_QUANTUM
     CLASSIC = KEY_AGREEMENT_CLASSIC
+
+
+class DiscoveryMode(enum.IntEnum):
+    """How a node announces itself on its own networks, where it also dials whoever announces itself."""
+
+    OFF = DISCOVERY_OFF
+    BROADCAST = DISCOVERY_BROADCAST
+    MULTICAST = DISCOVERY_MULTICAST
+    BOTH = DISCOVERY_BOTH
 
 
 class Direction(enum.IntEnum):
@@ -242,6 +254,14 @@ class NodeOptions(ctypes.Structure):
         ("registry_max_peers_per_poll", c_uint32),
         ("listen_also", POINTER(c_char_p)),
         ("listen_also_count", c_size_t),
+        ("discovery", c_uint32),
+        ("discovery_port", c_uint32),
+        ("discovery_interval_ms", c_uint32),
+        ("discovery_ttl_ms", c_uint32),
+        ("discovery_cooldown_ms", c_uint32),
+        ("discovery_packet_bytes", c_uint32),
+        ("discovery_group", c_char_p),
+        ("discovery_interfaces", c_char_p),
     ]
 
 
@@ -252,6 +272,16 @@ class PeerInfoStruct(ctypes.Structure):
         ("id", PeerIdStruct),
         ("state", c_int32),
         ("direction", c_int32),
+        ("last_seen_ms_ago", c_int64),
+        ("node_id", c_char * NODE_ID_SIZE),
+        ("endpoint", c_char * ENDPOINT_SIZE),
+    ]
+
+
+class DiscoveredInfoStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
         ("last_seen_ms_ago", c_int64),
         ("node_id", c_char * NODE_ID_SIZE),
         ("endpoint", c_char * ENDPOINT_SIZE),
@@ -340,6 +370,7 @@ STRUCTS = {
     "vixp2p_apply_callback": ApplyCallback,
     "vixp2p_node_options": NodeOptions,
     "vixp2p_peer_info": PeerInfoStruct,
+    "vixp2p_discovered_info": DiscoveredInfoStruct,
     "vixp2p_invite": InviteStruct,
     "vixp2p_trust_info": TrustInfoStruct,
     "vixp2p_registry_peer": RegistryPeerStruct,
@@ -378,6 +409,7 @@ FUNCTIONS = {
     "vixp2p_node_forget_peer": (_STATUS, NODE, _ID),
     "vixp2p_node_trust_list": (_STATUS, NODE, POINTER(TrustInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_registry_peers": (_STATUS, NODE, POINTER(RegistryPeerStruct), c_size_t, _SIZE),
+    "vixp2p_node_discovered": (_STATUS, NODE, POINTER(DiscoveredInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_disconnect": (_STATUS, NODE, _ID),
     "vixp2p_node_forget_endpoint": (_STATUS, NODE, c_char_p),
     "vixp2p_node_network_changed": (_STATUS, NODE),

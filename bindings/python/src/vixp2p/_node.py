@@ -8,8 +8,9 @@ from ctypes import byref, c_char_p, c_size_t, c_uint16, c_uint64, c_void_p
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _abi
-from ._abi import Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
-from ._types import Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, TrustEntry, VixP2PError, check, log_id, peer_id, read_event, read_peer, read_registry_peer, read_trust
+from ._abi import DiscoveryMode, Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
+from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, TrustEntry, VixP2PError, check, log_id, peer_id
+from ._types import read_discovered, read_event, read_peer, read_registry_peer, read_trust
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
 _WAIT_PIECE_S = 0.2
@@ -93,6 +94,14 @@ class Node:
         fresh_keys_after_ms: int = 0,
         listen_also: Sequence[str] = (),
         remember_peers: bool = True,
+        discovery: int = DiscoveryMode.OFF,
+        discovery_port: int = 0,
+        discovery_interval_ms: int = 0,
+        discovery_ttl_ms: int = 0,
+        discovery_cooldown_ms: int = 0,
+        discovery_packet_bytes: int = 0,
+        discovery_group: Optional[str] = None,
+        discovery_interfaces: Sequence[str] = (),
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -107,6 +116,9 @@ class Node:
 
         `key_passphrase` opens the key file in `data_dir`, and seals one that is made. With `Durability.BUFFERED` `append` does not
         wait for the disk: records survive the end of the process, perhaps not a power cut in the next moments.
+
+        `discovery` looks for nodes on the own networks; `discovery_interfaces` are the names of those to use, all but loopback if
+        there are none.
         """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
@@ -136,6 +148,14 @@ class Node:
         options.fresh_keys_after_ms = fresh_keys_after_ms
         places = [place.encode() for place in listen_also]
         options.listen_also, options.listen_also_count = (c_char_p * len(places))(*places) if places else None, len(places)
+        options.discovery = discovery
+        options.discovery_port = discovery_port
+        options.discovery_interval_ms = discovery_interval_ms
+        options.discovery_ttl_ms = discovery_ttl_ms
+        options.discovery_cooldown_ms = discovery_cooldown_ms
+        options.discovery_packet_bytes = discovery_packet_bytes
+        options.discovery_group = discovery_group.encode() if discovery_group is not None else None
+        options.discovery_interfaces = ",".join(discovery_interfaces).encode() or None
         options.delivery = _abi.DELIVERY_POLL
         options.log_level = log_level
         self._callbacks = _Callbacks()
@@ -219,6 +239,10 @@ class Node:
     def registry_peers(self) -> List[RegistryPeer]:
         """Whom the registry named last."""
         return [read_registry_peer(peer) for peer in self._array(lib.vixp2p_node_registry_peers, _abi.RegistryPeerStruct)]
+
+    def discovered(self) -> List[Discovered]:
+        """Every node that announces itself on a network of this one."""
+        return [read_discovered(info) for info in self._array(lib.vixp2p_node_discovered, _abi.DiscoveredInfoStruct)]
 
     def disconnect(self, peer: PeerId) -> None:
         """Ends the link to a peer and stops dialling it."""

@@ -185,6 +185,7 @@ _HAS = {
     EventKind.APPLY_REFUSED: ("log", "seq", "retry_in_ms"),
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
+    EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
     EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
     EventKind.TRUST_CHANGED: ("peer", "node_id", "trusted"),
@@ -230,6 +231,21 @@ def read_peer(info: _abi.PeerInfoStruct) -> Peer:
         node_id=info.node_id.decode(),
         endpoint=info.endpoint.decode(),
     )
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """A node that announces itself on a network of this one: a rumour, unless it has shown that it knows the cluster's secret."""
+
+    node_id: str
+    endpoint: str
+    authenticated: bool
+    last_seen_ms_ago: int
+
+
+def read_discovered(info: _abi.DiscoveredInfoStruct) -> Discovered:
+    authenticated = bool(info.flags & _abi.DISCOVERED_AUTHENTICATED)
+    return Discovered(info.node_id.decode(), info.endpoint.decode(), authenticated, info.last_seen_ms_ago)
 
 
 @dataclass(frozen=True)

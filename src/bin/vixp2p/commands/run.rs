@@ -55,6 +55,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.key_agreement = args.key_agreement;
     config.durability = args.durability;
     config.bootstrap = bootstrap(&args.bootstrap)?;
+    config.discovery = args.discovery.config();
     for psk in invites(args).filter_map(Invite::psk) {
         if config.psk.as_ref().is_some_and(|known| known != psk) {
             let text = "the invites of --connect and the file of --psk-file hold different pre-shared keys; a node has one";

@@ -120,7 +120,7 @@ impl Side {
         let program = std::env::current_exe().map_err(Failure::io("finding this program"))?;
         let mut command = Command::new(program);
         command.args(["--id", self.setup.name, "--listen", "127.0.0.1:0", "--stop-on-eof", "--stats-every", "4294967295", "--tui", "off"]);
-        command.arg("--data").arg(&self.setup.dir).arg("--psk-file").arg(&self.setup.psk);
+        command.args(["--discovery", "off"]).arg("--data").arg(&self.setup.dir).arg("--psk-file").arg(&self.setup.psk);
         if self.setup.applies {
             command.arg("--apply-to").arg(self.setup.applied());
         }

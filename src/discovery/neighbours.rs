@@ -1,0 +1,192 @@
+//! Who was heard, who is worth a dial, and when. Never holds more than its limits, whoever talks.
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::base::{Discovered, Endpoint, Time, limits};
+use crate::wire::announce::Announce;
+
+/// Whom a row is about: an address (with the scope that IPv6 may need) and a port.
+type Place = (IpAddr, u32, u16);
+
+/// What is known of an announcement besides its text.
+pub(super) struct Heard {
+    /// The run of the node.
+    pub(super) run: u64,
+    /// It knows the cluster's secret and is there now.
+    pub(super) proven: bool,
+    /// Unproven ones are worth a dial too.
+    pub(super) rumour_will_do: bool,
+}
+
+/// What became of the announcement.
+pub(super) struct Noted {
+    /// Nobody was known there, or another run of the node.
+    pub(super) new: bool,
+    /// Proven now or earlier.
+    pub(super) proven: bool,
+}
+
+#[derive(Debug)]
+struct Row {
+    node_id: String,
+    run: u64,
+    proven: bool,
+    last: Time,
+    found: Option<Time>,
+    waiting: Option<Waiting>,
+}
+
+/// A place in a queue for dials: never dialled ones first, then by the time of the last dial, then by arrival.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Waiting {
+    found: Option<Time>,
+    since: Time,
+    place: Place,
+}
+
+/// One queue and when its next dial may be.
+#[derive(Debug)]
+struct Queue {
+    waiting: BTreeSet<Waiting>,
+    next: Time,
+    every: Duration,
+}
+
+impl Queue {
+    fn new(every: Duration) -> Queue {
+        Queue { waiting: BTreeSet::new(), next: Time::ZERO, every }
+    }
+}
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Neighbours {
+    ttl: Duration,
+    cooldown: Duration,
+    rows: BTreeMap<Place, Row>,
+    members: Queue,
+    rumours: Queue,
+    /// No row is to be forgotten before this.
+    earliest_end: Option<Time>,
+}
+
+impl Neighbours {
+    pub(super) fn new(ttl: Duration, cooldown: Duration) -> Neighbours {
+        Neighbours {
+            ttl,
+            cooldown,
+            rows: BTreeMap::new(),
+            members: Queue::new(limits::DISCOVERY_MEMBER_DIAL_EVERY),
+            rumours: Queue::new(limits::DISCOVERY_RUMOUR_DIAL_EVERY),
+            earliest_end: None,
+        }
+    }
+
+    /// Notes an announcement; `None` if there is no room for it.
+    pub(super) fn heard(&mut self, now: Time, from: SocketAddr, announce: &Announce, heard: Heard) -> Option<Noted> {
+        let place = (from.ip(), scope(from), announce.tcp_port);
+        if !self.rows.contains_key(&place) && !self.has_room(now, place) {
+            return None;
+        }
+        let end = now + self.ttl;
+        self.earliest_end = Some(self.earliest_end.map_or(end, |at| at.min(end)));
+        let mut new = false;
+        let row = self.rows.entry(place).or_insert_with(|| {
+            new = true;
+            Row { node_id: String::new(), run: heard.run, proven: false, last: now, found: None, waiting: None }
+        });
+        if row.run != heard.run {
+            (new, row.run, row.proven) = (true, heard.run, false);
+        }
+        row.node_id.clone_from(&announce.node_id);
+        row.last = now;
+        row.proven |= heard.proven;
+        let noted = Noted { new, proven: row.proven };
+        let rested = row.found.is_none_or(|found| now.since(found) >= self.cooldown);
+        let ready = rested && (row.proven || heard.rumour_will_do);
+        let since = row.waiting.map_or(now, |waiting| waiting.since);
+        if let Some(waiting) = row.waiting.take() {
+            self.members.waiting.remove(&waiting);
+            self.rumours.waiting.remove(&waiting);
+        }
+        if ready {
+            let waiting = Waiting { found: row.found, since, place };
+            row.waiting = Some(waiting);
+            let queue = if row.proven { &mut self.members } else { &mut self.rumours };
+            queue.waiting.insert(waiting);
+        }
+        Some(noted)
+    }
+
+    /// The next node that may be dialled now, and whether for the first time.
+    pub(super) fn next_to_dial(&mut self, now: Time) -> Option<(String, Endpoint, bool)> {
+        let queue = [&mut self.members, &mut self.rumours].into_iter().find(|queue| queue.next <= now && !queue.waiting.is_empty())?;
+        let waiting = queue.waiting.pop_first()?;
+        queue.next = now + queue.every;
+        let row = self.rows.get_mut(&waiting.place)?;
+        row.waiting = None;
+        let new = row.found.replace(now).is_none();
+        Some((row.node_id.clone(), endpoint(waiting.place), new))
+    }
+
+    /// Drops everybody who has said nothing for too long.
+    pub(super) fn forget_silent(&mut self, now: Time) {
+        if self.earliest_end.is_none_or(|at| at > now) {
+            return;
+        }
+        let (ttl, members, rumours) = (self.ttl, &mut self.members.waiting, &mut self.rumours.waiting);
+        self.rows.retain(|_, row| {
+            let stays = row.last + ttl > now;
+            if let (false, Some(waiting)) = (stays, row.waiting) {
+                members.remove(&waiting);
+                rumours.remove(&waiting);
+            }
+            stays
+        });
+        // Not again at once: in a flood every microsecond has its end.
+        let soonest = now + ttl / 64;
+        self.earliest_end = self.rows.values().map(|row| (row.last + ttl).max(soonest)).min();
+    }
+
+    /// When somebody may be dialled or is to be forgotten.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let dial = [&self.members, &self.rumours].into_iter().filter(|queue| !queue.waiting.is_empty()).map(|queue| queue.next);
+        dial.chain(self.earliest_end).min()
+    }
+
+    pub(super) fn snapshot(&self, now: Time) -> Vec<Discovered> {
+        let show = |(place, row): (&Place, &Row)| Discovered {
+            node_id: row.node_id.clone(),
+            endpoint: endpoint(*place),
+            authenticated: row.proven,
+            last_seen_ms_ago: now.since(row.last).as_millis() as u64,
+        };
+        self.rows.iter().filter(|(_, row)| row.last + self.ttl > now).map(show).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn has_room(&mut self, now: Time, (ip, scope, _): Place) -> bool {
+        if self.rows.len() >= limits::DISCOVERED_MAX {
+            self.forget_silent(now);
+        }
+        let there = self.rows.range((ip, scope, 0)..=(ip, scope, u16::MAX)).count();
+        self.rows.len() < limits::DISCOVERED_MAX && there < limits::DISCOVERED_PER_ADDRESS_MAX
+    }
+}
+
+/// The interface an address is meant on, where it says nothing without.
+fn scope(from: SocketAddr) -> u32 {
+    match from {
+        SocketAddr::V6(from) if from.ip().is_unicast_link_local() => from.scope_id(),
+        _ => 0,
+    }
+}
+
+fn endpoint((ip, scope, port): Place) -> Endpoint {
+    Endpoint::tcp(if scope == 0 { ip.to_string() } else { format!("{ip}%{scope}") }, port)
+}
