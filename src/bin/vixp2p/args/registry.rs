@@ -15,10 +15,10 @@ use super::{Switch, from_one, listen, path};
 /// How a node finds peers at a registry.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BootstrapArgs {
-    /// Find peers at a registry, and be found there [default: on with --registry]
-    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    /// Whether a registry is asked [default: on with --registry]
+    #[arg(long, value_name = "on|off", hide = true)]
     pub(crate) bootstrap: Option<Switch>,
-    /// That registry [default: http://127.0.0.1:8080/p2p/v1]
+    /// Find peers at this registry, and be found there
     #[arg(long, value_name = "URL", value_parser = registry_url)]
     pub(crate) registry: Option<RegistryUrl>,
     /// Ask the registry this often [default: 15]
