@@ -58,6 +58,7 @@
             VIXP2P_TRUST_DEFAULT, VIXP2P_DURABILITY_DURABLE, 0,                                           \
             NULL, NULL, NULL, VIXP2P_REGISTRY_PULL_ONLY, 0, 0, 0, 0, 0, 0, 0,                             \
             NULL, 0,                                                                                      \
+            VIXP2P_DISCOVERY_OFF, 0, 0, 0, 0, 0, NULL, NULL,                                              \
     }
 
 
@@ -443,6 +444,11 @@ typedef enum vixp2p_event_kind {
      * Both directions of the link to a peer go on under keys of a fresh agreement. Has: peer.
      */
     VIXP2P_EVENT_FRESH_KEYS = 21,
+    /**
+     * A node announces itself on a network of this one; it is dialled unless the node dials nobody. A rumour: nothing about it is
+     * proven. Has: node_id, endpoint.
+     */
+    VIXP2P_EVENT_PEER_DISCOVERED = 22,
     /**
      * The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
      */
@@ -968,6 +974,7 @@ typedef struct vixp2p_node_options {
      * Peers asked for, up to 1024; default 20.
      */
     uint32_t registry_max_peers_per_poll;
+    /**
      * Further places to accept connections at, up to 16 texts: "tcp://ADDRESS:PORT", "unix:///path/to.sock" (a file of mode 0600,
      * removed at the end) or "mem://name" (for nodes of this process). In force whatever listen says; NULL: none.
      */
@@ -976,6 +983,39 @@ typedef struct vixp2p_node_options {
      * Number of them, or 0 without any.
      */
     size_t listen_also_count;
+    /**
+     * Whether nodes on the own networks are looked for: #VIXP2P_DISCOVERY_OFF (default), _BROADCAST, _MULTICAST or _BOTH. The
+     * members below count only then.
+     */
+    uint32_t discovery;
+    /**
+     * UDP port of announcements; default 37020.
+     */
+    uint32_t discovery_port;
+    /**
+     * Time between two announcements; default 2000, at least 100.
+     */
+    uint32_t discovery_interval_ms;
+    /**
+     * Silence after which a discovered node is forgotten; default 15000, must be longer than the interval.
+     */
+    uint32_t discovery_ttl_ms;
+    /**
+     * Least time between two dials of one endpoint because of announcements; default 8000.
+     */
+    uint32_t discovery_cooldown_ms;
+    /**
+     * Longest announcement sent or read; default 1024, at least 256. The format's own limit of 512 holds as well.
+     */
+    uint32_t discovery_packet_bytes;
+    /**
+     * The IPv4 group of VIXP2P_DISCOVERY_MULTICAST; default "239.255.0.1". IPv6 takes ff12:: with the same last 32 bits.
+     */
+    const char *discovery_group;
+    /**
+     * Names of network interfaces with commas between them; default: all but loopback.
+     */
+    const char *discovery_interfaces;
 } vixp2p_node_options;
 
 /**

@@ -114,21 +114,13 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
         (VIXP2P_ERR_INVALID, "options.registry_url is NULL", Box::new(|o| o.registry_token = c"t".as_ptr())),
         (VIXP2P_ERR_INVALID, "neither http nor https", Box::new(|o| o.registry_url = c"ftp://r".as_ptr())),
         (VIXP2P_ERR_INVALID, "options.registry_mode is 2", Box::new(|o| (o.registry_url, o.registry_mode) = (REGISTRY.as_ptr(), 2))),
-        (
-            VIXP2P_ERR_INVALID,
-            "a token is",
-            Box::new(|o| (o.registry_url, o.registry_token) = (REGISTRY.as_ptr(), c"two words".as_ptr())),
-        ),
+        (VIXP2P_ERR_INVALID, "a token is", Box::new(|o| (o.registry_url, o.registry_token) = (REGISTRY.as_ptr(), c"two words".as_ptr()))),
         (
             VIXP2P_ERR_INVALID,
             "max_peers_per_poll is 1025",
             Box::new(|o| (o.registry_url, o.registry_max_peers_per_poll) = (REGISTRY.as_ptr(), 1025)),
         ),
-        (
-            VIXP2P_ERR_TOO_LARGE,
-            "max_http_bytes",
-            Box::new(|o| (o.registry_url, o.registry_max_http_bytes) = (REGISTRY.as_ptr(), 1 << 30)),
-        ),
+        (VIXP2P_ERR_TOO_LARGE, "max_http_bytes", Box::new(|o| (o.registry_url, o.registry_max_http_bytes) = (REGISTRY.as_ptr(), 1 << 30))),
         (VIXP2P_ERR_IO, "", Box::new(|o| o.data_dir = c"/proc/none/of/this".as_ptr())),
     ];
     for (expected, part, change) in cases {

@@ -13,8 +13,8 @@ use vixp2p::base::{Invite, Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, Error, PeerId};
 
-pub(crate) use registry::{BootstrapArgs, RegistryArgs};
 use crate::discovery::DiscoveryArgs;
+pub(crate) use registry::{BootstrapArgs, RegistryArgs};
 
 const TEMPLATE: &str = "\
 {about}
