@@ -79,7 +79,9 @@ fn a_sealed_key_is_opened_by_its_passphrase_file_and_nothing_else() {
     // Who fails does so before its time is over, however long the passphrase takes.
     let node = |secs: &str, more: &[&str]| run(&[&["--id=A", "--listen=0", secs, "--quiet", "--log-level=off", &data], more].concat());
     for (more, why) in [(&[][..], "no passphrase was given"), (&[&*wrong][..], "passphrase is wrong")] {
-        for output in [node("--run=600", more), run(&[&["append", &data, "x"], more].concat()), run(&[&["key", "rotate", &data], more].concat())] {
+        for output in
+            [node("--run=600", more), run(&[&["append", &data, "x"], more].concat()), run(&[&["key", "rotate", &data], more].concat())]
+        {
             let line = complaint(&output, 1);
             assert!(line.contains(why) && !line.contains("sesame") && !line.contains("barley"), "{line}");
         }

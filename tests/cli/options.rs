@@ -4,7 +4,6 @@ use crate::support::{complaint, counters, run, stdout, text, vixp2p};
 
 #[test]
 fn a_refused_command_line_names_the_option_and_starts_nothing() {
-    let dir = tempfile::tempdir().expect("temporary directory");
     let long = "n".repeat(256);
     let cases: &[(&[&str], &[&str])] = &[
         (&[], &["--id", "--listen"]),
@@ -42,6 +41,13 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["--id=A", "--data=d", "--id=B", "--listen=0"], &["--id", "more than once"]),
         (&["--id=A", "--listen=0", "extra"], &["--id"]),
         (&["--id=A\u{1b}[2J\n", "--listen=x\n\u{1b}"], &["--listen", "\\u{1b}"]),
+    ];
+    refused(cases);
+}
+
+#[test]
+fn a_refused_command_names_what_is_wrong_and_starts_nothing() {
+    refused(&[
         (&["frobnicate"], &["frobnicate"]),
         (&["key"], &["key show"]),
         (&["key", "show"], &["--data"]),
@@ -70,7 +76,12 @@ fn a_refused_command_line_names_the_option_and_starts_nothing() {
         (&["simulate", "--seed=1", "--nodes=3", "--scenario=x"], &["--scenario", "storm"]),
         (&["demo", "--input=/does/not/exist"], &["--input", "/does/not/exist"]),
         (&["demo", "--records=0"], &["--records"]),
-    ];
+    ]);
+}
+
+/// Each is refused with a line that holds these words, and leaves nothing in its directory.
+fn refused(cases: &[(&[&str], &[&str])]) {
+    let dir = tempfile::tempdir().expect("temporary directory");
     for (args, names) in cases {
         let line = complaint(&vixp2p(args).current_dir(dir.path()).output().expect("the program starts"), 2);
         names.iter().for_each(|name| assert!(line.contains(name), "{args:?}: {line}"));

@@ -61,23 +61,17 @@ unsafe impl<const N: usize> Sync for Texts<N> {}
 static QUIC: Texts<1> = Texts([c"quic://h:1".as_ptr()]);
 static HALF: Texts<2> = Texts([c"mem://half".as_ptr(), std::ptr::null()]);
 
+/// An expected status, a part of the text, and what makes the options unusable.
+type Unusable = (vixp2p_status, &'static str, Box<dyn Fn(&mut vixp2p_node_options)>);
+
 #[test]
 fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
-    type Change = Box<dyn Fn(&mut vixp2p_node_options)>;
-    let cases: Vec<(vixp2p_status, &str, Change)> = vec![
+    refused(vec![
         (VIXP2P_ERR_INVALID, "options.listen_port is 70000", Box::new(|o| o.listen_port = 70_000)),
         (VIXP2P_ERR_INVALID, "options.listen is 7", Box::new(|o| o.listen = 7)),
         (VIXP2P_ERR_INVALID, "options.delivery is -3", Box::new(|o| o.delivery = -3)),
         (VIXP2P_ERR_INVALID, "options.log_level is 9", Box::new(|o| o.log_level = 9)),
         (VIXP2P_ERR_UNSUPPORTED, "options.trust is 5", Box::new(|o| o.trust = 5)),
-        (VIXP2P_ERR_UNSUPPORTED, "options.discovery is 4", Box::new(|o| o.discovery = 4)),
-        (VIXP2P_ERR_INVALID, "options.discovery_port is 65536", Box::new(|o| (o.discovery, o.discovery_port) = (1, 65_536))),
-        (VIXP2P_ERR_INVALID, "announce interval is 99 ms", Box::new(|o| (o.discovery, o.discovery_interval_ms) = (1, 99))),
-        (VIXP2P_ERR_INVALID, "longer than the announce interval", Box::new(|o| (o.discovery, o.discovery_ttl_ms) = (2, 2_000))),
-        (VIXP2P_ERR_INVALID, "packets of 255 bytes", Box::new(|o| (o.discovery, o.discovery_packet_bytes) = (3, 255))),
-        (VIXP2P_ERR_INVALID, "no IPv4 address", Box::new(|o| (o.discovery, o.discovery_group) = (2, c"ff02::1".as_ptr()))),
-        (VIXP2P_ERR_INVALID, "no multicast group", Box::new(|o| (o.discovery, o.discovery_group) = (2, c"10.0.0.1".as_ptr()))),
-        (VIXP2P_ERR_UTF8, "discovery_interfaces", Box::new(|o| (o.discovery, o.discovery_interfaces) = (2, c"\xff".as_ptr()))),
         (VIXP2P_ERR_UNSUPPORTED, "0x80", Box::new(|o| o.flags = 0x80)),
         (VIXP2P_ERR_INVALID, "options.psk_len is 5", Box::new(|o| (o.psk, o.psk_len) = (c"short".as_ptr().cast(), 5))),
         (VIXP2P_ERR_INVALID, "options.psk is NULL", Box::new(|o| o.psk_len = 32)),
@@ -110,6 +104,25 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
             Box::new(|o| (o.key_passphrase, o.key_passphrase_len) = (LONG.as_ptr().cast(), LONG.len())),
         ),
         (VIXP2P_ERR_INVALID, "stale_after", Box::new(|o| o.stale_after_ms = 1)),
+        (VIXP2P_ERR_IO, "", Box::new(|o| o.data_dir = c"/proc/none/of/this".as_ptr())),
+    ]);
+    let trial = Trial::quiet();
+    let options = vixp2p_node_options { event: trial.event(), ..options(c"nowhere") };
+    assert_eq!(unsafe { vixp2p_node_create(&raw const options, null_mut()) }, VIXP2P_ERR_INVALID);
+    assert_eq!(trial.drops(), 1);
+}
+
+#[test]
+fn an_unusable_setting_of_discovery_or_of_a_registry_is_refused_by_name() {
+    refused(vec![
+        (VIXP2P_ERR_UNSUPPORTED, "options.discovery is 4", Box::new(|o| o.discovery = 4)),
+        (VIXP2P_ERR_INVALID, "options.discovery_port is 65536", Box::new(|o| (o.discovery, o.discovery_port) = (1, 65_536))),
+        (VIXP2P_ERR_INVALID, "announce interval is 99 ms", Box::new(|o| (o.discovery, o.discovery_interval_ms) = (1, 99))),
+        (VIXP2P_ERR_INVALID, "longer than the announce interval", Box::new(|o| (o.discovery, o.discovery_ttl_ms) = (2, 2_000))),
+        (VIXP2P_ERR_INVALID, "packets of 255 bytes", Box::new(|o| (o.discovery, o.discovery_packet_bytes) = (3, 255))),
+        (VIXP2P_ERR_INVALID, "no IPv4 address", Box::new(|o| (o.discovery, o.discovery_group) = (2, c"ff02::1".as_ptr()))),
+        (VIXP2P_ERR_INVALID, "no multicast group", Box::new(|o| (o.discovery, o.discovery_group) = (2, c"10.0.0.1".as_ptr()))),
+        (VIXP2P_ERR_UTF8, "discovery_interfaces", Box::new(|o| (o.discovery, o.discovery_interfaces) = (2, c"\xff".as_ptr()))),
         (VIXP2P_ERR_INVALID, "options.registry_url is NULL", Box::new(|o| o.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE)),
         (VIXP2P_ERR_INVALID, "options.registry_url is NULL", Box::new(|o| o.registry_token = c"t".as_ptr())),
         (VIXP2P_ERR_INVALID, "neither http nor https", Box::new(|o| o.registry_url = c"ftp://r".as_ptr())),
@@ -121,8 +134,10 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
             Box::new(|o| (o.registry_url, o.registry_max_peers_per_poll) = (REGISTRY.as_ptr(), 1025)),
         ),
         (VIXP2P_ERR_TOO_LARGE, "max_http_bytes", Box::new(|o| (o.registry_url, o.registry_max_http_bytes) = (REGISTRY.as_ptr(), 1 << 30))),
-        (VIXP2P_ERR_IO, "", Box::new(|o| o.data_dir = c"/proc/none/of/this".as_ptr())),
-    ];
+    ]);
+}
+
+fn refused(cases: Vec<Unusable>) {
     for (expected, part, change) in cases {
         let trial = Trial::quiet();
         let mut options = vixp2p_node_options { event: trial.event(), ..options(c"wrong") };
@@ -135,10 +150,6 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
         assert!(last_error().contains(part), "{}", last_error());
         assert_eq!(trial.drops(), 1, "{part}");
     }
-    let trial = Trial::quiet();
-    let options = vixp2p_node_options { event: trial.event(), ..options(c"nowhere") };
-    assert_eq!(unsafe { vixp2p_node_create(&raw const options, null_mut()) }, VIXP2P_ERR_INVALID);
-    assert_eq!(trial.drops(), 1);
 }
 
 #[test]
