@@ -75,7 +75,8 @@ impl Node {
     fn redial(&self, shell: &Arc<Shell>) {
         if let Some(book) = self.inner.book.as_ref().filter(|_| self.inner.config.dial) {
             for endpoint in book.endpoints() {
-                shell.step(Input::Connect { endpoint, manual: false, expected: None });
+                // Wanted like what a person named: it may be away for long.
+                shell.step(Input::Connect { endpoint, manual: true, expected: None });
             }
         }
     }

@@ -42,7 +42,7 @@ pub(super) const BATCH_BYTES: usize = 16;
 /// Read as the length of a record it is larger than any.
 pub(super) const BATCH_MAGIC: [u8; 4] = *b"VIXB";
 /// Bytes read at a time where only zeros are expected.
-const ZEROS_BYTES: usize = 64 * 1024;
+const ZEROS_BYTES: usize = 16 * 1024;
 /// Everything lies below this.
 pub(super) const ROOT: &str = "log/";
 

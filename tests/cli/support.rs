@@ -40,7 +40,8 @@ pub(crate) struct Running {
 pub(crate) fn vixp2p(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vixp2p"));
     // Nothing is announced on the networks of this machine, unless a test has made one for it.
-    let listen = args.iter().position(|arg| arg.starts_with("--listen")).filter(|_| !args.iter().any(|arg| arg.starts_with("--disc")));
+    let is_node = args.first().is_some_and(|arg| arg.starts_with('-')) && !args.iter().any(|arg| arg.starts_with("--disc"));
+    let listen = args.iter().position(|arg| is_node && arg.starts_with("--listen"));
     let behind = listen.map_or(0, |at| if args[at].contains('=') { at + 1 } else { at + 2 });
     let (front, rest) = args.split_at(behind.min(args.len()));
     let silent = (behind > 0 && behind <= args.len()).then_some("--discovery=off");

@@ -1,19 +1,21 @@
 //! The options: their names, their help and what values they take. Never opens a file or a socket.
 
+mod discovery;
+mod place;
 mod registry;
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vixp2p::base::config::{Durability, KeyAgreement, Listen};
-use vixp2p::base::endpoint::Scheme;
-use vixp2p::base::{Invite, Level, TrustPolicy, limits};
+use vixp2p::base::config::{Durability, KeyAgreement};
+use vixp2p::base::{Level, TrustPolicy, limits};
 use vixp2p::sim::Scenario;
-use vixp2p::{Endpoint, Error, PeerId};
+use vixp2p::{Endpoint, PeerId};
 
-use crate::discovery::DiscoveryArgs;
+pub(crate) use discovery::DiscoveryArgs;
+pub(crate) use place::{Place, Target, Whom};
+use place::{endpoint, listen, whom};
 pub(crate) use registry::{BootstrapArgs, RegistryArgs};
 
 const TEMPLATE: &str = "\
@@ -50,7 +52,7 @@ pub(crate) struct NodeArgs {
     /// Label of this node, shown to its peers
     #[arg(long, value_name = "NAME", required = true, value_parser = label)]
     pub(crate) id: Option<String>,
-    /// PORT, HOST:PORT, unix:///PATH or mem://NAME to accept on; 0 = do not listen; repeatable
+    /// PORT, HOST:PORT or unix:///PATH; 0: do not listen; repeatable
     #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
     pub(crate) listen: Vec<Place>,
     /// Peer to dial: host:port, host:port#KEY or an invite; repeatable
@@ -62,8 +64,8 @@ pub(crate) struct NodeArgs {
     /// Dial nothing at all, --connect included
     #[arg(long)]
     pub(crate) no_connect: bool,
-    /// Neither note in --data where peers were reached, nor dial them at the start
-    #[arg(long)]
+    /// Do not keep where peers were reached, for the next start
+    #[arg(long, hide = true)]
     pub(crate) no_remember: bool,
     /// Stop after S seconds; 0 = run for ever [default: 0]
     #[arg(long, value_name = "S", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
@@ -98,7 +100,7 @@ pub(crate) struct NodeArgs {
     /// open, tofu, pinned, allow_list [default: open; tofu with a secret]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
-    /// durable or buffered: do appends wait for the disk? [default: durable]
+    /// Appends wait for the disk: durable or buffered [default: durable]
     #[arg(long, value_name = "MODE", default_value = "durable", hide_default_value = true, requires = "data", value_parser = durability)]
     pub(crate) durability: Durability,
     #[command(flatten)]
@@ -109,7 +111,7 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     pub(crate) bootstrap: BootstrapArgs,
     /// Stop when standard input ends
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub(crate) stop_on_eof: bool,
 }
 
@@ -248,15 +250,6 @@ pub(crate) struct InviteArgs {
     pub(crate) psk_file: Option<PathBuf>,
 }
 
-/// Whom `--connect` dials.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Whom {
-    /// Whoever answers there.
-    Endpoint(Target),
-    /// One node, at one of several places.
-    Invite(Box<Invite>),
-}
-
 /// Keys of other nodes.
 #[derive(Args, Debug)]
 pub(crate) struct TrustArgs {
@@ -369,78 +362,12 @@ fn label(text: &str) -> Result<String, String> {
     }
 }
 
-/// Where to listen.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Place {
-    /// On TCP, or, by "0", nowhere.
-    Tcp(Listen),
-    /// Elsewhere.
-    Other(Endpoint),
-}
-
-fn listen(text: &str) -> Result<Place, String> {
-    let tcp = if text.contains("://") {
-        let endpoint = endpoint(text)?;
-        if endpoint.scheme != Scheme::Tcp {
-            return Ok(Place::Other(endpoint));
-        }
-        text.split_once("://").map_or(text, |(_, rest)| rest)
-    } else {
-        text
-    };
-    listen_tcp(tcp).map(Place::Tcp)
-}
-
-fn listen_tcp(text: &str) -> Result<Listen, String> {
-    const EXPECTED: &str =
-        "expected a port (0-65535), an IP address and port like 127.0.0.1:9001 or [::1]:9001, unix:///path/to.sock or mem://name";
-    if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
-        return match text.parse::<u16>() {
-            Ok(0) => Ok(Listen::Off),
-            Ok(port) => Ok(Listen::On { host: String::new(), port }),
-            Err(_) => Err(EXPECTED.into()),
-        };
-    }
-    let address: SocketAddr = text.parse().map_err(|_| EXPECTED.to_owned())?;
-    let ip: IpAddr = address.ip();
-    Ok(Listen::On { host: ip.to_string(), port: address.port() })
-}
-
-/// Whom to dial, and the key that is to answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Target {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) peer: Option<PeerId>,
-}
-
-fn target(text: &str) -> Result<Target, String> {
-    let (address, peer) = match text.split_once('#') {
-        Some((address, digits)) => (address, Some(key(digits)?)),
-        None => (text, None),
-    };
-    Ok(Target { endpoint: endpoint(address)?, peer })
-}
-
 fn key(text: &str) -> Result<PeerId, String> {
     text.parse().map_err(|_| format!("a key is 64 hex digits, this has {} characters", text.chars().count()))
 }
 
 fn policy(text: &str) -> Result<TrustPolicy, String> {
     text.parse().map_err(|_| "expected open, tofu, pinned or allow_list".to_owned())
-}
-
-fn endpoint(text: &str) -> Result<Endpoint, String> {
-    text.parse().map_err(|error: Error| {
-        let sentence = error.to_string();
-        sentence.strip_prefix(&format!("endpoint \"{text}\": ")).map_or(sentence.clone(), str::to_owned)
-    })
-}
-
-fn whom(text: &str) -> Result<Whom, String> {
-    if Invite::is_meant(text) {
-        return text.parse().map(|invite| Whom::Invite(Box::new(invite))).map_err(|error: Error| error.to_string());
-    }
-    target(text).map(Whom::Endpoint)
 }
 
 fn level(text: &str) -> Result<Level, String> {
@@ -499,21 +426,5 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         <Cli as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn a_listen_address_is_a_port_or_an_ip_address_with_one() {
-        let on = |host: &str, port| Ok(Place::Tcp(Listen::On { host: host.into(), port }));
-        assert_eq!(listen("9001"), on("", 9001));
-        assert_eq!(listen("0"), Ok(Place::Tcp(Listen::Off)));
-        assert_eq!(listen("127.0.0.1:9001"), on("127.0.0.1", 9001));
-        assert_eq!(listen("127.0.0.1:0"), on("127.0.0.1", 0));
-        assert_eq!(listen("[::1]:9001"), on("::1", 9001));
-        assert_eq!(listen("tcp://[::1]:9001"), on("::1", 9001));
-        assert_eq!(listen("unix:///run/a.sock"), Ok(Place::Other("unix:///run/a.sock".parse().expect("endpoint"))));
-        assert!(listen("quic://[::1]:9001").expect_err("unknown").contains("tcp, unix, mem"));
-        for wrong in ["", "unix://a", "tcp://localhost:1", "65536", "-1", "x", "localhost:1", "127.0.0.1", "::1:9001", "1.2.3.4:x"] {
-            assert!(listen(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -4,7 +4,6 @@ mod apply;
 mod args;
 mod commands;
 mod control;
-mod discovery;
 mod failure;
 mod line;
 mod screen;

@@ -10,7 +10,8 @@ use vixp2p::base::bootstrap::{Token, dialable};
 use vixp2p::base::config::Listen;
 use vixp2p::base::{RegistryUrl, limits};
 
-use super::{Switch, from_one, listen, path};
+use super::place::listen_tcp;
+use super::{Switch, from_one, path};
 
 /// How a node finds peers at a registry.
 #[derive(Args, Clone, Debug)]
@@ -48,7 +49,7 @@ impl BootstrapArgs {
 #[derive(Args, Debug)]
 pub(crate) struct RegistryArgs {
     /// PORT (every interface) or HOST:PORT to listen on
-    #[arg(long, value_name = "PORT", allow_negative_numbers = true, value_parser = listen)]
+    #[arg(long, value_name = "PORT", allow_negative_numbers = true, value_parser = place)]
     pub(crate) listen: Listen,
     /// Keep the entries in FILE over a restart [default: in memory]
     #[arg(long, value_name = "FILE", value_parser = path)]
@@ -62,6 +63,10 @@ pub(crate) struct RegistryArgs {
     /// First line is what every request must show
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) token_file: Option<PathBuf>,
+}
+
+fn place(text: &str) -> Result<Listen, String> {
+    listen_tcp(text).ok_or_else(|| "expected a port (0-65535) or an IP address and port like 127.0.0.1:9001 or [::1]:9001".to_owned())
 }
 
 fn registry_url(text: &str) -> Result<RegistryUrl, String> {

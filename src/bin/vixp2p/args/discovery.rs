@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use vixp2p::base::{DiscoveryConfig, DiscoveryMode, limits};
 
-use crate::args::Switch;
+use super::Switch;
 
 /// How a node looks for others on its networks. The less common ones stand in docs/cli.md only, so that the help fits a screen.
 #[derive(Args, Clone, Debug)]
