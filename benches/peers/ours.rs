@@ -118,7 +118,9 @@ pub(crate) fn serve(name: &str, dir: &str) -> Result<()> {
 pub(crate) fn drive(name: &str, mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
     runtime()?.block_on(async {
         let dir = (mode == "replicate").then(|| std::env::temp_dir().join(format!("vixp2p-bench-{}", std::process::id())));
-        let node = Node::open(config(name, "sender", dir.as_deref().and_then(|d| d.to_str())))?;
+        // Several may drive one receiver, which pins a key to each name.
+        let label = format!("sender-{}", std::process::id());
+        let node = Node::open(config(name, &label, dir.as_deref().and_then(|d| d.to_str())))?;
         node.start()?;
         let outcome = measure(&node, mode, size, secs, peer).await;
         node.stop().await;

@@ -1,6 +1,6 @@
 //! Runs the rounds, two processes a measurement, and prints the table.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -18,6 +18,10 @@ const WRITERS: [(usize, &str, &str); 2] = [
 /// (`ours` has one more contender for each key agreement it can be told to use.)
 const RIVALS: [(&str, &str, &str); 3] =
     [("rustls-x25519", "vixp2p-x25519", ">= 1.00"), ("rustls-x25519mlkem768", "vixp2p", ">= 1.00"), ("libp2p", "vixp2p-x25519", ">= 1.00")];
+
+/// Drivers, each a process, that connect to one receiver at the same time: one shows the latency of a connection, several show how
+/// many a second there can be. Only the second is held to a floor: the first is mostly sleeping processors that are woken.
+const DRIVERS: [(usize, &str); 2] = [(1, "one by one"), (4, "four at once")];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Only {
@@ -108,16 +112,20 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Ours beside a bare TCP connection, then beside every rival; each with the processor time both processes took.
+/// Ours beside a bare TCP connection, then beside every rival; each with the processor time all processes took. First for one driver,
+/// then for several.
 fn connect_rows(options: &Options) -> Vec<Row> {
-    let beside = |what: &str, yardstick_name, floor| {
-        let rate = Row { name: format!("connections, {what}"), unit: "/s", yardstick_name, floor, ..Row::default() };
-        let cpu = Row { name: "  processor time of both sides".into(), unit: "us each", yardstick_name, ..Row::default() };
-        [rate, cpu]
-    };
-    let mut rows = beside("authenticated", "raw TCP, no handshake", "").to_vec();
-    if options.rivals.is_some() {
-        rows.extend(RIVALS.iter().flat_map(|(rival, ours, floor)| beside(ours, rival, floor)));
+    let mut rows = Vec::new();
+    for (drivers, when) in DRIVERS {
+        let mut beside = |what: &str, yardstick_name, floor| {
+            let floor = if drivers > 1 { floor } else { "" };
+            rows.push(Row { name: format!("connections {when}, {what}"), unit: "/s", yardstick_name, floor, ..Row::default() });
+            rows.push(Row { name: "  processor time of both sides".into(), unit: "us each", yardstick_name, ..Row::default() });
+        };
+        beside("vixp2p", "raw TCP, no handshake", "");
+        if options.rivals.is_some() {
+            RIVALS.iter().for_each(|(rival, ours, floor)| beside(ours, rival, floor));
+        }
     }
     rows
 }
@@ -127,29 +135,31 @@ fn measure_connects(options: &Options, rows: &mut [Row]) -> Result<()> {
     if options.rivals.is_some() {
         all.extend(RIVALS.iter().map(|(rival, ours, _)| (*rival, *ours)));
     }
-    // Each is run once a round, however many rows it stands in.
-    let mut seen = std::collections::BTreeMap::new();
-    for name in all.iter().flat_map(|(rival, ours)| [*rival, *ours]) {
-        if !seen.contains_key(name) {
-            let measured = figures(options, name, "connect", 64)?;
-            let rate = measured.values[0];
-            seen.insert(name, (rate, measured.processor_secs * 1e6 / (rate * options.secs)));
+    for (rows, (drivers, _)) in rows.chunks_mut(2 * all.len()).zip(DRIVERS) {
+        // Each is run once a round, however many rows it stands in.
+        let mut seen = std::collections::BTreeMap::new();
+        for name in all.iter().flat_map(|(rival, ours)| [*rival, *ours]) {
+            if !seen.contains_key(name) {
+                let measured = figures(options, name, "connect", 64, drivers)?;
+                let rate = measured.values[0];
+                seen.insert(name, (rate, measured.processor_secs * 1e6 / (rate * options.secs)));
+            }
         }
-    }
-    for ((rival, ours), rows) in all.iter().zip(rows.chunks_mut(2)) {
-        let ((their_rate, their_cpu), (our_rate, our_cpu)) = (seen[rival], seen[ours]);
-        rows[0].yardstick.push(their_rate);
-        rows[0].ours.push(our_rate);
-        rows[1].yardstick.push(their_cpu);
-        rows[1].ours.push(our_cpu);
+        for ((rival, ours), rows) in all.iter().zip(rows.chunks_mut(2)) {
+            let ((their_rate, their_cpu), (our_rate, our_cpu)) = (seen[rival], seen[ours]);
+            rows[0].yardstick.push(their_rate);
+            rows[0].ours.push(our_rate);
+            rows[1].yardstick.push(their_cpu);
+            rows[1].ours.push(our_cpu);
+        }
     }
     Ok(())
 }
 
 fn measure(options: &Options, rows: &mut [Row]) -> Result<()> {
     for (i, (size, _)) in SIZES.into_iter().enumerate() {
-        let raw = figures(options, "raw", "throughput", size)?;
-        let ours = figures(options, "vixp2p", "throughput", size)?;
+        let raw = figures(options, "raw", "throughput", size, 1)?;
+        let ours = figures(options, "vixp2p", "throughput", size, 1)?;
         rows[i].yardstick.push(raw.values[0]);
         rows[i].ours.push(ours.values[0]);
         if size == 65536 {
@@ -157,14 +167,14 @@ fn measure(options: &Options, rows: &mut [Row]) -> Result<()> {
             rows[7].ours.push(ours.peak_memory);
         }
     }
-    let raw = figures(options, "raw", "rtt", 64)?;
-    let ours = figures(options, "vixp2p", "rtt", 64)?;
+    let raw = figures(options, "raw", "rtt", 64, 1)?;
+    let ours = figures(options, "vixp2p", "rtt", 64, 1)?;
     for i in 0..2 {
         rows[4 + i].yardstick.push(raw.values[i]);
         rows[4 + i].ours.push(ours.values[i]);
     }
     rows[6].yardstick.push(disk::synced_records(&std::env::temp_dir(), 128, 256, options.secs)?);
-    rows[6].ours.push(figures(options, "vixp2p", "replicate", 128)?.values[0]);
+    rows[6].ours.push(figures(options, "vixp2p", "replicate", 128, 1)?.values[0]);
     Ok(())
 }
 
@@ -268,8 +278,8 @@ struct Measured {
     processor_secs: f64,
 }
 
-/// Runs one measurement.
-fn figures(options: &Options, contender: &str, mode: &str, size: usize) -> Result<Measured> {
+/// Runs one measurement with so many drivers; what they print is added up.
+fn figures(options: &Options, contender: &str, mode: &str, size: usize, drivers: usize) -> Result<Measured> {
     let program = match &options.rivals {
         Some(rivals) if RIVALS.iter().any(|(rival, ..)| *rival == contender) => rivals.clone(),
         _ => std::env::current_exe()?,
@@ -278,28 +288,32 @@ fn figures(options: &Options, contender: &str, mode: &str, size: usize) -> Resul
     let receiver_id = receiver.child.id().to_string();
     let taken = || processor_secs("self", true) + processor_secs(&receiver_id, false);
     let before = taken();
-    let mut driver = Command::new(&program)
-        .args(["drive", contender, mode, &size.to_string(), &options.secs.to_string(), &receiver.address])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut text = String::new();
-    if let Some(mut out) = driver.stdout.take() {
-        out.read_to_string(&mut text)?;
+    let drive = || {
+        Command::new(&program)
+            .args(["drive", contender, mode, &size.to_string(), &options.secs.to_string(), &receiver.address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+    };
+    let mut values = Vec::new();
+    for driver in (0..drivers).map(|_| drive()).collect::<Vec<_>>() {
+        let output = driver?.wait_with_output()?;
+        if !output.status.success() {
+            return Err(format!("{contender} {mode} {size}: {}", output.status).into());
+        }
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let theirs = text.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<f64>, _>>()?;
+        values.resize(theirs.len(), 0.0);
+        values.iter_mut().zip(theirs).for_each(|(sum, value)| *sum += value);
     }
-    let status = driver.wait()?;
-    if !status.success() {
-        return Err(format!("{contender} {mode} {size}: {status}").into());
-    }
-    let values = text.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<f64>, _>>()?;
     Ok(Measured { values, peak_memory: receiver.peak_memory(), processor_secs: taken() - before })
 }
 
 fn print_table(rows: &[Row]) {
-    println!("{:<38} {:>12} {:>12} {:<8} {:>7}  {:<10} yardstick", "", "vixp2p", "yardstick", "unit", "ratio", "floor");
+    println!("{:<42} {:>12} {:>12} {:<8} {:>7}  {:<10} yardstick", "", "vixp2p", "yardstick", "unit", "ratio", "floor");
     for row in rows {
         println!(
-            "{:<38} {:>12} {:>12} {:<8} {:>7.2}  {:<10} {}",
+            "{:<42} {:>12} {:>12} {:<8} {:>7.2}  {:<10} {}",
             row.name,
             short(median(&row.ours)),
             short(median(&row.yardstick)),
