@@ -19,6 +19,9 @@ const WRITERS: [(usize, &str, &str); 2] = [
 const RIVALS: [(&str, &str, &str); 3] =
     [("rustls-x25519", "vixp2p-x25519", ">= 1.00"), ("rustls-x25519mlkem768", "vixp2p", ">= 1.00"), ("libp2p", "vixp2p-x25519", ">= 1.00")];
 
+/// The stores that durable appends are set beside.
+const STORES: [(&str, &str); 3] = [("sqlite", "SQLite, WAL, synchronous=FULL"), ("redb", "redb"), ("fjall", "fjall, SyncData")];
+
 /// Drivers, each a process, that connect to one receiver at the same time: one shows the latency of a connection, several show how
 /// many a second there can be. Only the second is held to a floor: the first is mostly sleeping processors that are woken.
 const DRIVERS: [(usize, &str); 2] = [(1, "one by one"), (4, "four at once")];
@@ -91,6 +94,15 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     });
     for (_, name, yardstick_name) in WRITERS {
         rows.push(Row { name: name.into(), unit: "/s", yardstick_name, floor: ">= 0.8", ..Row::default() });
+        for (_, yardstick_name) in STORES.into_iter().filter(|_| options.rivals.is_some()) {
+            rows.push(Row {
+                name: format!("  {name}").replace("durable appends, ", ""),
+                unit: "/s",
+                yardstick_name,
+                floor: ">= 1.00",
+                ..Row::default()
+            });
+        }
     }
     let mut connects = connect_rows(&options);
     for round in 0..options.rounds {
@@ -179,15 +191,45 @@ fn measure(options: &Options, rows: &mut [Row]) -> Result<()> {
 }
 
 fn measure_appends(options: &Options, rows: &mut [Row]) -> Result<()> {
-    for (i, (writers, ..)) in WRITERS.into_iter().enumerate() {
-        let dir = std::env::temp_dir();
-        rows[8 + i].yardstick.push(match writers {
+    let dir = std::env::temp_dir();
+    let mut rows = rows.iter_mut().skip(8);
+    for (writers, ..) in WRITERS {
+        let ours = disk::appends(&dir, 1024, writers, options.secs)?;
+        let mut beside = |yardstick| {
+            if let Some(row) = rows.next() {
+                row.yardstick.push(yardstick);
+                row.ours.push(ours);
+            }
+        };
+        beside(match writers {
             1 => disk::synced_records(&dir, 1024, 1, options.secs)?,
             _ => disk::plain_log(&dir, 1024, writers, options.secs)?,
         });
-        rows[8 + i].ours.push(disk::appends(&dir, 1024, writers, options.secs)?);
+        if let Some(rivals) = &options.rivals {
+            for (store, _) in STORES {
+                beside(store_appends(rivals, store, writers, options.secs)?);
+            }
+        }
     }
     Ok(())
+}
+
+/// Records of 1 KiB per second that so many threads make durable in one of the rivals' stores.
+fn store_appends(rivals: &Path, store: &str, writers: usize, secs: f64) -> Result<f64> {
+    let dir = std::env::temp_dir().join(format!("vixp2p-bench-store-{}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    let output = Command::new(rivals)
+        .args(["append", store, &writers.to_string(), "1024", &secs.to_string()])
+        .arg(&dir)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output();
+    std::fs::remove_dir_all(&dir)?;
+    let output = output?;
+    if !output.status.success() {
+        return Err(format!("{store} could not be measured").into());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
 }
 
 fn parse(args: &[&str]) -> Result<Options> {

@@ -1,9 +1,11 @@
-//! What `make bench` sets the connections of vixp2p beside: TLS 1.3 by rustls, and libp2p's TCP, Noise and Yamux.
+//! What `make bench` sets vixp2p beside. Connections: TLS 1.3 by rustls, and libp2p's TCP, Noise and Yamux. Appends: embedded stores.
 //!
 //! `serve NAME` prints its address and answers; `drive NAME connect 64 SECS ADDRESS` prints connections per second. One at a time:
 //! connect, each side proves an Ed25519 key the other one knows beforehand, 64 bytes there and back, close.
+//! `append STORE WRITERS BYTES SECS DIR` prints durable records per second.
 
 mod p2p;
+mod store;
 mod tls;
 
 use std::io::Read;
@@ -64,7 +66,8 @@ async fn run(args: &[&str]) -> Result<()> {
         ["serve", name] => tls::Tls::new(Side::Server, name)?.serve().await,
         ["drive", "libp2p", "connect", "64", secs, address] => drive(p2p::Libp2p::new(Side::Driver)?, secs.parse()?, address).await,
         ["drive", name, "connect", "64", secs, address] => drive(tls::Tls::new(Side::Driver, name)?, secs.parse()?, address).await,
-        _ => Err("usage: serve NAME | drive NAME connect 64 SECS ADDRESS".into()),
+        ["append", name, writers, size, secs, dir] => store::append(name, writers.parse()?, size.parse()?, secs.parse()?, dir.as_ref()),
+        _ => Err("usage: serve NAME | drive NAME connect 64 SECS ADDRESS | append STORE WRITERS BYTES SECS DIR".into()),
     }
 }
 
