@@ -13,6 +13,7 @@ pub mod node;
 pub mod registry;
 pub mod session;
 pub mod sim;
+pub mod snapshot;
 pub mod sync;
 pub mod wire;
 

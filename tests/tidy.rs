@@ -13,6 +13,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("crypto", &["base", "wire"]),
     ("session", &["base", "wire", "crypto"]),
     ("sync", &["base", "wire", "crypto"]),
+    ("snapshot", &["base", "wire", "crypto", "sync"]),
     ("mesh", &["base", "wire", "sync"]),
     ("registry", &["base"]),
     ("discovery", &["base", "wire", "crypto"]),
@@ -23,7 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that only compute: no clock, socket, file, thread, lock or task.
-const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "discovery", "sim"];
+const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "registry", "discovery", "sim"];
 const BANNED_IN_PURE: &[&str] = &[
     "std::net::",
     "std::fs",

@@ -260,6 +260,14 @@ pub const APPLY_RETRY_MAX: Duration = Duration::from_secs(30);
 pub const SCAN_WINDOW_BYTES: usize = 4 * WAL_PUSH_MAX_BYTES;
 /// A group is found in a segment by one index entry per so many bytes and a walk from there.
 pub const INDEX_STEP_BYTES: u64 = 64 * 1024;
+/// A snapshot is fetched and checked in pieces of this size.
+pub const SNAPSHOT_PIECE_BYTES: usize = 512 * 1024;
+/// The largest snapshot: its list of hashes has 1 MiB.
+pub const SNAPSHOT_MAX_BYTES: u64 = 16 << 30;
+/// What an application may call the form of its snapshots.
+pub const SNAPSHOT_SCHEMA_MAX_BYTES: usize = 64;
+/// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
+pub const SNAPSHOT_ASKED_MAX: usize = 4;
 
 // ---- registries ------------------------------------------------------------------------------------------------
 

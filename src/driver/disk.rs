@@ -163,6 +163,16 @@ impl Storage for DiskStorage {
         fs::rename(self.root.join(from), &target)?;
         File::open(target.parent().unwrap_or(&self.root))?.sync_all()
     }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        let mut open = self.open.lock();
+        open.files.retain(|(name, _)| name != path);
+        open.named.remove(path);
+        match fs::remove_file(self.root.join(path)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
 }
 
 /// Makes a directory, and those above it, if they are missing, and their names durable. Records are nobody else's business; a
@@ -279,5 +289,12 @@ mod tests {
         assert_eq!(buf[..3], *b"o\0\0");
         disk.rename("log/aa/1.wal", "log/aa/2.wal").expect("rename");
         assert_eq!(disk.len("log/aa/1.wal").expect_err("gone").kind(), io::ErrorKind::NotFound);
+        disk.write("log/aa/2.wal", 0, b"again").expect("write");
+        disk.remove("log/aa/2.wal").expect("remove");
+        disk.remove("log/aa/2.wal").expect("nothing to do");
+        assert_eq!(disk.list("log/a").expect("list"), [""; 0]);
+        disk.write("log/aa/2.wal", 0, b"anew").expect("write");
+        disk.sync("log/aa/2.wal").expect("sync");
+        assert_eq!(disk.len("log/aa/2.wal").expect("len"), 4);
     }
 }

@@ -229,6 +229,14 @@ pub enum WalError {
     /// The "fresh" incarnation has been used by this node before.
     #[error("incarnation {0} has been used before; draw another")]
     IncarnationTaken(Incarnation),
+    /// The records asked for were let go, their effect being in a snapshot.
+    #[error("log {log} begins after record {base} here; what was before is in a snapshot")]
+    Truncated {
+        /// Which log.
+        log: LogId,
+        /// Last record that is not kept.
+        base: u64,
+    },
     /// Bytes on disk are not what was written.
     #[error("{0}")]
     Damaged(Box<Damage>),

@@ -51,6 +51,8 @@ pub enum Verdict {
 pub struct LogReport {
     /// Which log.
     pub log: LogId,
+    /// Last record that is no longer kept; 0 if the log is whole.
+    pub base: u64,
     /// Its last whole record.
     pub last: u64,
     /// Bytes of its segments up to there.
@@ -127,6 +129,7 @@ fn summarize(found: &Findings, unsealed: Option<Verdict>) -> LogReport {
     let log = &found.log;
     LogReport {
         log: log.id,
+        base: log.base_seq(),
         last: log.durable,
         bytes: log.segments.iter().map(|segment| segment.len).sum(),
         segments: log.segments.len(),

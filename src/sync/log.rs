@@ -10,6 +10,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use crate::base::{LogId, limits};
+use crate::sync::base::Base;
 use crate::sync::cell::Cell;
 use crate::sync::error::{Damage, DamageKind, GroupError, RecordError, WalError};
 use crate::sync::group::{Group, Walked, walk};
@@ -32,6 +33,8 @@ pub(super) struct Log {
     pub(super) mark: Cell,
     /// What the application has applied.
     pub(super) cursor: Cell,
+    /// Where it begins here, if not with its first record.
+    pub(super) base: Option<Base>,
     /// First record of a proven fork: the log takes nothing more.
     pub(super) frozen: Option<u64>,
     broken: Option<Broken>,
@@ -116,6 +119,7 @@ impl Log {
             segments: Vec::new(),
             mark,
             cursor,
+            base: None,
             frozen: None,
             broken: None,
             settled: false,
@@ -125,7 +129,7 @@ impl Log {
 
     /// Whether there is nothing of it, neither on disk nor to remember.
     pub(super) fn is_blank(&self) -> bool {
-        self.segments.is_empty() && self.broken.is_none() && self.frozen.is_none() && self.cursor.value().is_none()
+        self.segments.is_empty() && self.base.is_none() && self.broken.is_none() && self.frozen.is_none() && self.cursor.value().is_none()
     }
 
     /// Takes note of a group found or written at `offset` of the last segment; `head` is the head after it.
@@ -255,6 +259,11 @@ impl Log {
         self.segments.last().map(|last| (last.path.clone(), last.len)).ok_or(WalError::UnknownLog(self.id))
     }
 
+    /// The files that a failed write, or room made in advance, concern are gone.
+    pub(super) fn forget_end(&mut self) {
+        (self.broken, self.settled, self.reserved) = (None, false, 0);
+    }
+
     /// Whether a failed write is not undone yet.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.is_some()
@@ -307,6 +316,9 @@ impl Log {
         if reading.from > self.durable {
             return Ok(reading.groups);
         }
+        if reading.from <= self.base_seq() {
+            return Err(WalError::Truncated { log: self.id, base: self.base_seq() });
+        }
         let begin = self.segments.partition_point(|segment| segment.first <= reading.from).saturating_sub(1);
         for segment in &self.segments[begin..] {
             match reading.segment(disk, segment) {
@@ -330,12 +342,15 @@ impl Log {
         if first <= 1 {
             return Ok(log_head(&self.id));
         }
+        if let Some(base) = self.base.as_ref().filter(|base| base.seq + 1 == first) {
+            return Ok(base.head);
+        }
         let group = self.group_at(disk, first - 1)?;
         let walked = walk(&group.bytes, Some(group.first), None);
         walked.map(|w| w.seal.head).map_err(|e| self.unreadable(&self.dir, 0, group.first - 1, &e))
     }
 
-    fn unreadable(&self, segment: &str, offset: u64, after_seq: u64, why: &GroupError) -> WalError {
+    pub(super) fn unreadable(&self, segment: &str, offset: u64, after_seq: u64, why: &GroupError) -> WalError {
         WalError::Damaged(Box::new(Damage {
             log: self.id,
             after_seq,

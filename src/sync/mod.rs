@@ -4,6 +4,7 @@
 //! peers' states; it proves, orders, keeps and gives back.
 
 mod accepted;
+mod base;
 mod cell;
 pub mod error;
 pub mod group;
@@ -15,11 +16,13 @@ mod recover;
 pub mod seal;
 mod segment;
 pub mod storage;
+mod truncate;
 pub mod wal;
 
 #[cfg(test)]
 mod tests;
 
+pub use base::Base;
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_group, verify_group};
 pub use inspect::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::base::LogId;
+use crate::sync::base::Base;
 use crate::sync::error::WalError;
 use crate::sync::group::Group;
 use crate::sync::seal::{Head, log_head};
@@ -88,7 +89,11 @@ impl<S: Storage> Reader<S> {
 
     fn look(&mut self) -> Result<(), WalError> {
         for log in list_logs(&self.disk)?.into_keys() {
-            self.places.entry(log).or_insert_with(|| Place { segment: 0, offset: 0, last: 0, head: log_head(&log) });
+            if !self.places.contains_key(&log) {
+                let base = Base::load(&self.disk, &log_dir(&log), &log)?;
+                let (last, head) = base.map_or_else(|| (0, log_head(&log)), |base| (base.seq, base.head));
+                self.places.insert(log, Place { segment: 0, offset: 0, last, head });
+            }
         }
         Ok(())
     }
@@ -118,8 +123,17 @@ impl Place {
             }
         }
         let next = segment_path(&dir, self.last + 1);
-        if self.segment == self.last + 1 || disk.len(&next).is_err() {
+        if self.segment == self.last + 1 {
             return Ok(false);
+        }
+        if disk.len(&next).is_err() {
+            // The writer may have let go of what was not read yet; what is left begins at its base.
+            let base = Base::load(disk, &dir, log)?.filter(|base| base.seq > self.last);
+            let goes_on = base.is_some();
+            if let Some(base) = base {
+                *self = Place { segment: 0, offset: 0, last: base.seq, head: base.head };
+            }
+            return Ok(goes_on);
         }
         let is_next = Scanner::new(disk, &next, 0, window)?.header_is(&encode_header(log, self.last + 1, &self.head))?;
         if is_next {

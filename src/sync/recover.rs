@@ -23,6 +23,7 @@
 //! is recorded *before* the evidence is moved, and a crash in between can only repeat the finding.
 
 use crate::base::{LogId, limits};
+use crate::sync::base::Base;
 use crate::sync::cell::Cell;
 use crate::sync::error::{Damage, DamageKind, WalError};
 use crate::sync::group::{Walked, walk};
@@ -47,6 +48,8 @@ pub(super) struct Files {
 /// What a log's files hold.
 pub(super) struct Findings {
     pub(super) log: Log,
+    /// First records of files that lie before the base: a truncation did not come to remove them.
+    stale: Vec<u64>,
     files: Vec<u64>,
     fault: Option<Fault>,
     /// Why records below the mark are missing although no byte is bad.
@@ -87,8 +90,13 @@ pub(super) fn examine<S: Storage>(
     let cursor = Cell::load(disk, format!("{dir}applied"))?;
     let mut log = Log::with_cells(id, dir, mark, cursor);
     log.frozen = files.fork;
-    let mut found = Findings { log, files: Vec::new(), fault: None, lost: None, unmarked: None };
-    for first in &files.segments {
+    log.base = Base::load(disk, &log.dir, &id)?;
+    if let Some(base) = &log.base {
+        (log.durable, log.head) = (base.seq, base.head);
+    }
+    let (stale, kept) = files.segments.split_at(files.segments.partition_point(|first| *first <= log.durable));
+    let mut found = Findings { log, stale: stale.to_vec(), files: Vec::new(), fault: None, lost: None, unmarked: None };
+    for first in kept {
         let path = segment_path(&found.log.dir, *first);
         // An empty file is the trace of a segment that was begun and cut back or never written; if it ever held records, the
         // next header or the mark tells.
@@ -111,7 +119,7 @@ pub(super) fn examine_segment<S: Storage>(
 ) -> Result<Findings, WalError> {
     let mut log = Log::new(id);
     (log.durable, log.head) = (first.saturating_sub(1), head);
-    let mut found = Findings { log, files: vec![first], fault: None, lost: None, unmarked: None };
+    let mut found = Findings { log, stale: Vec::new(), files: vec![first], fault: None, lost: None, unmarked: None };
     found.walk(disk, window, seen)?;
     Ok(found)
 }
@@ -244,7 +252,11 @@ fn later_batch<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Resu
 
 /// Brings the files into the state `Findings` describe and returns the open log with what there is to report.
 pub(super) fn mend<S: Storage>(disk: &mut S, found: Findings) -> Result<(Log, Option<Damage>), WalError> {
-    let Findings { mut log, files, fault, lost, unmarked } = found;
+    let Findings { mut log, stale, files, fault, lost, unmarked } = found;
+    for first in stale {
+        let path = segment_path(&log.dir, first);
+        disk.remove(&path).map_err(|e| WalError::disk("remove", &path, e))?;
+    }
     if let (Some(from), Some(segment)) = (unmarked, log.segments.last()) {
         rewrite(disk, &segment.path, from, segment.len)?;
     }

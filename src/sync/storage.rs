@@ -35,6 +35,14 @@ pub trait Storage: Send {
 
     /// Renames a file within the directory, replacing the target; durable when it returns.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Gives the file's room back; no error if there is none. A disk may keep the empty file, and a power cut may bring the file back.
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        match self.truncate(path, 0) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
 }
 
 /// A disk that is a map: for ephemeral nodes and tests. Everything written is as durable as the process.
@@ -107,6 +115,11 @@ impl Storage for MemStorage {
         self.files.insert(to.to_owned(), file);
         Ok(())
     }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        self.files.remove(path);
+        Ok(())
+    }
 }
 
 impl Storage for Box<dyn Storage> {
@@ -140,5 +153,9 @@ impl Storage for Box<dyn Storage> {
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         (**self).rename(from, to)
+    }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        (**self).remove(path)
     }
 }

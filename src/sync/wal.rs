@@ -302,6 +302,15 @@ fn prove_seal(group: &Group) -> Result<Seal, GroupError> {
 /// Compares a group with what stands at its place here.
 fn compare<S: Storage>(log: &Log, disk: &S, group: &Group) -> Result<Stored, StoreError> {
     let failed = |e: WalError| StoreError::Disk(e.to_string());
+    if group.last <= log.base_seq() {
+        // Nothing is left here to compare it with.
+        return Ok(Stored::Duplicate);
+    }
+    if group.first <= log.base_seq() {
+        // The base is a group's end that the origin sealed, and groups are never cut twice.
+        prove_seal(group)?;
+        return Err(StoreError::Fork { seq: group.first });
+    }
     let ours = log.group_at(disk, group.first).map_err(failed)?;
     if ours == *group {
         return Ok(Stored::Duplicate);

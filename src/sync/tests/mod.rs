@@ -9,6 +9,7 @@ mod every;
 mod reader;
 mod store;
 mod tail;
+mod truncate;
 
 use std::sync::Arc;
 

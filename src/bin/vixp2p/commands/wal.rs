@@ -64,16 +64,17 @@ fn group(out: &mut impl Write, seen: &GroupSeen<'_>) -> io::Result<()> {
 
 /// The line of a whole log.
 fn line(out: &mut impl Write, what: WalLook, report: &LogReport) -> io::Result<()> {
-    let LogReport { log, last, bytes, segments, marked, applied, set_aside, fork, .. } = report;
+    let LogReport { log, base, last, bytes, segments, marked, applied, set_aside, fork, .. } = report;
     let name = format!("{} {}", log.origin, log.incarnation);
     if what != WalLook::Stat {
         return writeln!(out, "log {name} {}", ends(report));
     }
+    let base = if *base > 0 { format!(" base {base}") } else { String::new() };
     let fork = fork.map_or(String::new(), |seq| format!(" fork-at {seq}"));
     let (files, aside) = set_aside;
     writeln!(
         out,
-        "{name} records {last} bytes {bytes} segments {segments} durable-mark {marked} applied {applied} set-aside {files} files {aside} bytes{fork}"
+        "{name} records {last} bytes {bytes} segments {segments} durable-mark {marked} applied {applied} set-aside {files} files {aside} bytes{base}{fork}"
     )
 }
 
@@ -91,14 +92,14 @@ fn group_json(seen: &GroupSeen<'_>) -> Value {
 }
 
 fn log_json(report: &LogReport) -> Value {
-    let LogReport { log, last, bytes, segments, marked, applied, set_aside: (files, aside), fork, verdict } = report;
+    let LogReport { log, base, last, bytes, segments, marked, applied, set_aside: (files, aside), fork, verdict } = report;
     let (state, place) = match verdict {
         Verdict::Whole => ("whole", None),
         Verdict::Unfinished { segment, offset, why } => ("unfinished", Some((segment, offset, why))),
         Verdict::Damaged { segment, offset, why } => ("damaged", Some((segment, offset, why))),
     };
     json!({
-        "log": { "state": state, "records": last, "bytes": bytes, "segments": segments, "durable_mark": marked, "applied": applied },
+        "log": { "state": state, "base": base, "records": last, "bytes": bytes, "segments": segments, "durable_mark": marked, "applied": applied },
         "origin": log.origin.to_string(),
         "incarnation": log.incarnation.to_string(),
         "set_aside": { "files": files, "bytes": aside },

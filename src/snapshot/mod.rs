@@ -1,0 +1,22 @@
+//! Snapshots: an application's state as bytes, and the places in the logs that it has taken in. For peers that come after the
+//! records were let go.
+//!
+//! ```text
+//!  maker:  state bytes ──Summer──► size, root, hashes ─┐
+//!          applied places, sealed by the origins ──────┴─► Manifest, signed
+//!  taker:  Manifest ──prove──► Fetch ──asks──► pieces ──checked one by one──► whole state, then the logs begin at its places
+//! ```
+//!
+//! Pure: never opens a file and keeps no piece. Whom to believe is not decided here: the origins' seals prove where a snapshot
+//! stands, its maker's signature who says that the state is right.
+
+mod fetch;
+mod manifest;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use fetch::{Ask, Fetch, Refused};
+pub use manifest::{Manifest, ManifestError, Place};
+pub use tree::{Hashes, Summer, pieces};

@@ -1,0 +1,222 @@
+//! Logs that let go of their beginning, and logs that begin in the middle.
+
+use super::disk::Faulty;
+use super::{assert_holds, key, log_of, open, payload, payloads, read_all};
+use crate::base::{Incarnation, LogId};
+use crate::sync::segment::log_dir;
+use crate::sync::{Base, Entry, Group, GroupError, MemStorage, Reader, Storage, StoreError, Stored, Wal, WalError, inspect};
+
+/// Node 2's log of `count` groups of two records, three groups a segment or so.
+fn source(count: u64) -> Wal<MemStorage> {
+    let mut wal = open(MemStorage::new(), 2);
+    wal.set_segment_max(800);
+    for group in 0..count {
+        wal.append(1, &payloads(2 * group + 1, 2, 40)).expect("memory");
+    }
+    wal
+}
+
+fn groups(wal: &Wal<MemStorage>, from: u64) -> Vec<Group> {
+    wal.read(wal.own(), from, usize::MAX).expect("memory")
+}
+
+/// The log holds exactly the records behind `base` up to `upto`.
+fn assert_holds_from<S: Storage>(wal: &Wal<S>, log: LogId, base: u64, upto: u64) {
+    assert_eq!((wal.base(log), wal.durable(log)), (base, upto));
+    let found: Vec<Entry> = wal.read(log, base + 1, usize::MAX).expect("reads").iter().flat_map(Group::entries).collect();
+    assert_eq!(found.len() as u64, upto - base);
+    for (entry, seq) in found.iter().zip(base + 1..) {
+        assert_eq!((entry.seq, &entry.payload), (seq, &payload(seq, 40)));
+    }
+}
+
+#[test]
+fn whole_segments_go_and_the_rest_stays_through_reopening() {
+    for upto in 0..=40 {
+        let mut wal = source(20);
+        let log = wal.own();
+        let base = wal.truncate(log, upto).expect("memory");
+        assert!(base <= upto && base % 2 == 0, "{base} of {upto}");
+        assert_holds_from(&wal, log, base, 40);
+        if base > 0 {
+            let error = wal.read(log, base, 1).expect_err("gone").to_string();
+            assert_eq!(error, format!("log {log} begins after record {base} here; what was before is in a snapshot"));
+        }
+        let files = wal.storage().list(&log_dir(&log)).expect("memory").len();
+        let mut wal = open(wal.storage().clone(), 2);
+        assert_eq!(wal.storage().list(&log_dir(&log)).expect("memory").len(), files);
+        assert_holds_from(&wal, log, base, 40);
+        wal.append(1, &payloads(41, 1, 40)).expect("goes on");
+        assert_holds_from(&open(wal.storage().clone(), 2), log, base, 41);
+    }
+    let mut wal = source(20);
+    let log = wal.own();
+    assert_eq!(wal.truncate(log, u64::MAX).expect("memory"), wal.base(log));
+    assert!(wal.base(log) > 30 && wal.base(log) < 40, "the last segment stays");
+    assert!(matches!(wal.truncate(log_of(9, 9), 1), Err(WalError::UnknownLog(_))));
+}
+
+#[test]
+fn letting_go_again_goes_on_from_where_it_was() {
+    let mut wal = source(20);
+    let log = wal.own();
+    let mut last = 0;
+    for upto in 0..=40 {
+        let base = wal.truncate(log, upto).expect("memory");
+        assert!(base >= last);
+        last = base;
+    }
+    assert_eq!(wal.truncate(log, 0).expect("nothing to do"), last);
+    assert_holds_from(&open(wal.storage().clone(), 2), log, last, 40);
+}
+
+#[test]
+fn a_place_is_the_last_end_of_a_group_and_proves_itself() {
+    let mut wal = source(10);
+    let log = wal.own();
+    assert_eq!(wal.place_before(log, 0).expect("memory"), None);
+    assert_eq!(wal.place_before(log, 1).expect("memory"), None);
+    for upto in 2..25 {
+        let place = wal.place_before(log, upto).expect("memory").expect("there");
+        assert_eq!(place.seq, (upto / 2 * 2).min(20));
+        assert_eq!(Base::prove(&log, &place.proof).expect("genuine"), place);
+    }
+    let base = wal.truncate(log, 12).expect("memory");
+    assert!(base > 2);
+    assert_eq!(wal.place_before(log, base - 1).expect("memory"), None);
+    assert_eq!(wal.place_before(log, base).expect("memory").map(|place| place.seq), Some(base));
+    assert_eq!(wal.place_before(log, base + 1).expect("memory").map(|place| place.seq), Some(base));
+    let place = wal.place_before(log, 20).expect("memory").expect("there");
+    let (other, mut proof) = (log_of(3, 1), place.proof);
+    assert_eq!(Base::prove(&other, &proof), Err(GroupError::Signature { first: 19, last: 20 }));
+    for bit in 0..proof.len() * 8 {
+        proof[bit / 8] ^= 1 << (bit % 8);
+        assert!(Base::prove(&log, &proof).is_err(), "bit {bit}");
+        proof[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn a_log_begun_behind_a_place_takes_the_rest_and_nothing_else() {
+    let theirs = source(10);
+    let log = theirs.own();
+    let place = theirs.place_before(log, 12).expect("memory").expect("there");
+    let mut wal = open(MemStorage::new(), 1);
+    // What was here before goes: it is shorter.
+    assert!(wal.store(&groups(&theirs, 1)[..2]).iter().all(Result::is_ok));
+    wal.adopt(log, &place, 13).expect("memory");
+    assert_eq!((wal.base(log), wal.durable(log), wal.applied(log)), (12, 12, 13));
+    let mut wal = open(wal.storage().clone(), 1);
+    assert_eq!((wal.base(log), wal.durable(log), wal.applied(log)), (12, 12, 13));
+    assert_eq!(wal.read(log, 13, 1).expect("nothing yet"), []);
+    let rest = groups(&theirs, 13);
+    assert_eq!(wal.store(&rest[1..2]), [Err(StoreError::Gap { have: 12 })]);
+    assert_eq!(wal.store(&rest), vec![Ok(Stored::New); 4]);
+    assert_eq!(wal.store(&groups(&theirs, 1)), vec![Ok(Stored::Duplicate); 10]);
+    assert_holds_from(&open(wal.storage().clone(), 1), log, 12, 20);
+    // An older place changes nothing.
+    let older = theirs.place_before(log, 4).expect("memory").expect("there");
+    wal.adopt(log, &older, 4).expect("nothing to do");
+    assert_holds_from(&wal, log, 12, 20);
+    assert_eq!(wal.applied(log), 13);
+}
+
+#[test]
+fn a_false_place_a_frozen_log_and_a_rollback_are_refused_by_name() {
+    let theirs = source(10);
+    let log = theirs.own();
+    let place = theirs.place_before(log, 12).expect("memory").expect("there");
+    let mut wal = open(MemStorage::new(), 1);
+    assert!(matches!(wal.adopt(log_of(3, 1), &place, 12), Err(StoreError::BadGroup(GroupError::Signature { .. }))));
+    assert_eq!(wal.states().len(), 1, "nothing came of it");
+    let mut own = open(MemStorage::new(), 2);
+    assert_eq!(own.adopt(log, &place, 12), Err(StoreError::Rollback { have: 0, claimed: 12 }));
+    own.renew(Incarnation(2)).expect("fresh");
+    own.adopt(log, &place, 12).expect("a former log is like any other's");
+    assert_eq!(own.durable(log), 12);
+
+    let mut other = open(MemStorage::new(), 2);
+    other.append(1, &payloads(100, 2, 40)).expect("memory");
+    wal.store(&groups(&other, 1));
+    assert!(matches!(wal.store(&groups(&theirs, 1)[..1])[..], [Err(StoreError::Fork { .. })]));
+    assert!(matches!(wal.adopt(log, &place, 12), Err(StoreError::Fork { .. })));
+}
+
+#[test]
+fn a_group_across_the_base_is_a_fork() {
+    let theirs = source(10);
+    let log = theirs.own();
+    let mut wal = open(MemStorage::new(), 1);
+    wal.adopt(log, &theirs.place_before(log, 12).expect("memory").expect("there"), 12).expect("memory");
+    let mut other = open(MemStorage::new(), 2);
+    let long = other.append(1, &payloads(1, 13, 40)).expect("memory");
+    assert_eq!(wal.store(&long), [Err(StoreError::Fork { seq: 1 })]);
+}
+
+#[test]
+fn a_base_that_does_not_check_is_damage_and_never_a_shorter_log() {
+    let mut wal = source(20);
+    let log = wal.own();
+    let base = wal.truncate(log, 20).expect("memory");
+    let path = format!("{}base", log_dir(&log));
+    for bit in 0..146 * 8 {
+        let mut disk = wal.storage().clone();
+        disk.files_mut().get_mut(&path).expect("there")[bit / 8] ^= 1 << (bit % 8);
+        let (opened, damages) = Wal::open(disk, key(2), Incarnation(7)).expect("recovery needs no help");
+        assert_eq!(damages.len(), 1, "bit {bit}");
+        assert!(!damages[0].set_aside.is_empty() && opened.own() != log, "bit {bit}: {}", damages[0]);
+    }
+    assert!(base > 0);
+}
+
+#[test]
+fn a_follower_and_an_inspector_begin_at_the_base() {
+    let mut wal = source(20);
+    let log = wal.own();
+    let mut behind = Reader::open(wal.storage().clone()).expect("memory");
+    let before = behind.poll(usize::MAX).expect("memory").len();
+    assert_eq!(before, 20);
+    let base = wal.truncate(log, 20).expect("memory");
+    let mut reader = Reader::open(wal.storage().clone()).expect("memory");
+    let seen = reader.poll(usize::MAX).expect("memory");
+    assert_eq!(seen.first().map(|group| group.first), Some(base + 1));
+    assert_eq!(seen.last().map(|group| group.last), Some(40));
+    let report = &inspect(wal.storage(), &mut |seen| assert!(seen.sealed)).expect("memory")[0];
+    assert_eq!((report.base, report.last), (base, 40));
+}
+
+#[test]
+fn a_power_cut_while_letting_go_or_beginning_anew_loses_nothing_that_was_to_stay() {
+    for seed in 0..1500 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let disk = Faulty::default();
+        let mut wal = open(disk.clone(), 1);
+        wal.set_segment_max(rng.u64(100..1500));
+        let own = rng.u64(1..12);
+        (0..own).for_each(|n| drop(wal.append(1, &payloads(2 * n + 1, 2, 40)).expect("works")));
+        let theirs = source(rng.u64(4..12));
+        let log = theirs.own();
+        let before = rng.usize(..4);
+        wal.store(&groups(&theirs, 1)[..before]);
+        let place = theirs.place_before(log, rng.u64(2..8)).expect("memory").expect("there");
+        disk.cut_power_after(rng.u32(..14));
+        let let_go = rng.u64(..24);
+        let base = wal.truncate(wal.own(), let_go);
+        let adopted = wal.adopt(log, &place, place.seq);
+        let (wal, damages) = Wal::open(disk.after_power_cut(&mut rng), key(1), Incarnation(9)).expect("recovery needs no help");
+        assert!(damages.is_empty(), "seed {seed}: {}", damages[0]);
+        let (now, own_log) = (wal.base(log_of(1, 1)), log_of(1, 1));
+        assert!(now <= let_go && base.is_ok_and(|base| base == now) | (wal.durable(own_log) == 2 * own), "seed {seed}");
+        assert_holds_from(&wal, own_log, now, 2 * own);
+        let had = 2 * before as u64;
+        let come = wal.durable(log);
+        assert!(come == had || come == place.seq.max(had), "seed {seed}: {come}");
+        assert!(adopted.is_err() || come >= place.seq, "seed {seed}");
+        if wal.base(log) == 0 {
+            assert_holds(&wal, log, had, 40);
+        } else {
+            assert_eq!(wal.base(log), place.seq, "seed {seed}");
+            assert!(read_all(&wal, log).is_err());
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Letting go of the beginning of a log, and beginning one in the middle: for logs whose effect a snapshot holds.
+//!
+//! Whole segments go, so less may go than was asked. The base is durable before the first of them is touched: a crash in between
+//! leaves files that nothing needs, and the next open removes them. Never judges whether the records are still needed by anybody.
+
+use crate::base::{LogId, limits};
+use crate::sync::base::Base;
+use crate::sync::error::{StoreError, WalError};
+use crate::sync::log::Log;
+use crate::sync::record::SEAL_BYTES;
+use crate::sync::storage::Storage;
+use crate::sync::wal::Wal;
+
+impl<S: Storage> Wal<S> {
+    /// Last record of `log` that is no longer kept here; 0 if it is whole or unknown.
+    pub fn base(&self, log: LogId) -> u64 {
+        self.logs.get(&log).map_or(0, Log::base_seq)
+    }
+
+    /// The last group's end of `log` at or before `upto`, with its proof; `None` if the log is unknown or has none there.
+    pub fn place_before(&self, log: LogId, upto: u64) -> Result<Option<Base>, WalError> {
+        let Some(log) = self.logs.get(&log) else { return Ok(None) };
+        let upto = upto.min(log.durable);
+        if upto <= log.base_seq() {
+            return Ok(log.base.clone().filter(|base| base.seq <= upto));
+        }
+        let group = log.group_at(&self.disk, upto)?;
+        let end = if group.last == upto { upto } else { group.first - 1 };
+        log.place_at(&self.disk, end)
+    }
+
+    /// Removes the segments that hold nothing beyond record `upto` (and are not the last one). Returns the new [`Wal::base`].
+    pub fn truncate(&mut self, log: LogId, upto: u64) -> Result<u64, WalError> {
+        let Some(entry) = self.logs.get_mut(&log) else { return Err(WalError::UnknownLog(log)) };
+        let keep = entry.segments.partition_point(|segment| segment.first <= upto.saturating_add(1)).saturating_sub(1);
+        let Some(end) = entry.segments.get(keep).filter(|_| keep > 0).map(|segment| segment.first - 1) else {
+            return Ok(entry.base_seq());
+        };
+        let base = entry.place_at(&self.disk, end)?.ok_or(WalError::UnknownLog(log))?;
+        base.store(&mut self.disk, &entry.dir)?;
+        entry.base = Some(base);
+        let gone: Vec<_> = entry.segments.drain(..keep).collect();
+        for segment in gone {
+            self.disk.remove(&segment.path).map_err(|e| WalError::disk("remove", &segment.path, e))?;
+        }
+        Ok(end)
+    }
+
+    /// Begins `log` behind `base`, whose records were applied to the application's state up to `applied` by other means than this
+    /// log; what there is of it before that goes. Changes nothing where the log has come as far by itself.
+    ///
+    /// Fails with `Rollback` for this node's own current log if that is shorter (it was restored from a copy), with `Fork` for a
+    /// frozen one.
+    pub fn adopt(&mut self, log: LogId, base: &Base, applied: u64) -> Result<(), StoreError> {
+        let proven = Base::prove(&log, &base.proof)?;
+        let failed = |e: WalError| StoreError::Disk(e.to_string());
+        let have = self.durable(log);
+        if log == self.own && have < proven.seq {
+            return Err(StoreError::Rollback { have, claimed: proven.seq });
+        }
+        if !self.logs.contains_key(&log) && self.logs.len() >= limits::LOGS_MAX {
+            return Err(StoreError::TooManyLogs { max: limits::LOGS_MAX });
+        }
+        let entry = self.logs.entry(log).or_insert_with(|| Log::new(log));
+        if have < proven.seq {
+            if let Some(seq) = entry.frozen {
+                return Err(StoreError::Fork { seq });
+            }
+            entry.begin_behind(&mut self.disk, proven).map_err(failed)?;
+        }
+        if applied > entry.cursor.seq() && log.origin != self.own.origin {
+            let put = entry.cursor.put(&mut self.disk, applied, &[0; 32]);
+            put.map_err(|e| failed(WalError::disk("write applied in", &entry.dir, e)))?;
+            entry.cursor.sync(&mut self.disk).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Last record that is not kept.
+    pub(super) fn base_seq(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| base.seq)
+    }
+
+    /// The place after record `end`, the last of a group.
+    fn place_at<S: Storage>(&self, disk: &S, end: u64) -> Result<Option<Base>, WalError> {
+        if end <= self.base_seq() {
+            return Ok(self.base.clone().filter(|base| base.seq == end));
+        }
+        let group = self.group_at(disk, end)?;
+        let proof: Option<&[u8; SEAL_BYTES]> = group.bytes.last_chunk().filter(|_| group.last == end);
+        let place = proof.map(|proof| Base::prove(&self.id, proof)).transpose();
+        place.map_err(|why| self.unreadable(&self.dir, 0, group.first - 1, &why))
+    }
+
+    /// Lets go of all records and goes on behind `base`, which is ahead of them.
+    fn begin_behind<S: Storage>(&mut self, disk: &mut S, base: Base) -> Result<(), WalError> {
+        base.store(disk, &self.dir)?;
+        (self.durable, self.head) = (base.seq, base.head);
+        self.base = Some(base);
+        self.forget_end();
+        // Not needed any more, and the next open removes what this one cannot.
+        for segment in std::mem::take(&mut self.segments) {
+            disk.remove(&segment.path).map_err(|e| WalError::disk("remove", &segment.path, e))?;
+        }
+        let (durable, head) = (self.durable, self.head);
+        self.mark.put(disk, durable, &head).map_err(|e| WalError::disk("write mark in", &self.dir, e))?;
+        self.mark.sync(disk)
+    }
+}
