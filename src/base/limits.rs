@@ -140,6 +140,16 @@ pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` fails (out of descriptors), so that the loop neither spins nor ends.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// A link that gives way to another of its peer is read this long after its goodbye, for what the peer had sent before it knew.
+pub const HANDOVER_GRACE: Duration = Duration::from_secs(5);
+/// Links that are read so at once: a peer may make as many as it can authenticate in `HANDOVER_GRACE`.
+pub const LEAVING_LINKS_MAX: usize = 1024;
+/// Bytes of a peer's new link that wait until its old one is read to the end; past it they are told at once.
+pub const HANDOVER_PARKED_MAX_BYTES: usize = 256 * 1024;
+/// How long a link that was closed in order is read after its goodbye: input left unread would have TCP throw away what was sent last.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// Links read so at once; the others are closed at once.
+pub const DRAINING_LINKS_MAX: usize = 256;
 /// How long `stop` waits for queued bytes and the log.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Endpoints this node keeps itself connected to; an automatic one that never answered gives way to a new one.

@@ -1,7 +1,9 @@
 //! One connection's task after its handshake: read and write side by side until one of them ends. Feeds bytes, decides nothing.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
@@ -212,22 +214,32 @@ async fn pin(shell: &Arc<Shell>, peer: &PeerInfo, expected: Option<PeerId>) {
 /// Reads and writes until the connection ends; the reason why.
 async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, recv: RecvHalf, input: BytesMut) -> CloseReason {
     let (mut reader, mut writer) = stream.split();
-    let out = async {
+    let reason = {
+        let out = async {
+            tokio::select! {
+                // The writer says goodbye, as a rule at once and with no timer.
+                biased;
+                reason = write(shell, link, &mut writer) => reason,
+                // A peer that does not read has this long to take it.
+                reason = async {
+                    let reason = link.closed_on_request().await;
+                    tokio::time::sleep(grace(&reason).0).await;
+                    reason
+                } => reason,
+            }
+        };
+        let (mut out, mut reading) = (pin!(out), pin!(read(shell, link, &mut reader, recv, input)));
         tokio::select! {
-            // The writer says goodbye, as a rule at once and with no timer.
-            biased;
-            reason = write(shell, link, &mut writer) => reason,
-            // A peer that does not read has this long to take it.
-            reason = async {
-                let reason = link.closed_on_request().await;
-                tokio::time::sleep(limits::STOP_GRACE).await;
-                reason
-            } => reason,
+            reason = &mut out => {
+                if let Some(_place) = shell.draining(&reason) {
+                    // Until the other side is done too, which takes a round trip.
+                    let _ = tokio::time::timeout(grace(&reason).1, reading).await;
+                }
+                return reason;
+            }
+            // The other side is done, and this one was told to end: what is queued still goes out.
+            reason = &mut reading => if link.closing.get().is_some() { return out.await } else { reason },
         }
-    };
-    let reason = tokio::select! {
-        reason = out => return reason,
-        reason = read(shell, link, &mut reader, recv, input) => reason,
     };
     // What the mesh still wanted to say (a Close with the reason) goes out if the socket takes it at once.
     link.close(reason.clone());
@@ -239,6 +251,14 @@ async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, 
         writer.write_now(&last);
     }
     reason
+}
+
+/// How long the goodbye may take, and how long is read after it.
+fn grace(reason: &CloseReason) -> (Duration, Duration) {
+    match reason {
+        CloseReason::Duplicate => (limits::HANDOVER_GRACE, limits::HANDOVER_GRACE),
+        _ => (limits::STOP_GRACE, limits::DRAIN_GRACE),
+    }
 }
 
 async fn write(shell: &Shell, link: &LinkShared, writer: &mut Writer<'_>) -> CloseReason {

@@ -191,7 +191,8 @@ pub enum Output {
         /// What.
         message: Message,
     },
-    /// Tell the peer the reason (if the link is authenticated), flush, close. `LinkClosed` may follow and is ignored.
+    /// Tell the peer the reason (if the link is authenticated), flush, close; then `LinkClosed`. A link closed as `Duplicate` is read on
+    /// until the other end is done too, or `HANDOVER_GRACE` is over: what the peer sent before it knew is not lost.
     Close {
         /// Which link.
         link: LinkId,

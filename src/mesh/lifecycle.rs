@@ -54,6 +54,7 @@ impl Mesh {
                 // The handshake itself went well; what this node dialled leads to a peer it has.
                 self.handshakes.completed += 1;
                 self.dialer.reached(&entry.endpoint, link, info.id);
+                self.hand_over_refused(link, info.id);
                 self.out.close(link, CloseReason::Duplicate);
                 self.heartbeat.forget(link);
                 self.peers.remove(link, now);
@@ -115,6 +116,7 @@ impl Mesh {
     /// Ends a link from this side.
     pub(super) fn close(&mut self, now: Time, link: LinkId, reason: CloseReason) {
         if self.peers.link(link).is_some() {
+            self.hand_over(link, &reason);
             self.out.close(link, reason.clone());
             self.gone(now, link, reason);
         }
@@ -143,6 +145,7 @@ impl Mesh {
         if self.peers.link_of(&peer).is_none() {
             let node_id = self.peers.peer(&peer).map(|p| p.node_id.clone()).unwrap_or_default();
             self.peers.ended(now, &peer, reason.clone());
+            self.flush_parked(peer);
             self.dialer.peer_gone(now, &peer);
             self.out.route(peer, None);
             let connected = self.peers.connected();

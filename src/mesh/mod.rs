@@ -15,6 +15,7 @@
 mod dialer;
 mod guard;
 mod halfopen;
+mod handover;
 mod heartbeat;
 pub mod io;
 mod lifecycle;
@@ -39,6 +40,7 @@ pub use snapshot::{PeerSnapshot, TargetSnapshot};
 
 use dialer::Dialer;
 use halfopen::HalfOpen;
+use handover::Handover;
 use heartbeat::Heartbeat;
 use out::Outbox;
 use peers::Peers;
@@ -102,6 +104,7 @@ pub struct Mesh {
     replica: Replica,
     handshakes: Handshakes,
     half_open: HalfOpen,
+    handover: Handover,
 }
 
 impl Mesh {
@@ -118,6 +121,7 @@ impl Mesh {
             replica: Replica::new(logs, own_log, seed, &mut out),
             handshakes: Handshakes::default(),
             half_open: HalfOpen::new(settings.half_open_max),
+            handover: Handover::default(),
             settings,
             out,
         }
@@ -149,7 +153,10 @@ impl Mesh {
                     self.dialer.leads_to(&link_to.endpoint, link, peer);
                 }
             }
-            Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => self.gone(now, link, reason),
+            Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => {
+                self.handed_over(link);
+                self.gone(now, link, reason);
+            }
             Input::Received { link, items } => self.received(now, link, items),
             Input::Durable { groups } => self.replica.durable(now, &groups, &mut self.out),
             Input::StoreFailed { link, log, durable, reason } => {
@@ -216,10 +223,13 @@ impl Mesh {
     fn received(&mut self, now: Time, link: LinkId, items: Vec<Inbound>) {
         self.heartbeat.heard(now, link);
         for item in items {
-            let Some(peer) = self.peers.peer_of(link) else { return };
+            let Some(peer) = self.peers.peer_of(link) else {
+                self.late(link, item);
+                continue;
+            };
             let verdict = match item {
                 Inbound::Data(batch) => {
-                    self.out.event(Event::Data { peer, batch });
+                    self.data(peer, batch);
                     Ok(())
                 }
                 Inbound::Message(message) => self.message(now, link, message),
@@ -231,6 +241,8 @@ impl Mesh {
             };
             if let Err(reason) = verdict {
                 self.close(now, link, reason);
+                // The peer has said goodbye, or is not to be believed.
+                self.handed_over(link);
             }
         }
     }

@@ -159,15 +159,29 @@ impl World<'_> {
     fn close(&mut self, node: usize, link: LinkId, reason: CloseReason, inputs: &mut VecDeque<Input>) {
         let Some(mut entry) = self.life(node).and_then(|life| life.links.remove(&link)) else { return };
         if let Some((conn, side)) = entry.at {
-            entry.say_goodbye(&reason);
-            if entry.pending() > 0 {
-                let bytes = entry.take();
-                self.post(conn, side, Parcel::Bytes(bytes));
+            if !entry.leaving {
+                entry.say_goodbye(&reason);
+                if entry.pending() > 0 {
+                    let bytes = entry.take();
+                    self.post(conn, side, Parcel::Bytes(bytes));
+                }
+                self.post(conn, side, Parcel::Finished);
             }
-            self.post(conn, side, Parcel::Finished);
+            if reason == CloseReason::Duplicate && entry.is_open() && !entry.leaving {
+                entry.leaving = true;
+                return self.read_on(node, entry);
+            }
             self.net.close(conn, side);
         }
         inputs.push_back(entry.ended(reason));
+    }
+
+    /// A link that gave way is read until the other end is done too.
+    fn read_on(&mut self, node: usize, entry: Link) {
+        let Some(life) = self.life(node) else { return };
+        let (link, number) = (entry.id, life.number);
+        life.links.insert(link, entry);
+        self.after(limits::HANDOVER_GRACE, What::LinkEnds { node, life: number, link });
     }
 
     fn event(&mut self, node: usize, event: &Event) -> Check {
@@ -220,6 +234,11 @@ impl World<'_> {
     pub(super) fn dial_fails(&mut self, node: usize, number: u32, link: LinkId, reason: CloseReason) -> Check {
         let waits = self.lives(node, number) && self.life(node).and_then(|life| life.links.get(&link)).is_some_and(Link::is_waiting);
         if waits { self.end_link(node, link, reason) } else { Ok(()) }
+    }
+
+    /// A link that gave way has been read for long enough.
+    pub(super) fn link_ends(&mut self, node: usize, number: u32, link: LinkId) -> Check {
+        if self.lives(node, number) { self.end_link(node, link, CloseReason::Duplicate) } else { Ok(()) }
     }
 
     /// A link ends from the other side, or breaks: the mesh is told.

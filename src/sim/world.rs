@@ -42,6 +42,8 @@ pub(super) enum What {
     Dialled { from: usize, life: u32, link: LinkId, to: usize },
     /// A dial has failed, if it is still under way.
     DialFails { node: usize, life: u32, link: LinkId, reason: CloseReason },
+    /// A link that gave way is not read any longer.
+    LinkEnds { node: usize, life: u32, link: LinkId },
     /// A lane has something to deliver.
     Lane { conn: u64, side: usize },
     /// The script's next line.
@@ -207,6 +209,7 @@ impl<'a> World<'a> {
             What::Log { .. } | What::Apply { .. } | What::Told { .. } => Ok(()),
             What::Dialled { from, life, link, to } => self.dial_arrives(from, life, link, to),
             What::DialFails { node, life, link, reason } => self.dial_fails(node, life, link, reason),
+            What::LinkEnds { node, life, link } => self.link_ends(node, life, link),
             What::Lane { conn, side } => self.lane_arrives(conn, side),
             What::Script => self.script_turn(),
             What::Restart { node } => self.restart(node),
@@ -225,7 +228,7 @@ impl<'a> World<'a> {
     fn concerns(&self, what: &What) -> Option<usize> {
         match what {
             What::Wake { node, .. } | What::Log { node, .. } | What::Apply { node, .. } | What::Told { node, .. } => Some(*node),
-            What::DialFails { node, .. } => Some(*node),
+            What::DialFails { node, .. } | What::LinkEnds { node, .. } => Some(*node),
             What::Dialled { to, .. } => Some(*to),
             What::Lane { conn, side } => self.net.far_end(*conn, *side).map(|end| end.node),
             _ => None,
