@@ -7,12 +7,12 @@ use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
 use crate::session::handshaking::seeded_kex;
-use crate::sim::Sabotage;
+use crate::sim::{Sabotage, Scenario};
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
 use crate::sim::link::Link;
 use crate::sim::net::{Arrival, End, Parcel};
-use crate::sim::node::{Life, listener, name};
+use crate::sim::node::{Life, host, listener, name};
 use crate::sim::world::{What, World};
 use crate::wire::Message;
 
@@ -73,6 +73,9 @@ impl World<'_> {
                         Some(link) => life.routes.insert(peer, link),
                         None => life.routes.remove(&peer),
                     };
+                }
+                if let Some(link) = link.filter(|_| self.options.scenario == Scenario::AllDialAll) {
+                    self.say(node, link, 2);
                 }
             }
             Output::Event(event) => return self.event(node, &event),
@@ -225,7 +228,7 @@ impl World<'_> {
             entry.at = Some((conn, 0));
         }
         self.post(conn, 1, Parcel::Opened);
-        let endpoint = Endpoint::tcp(format!("{}.sim", name(from).to_ascii_lowercase()), 10_000 + (conn % 50_000) as u16);
+        let endpoint = Endpoint::tcp(host(from), 10_000 + (conn % 50_000) as u16);
         let source = Source::ipv4([10, 0, (from >> 8) as u8, from as u8]);
         self.step(to, Input::Accepted { link: there, endpoint, source })
     }

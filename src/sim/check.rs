@@ -29,6 +29,8 @@ pub(super) struct Oracle {
     claimed: Vec<BTreeMap<LogId, u64>>,
     /// The next application message of each connection and sender.
     messages: BTreeMap<(u64, usize), u64>,
+    /// How many were sent.
+    said: BTreeMap<(u64, usize), u64>,
     people: BTreeMap<PeerId, usize>,
     /// The log each node writes.
     own: Vec<Option<LogId>>,
@@ -43,6 +45,7 @@ impl Oracle {
             synced: vec![BTreeMap::new(); people.len()],
             claimed: vec![BTreeMap::new(); people.len()],
             messages: BTreeMap::new(),
+            said: BTreeMap::new(),
             own: vec![None; people.len()],
             people: people.iter().enumerate().map(|(index, id)| (*id, index)).collect(),
         }
@@ -209,6 +212,22 @@ impl Oracle {
         }
         *next += 1;
         Ok(())
+    }
+
+    /// A node's application has sent a message by a connection.
+    pub(super) fn said(&mut self, conn: u64, sender: usize) {
+        *self.said.entry((conn, sender)).or_insert(0) += 1;
+    }
+
+    /// Where no connection is cut, every message that was sent is received, also by connections that are gone.
+    pub(super) fn heard_everything(&self) -> Check {
+        match self.said.iter().find(|(key, said)| self.messages.get(key).unwrap_or(&0) != *said) {
+            Some(((conn, sender), said)) => {
+                let heard = self.messages.get(&(*conn, *sender)).unwrap_or(&0);
+                Err(format!("{} sent {said} messages by connection {conn}, {heard} were received", name(*sender)))
+            }
+            None => Ok(()),
+        }
     }
 
     /// No table or queue of a node beyond its cap.
