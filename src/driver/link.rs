@@ -32,6 +32,8 @@ pub struct LinkShared {
     /// Why the link is to end, once that is settled.
     closing: OnceLock<CloseReason>,
     farewell: Notify,
+    /// Rung with it, for whoever waits before it reads on.
+    read_on: Notify,
     /// The peer has said goodbye and reads nothing any more.
     left: AtomicBool,
     idle: AtomicBool,
@@ -48,6 +50,7 @@ impl LinkShared {
             room: Notify::new(),
             closing: OnceLock::new(),
             farewell: Notify::new(),
+            read_on: Notify::new(),
             left: AtomicBool::new(false),
             idle: AtomicBool::new(false),
             frames_received: AtomicU64::new(0),
@@ -110,6 +113,12 @@ impl LinkShared {
         drop(send);
         self.bell.notify_one();
         self.farewell.notify_one();
+        self.read_on.notify_one();
+    }
+
+    /// Whether what still comes is only taken off the connection.
+    fn is_drained(&self) -> bool {
+        self.closing.get().is_some_and(|reason| *reason != CloseReason::Duplicate)
     }
 
     /// Resolves when the link is to end, with the reason.
@@ -311,7 +320,7 @@ async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut Reader<'_>, mu
             return reason;
         }
         if had_data {
-            shell.ring.data_room().await;
+            wait_for_room(shell, link).await;
         }
         if link.idle.load(Ordering::Relaxed) && input.is_empty() {
             chunk = limits::READ_BUFFER_MIN_BYTES;
@@ -330,6 +339,25 @@ async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut Reader<'_>, mu
             Err(e) => return CloseReason::Lost(e.to_string()),
         }
     }
+}
+
+/// Waits until the application has taken enough. The mesh is told when that lasts: meanwhile the link's silence is this node's doing.
+async fn wait_for_room(shell: &Arc<Shell>, link: &LinkShared) {
+    tokio::select! {
+        () = room(shell, link.id) => {}
+        () = async { while !link.is_drained() { link.read_on.notified().await } } => {}
+    }
+}
+
+async fn room(shell: &Arc<Shell>, link: LinkId) {
+    if shell.ring.has_data_room() || tokio::time::timeout(limits::UNREAD_AFTER, shell.ring.data_room()).await.is_ok() {
+        return;
+    }
+    shell.step(Input::Unread { link, unread: true });
+    shell
+        .write_log(Level::Debug, || format!("{link} is not read: the application has {} bytes to take", limits::EVENT_RING_DATA_MAX_BYTES));
+    shell.ring.data_room().await;
+    shell.step(Input::Unread { link, unread: false });
 }
 
 /// Takes every whole record, key updates among them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::{CloseReason, Endpoint, Event, LinkId, PeerId, Time, limits};
 use crate::mesh::MeshSettings;
-use crate::mesh::guard::{self, Guard, Leave};
+use crate::mesh::guard::{self, Guard, Ladder, Leave};
 use crate::mesh::out::Outbox;
 use crate::mesh::peers::Peers;
 
@@ -134,6 +134,7 @@ impl Dialer {
             }
         }
         let known = self.targets.get(&endpoint);
+        let is_new = known.is_none();
         let standing = known.is_some_and(|t| !matches!(t.state, State::Due(_)) || is_connected(t.peer, peers));
         let state = if standing {
             self.guard.count_deduped();
@@ -152,7 +153,7 @@ impl Dialer {
         if let Some(state) = state {
             target.attempt_manual = manual && state == State::Due(now);
             target.state = match (target.state, state) {
-                (State::Due(planned), State::Due(asked)) => State::Due(planned.min(asked)),
+                (State::Due(planned), State::Due(asked)) if !is_new => State::Due(planned.min(asked)),
                 (_, state) => state,
             };
         }
@@ -248,7 +249,7 @@ impl Dialer {
         let manual = std::mem::replace(&mut target.attempt_manual, false);
         let wanted = target.manual;
         target.idle_since = now;
-        let mut until = self.guard.failed(now, &endpoint, manual, &mut self.rng);
+        let mut until = self.guard.failed(now, &endpoint, ladder(manual, wanted, &reason), &mut self.rng);
         self.guard.ended(now, &endpoint, &reason);
         let duplicate = reason == CloseReason::Duplicate;
         if duplicate {
@@ -285,7 +286,7 @@ impl Dialer {
         if duplicate || reason.is_transient() {
             let pause = match short_lives {
                 0 => guard::jitter(limits::BACKOFF_AUTOMATIC.0, &mut self.rng),
-                n => guard::backoff(n, false, &mut self.rng),
+                n => guard::backoff(n, Ladder::Automatic, &mut self.rng),
             };
             self.set(endpoint, State::Due(now + pause));
         } else {
@@ -431,6 +432,17 @@ impl Dialer {
         let due = |target: &Target| if let State::Due(at) = target.state { Some(at) } else { None };
         self.next = self.targets.values().filter_map(due).min();
         self.dialling = self.targets.values().filter(|t| matches!(t.state, State::Dialling(_))).count();
+    }
+}
+
+/// A finder names an endpoint every few seconds, also one whose peer cannot be had as it is: a node of the first protocol, a stranger.
+fn ladder(manual: bool, wanted: bool, reason: &CloseReason) -> Ladder {
+    match reason {
+        _ if manual => Ladder::Manual,
+        CloseReason::BadVersion(_) | CloseReason::Untrusted(_) | CloseReason::Revoked(_) | CloseReason::SelfConnect if !wanted => {
+            Ladder::TurnedAway
+        }
+        _ => Ladder::Automatic,
     }
 }
 

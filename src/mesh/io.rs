@@ -100,6 +100,13 @@ pub enum Input {
         /// One or more things.
         items: Vec<Inbound>,
     },
+    /// This node has stopped reading an authenticated link because its application is behind (`unread`), or reads it again.
+    Unread {
+        /// Which link.
+        link: LinkId,
+        /// Whether it is not read.
+        unread: bool,
+    },
     /// A link that was accepted, dialled or authenticated is gone.
     LinkClosed {
         /// Which.
@@ -283,6 +290,7 @@ impl fmt::Display for Input {
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
             Input::Accepted { link, endpoint, .. } => write!(f, "{link} accepted from {endpoint}"),
             Input::HelloPassed { link } => write!(f, "{link} greeted"),
+            Input::Unread { link, unread } => write!(f, "{link} {}", if *unread { "not read" } else { "read again" }),
             Input::Stage { link, stage } => write!(f, "{link} {stage}"),
             Input::Crowded => f.write_str("crowded"),
             Input::Dialled { link } => write!(f, "{link} open"),

@@ -33,8 +33,8 @@ use std::time::Duration;
 use crate::base::{CloseReason, Config, Endpoint, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
 use crate::wire::Message;
 
-pub use io::{Inbound, Input, Output, PeerInfo};
 pub use crate::base::{HandshakeStage, PeerState};
+pub use io::{Inbound, Input, Output, PeerInfo};
 pub use replica::{LogAcked, LogView};
 pub use snapshot::{PeerSnapshot, TargetSnapshot};
 
@@ -144,6 +144,7 @@ impl Mesh {
             }
             Input::Accepted { link, endpoint, source } => self.accepted(now, link, endpoint, source),
             Input::HelloPassed { link } => self.hello_passed(now, link),
+            Input::Unread { link, unread } => self.heartbeat.set_unread(now, link, unread),
             Input::Stage { link, stage } => self.peers.reached_stage(link, stage),
             Input::Crowded => self.crowded(now),
             Input::Dialled { link } => self.dialled(now, link),

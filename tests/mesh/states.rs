@@ -100,6 +100,25 @@ fn an_endpoint_nobody_asked_for_stays_visible_as_long_as_its_failures_count() {
 }
 
 #[test]
+fn a_node_of_another_version_that_is_found_again_and_again_is_dialled_ever_more_slowly() {
+    let mut solo = Solo::new();
+    let mut moments = Vec::new();
+    // Discovery names it every 8 seconds.
+    for second in 0..800 {
+        let seen = if second % 8 == 0 { solo.connect("v1", false) } else { solo.wait(1_000) };
+        for link in dials(&seen) {
+            moments.push(second);
+            solo.step(Input::Dialled { link });
+            solo.fail(link, CloseReason::BadVersion("1".into()));
+        }
+    }
+    assert!((7..=10).contains(&moments.len()), "in 800 s it was dialled after {moments:?} s");
+    let asked = dials(&solo.connect("v1", true));
+    assert!(asked.is_empty(), "a person's wish waits for the backoff too");
+    assert!(!dials(&solo.wait(132_000)).is_empty(), "and is then fulfilled");
+}
+
+#[test]
 fn a_target_whose_peer_came_by_another_link_is_connected_and_one_that_waits_says_how_long() {
     let mut solo = Solo::new();
     let link = dials(&solo.connect("b", true))[0];
