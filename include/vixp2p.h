@@ -248,6 +248,21 @@
 #define VIXP2P_ABI_VERSION 1
 
 /**
+ * vixp2p_target_info.flags: asked for by vixp2p_node_connect() and the like, and dialled until it is told otherwise.
+ */
+#define VIXP2P_TARGET_WANTED 8
+
+/**
+ * Room for the name of a reason with its terminating zero.
+ */
+#define VIXP2P_REASON_SIZE 32
+
+/**
+ * Room for the sentence that explains a reason with its terminating zero.
+ */
+#define VIXP2P_REASON_TEXT_SIZE 256
+
+/**
  * Bytes of a peer id's text: 64 hex digits and the terminating zero.
  */
 #define VIXP2P_PEER_ID_HEX_SIZE 65
@@ -474,6 +489,36 @@ typedef enum vixp2p_direction {
 } vixp2p_direction;
 
 /**
+ * Which messages of a connection's handshake have passed.
+ */
+typedef enum vixp2p_handshake_stage {
+    /**
+     * None; or there is no connection.
+     */
+    VIXP2P_STAGE_NONE = 0,
+    /**
+     * Dialled here: the Hello is on its way.
+     */
+    VIXP2P_STAGE_HELLO_SENT = 1,
+    /**
+     * Accepted here: the Hello has come and passed.
+     */
+    VIXP2P_STAGE_HELLO_RECEIVED = 2,
+    /**
+     * Accepted here: the HelloAck is on its way.
+     */
+    VIXP2P_STAGE_ACK_SENT = 3,
+    /**
+     * Dialled here: the HelloAck has come and passed; the welcome has not come yet.
+     */
+    VIXP2P_STAGE_ACK_RECEIVED = 4,
+    /**
+     * All: the link stands.
+     */
+    VIXP2P_STAGE_FINISHED = 5,
+} vixp2p_handshake_stage;
+
+/**
  * How much a log line matters.
  */
 typedef enum vixp2p_log_level {
@@ -512,11 +557,11 @@ typedef enum vixp2p_log_level {
  */
 typedef enum vixp2p_peer_state {
     /**
-     * Neither met nor dialled.
+     * Never met, and no connection to it is under way: between two attempts.
      */
     VIXP2P_PEER_DISCONNECTED = 0,
     /**
-     * Being dialled, or waiting for the next attempt.
+     * A connection to it is being opened.
      */
     VIXP2P_PEER_CONNECTING = 1,
     /**
@@ -532,7 +577,7 @@ typedef enum vixp2p_peer_state {
      */
     VIXP2P_PEER_STALE = 4,
     /**
-     * Gone.
+     * Met before, and gone.
      */
     VIXP2P_PEER_CLOSED = 5,
 } vixp2p_peer_state;
@@ -1019,7 +1064,8 @@ typedef struct vixp2p_node_options {
 } vixp2p_node_options;
 
 /**
- * One line of the peer list: a peer met, or an address being dialled that nobody has answered for yet.
+ * One line of the peer list: a peer met, an address being dialled that nobody has answered for yet, or an accepted connection whose
+ * peer has said hello.
  */
 typedef struct vixp2p_peer_info {
     /**
@@ -1054,6 +1100,30 @@ typedef struct vixp2p_peer_info {
      * The other end's address on its last link, as "tcp://host:port", zero-terminated.
      */
     char endpoint[VIXP2P_ENDPOINT_SIZE];
+    /**
+     * A #vixp2p_handshake_stage: how far the handshake of its connection is.
+     */
+    int32_t stage;
+    /**
+     * Attempts in a row that failed, or links that ended at once.
+     */
+    uint32_t failures;
+    /**
+     * Milliseconds it has been in this state.
+     */
+    int64_t since_ms_ago;
+    /**
+     * Milliseconds until it is dialled again: the backoff; -1 if no attempt waits.
+     */
+    int64_t next_attempt_in_ms;
+    /**
+     * Why its last link or the last attempt ended: the name vixp2p_event_reason() gives; empty if none has ended.
+     */
+    char last_reason[VIXP2P_REASON_SIZE];
+    /**
+     * The same as a sentence, cut if need be; empty if none has ended.
+     */
+    char last_reason_text[VIXP2P_REASON_TEXT_SIZE];
 } vixp2p_peer_info;
 
 /**
@@ -1163,6 +1233,60 @@ typedef struct vixp2p_registry_peer {
      */
     char host[VIXP2P_HOST_SIZE];
 } vixp2p_registry_peer;
+
+/**
+ * One endpoint that a node dials, or tried in vain. A peer may have several.
+ */
+typedef struct vixp2p_target_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_PEER_HAS_ID and VIXP2P_TARGET_WANTED, joined with |.
+     */
+    uint32_t flags;
+    /**
+     * Who answered there last, or is expected to; zeros if not known.
+     */
+    struct vixp2p_peer_id id;
+    /**
+     * A #vixp2p_peer_state; an endpoint whose peer is connected by another link is VIXP2P_PEER_CONNECTED too.
+     */
+    int32_t state;
+    /**
+     * A #vixp2p_handshake_stage.
+     */
+    int32_t stage;
+    /**
+     * Milliseconds it has been in this state.
+     */
+    int64_t since_ms_ago;
+    /**
+     * Milliseconds until it is dialled: the backoff; -1 if no attempt waits.
+     */
+    int64_t next_attempt_in_ms;
+    /**
+     * Attempts in a row that failed, or links that ended at once.
+     */
+    uint32_t failures;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The address, as "tcp://host:port", zero-terminated.
+     */
+    char endpoint[VIXP2P_ENDPOINT_SIZE];
+    /**
+     * Why the last attempt, or the link it led to, ended: the name vixp2p_event_reason() gives; empty if none has ended.
+     */
+    char last_reason[VIXP2P_REASON_SIZE];
+    /**
+     * The same as a sentence, cut if need be; empty if none has ended.
+     */
+    char last_reason_text[VIXP2P_REASON_TEXT_SIZE];
+} vixp2p_target_info;
 
 /**
  * One line of the list of known keys.
@@ -1706,6 +1830,21 @@ VIXP2P_API enum vixp2p_status vixp2p_last_error_code(void);
  * @return a static string; never NULL.
  */
 VIXP2P_API const char *vixp2p_status_str(int32_t status);
+
+/**
+ * Every endpoint a running node dials, then every other one where its last attempt failed: what to look at when a peer is missing.
+ *
+ * @param node         the node.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_target_info).
+ * @param inout_count  places in the array; becomes the number of targets. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_targets(const struct vixp2p_node *node,
+                                       struct vixp2p_target_info *infos,
+                                       size_t info_size,
+                                       size_t *inout_count);
 
 /**
  * Wants a link to an address, now and again after every loss, until vixp2p_node_disconnect(). Returns at once; events tell the

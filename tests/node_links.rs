@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::proxy::{Fate, Proxy};
-use common::{Peer, config, eventually};
+use common::{Peer, config, eventually, send};
 use vixp2p::base::{CloseReason, limits};
 use vixp2p::{Error, Event, PeerId};
 
@@ -112,6 +112,51 @@ fn a_peer_whose_application_does_not_read_stops_the_sender_and_loses_nothing() {
     }
     let received = b.receive(accepted as usize);
     assert!(received.iter().zip(0u32..).all(|(m, n)| m[..4] == n.to_le_bytes() && m[4..] == message));
+}
+
+/// Sends until everything on the way to an application that takes nothing is full; how many messages were accepted.
+fn fill(from: &Peer, to: &Peer, message: &[u8]) -> u32 {
+    let mut accepted = 0u32;
+    let mut refused = 0;
+    while refused < 200 {
+        match from.node.send(to.id(), &[&accepted.to_le_bytes()[..], message].concat()) {
+            Ok(()) => (accepted, refused) = (accepted + 1, 0),
+            Err(Error::WouldBlock) => {
+                refused += 1;
+                std::thread::yield_now();
+            }
+            Err(e) => panic!("{e}"),
+        }
+    }
+    accepted
+}
+
+#[test]
+fn a_peer_whose_application_pauses_for_longer_than_the_stale_time_is_not_given_up_by_either_side() {
+    let (mut a, mut b) = (Peer::start(quick("a")), Peer::start(quick("b")));
+    a.join(&mut b);
+    let accepted = fill(&a, &b, &pattern(100_000, 3));
+    // Twice the stale time: all that b says meanwhile is that it lives.
+    let begin = a.node.stats().frames_received;
+    eventually("heartbeats", || a.node.stats().frames_received >= begin + 12);
+    assert_eq!(b.node.peers()[0].state, vixp2p::mesh::PeerState::Connected);
+    let received = b.receive(accepted as usize);
+    assert!(received.iter().zip(0u32..).all(|(m, n)| m[..4] == n.to_le_bytes()));
+    for peer in [&mut a, &mut b] {
+        assert!(!peer.has_seen(|e| matches!(e, Event::PeerDisconnected { .. })));
+    }
+}
+
+#[test]
+fn what_was_sent_last_before_a_stop_arrives_although_the_stopping_node_has_not_read_everything() {
+    let (a, mut b) = pair();
+    fill(&b, &a, &pattern(100_000, 3));
+    let message = pattern(50_000, 5);
+    for _ in 0..40 {
+        send(&a.node, b.id(), &message);
+    }
+    a.node.stop_blocking();
+    assert!(b.receive(40).iter().all(|m| *m == message));
 }
 
 #[test]

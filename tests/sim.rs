@@ -103,6 +103,21 @@ fn nodes_that_dial_each_other_at_once_keep_one_link_per_pair() {
     }
 }
 
+/// `VIXP2P_SIM_ALL_DIAL_ALL=1000` plays so many seeds with 32 nodes.
+#[test]
+fn thirty_two_nodes_that_all_dial_each_other_at_once_end_with_one_link_a_pair_and_lose_no_message() {
+    let many = std::env::var("VIXP2P_SIM_ALL_DIAL_ALL").ok().and_then(|text| text.parse().ok());
+    let large = (1..=many.unwrap_or(2)).map(|seed| (seed, 32));
+    let small = (1..=if many.is_some() { 0 } else { 60 }).map(|seed| (seed, 2 + seed as usize % 6));
+    for (seed, nodes) in small.chain(large) {
+        // The end of every run checks that each pair has one connection and that both sides mean the same one.
+        let counts = passes(&scenario(Scenario::AllDialAll, seed, nodes)).counts;
+        let pairs = (nodes * (nodes - 1) / 2) as u64;
+        assert!(counts.connections > pairs || nodes < 5, "seed {seed}: {} connections of {pairs} pairs", counts.connections);
+        assert!(counts.messages >= 4 * pairs, "seed {seed}: {} messages", counts.messages);
+    }
+}
+
 /// Whether enough of a few seeds notice the broken rule, with a sentence that has `word` in it. Not every one does: what was lost may
 /// come again with what follows it.
 fn is_caught(sabotage: Sabotage, word: &str) {

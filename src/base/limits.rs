@@ -126,6 +126,8 @@ pub const DIAL_DEDUPE_GAP: Duration = Duration::from_millis(900);
 pub const BACKOFF_MANUAL: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_secs(12));
 /// First and last backoff of automatic attempts (v1 figures).
 pub const BACKOFF_AUTOMATIC: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
+/// First and last backoff of attempts nobody asked for, where the same attempt will fail again until somebody changes something.
+pub const BACKOFF_TURNED_AWAY: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(120));
 /// Further attempts of one dial after resets before an answer: this is how a listener lets go of a Hello that came too late.
 pub const DIAL_RESETS_MAX: u32 = 3;
 /// Pause before the first of them, and as much more before each other: three fit into a third of a second.
@@ -140,8 +142,20 @@ pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` fails (out of descriptors), so that the loop neither spins nor ends.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// A link that gives way to another of its peer is read this long after its goodbye, for what the peer had sent before it knew.
+pub const HANDOVER_GRACE: Duration = Duration::from_secs(5);
+/// Links that are read so at once: a peer may make as many as it can authenticate in `HANDOVER_GRACE`.
+pub const LEAVING_LINKS_MAX: usize = 1024;
+/// Bytes of a peer's new link that wait until its old one is read to the end; past it they are told at once.
+pub const HANDOVER_PARKED_MAX_BYTES: usize = 256 * 1024;
+/// How long a link that was closed in order is read after its goodbye: input left unread would have TCP throw away what was sent last.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// Links read so at once; the others are closed at once.
+pub const DRAINING_LINKS_MAX: usize = 256;
 /// How long `stop` waits for queued bytes and the log.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long a starting node waits for another that is taking a Unix socket in the same directory.
+pub const UNIX_TURN_WAIT: Duration = Duration::from_secs(2);
 /// Endpoints this node keeps itself connected to; an automatic one that never answered gives way to a new one.
 pub const DIAL_TARGETS_MAX: usize = 1024;
 /// Dials under way at once; the others wait for one to end.
@@ -216,6 +230,8 @@ pub const EVENT_RING_MAX: usize = 4096;
 pub const EVENT_RING_DATA_MAX_BYTES: usize = 512 * 1024;
 /// What a received batch counts for in the event ring on top of its bytes.
 pub const EVENT_DATA_OVERHEAD_BYTES: usize = 256;
+/// A link that is not read for so long, because the application is behind, is marked as such: well below any stale time.
+pub const UNREAD_AFTER: Duration = Duration::from_millis(100);
 /// Log lines waiting for a log callback.
 pub const LOG_RING_MAX: usize = 1024;
 

@@ -1,7 +1,9 @@
 //! One connection's task after its handshake: read and write side by side until one of them ends. Feeds bytes, decides nothing.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
@@ -30,6 +32,8 @@ pub struct LinkShared {
     /// Why the link is to end, once that is settled.
     closing: OnceLock<CloseReason>,
     farewell: Notify,
+    /// Rung with it, for whoever waits before it reads on.
+    read_on: Notify,
     /// The peer has said goodbye and reads nothing any more.
     left: AtomicBool,
     idle: AtomicBool,
@@ -46,6 +50,7 @@ impl LinkShared {
             room: Notify::new(),
             closing: OnceLock::new(),
             farewell: Notify::new(),
+            read_on: Notify::new(),
             left: AtomicBool::new(false),
             idle: AtomicBool::new(false),
             frames_received: AtomicU64::new(0),
@@ -108,6 +113,12 @@ impl LinkShared {
         drop(send);
         self.bell.notify_one();
         self.farewell.notify_one();
+        self.read_on.notify_one();
+    }
+
+    /// Whether what still comes is only taken off the connection.
+    fn is_drained(&self) -> bool {
+        self.closing.get().is_some_and(|reason| *reason != CloseReason::Duplicate)
     }
 
     /// Resolves when the link is to end, with the reason.
@@ -212,22 +223,32 @@ async fn pin(shell: &Arc<Shell>, peer: &PeerInfo, expected: Option<PeerId>) {
 /// Reads and writes until the connection ends; the reason why.
 async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, recv: RecvHalf, input: BytesMut) -> CloseReason {
     let (mut reader, mut writer) = stream.split();
-    let out = async {
+    let reason = {
+        let out = async {
+            tokio::select! {
+                // The writer says goodbye, as a rule at once and with no timer.
+                biased;
+                reason = write(shell, link, &mut writer) => reason,
+                // A peer that does not read has this long to take it.
+                reason = async {
+                    let reason = link.closed_on_request().await;
+                    tokio::time::sleep(grace(&reason).0).await;
+                    reason
+                } => reason,
+            }
+        };
+        let (mut out, mut reading) = (pin!(out), pin!(read(shell, link, &mut reader, recv, input)));
         tokio::select! {
-            // The writer says goodbye, as a rule at once and with no timer.
-            biased;
-            reason = write(shell, link, &mut writer) => reason,
-            // A peer that does not read has this long to take it.
-            reason = async {
-                let reason = link.closed_on_request().await;
-                tokio::time::sleep(limits::STOP_GRACE).await;
-                reason
-            } => reason,
+            reason = &mut out => {
+                if let Some(_place) = shell.draining(&reason) {
+                    // Until the other side is done too, which takes a round trip.
+                    let _ = tokio::time::timeout(grace(&reason).1, reading).await;
+                }
+                return reason;
+            }
+            // The other side is done, and this one was told to end: what is queued still goes out.
+            reason = &mut reading => if link.closing.get().is_some() { return out.await } else { reason },
         }
-    };
-    let reason = tokio::select! {
-        reason = out => return reason,
-        reason = read(shell, link, &mut reader, recv, input) => reason,
     };
     // What the mesh still wanted to say (a Close with the reason) goes out if the socket takes it at once.
     link.close(reason.clone());
@@ -239,6 +260,14 @@ async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, 
         writer.write_now(&last);
     }
     reason
+}
+
+/// How long the goodbye may take, and how long is read after it.
+fn grace(reason: &CloseReason) -> (Duration, Duration) {
+    match reason {
+        CloseReason::Duplicate => (limits::HANDOVER_GRACE, limits::HANDOVER_GRACE),
+        _ => (limits::STOP_GRACE, limits::DRAIN_GRACE),
+    }
 }
 
 async fn write(shell: &Shell, link: &LinkShared, writer: &mut Writer<'_>) -> CloseReason {
@@ -291,7 +320,7 @@ async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut Reader<'_>, mu
             return reason;
         }
         if had_data {
-            shell.ring.data_room().await;
+            wait_for_room(shell, link).await;
         }
         if link.idle.load(Ordering::Relaxed) && input.is_empty() {
             chunk = limits::READ_BUFFER_MIN_BYTES;
@@ -310,6 +339,25 @@ async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut Reader<'_>, mu
             Err(e) => return CloseReason::Lost(e.to_string()),
         }
     }
+}
+
+/// Waits until the application has taken enough. The mesh is told when that lasts: meanwhile the link's silence is this node's doing.
+async fn wait_for_room(shell: &Arc<Shell>, link: &LinkShared) {
+    tokio::select! {
+        () = room(shell, link.id) => {}
+        () = async { while !link.is_drained() { link.read_on.notified().await } } => {}
+    }
+}
+
+async fn room(shell: &Arc<Shell>, link: LinkId) {
+    if shell.ring.has_data_room() || tokio::time::timeout(limits::UNREAD_AFTER, shell.ring.data_room()).await.is_ok() {
+        return;
+    }
+    shell.step(Input::Unread { link, unread: true });
+    shell
+        .write_log(Level::Debug, || format!("{link} is not read: the application has {} bytes to take", limits::EVENT_RING_DATA_MAX_BYTES));
+    shell.ring.data_room().await;
+    shell.step(Input::Unread { link, unread: false });
 }
 
 /// Takes every whole record, key updates among them.

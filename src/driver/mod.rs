@@ -32,7 +32,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time};
+use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time, limits};
 use crate::discovery::Discovery;
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
 use crate::driver::book::Book;
@@ -76,6 +76,8 @@ pub struct Shell {
     outlet: Arc<LogOutlet>,
     /// Set before the node's links are closed for good: a link that comes later is closed at once.
     closing: AtomicBool,
+    /// Links that have said goodbye and are read on.
+    draining: Arc<AtomicUsize>,
     /// Tasks that are no links (timer, accept loop) and have not ended.
     present: AtomicUsize,
     /// Rung when the last link or task is gone, for whoever stops the node.
@@ -99,6 +101,15 @@ impl Drop for Present {
 impl std::fmt::Debug for Shell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Shell({})", self.party.identity.id().short())
+    }
+}
+
+/// A place among the links that are read on after their goodbye.
+pub(crate) struct Draining(Arc<AtomicUsize>);
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -133,6 +144,7 @@ impl Shell {
             bootstrap_peers: Mutex::default(),
             outlet,
             closing: AtomicBool::new(false),
+            draining: Arc::default(),
             present: AtomicUsize::new(0),
             drained: Default::default(),
             discovery: OnceLock::new(),
@@ -313,6 +325,15 @@ impl Shell {
     pub(crate) fn present(self: &Arc<Self>) -> Present {
         self.present.fetch_add(1, Ordering::SeqCst);
         Present(self.clone())
+    }
+
+    /// A place for a link that was closed for this reason, if reading it on is of use.
+    pub(crate) fn draining(&self, reason: &CloseReason) -> Option<Draining> {
+        if reason.blames_peer() || matches!(reason, CloseReason::Stale | CloseReason::Lost(_)) {
+            return None;
+        }
+        let place = Draining(self.draining.clone());
+        (self.draining.fetch_add(1, Ordering::Relaxed) < limits::DRAINING_LINKS_MAX).then_some(place)
     }
 
     fn is_drained(&self) -> bool {

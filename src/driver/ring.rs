@@ -118,6 +118,11 @@ impl EventRing {
         }
     }
 
+    /// Whether data may be added.
+    pub fn has_data_room(&self) -> bool {
+        !self.is_full_of_data()
+    }
+
     /// Waits until data may be added.
     pub async fn data_room(&self) {
         loop {

@@ -7,6 +7,7 @@ use crate::ffi::boundary::{Answer, Failure, read_ref, write_out, write_sized};
 use crate::ffi::event::vixp2p_direction;
 use crate::ffi::handle::on_node;
 use crate::ffi::status::{VIXP2P_ERR_BUFFER_TOO_SMALL, VIXP2P_OK, vixp2p_status};
+use crate::ffi::targets::{VIXP2P_REASON_SIZE, VIXP2P_REASON_TEXT_SIZE, millis, reason, stage};
 use crate::ffi::types::{vixp2p_node, vixp2p_peer_id};
 use crate::mesh::{PeerSnapshot, PeerState};
 
@@ -14,9 +15,9 @@ use crate::mesh::{PeerSnapshot, PeerState};
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum vixp2p_peer_state {
-    /// Neither met nor dialled.
+    /// Never met, and no connection to it is under way: between two attempts.
     VIXP2P_PEER_DISCONNECTED = 0,
-    /// Being dialled, or waiting for the next attempt.
+    /// A connection to it is being opened.
     VIXP2P_PEER_CONNECTING = 1,
     /// A connection is open; the peer is not authenticated on it yet.
     VIXP2P_PEER_HANDSHAKING = 2,
@@ -24,7 +25,7 @@ pub enum vixp2p_peer_state {
     VIXP2P_PEER_CONNECTED = 3,
     /// Still connected, but silent although asked; soon closed.
     VIXP2P_PEER_STALE = 4,
-    /// Gone.
+    /// Met before, and gone.
     VIXP2P_PEER_CLOSED = 5,
 }
 
@@ -40,7 +41,8 @@ pub const VIXP2P_NODE_ID_SIZE: usize = 256;
 /// Room for an endpoint's text with its terminating zero.
 pub const VIXP2P_ENDPOINT_SIZE: usize = 320;
 
-/// One line of the peer list: a peer met, or an address being dialled that nobody has answered for yet.
+/// One line of the peer list: a peer met, an address being dialled that nobody has answered for yet, or an accepted connection whose
+/// peer has said hello.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct vixp2p_peer_info {
@@ -60,6 +62,18 @@ pub struct vixp2p_peer_info {
     pub node_id: [c_char; VIXP2P_NODE_ID_SIZE],
     /// The other end's address on its last link, as "tcp://host:port", zero-terminated.
     pub endpoint: [c_char; VIXP2P_ENDPOINT_SIZE],
+    /// A #vixp2p_handshake_stage: how far the handshake of its connection is.
+    pub stage: i32,
+    /// Attempts in a row that failed, or links that ended at once.
+    pub failures: u32,
+    /// Milliseconds it has been in this state.
+    pub since_ms_ago: i64,
+    /// Milliseconds until it is dialled again: the backoff; -1 if no attempt waits.
+    pub next_attempt_in_ms: i64,
+    /// Why its last link or the last attempt ended: the name vixp2p_event_reason() gives; empty if none has ended.
+    pub last_reason: [c_char; VIXP2P_REASON_SIZE],
+    /// The same as a sentence, cut if need be; empty if none has ended.
+    pub last_reason_text: [c_char; VIXP2P_REASON_TEXT_SIZE],
 }
 
 /// A node's counters. The first nine are those of the stats line.
@@ -209,23 +223,33 @@ fn describe(peer: &PeerSnapshot) -> vixp2p_peer_info {
     let has_id = if peer.id.is_some() { VIXP2P_PEER_HAS_ID } else { 0 };
     let secure = if peer.secure { VIXP2P_PEER_SECURE } else { 0 };
     let trusted = if peer.trusted { VIXP2P_PEER_TRUSTED } else { 0 };
-    let state = match peer.state {
+    let (last_reason, last_reason_text) = reason(peer.last_reason.as_ref());
+    vixp2p_peer_info {
+        struct_size: 0,
+        flags: has_id | secure | trusted,
+        id: peer.id.map(Into::into).unwrap_or_default(),
+        state: peer_state(peer.state) as i32,
+        direction: vixp2p_direction::from(peer.direction) as i32,
+        last_seen_ms_ago: millis(peer.last_seen_ms_ago),
+        node_id: fixed(&printable(&peer.node_id)),
+        endpoint: fixed(&peer.endpoint.to_string()),
+        stage: stage(peer.stage) as i32,
+        failures: peer.failures,
+        since_ms_ago: millis(Some(peer.since_ms_ago)),
+        next_attempt_in_ms: millis(peer.next_attempt_in_ms),
+        last_reason,
+        last_reason_text,
+    }
+}
+
+pub(super) fn peer_state(state: PeerState) -> vixp2p_peer_state {
+    match state {
         PeerState::Disconnected => vixp2p_peer_state::VIXP2P_PEER_DISCONNECTED,
         PeerState::Connecting => vixp2p_peer_state::VIXP2P_PEER_CONNECTING,
         PeerState::Handshaking => vixp2p_peer_state::VIXP2P_PEER_HANDSHAKING,
         PeerState::Connected => vixp2p_peer_state::VIXP2P_PEER_CONNECTED,
         PeerState::Stale => vixp2p_peer_state::VIXP2P_PEER_STALE,
         PeerState::Closed => vixp2p_peer_state::VIXP2P_PEER_CLOSED,
-    };
-    vixp2p_peer_info {
-        struct_size: 0,
-        flags: has_id | secure | trusted,
-        id: peer.id.map(Into::into).unwrap_or_default(),
-        state: state as i32,
-        direction: vixp2p_direction::from(peer.direction) as i32,
-        last_seen_ms_ago: peer.last_seen_ms_ago.map_or(-1, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
-        node_id: fixed(&printable(&peer.node_id)),
-        endpoint: fixed(&peer.endpoint.to_string()),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::base::{Endpoint, Time, limits};
+use crate::base::{CloseReason, Endpoint, Time, limits};
 
 /// Exponent from which a delay no longer doubles; both ladders have long reached their last step there.
 const DOUBLINGS_MAX: u32 = 10;
@@ -21,11 +21,24 @@ pub(super) enum Leave {
     BackingOff(Time),
 }
 
+/// By which figures the pauses between failures grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ladder {
+    /// A person waits for it.
+    Manual,
+    /// It may go better the next time.
+    Automatic,
+    /// It will fail again until somebody changes something, and nobody asked for it.
+    TurnedAway,
+}
+
 #[derive(Debug, Default)]
 struct Track {
     last_attempt: Option<Time>,
     failures: u32,
     until: Time,
+    /// When and why the last attempt, or the link it led to, ended.
+    last_end: Option<(Time, CloseReason)>,
 }
 
 /// What the guard counted; names as in `base::Stats`.
@@ -66,11 +79,11 @@ impl Guard {
     }
 
     /// A dial did not end in an authenticated link; no other one before the returned time.
-    pub(super) fn failed(&mut self, now: Time, endpoint: &Endpoint, manual: bool, rng: &mut fastrand::Rng) -> Time {
+    pub(super) fn failed(&mut self, now: Time, endpoint: &Endpoint, ladder: Ladder, rng: &mut fastrand::Rng) -> Time {
         self.counters.connect_failures += 1;
         let track = self.track(endpoint);
         track.failures = track.failures.saturating_add(1);
-        track.until = now + backoff(track.failures, manual, rng);
+        track.until = now + backoff(track.failures, ladder, rng);
         track.until
     }
 
@@ -80,6 +93,27 @@ impl Guard {
             track.failures = 0;
             track.until = Time::ZERO;
         }
+    }
+
+    /// An attempt, or the link it led to, has ended.
+    pub(super) fn ended(&mut self, now: Time, endpoint: &Endpoint, reason: &CloseReason) {
+        self.track(endpoint).last_end = Some((now, reason.clone()));
+    }
+
+    /// When and why the last attempt there, or the link it led to, ended.
+    pub(super) fn last_end(&self, endpoint: &Endpoint) -> Option<(Time, &CloseReason)> {
+        let (at, reason) = self.tracks.get(endpoint)?.last_end.as_ref()?;
+        Some((*at, reason))
+    }
+
+    /// Attempts there that failed in a row.
+    pub(super) fn failures(&self, endpoint: &Endpoint) -> u32 {
+        self.tracks.get(endpoint).map_or(0, |track| track.failures)
+    }
+
+    /// Every endpoint whose last attempt failed.
+    pub(super) fn failed_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.tracks.iter().filter(|(_, track)| track.failures > 0).map(|(endpoint, _)| endpoint)
     }
 
     /// The network is another one: failures on the old one say nothing. Attempts still keep their distance from each other.
@@ -116,10 +150,14 @@ impl Guard {
 
 /// The pause after the `failures`-th failure in a row; automatic attempts get up to a tenth on top, so that many nodes that
 /// lost the same peer do not return in step.
-pub(super) fn backoff(failures: u32, manual: bool, rng: &mut fastrand::Rng) -> Duration {
-    let (first, last) = if manual { limits::BACKOFF_MANUAL } else { limits::BACKOFF_AUTOMATIC };
+pub(super) fn backoff(failures: u32, ladder: Ladder, rng: &mut fastrand::Rng) -> Duration {
+    let (first, last) = match ladder {
+        Ladder::Manual => limits::BACKOFF_MANUAL,
+        Ladder::Automatic => limits::BACKOFF_AUTOMATIC,
+        Ladder::TurnedAway => limits::BACKOFF_TURNED_AWAY,
+    };
     let delay = (first * (1 << failures.saturating_sub(1).min(DOUBLINGS_MAX))).min(last);
-    if manual { delay } else { delay + jitter(delay, rng) }
+    if ladder == Ladder::Manual { delay } else { delay + jitter(delay, rng) }
 }
 
 /// Up to a tenth of `delay`.
@@ -140,13 +178,13 @@ mod tests {
         Endpoint::tcp("node-b", 9001)
     }
 
-    fn delays(manual: bool, jitter: bool) -> Vec<u64> {
+    fn delays(ladder: Ladder, jitter: bool) -> Vec<u64> {
         let (mut guard, mut rng, mut now) = (Guard::default(), fastrand::Rng::with_seed(1), Time::ZERO);
         (0..6)
             .map(|_| {
-                assert_eq!(guard.ask(now, &endpoint(), manual), Leave::Go);
+                assert_eq!(guard.ask(now, &endpoint(), ladder == Ladder::Manual), Leave::Go);
                 guard.attempted(now, &endpoint());
-                let until = guard.failed(now, &endpoint(), manual, &mut rng);
+                let until = guard.failed(now, &endpoint(), ladder, &mut rng);
                 let ms = until.since(now).as_millis() as u64;
                 now = until;
                 if jitter { ms } else { ms - ms % 100 }
@@ -156,12 +194,12 @@ mod tests {
 
     #[test]
     fn manual_attempts_wait_from_two_and_a_half_to_twelve_seconds() {
-        assert_eq!(delays(true, true), [2_500, 5_000, 10_000, 12_000, 12_000, 12_000]);
+        assert_eq!(delays(Ladder::Manual, true), [2_500, 5_000, 10_000, 12_000, 12_000, 12_000]);
     }
 
     #[test]
     fn automatic_attempts_wait_from_two_to_fifteen_seconds_and_at_most_a_tenth_more() {
-        for (got, figure) in delays(false, true).into_iter().zip([2_000, 4_000, 8_000, 15_000, 15_000, 15_000]) {
+        for (got, figure) in delays(Ladder::Automatic, true).into_iter().zip([2_000, 4_000, 8_000, 15_000, 15_000, 15_000]) {
             assert!((figure..=figure + figure / 10).contains(&got), "{got} for {figure}");
         }
     }
@@ -179,12 +217,12 @@ mod tests {
     #[test]
     fn a_manual_attempt_honours_the_backoff_and_success_ends_it() {
         let (mut guard, mut rng) = (Guard::default(), fastrand::Rng::with_seed(1));
-        let until = guard.failed(Time::ZERO, &endpoint(), true, &mut rng);
+        let until = guard.failed(Time::ZERO, &endpoint(), Ladder::Manual, &mut rng);
         assert_eq!(guard.ask(Time::from_millis(2_499), &endpoint(), true), Leave::BackingOff(until));
         assert_eq!((guard.counters.backoff_skips, guard.counters.connect_failures), (1, 1));
         guard.succeeded(&endpoint());
         assert_eq!(guard.ask(Time::from_millis(1_000), &endpoint(), true), Leave::Go);
-        assert_eq!(guard.failed(Time::ZERO, &endpoint(), true, &mut rng), Time::from_millis(2_500));
+        assert_eq!(guard.failed(Time::ZERO, &endpoint(), Ladder::Manual, &mut rng), Time::from_millis(2_500));
     }
 
     #[test]

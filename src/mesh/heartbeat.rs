@@ -20,6 +20,8 @@ enum Phase {
         pinged: Time,
         /// When it is closed unless something arrives before.
         probe: Option<Time>,
+        /// This node does not read it: its silence says nothing about the peer.
+        unread: bool,
     },
 }
 
@@ -57,13 +59,20 @@ impl Heartbeat {
 
     /// The link is authenticated.
     pub(super) fn alive(&mut self, now: Time, link: LinkId) {
-        self.set(link, Phase::Live { heard: now, pinged: now, probe: None }, now + self.interval);
+        self.set(link, Phase::Live { heard: now, pinged: now, probe: None, unread: false }, now + self.interval);
     }
 
     /// Something arrived on a link.
     pub(super) fn heard(&mut self, now: Time, link: LinkId) {
         if let Some(Pulse { phase: Phase::Live { heard, probe, .. }, .. }) = self.pulses.get_mut(&link) {
             (*heard, *probe) = (now, None);
+        }
+    }
+
+    /// This node stops reading a link, because its application is behind, or goes on; then the peer has its time anew.
+    pub(super) fn set_unread(&mut self, now: Time, link: LinkId, is: bool) {
+        if let Some(Pulse { phase: Phase::Live { heard, probe, unread, .. }, .. }) = self.pulses.get_mut(&link) {
+            (*heard, *probe, *unread) = (if is { *heard } else { now }, None, is);
         }
     }
 
@@ -75,9 +84,12 @@ impl Heartbeat {
         }
     }
 
-    /// Whether a link's silence has lasted so long that a Ping must have gone unanswered.
-    pub(super) fn is_stale(&self, now: Time, link: LinkId) -> bool {
-        self.last_heard(link).is_some_and(|heard| now.since(heard) > (self.interval + self.stale_after) / 2)
+    /// Since when a link's silence has lasted so long that a Ping must have gone unanswered.
+    pub(super) fn stale_since(&self, now: Time, link: LinkId) -> Option<Time> {
+        match self.pulses.get(&link)?.phase {
+            Phase::Live { heard, unread: false, .. } => Some(heard + (self.interval + self.stale_after) / 2).filter(|since| *since < now),
+            Phase::Live { .. } | Phase::Expected => None,
+        }
     }
 
     /// The link is gone.
@@ -101,9 +113,9 @@ impl Heartbeat {
     pub(super) fn probe(&mut self, now: Time, out: &mut Outbox) {
         let deadline = now + limits::PROBE_DEADLINE;
         for (link, pulse) in &mut self.pulses {
-            if let Phase::Live { pinged, probe, .. } = &mut pulse.phase {
-                // Asked again before it answered: the first question counts.
-                *probe = Some(probe.unwrap_or(deadline));
+            if let Phase::Live { pinged, probe, unread, .. } = &mut pulse.phase {
+                // Asked again before it answered: the first question counts. An answer nobody reads is none to wait for.
+                *probe = if *unread { None } else { Some(probe.unwrap_or(deadline)) };
                 *pinged = now;
                 self.nonce += 1;
                 out.send(*link, Message::Ping { nonce: self.nonce });
@@ -127,18 +139,21 @@ impl Heartbeat {
                     over.push((link, CloseReason::Timeout));
                     now + self.interval
                 }
-                Phase::Live { heard, probe, .. } if now.since(*heard) >= self.stale_after || probe.is_some_and(|at| at <= now) => {
+                Phase::Live { heard, probe, unread: false, .. }
+                    if now.since(*heard) >= self.stale_after || probe.is_some_and(|at| at <= now) =>
+                {
                     over.push((link, CloseReason::Stale));
                     now + self.interval
                 }
-                Phase::Live { heard, pinged, probe } => {
+                Phase::Live { heard, pinged, probe, unread } => {
                     if now >= (*heard).max(*pinged) + self.interval {
                         *pinged = now;
                         self.nonce += 1;
                         out.send(link, Message::Ping { nonce: self.nonce });
                     }
-                    let check = ((*heard).max(*pinged) + self.interval).min(*heard + self.stale_after);
-                    probe.map_or(check, |at| check.min(at))
+                    let next = (*heard).max(*pinged) + self.interval;
+                    let check = if *unread { next } else { next.min(*heard + self.stale_after) };
+                    probe.filter(|at| *at > now).map_or(check, |at| check.min(at))
                 }
             };
             pulse.check = check;
@@ -196,7 +211,26 @@ mod tests {
             assert!(heart.tick(Time::from_millis(ms), &mut out).is_empty());
         }
         assert_eq!(pings(&mut out), 0);
-        assert!(!heart.is_stale(Time::from_millis(69_000), LINK) && heart.is_stale(Time::from_millis(70_000), LINK));
+        assert!(
+            heart.stale_since(Time::from_millis(69_000), LINK).is_none() && heart.stale_since(Time::from_millis(70_000), LINK).is_some()
+        );
+    }
+
+    #[test]
+    fn a_link_this_node_does_not_read_is_asked_and_never_called_silent() {
+        let (mut heart, mut out) = (heartbeat(), Outbox::default());
+        heart.alive(Time::ZERO, LINK);
+        heart.set_unread(Time::from_millis(1), LINK, true);
+        heart.probe(Time::from_millis(2), &mut out);
+        for ms in (1_000..=60_000).step_by(500) {
+            assert_eq!(heart.tick(Time::from_millis(ms), &mut out), []);
+            assert_eq!(heart.stale_since(Time::from_millis(ms), LINK), None);
+        }
+        // The peer hears from here all the while, and so does not find this side silent either.
+        assert_eq!(pings(&mut out), 12);
+        heart.set_unread(Time::from_millis(60_000), LINK, false);
+        assert_eq!(heart.tick(Time::from_millis(74_999), &mut out), []);
+        assert_eq!(heart.tick(Time::from_millis(75_000), &mut out), [(LINK, CloseReason::Stale)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::endpoint::Source;
-use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId, TrustTable};
+use crate::base::{CloseReason, Endpoint, Event, HandshakeStage, LinkId, LogId, PeerId, TrustTable};
 use crate::sync::Group;
 use crate::wire::Message;
 
@@ -71,6 +71,13 @@ pub enum Input {
         /// Which link.
         link: LinkId,
     },
+    /// A handshake has come further; for those who look. `Dialled`, `HelloPassed` and `Authenticated` say the other stages.
+    Stage {
+        /// Which link.
+        link: LinkId,
+        /// How far.
+        stage: HandshakeStage,
+    },
     /// Somebody connects, and the carrier has no descriptor for it: an accepted connection that is silent is to be closed.
     Crowded,
     /// A dialled connection is open; the handshake begins.
@@ -92,6 +99,13 @@ pub enum Input {
         link: LinkId,
         /// One or more things.
         items: Vec<Inbound>,
+    },
+    /// This node has stopped reading an authenticated link because its application is behind (`unread`), or reads it again.
+    Unread {
+        /// Which link.
+        link: LinkId,
+        /// Whether it is not read.
+        unread: bool,
     },
     /// A link that was accepted, dialled or authenticated is gone.
     LinkClosed {
@@ -184,7 +198,8 @@ pub enum Output {
         /// What.
         message: Message,
     },
-    /// Tell the peer the reason (if the link is authenticated), flush, close. `LinkClosed` may follow and is ignored.
+    /// Tell the peer the reason (if the link is authenticated), flush, close; then `LinkClosed`. A link closed as `Duplicate` is read on
+    /// until the other end is done too, or `HANDOVER_GRACE` is over: what the peer sent before it knew is not lost.
     Close {
         /// Which link.
         link: LinkId,
@@ -275,6 +290,8 @@ impl fmt::Display for Input {
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
             Input::Accepted { link, endpoint, .. } => write!(f, "{link} accepted from {endpoint}"),
             Input::HelloPassed { link } => write!(f, "{link} greeted"),
+            Input::Unread { link, unread } => write!(f, "{link} {}", if *unread { "not read" } else { "read again" }),
+            Input::Stage { link, stage } => write!(f, "{link} {stage}"),
             Input::Crowded => f.write_str("crowded"),
             Input::Dialled { link } => write!(f, "{link} open"),
             Input::Authenticated { link, peer } => write!(f, "{link} is {} \"{}\"", peer.id.short(), peer.node_id),

@@ -15,13 +15,15 @@
 mod dialer;
 mod guard;
 mod halfopen;
+mod handover;
 mod heartbeat;
 pub mod io;
 mod lifecycle;
 mod out;
-pub mod peers;
+mod peers;
 mod rekey;
 mod replica;
+mod snapshot;
 mod stats;
 mod trust;
 
@@ -31,12 +33,14 @@ use std::time::Duration;
 use crate::base::{CloseReason, Config, Endpoint, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
 use crate::wire::Message;
 
+pub use crate::base::{HandshakeStage, PeerState};
 pub use io::{Inbound, Input, Output, PeerInfo};
-pub use peers::{PeerSnapshot, PeerState};
 pub use replica::{LogAcked, LogView};
+pub use snapshot::{PeerSnapshot, TargetSnapshot};
 
 use dialer::Dialer;
 use halfopen::HalfOpen;
+use handover::Handover;
 use heartbeat::Heartbeat;
 use out::Outbox;
 use peers::Peers;
@@ -100,6 +104,7 @@ pub struct Mesh {
     replica: Replica,
     handshakes: Handshakes,
     half_open: HalfOpen,
+    handover: Handover,
 }
 
 impl Mesh {
@@ -116,6 +121,7 @@ impl Mesh {
             replica: Replica::new(logs, own_log, seed, &mut out),
             handshakes: Handshakes::default(),
             half_open: HalfOpen::new(settings.half_open_max),
+            handover: Handover::default(),
             settings,
             out,
         }
@@ -138,6 +144,8 @@ impl Mesh {
             }
             Input::Accepted { link, endpoint, source } => self.accepted(now, link, endpoint, source),
             Input::HelloPassed { link } => self.hello_passed(now, link),
+            Input::Unread { link, unread } => self.heartbeat.set_unread(now, link, unread),
+            Input::Stage { link, stage } => self.peers.reached_stage(link, stage),
             Input::Crowded => self.crowded(now),
             Input::Dialled { link } => self.dialled(now, link),
             Input::Authenticated { link, peer } => self.authenticated(now, link, peer),
@@ -146,7 +154,10 @@ impl Mesh {
                     self.dialer.leads_to(&link_to.endpoint, link, peer);
                 }
             }
-            Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => self.gone(now, link, reason),
+            Input::DialFailed { link, reason } | Input::LinkClosed { link, reason } => {
+                self.handed_over(link);
+                self.gone(now, link, reason);
+            }
             Input::Received { link, items } => self.received(now, link, items),
             Input::Durable { groups } => self.replica.durable(now, &groups, &mut self.out),
             Input::StoreFailed { link, log, durable, reason } => {
@@ -187,11 +198,6 @@ impl Mesh {
         stats::snapshot(&self.handshakes, &self.dialer.guard, &self.peers, &self.half_open)
     }
 
-    /// Every peer met, then every endpoint being dialled whose peer is not known yet.
-    pub fn peers(&self, now: Time) -> Vec<PeerSnapshot> {
-        self.snapshots(now)
-    }
-
     /// Whether this node keeps itself connected to an endpoint: finders have nothing to add about it.
     pub fn keeps(&self, endpoint: &Endpoint) -> bool {
         self.dialer.has(endpoint)
@@ -218,10 +224,13 @@ impl Mesh {
     fn received(&mut self, now: Time, link: LinkId, items: Vec<Inbound>) {
         self.heartbeat.heard(now, link);
         for item in items {
-            let Some(peer) = self.peers.peer_of(link) else { return };
+            let Some(peer) = self.peers.peer_of(link) else {
+                self.late(link, item);
+                continue;
+            };
             let verdict = match item {
                 Inbound::Data(batch) => {
-                    self.out.event(Event::Data { peer, batch });
+                    self.data(peer, batch);
                     Ok(())
                 }
                 Inbound::Message(message) => self.message(now, link, message),
@@ -233,6 +242,8 @@ impl Mesh {
             };
             if let Err(reason) = verdict {
                 self.close(now, link, reason);
+                // The peer has said goodbye, or is not to be believed.
+                self.handed_over(link);
             }
         }
     }

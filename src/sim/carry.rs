@@ -7,12 +7,12 @@ use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
 use crate::session::handshaking::seeded_kex;
-use crate::sim::Sabotage;
+use crate::sim::{Sabotage, Scenario};
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
 use crate::sim::link::Link;
 use crate::sim::net::{Arrival, End, Parcel};
-use crate::sim::node::{Life, listener, name};
+use crate::sim::node::{Life, host, listener, name};
 use crate::sim::world::{What, World};
 use crate::wire::Message;
 
@@ -73,6 +73,9 @@ impl World<'_> {
                         Some(link) => life.routes.insert(peer, link),
                         None => life.routes.remove(&peer),
                     };
+                }
+                if let Some(link) = link.filter(|_| self.options.scenario == Scenario::AllDialAll) {
+                    self.say(node, link, 2);
                 }
             }
             Output::Event(event) => return self.event(node, &event),
@@ -159,15 +162,29 @@ impl World<'_> {
     fn close(&mut self, node: usize, link: LinkId, reason: CloseReason, inputs: &mut VecDeque<Input>) {
         let Some(mut entry) = self.life(node).and_then(|life| life.links.remove(&link)) else { return };
         if let Some((conn, side)) = entry.at {
-            entry.say_goodbye(&reason);
-            if entry.pending() > 0 {
-                let bytes = entry.take();
-                self.post(conn, side, Parcel::Bytes(bytes));
+            if !entry.leaving {
+                entry.say_goodbye(&reason);
+                if entry.pending() > 0 {
+                    let bytes = entry.take();
+                    self.post(conn, side, Parcel::Bytes(bytes));
+                }
+                self.post(conn, side, Parcel::Finished);
             }
-            self.post(conn, side, Parcel::Finished);
+            if reason == CloseReason::Duplicate && entry.is_open() && !entry.leaving {
+                entry.leaving = true;
+                return self.read_on(node, entry);
+            }
             self.net.close(conn, side);
         }
         inputs.push_back(entry.ended(reason));
+    }
+
+    /// A link that gave way is read until the other end is done too.
+    fn read_on(&mut self, node: usize, entry: Link) {
+        let Some(life) = self.life(node) else { return };
+        let (link, number) = (entry.id, life.number);
+        life.links.insert(link, entry);
+        self.after(limits::HANDOVER_GRACE, What::LinkEnds { node, life: number, link });
     }
 
     fn event(&mut self, node: usize, event: &Event) -> Check {
@@ -211,7 +228,7 @@ impl World<'_> {
             entry.at = Some((conn, 0));
         }
         self.post(conn, 1, Parcel::Opened);
-        let endpoint = Endpoint::tcp(format!("{}.sim", name(from).to_ascii_lowercase()), 10_000 + (conn % 50_000) as u16);
+        let endpoint = Endpoint::tcp(host(from), 10_000 + (conn % 50_000) as u16);
         let source = Source::ipv4([10, 0, (from >> 8) as u8, from as u8]);
         self.step(to, Input::Accepted { link: there, endpoint, source })
     }
@@ -220,6 +237,11 @@ impl World<'_> {
     pub(super) fn dial_fails(&mut self, node: usize, number: u32, link: LinkId, reason: CloseReason) -> Check {
         let waits = self.lives(node, number) && self.life(node).and_then(|life| life.links.get(&link)).is_some_and(Link::is_waiting);
         if waits { self.end_link(node, link, reason) } else { Ok(()) }
+    }
+
+    /// A link that gave way has been read for long enough.
+    pub(super) fn link_ends(&mut self, node: usize, number: u32, link: LinkId) -> Check {
+        if self.lives(node, number) { self.end_link(node, link, CloseReason::Duplicate) } else { Ok(()) }
     }
 
     /// A link ends from the other side, or breaks: the mesh is told.

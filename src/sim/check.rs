@@ -29,6 +29,8 @@ pub(super) struct Oracle {
     claimed: Vec<BTreeMap<LogId, u64>>,
     /// The next application message of each connection and sender.
     messages: BTreeMap<(u64, usize), u64>,
+    /// How many were sent.
+    said: BTreeMap<(u64, usize), u64>,
     people: BTreeMap<PeerId, usize>,
     /// The log each node writes.
     own: Vec<Option<LogId>>,
@@ -43,6 +45,7 @@ impl Oracle {
             synced: vec![BTreeMap::new(); people.len()],
             claimed: vec![BTreeMap::new(); people.len()],
             messages: BTreeMap::new(),
+            said: BTreeMap::new(),
             own: vec![None; people.len()],
             people: people.iter().enumerate().map(|(index, id)| (*id, index)).collect(),
         }
@@ -211,12 +214,28 @@ impl Oracle {
         Ok(())
     }
 
+    /// A node's application has sent a message by a connection.
+    pub(super) fn said(&mut self, conn: u64, sender: usize) {
+        *self.said.entry((conn, sender)).or_insert(0) += 1;
+    }
+
+    /// Where no connection is cut, every message that was sent is received, also by connections that are gone.
+    pub(super) fn heard_everything(&self) -> Check {
+        match self.said.iter().find(|(key, said)| self.messages.get(key).unwrap_or(&0) != *said) {
+            Some(((conn, sender), said)) => {
+                let heard = self.messages.get(&(*conn, *sender)).unwrap_or(&0);
+                Err(format!("{} sent {said} messages by connection {conn}, {heard} were received", name(*sender)))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// No table or queue of a node beyond its cap.
     pub(super) fn bounded(&self, life: &Life, index: usize, now: crate::base::Time) -> Check {
         let stores: usize = life.work.stores.iter().map(|(_, group)| group.bytes.len()).sum();
         let links = life.links.len();
         let facts = [
-            ("peers", life.mesh.peers(now).len(), limits::GONE_PEERS_MAX + limits::MAX_PEERS_DEFAULT + limits::DIAL_TARGETS_MAX),
+            ("peers", life.mesh.peers(now).len(), limits::GONE_PEERS_MAX + limits::MAX_PEERS_DEFAULT + limits::DIAL_TARGETS_MAX + limits::GREETED_MAX),
             ("tracked endpoints", life.mesh.stats().tracked_endpoints as usize, limits::TRACKED_ENDPOINTS_MAX),
             ("links", links, limits::HALF_OPEN_MAX + limits::GREETED_MAX + limits::MAX_PEERS_DEFAULT + limits::DIALS_MAX),
             ("logs", life.mesh.logs().len(), limits::LOGS_MAX),

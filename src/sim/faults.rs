@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::TrustTable;
+use crate::base::{LinkId, TrustTable};
 use crate::mesh::MeshSettings;
 use crate::mesh::io::Input;
 use crate::sim::Sabotage;
@@ -119,16 +119,23 @@ impl World<'_> {
         let Some(life) = &self.nodes[node].life else { return };
         let links: Vec<_> = life.routes.values().copied().collect();
         for link in links {
-            for _ in 0..messages {
-                let filler = self.rng.usize(..300);
-                let Some(entry) = self.nodes[node].life.as_mut().and_then(|life| life.links.get_mut(&link)) else { break };
-                let Some((conn, _)) = entry.at else { break };
-                let mut payload = [conn, node as u64, entry.messages].map(u64::to_le_bytes).concat();
-                payload.resize(payload.len() + filler, 7);
-                entry.push_data(&payload);
-            }
-            self.pump(node, link);
+            self.say(node, link, messages);
         }
+    }
+
+    /// The application of a node sends messages by one link.
+    pub(super) fn say(&mut self, node: usize, link: LinkId, messages: u64) {
+        for _ in 0..messages {
+            let filler = self.rng.usize(..300);
+            let Some(entry) = self.nodes[node].life.as_mut().and_then(|life| life.links.get_mut(&link)) else { break };
+            let Some((conn, _)) = entry.at else { break };
+            let mut payload = [conn, node as u64, entry.messages].map(u64::to_le_bytes).concat();
+            payload.resize(payload.len() + filler, 7);
+            if entry.push_data(&payload) {
+                self.oracle.said(conn, node);
+            }
+        }
+        self.pump(node, link);
     }
 
     fn pick(&self, pick: u64) -> Option<u64> {

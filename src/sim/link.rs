@@ -22,7 +22,7 @@ enum Stage {
 
 /// A link as its carrier holds it.
 pub(super) struct Link {
-    id: LinkId,
+    pub(super) id: LinkId,
     /// Whether this node dialled.
     pub(super) dialled: bool,
     /// The connection and which end of it this is; none while the dial is under way.
@@ -35,6 +35,8 @@ pub(super) struct Link {
     handshake_out: Vec<u8>,
     /// The Hello of whoever dialled has passed.
     greeted: bool,
+    /// Goodbye is said, and what the peer sent before it knew is still read.
+    pub(super) leaving: bool,
     /// Application messages sent on it.
     pub(super) messages: u64,
 }
@@ -42,8 +44,19 @@ pub(super) struct Link {
 impl Link {
     /// A dial that begins.
     pub(super) fn dial(id: LinkId) -> Link {
-        let (input, early, handshake_out) = (BytesMut::new(), Vec::new(), Vec::new());
-        Link { id, dialled: true, at: None, stage: Stage::Waiting, input, early, fault: None, handshake_out, greeted: false, messages: 0 }
+        Link {
+            id,
+            dialled: true,
+            at: None,
+            stage: Stage::Waiting,
+            input: BytesMut::new(),
+            early: Vec::new(),
+            fault: None,
+            handshake_out: Vec::new(),
+            greeted: false,
+            leaving: false,
+            messages: 0,
+        }
     }
 
     /// A connection somebody else opened.

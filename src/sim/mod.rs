@@ -36,6 +36,9 @@ use crate::base::Time;
 
 use world::World;
 
+/// Nodes of one run: each is a letter in the trace.
+pub const NODES_MAX: usize = 52;
+
 /// What goes on in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Scenario {
@@ -50,12 +53,21 @@ pub enum Scenario {
     Transitive,
     /// Every pair of nodes dials each other at the same moment, again and again.
     SimultaneousDial,
+    /// Every node dials every other at the start, and speaks on every link the moment it may: one link a pair is left, and nothing that
+    /// was sent is lost with the others.
+    AllDialAll,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 5] =
-        [Scenario::Storm, Scenario::PartitionHeals, Scenario::CrashBeforeSync, Scenario::Transitive, Scenario::SimultaneousDial];
+    pub const ALL: [Scenario; 6] = [
+        Scenario::Storm,
+        Scenario::PartitionHeals,
+        Scenario::CrashBeforeSync,
+        Scenario::Transitive,
+        Scenario::SimultaneousDial,
+        Scenario::AllDialAll,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -65,6 +77,7 @@ impl Scenario {
             Scenario::CrashBeforeSync => "crash-before-sync",
             Scenario::Transitive => "transitive",
             Scenario::SimultaneousDial => "simultaneous-dial",
+            Scenario::AllDialAll => "all-dial-all",
         }
     }
 
@@ -98,7 +111,7 @@ pub enum Sabotage {
 pub struct Options {
     /// Everything random comes from this.
     pub seed: u64,
-    /// Number of nodes, 2 to 26.
+    /// Number of nodes, 2 to [`NODES_MAX`].
     pub nodes: usize,
     /// Events to play before everything is healed.
     pub steps: u64,
@@ -264,8 +277,8 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
         Failure { options: options.clone(), step, time, what }
     };
     let least = if options.scenario == Scenario::Transitive { 3 } else { 2 };
-    if !(least..=26).contains(&options.nodes) {
-        return Err(failure(format!("{} nodes, possible are {least} to 26", options.nodes)));
+    if !(least..=NODES_MAX).contains(&options.nodes) {
+        return Err(failure(format!("{} nodes, possible are {least} to {NODES_MAX}", options.nodes)));
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options, out, &progress).play()));
     match outcome {

@@ -92,17 +92,24 @@ pub(super) enum Start {
 
 /// The name of a node in the trace.
 pub(super) fn name(index: usize) -> char {
-    char::from(b'A' + (index % 26) as u8)
+    let first = if index < 26 { b'A' } else { b'a' };
+    char::from(first + (index % 26) as u8)
 }
 
 /// Where a node listens.
 pub(super) fn endpoint(index: usize) -> Endpoint {
-    Endpoint::tcp(format!("{}.sim", name(index).to_ascii_lowercase()), 9000)
+    Endpoint::tcp(host(index), 9000)
+}
+
+/// The name of its machine.
+pub(super) fn host(index: usize) -> String {
+    format!("{}{}.sim", name(index).to_ascii_lowercase(), if index < 26 { "" } else { "2" })
 }
 
 /// The node that listens there.
 pub(super) fn listener(endpoint: &Endpoint) -> Option<usize> {
-    endpoint.host.bytes().next().and_then(|letter| letter.checked_sub(b'a')).map(usize::from)
+    let letter = endpoint.host.bytes().next()?.checked_sub(b'a').map(usize::from)?;
+    Some(if endpoint.host.as_bytes().get(1) == Some(&b'2') { letter + 26 } else { letter })
 }
 
 impl Node {

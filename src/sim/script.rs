@@ -172,6 +172,7 @@ impl Script {
             Scenario::CrashBeforeSync => (Script::crash_before_sync(nodes), profile.calm(ring(nodes))),
             Scenario::Transitive => (Script::transitive(nodes), profile.calm(vec![(0, 1)])),
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
+            Scenario::AllDialAll => (Script::all_dial_all(nodes), profile.calm(both_ways(nodes))),
         }
     }
 
@@ -223,6 +224,15 @@ impl Script {
             steps.extend((0..40).map(|pick| (at + 1_000, Action::Cut { pick })));
         }
         Script::plan(steps)
+    }
+}
+
+impl Script {
+    /// The dials are the nodes' own, at their start; every few moments of the first seconds everybody speaks to everybody it has.
+    fn all_dial_all(nodes: usize) -> Script {
+        let moments = [30, 60, 100, 200, 400, 800, 1_600, 3_200];
+        let talk = |at| (0..nodes).map(move |node| (at, Action::Talk { node, messages: 1 }));
+        Script::plan(moments.into_iter().flat_map(talk).collect())
     }
 }
 

@@ -210,6 +210,7 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_own_log(node, &log));
     CHECK_FAILS(BAD, vixp2p_node_logs(node, NULL, sizeof(vixp2p_log_state), &count));
     CHECK_FAILS(BAD, vixp2p_node_peers(node, NULL, sizeof(vixp2p_peer_info), &count));
+    CHECK_FAILS(BAD, vixp2p_node_targets(node, NULL, sizeof(vixp2p_target_info), &count));
     CHECK_FAILS(BAD, vixp2p_node_stats(node, &stats, sizeof stats));
     CHECK_FAILS(BAD, vixp2p_node_set_log_level(node, VIXP2P_LOG_OFF));
     CHECK_FAILS(BAD, vixp2p_node_set_log_callback(node, NULL));
@@ -278,6 +279,7 @@ static void connecting(vixp2p_node *a, vixp2p_node *b)
 {
     vixp2p_peer_id id_a, id_b, met, nobody;
     vixp2p_peer_info peers[4];
+    vixp2p_target_info targets[4];
     vixp2p_stats stats;
     vixp2p_event *event;
     size_t count = 4;
@@ -320,6 +322,14 @@ static void connecting(vixp2p_node *a, vixp2p_node *b)
     CHECK(count == 1);
     CHECK_FAILS(INVALID, vixp2p_node_peers(a, NULL, sizeof *peers, &count));
     CHECK_FAILS(INVALID, vixp2p_node_peers(a, peers, sizeof *peers, NULL));
+    CHECK(peers[0].stage == VIXP2P_STAGE_FINISHED && peers[0].failures == 0 && peers[0].since_ms_ago >= 0);
+    CHECK(peers[0].next_attempt_in_ms == -1 && peers[0].last_reason[0] == 0 && peers[0].last_reason_text[0] == 0);
+    count = 4;
+    CHECK(vixp2p_node_targets(b, targets, sizeof *targets, &count) == VIXP2P_OK && count == 1);
+    CHECK(targets[0].flags == (VIXP2P_PEER_HAS_ID | VIXP2P_TARGET_WANTED) && targets[0].state == VIXP2P_PEER_CONNECTED);
+    CHECK(memcmp(&targets[0].id, &id_a, sizeof id_a) == 0 && targets[0].stage == VIXP2P_STAGE_FINISHED);
+    CHECK(vixp2p_node_targets(a, targets, sizeof *targets, &count) == VIXP2P_OK && count == 0);
+    CHECK_FAILS(INVALID, vixp2p_node_targets(b, targets, sizeof *targets, NULL));
     CHECK(vixp2p_node_stats(a, &stats, sizeof stats) == VIXP2P_OK);
     CHECK(stats.struct_size == sizeof stats && stats.peers_connected == 1 && stats.handshakes_completed == 1);
     CHECK_FAILS(INVALID, vixp2p_node_stats(a, NULL, sizeof stats));

@@ -72,7 +72,7 @@ fn a_refused_command_names_what_is_wrong_and_starts_nothing() {
         (&["wal", "mend", "d"], &["mend", "dump"]),
         (&["simulate", "--seed=1"], &["--nodes"]),
         (&["simulate", "--seed=x", "--nodes=3"], &["--seed"]),
-        (&["simulate", "--seed=1", "--nodes=1"], &["--nodes", "2 to 26"]),
+        (&["simulate", "--seed=1", "--nodes=1"], &["--nodes", "2 to 52"]),
         (&["simulate", "--seed=1", "--nodes=3", "--scenario=x"], &["--scenario", "storm"]),
         (&["demo", "--input=/does/not/exist"], &["--input", "/does/not/exist"]),
         (&["demo", "--records=0"], &["--records"]),

@@ -158,7 +158,19 @@ fn peers_logs_and_counters_fill_arrays_of_the_callers_size() {
     assert_eq!(info.direction, vixp2p_direction::VIXP2P_DIRECTION_OUTBOUND as i32);
     assert_eq!(text(info.node_id.as_ptr()), "reader");
     assert_eq!(text(info.endpoint.as_ptr()), format!("tcp://127.0.0.1:{}", reader.port()));
+    assert_eq!((info.stage, info.failures), (vixp2p_handshake_stage::VIXP2P_STAGE_FINISHED as i32, 0));
+    assert!(info.since_ms_ago >= 0 && info.next_attempt_in_ms == -1 && text(info.last_reason.as_ptr()).is_empty());
     assert_eq!(room[stride / 8 - 2..stride / 8 + 1], [0, 0, u64::MAX]);
+
+    let mut target = std::mem::MaybeUninit::<vixp2p_target_info>::uninit();
+    count = 1;
+    let size = size_of::<vixp2p_target_info>();
+    assert_eq!(unsafe { vixp2p_node_targets(writer.0, target.as_mut_ptr(), size, &raw mut count) }, VIXP2P_OK);
+    let target = unsafe { target.assume_init() };
+    assert_eq!((count, target.struct_size as usize, target.id), (1, size, reader.id()));
+    assert_eq!(target.flags, VIXP2P_PEER_HAS_ID | VIXP2P_TARGET_WANTED);
+    assert_eq!(target.state, vixp2p_peer_state::VIXP2P_PEER_CONNECTED as i32);
+    assert_eq!((target.failures, target.next_attempt_in_ms, target.reserved), (0, -1, 0));
 
     let mut stats = std::mem::MaybeUninit::<vixp2p_stats>::uninit();
     let size = size_of::<vixp2p_stats>();

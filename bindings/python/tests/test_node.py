@@ -25,6 +25,7 @@ from vixp2p import (
     LogLevel,
     Node,
     PeerId,
+    HandshakeStage,
     PeerState,
     Registry,
     RegistryPeer,
@@ -60,8 +61,22 @@ def test_nodes_meet_and_see_each_other(pair):
     (peer,) = a.peers()
     assert peer.id == b.id and peer.secure and peer.trusted and peer.state == PeerState.CONNECTED
     assert peer.direction == Direction.INBOUND and peer.node_id == "b"
-    assert a.stats()["peers_connected"] == 1
+    assert (peer.stage, peer.failures, peer.next_attempt_in_ms, peer.last_reason) == (HandshakeStage.FINISHED, 0, None, None)
+    (target,) = b.targets()
+    assert (target.id, target.wanted, target.state, target.failures) == (a.id, True, PeerState.CONNECTED, 0)
+    assert a.targets() == [] and a.stats()["peers_connected"] == 1
     assert b.port != a.port != 0
+
+
+def test_an_endpoint_nobody_answers_at_says_why_and_when_it_is_tried_again():
+    with Node("a") as a:
+        a.connect("127.0.0.1:1")
+        assert wait_for(a, EventKind.CONNECT_FAILED).reason == "refused"
+        (target,) = a.targets()
+        assert (target.endpoint, target.state, target.failures, target.last_reason) == ("tcp://127.0.0.1:1", PeerState.DISCONNECTED, 1, "refused")
+        assert 0 < target.next_attempt_in_ms <= 2500 and "refused" in target.last_reason_text
+        (peer,) = a.peers()
+        assert (peer.id, peer.failures, peer.last_reason) == (None, 1, "refused")
 
 
 def test_messages_go_both_ways_and_may_be_empty(pair):

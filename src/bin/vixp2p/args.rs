@@ -305,7 +305,7 @@ pub(crate) struct SimulateArgs {
     /// The seed that decides everything
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = seed)]
     pub(crate) seed: u64,
-    /// Number of nodes, 2 to 26
+    /// Number of nodes, 2 to 52
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = node_count)]
     pub(crate) nodes: u32,
     /// Events to play before everything is healed
@@ -391,7 +391,7 @@ fn seed(text: &str) -> Result<u64, String> {
 }
 
 fn node_count(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|n| (2..=26).contains(n)).ok_or_else(|| "expected a whole number from 2 to 26".to_owned())
+    text.parse().ok().filter(|n| (2..=52).contains(n)).ok_or_else(|| "expected a whole number from 2 to 52".to_owned())
 }
 
 fn from_zero(text: &str) -> Result<u32, String> {

@@ -1,9 +1,10 @@
 //! Unix sockets: a file that only its owner may connect to, taken over when nobody answers on it, and gone when the node stops.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, Metadata, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
@@ -43,6 +44,8 @@ impl Listener {
     /// Makes the socket file, in place of one on which nobody answers.
     pub(super) fn bind(path: &str) -> Result<Listener> {
         let endpoint = Endpoint::unix(path)?;
+        // Held until this socket listens: of two nodes that find the same leftover, the second finds the first one's socket.
+        let _turn = turn(&endpoint)?;
         make_way(&endpoint)?;
         let (socket, file) = open(path.into()).map_err(Error::io(format!("listening on {endpoint}")))?;
         Ok(Listener { _file: file, socket, endpoint })
@@ -54,6 +57,28 @@ impl Listener {
 
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {
         self.socket.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// A lock on the directory of a socket, or nothing where the directory cannot be read.
+fn turn(endpoint: &Endpoint) -> Result<Option<fs::File>> {
+    let directory = Path::new(&endpoint.host).parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(directory) = fs::File::open(directory) else { return Ok(None) };
+    #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+    let deadline = Instant::now() + limits::UNIX_TURN_WAIT;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(Some(directory)),
+            Err(TryLockError::WouldBlock) => {}
+            // A file system without locks.
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+        #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+        if Instant::now() >= deadline {
+            return Err(Error::Invalid(format!("the directory of {endpoint} stays locked by another process; listen on another path")));
+        }
+        #[expect(clippy::disallowed_methods, reason = "the other one is done within microseconds, and nothing tells when")]
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -123,6 +148,31 @@ mod tests {
         let error = Listener::bind(&path).expect_err("somebody answers").to_string();
         assert!(error.contains("already") && error.contains(&path), "{error}");
         drop(listener);
+    }
+
+    #[test]
+    fn of_many_that_take_over_one_leftover_at_the_same_instant_one_listens() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("runtime");
+        let handle = runtime.handle().clone();
+        for _ in 0..50 {
+            let (_dir, path) = place();
+            drop(std::os::unix::net::UnixListener::bind(&path).expect("leaves its file"));
+            let start = std::sync::Barrier::new(4);
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            let _inside = handle.enter();
+                            start.wait();
+                            Listener::bind(&path)
+                        })
+                    })
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+            });
+            assert_eq!(bound.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{bound:?}");
+            assert!(knock(&path).is_ok(), "it can be reached");
+        }
     }
 
     #[tokio::test]

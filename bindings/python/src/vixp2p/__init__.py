@@ -1,6 +1,7 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, DiscoveryMode, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
+from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStage, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy
+from ._abi import TrustState, lib
 from ._node import Node
 from ._types import (
     Discovered,
@@ -15,6 +16,7 @@ from ._types import (
     Registry,
     RegistryPeer,
     Stopped,
+    Target,
     TrustEntry,
     VixP2PError,
     WouldBlock,
@@ -27,6 +29,7 @@ __all__ = [
     "DiscoveryMode",
     "Event",
     "EventKind",
+    "HandshakeStage",
     "Invite",
     "Durability",
     "KeyAgreement",
@@ -43,6 +46,7 @@ __all__ = [
     "RegistryPeer",
     "Status",
     "Stopped",
+    "Target",
     "TrustEntry",
     "TrustPolicy",
     "TrustState",

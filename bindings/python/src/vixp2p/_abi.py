@@ -15,6 +15,7 @@ FLAG_NO_DIAL = 1
 FLAG_NO_REMEMBER = 2
 APPLY_OK, APPLY_RETRY = 0, 1
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
+TARGET_WANTED = 8
 TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
 DURABILITY_DURABLE, DURABILITY_BUFFERED = range(2)
 REGISTRY_PULL_ONLY, REGISTRY_PULL_AND_ANNOUNCE = range(2)
@@ -24,6 +25,8 @@ DISCOVERED_AUTHENTICATED = 1
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
+REASON_SIZE = 32
+REASON_TEXT_SIZE = 256
 HOST_SIZE = 256
 PEER_ID_HEX_SIZE = 65
 INVITE_ADDRESSES_MAX, INVITE_TEXT_SIZE, INVITE_HAS_PSK = 8, 4097, 1
@@ -159,6 +162,17 @@ class PeerState(enum.IntEnum):
     CLOSED = 5
 
 
+class HandshakeStage(enum.IntEnum):
+    """Which messages of a connection's handshake have passed."""
+
+    NONE = 0
+    HELLO_SENT = 1
+    HELLO_RECEIVED = 2
+    ACK_SENT = 3
+    ACK_RECEIVED = 4
+    FINISHED = 5
+
+
 class PeerIdStruct(ctypes.Structure):
     _fields_ = [("bytes", c_uint8 * 32)]
 
@@ -275,6 +289,29 @@ class PeerInfoStruct(ctypes.Structure):
         ("last_seen_ms_ago", c_int64),
         ("node_id", c_char * NODE_ID_SIZE),
         ("endpoint", c_char * ENDPOINT_SIZE),
+        ("stage", c_int32),
+        ("failures", c_uint32),
+        ("since_ms_ago", c_int64),
+        ("next_attempt_in_ms", c_int64),
+        ("last_reason", c_char * REASON_SIZE),
+        ("last_reason_text", c_char * REASON_TEXT_SIZE),
+    ]
+
+
+class TargetInfoStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("id", PeerIdStruct),
+        ("state", c_int32),
+        ("stage", c_int32),
+        ("since_ms_ago", c_int64),
+        ("next_attempt_in_ms", c_int64),
+        ("failures", c_uint32),
+        ("reserved", c_uint32),
+        ("endpoint", c_char * ENDPOINT_SIZE),
+        ("last_reason", c_char * REASON_SIZE),
+        ("last_reason_text", c_char * REASON_TEXT_SIZE),
     ]
 
 
@@ -370,6 +407,7 @@ STRUCTS = {
     "vixp2p_apply_callback": ApplyCallback,
     "vixp2p_node_options": NodeOptions,
     "vixp2p_peer_info": PeerInfoStruct,
+    "vixp2p_target_info": TargetInfoStruct,
     "vixp2p_discovered_info": DiscoveredInfoStruct,
     "vixp2p_invite": InviteStruct,
     "vixp2p_trust_info": TrustInfoStruct,
@@ -422,6 +460,7 @@ FUNCTIONS = {
     "vixp2p_node_own_log": (_STATUS, NODE, _LOG),
     "vixp2p_node_logs": (_STATUS, NODE, POINTER(LogStateStruct), c_size_t, _SIZE),
     "vixp2p_node_peers": (_STATUS, NODE, POINTER(PeerInfoStruct), c_size_t, _SIZE),
+    "vixp2p_node_targets": (_STATUS, NODE, POINTER(TargetInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_stats": (_STATUS, NODE, POINTER(StatsStruct), c_size_t),
     "vixp2p_node_set_log_level": (_STATUS, NODE, c_int32),
     "vixp2p_node_set_log_callback": (_STATUS, NODE, POINTER(LogCallback)),

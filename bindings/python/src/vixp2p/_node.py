@@ -9,8 +9,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 from . import _abi
 from ._abi import DiscoveryMode, Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
-from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, TrustEntry, VixP2PError, check, log_id, peer_id
-from ._types import read_discovered, read_event, read_peer, read_registry_peer, read_trust
+from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, Target, TrustEntry, VixP2PError, check, log_id, peer_id
+from ._types import read_discovered, read_event, read_peer, read_registry_peer, read_target, read_trust
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
 _WAIT_PIECE_S = 0.2
@@ -274,6 +274,10 @@ class Node:
     def peers(self) -> List[Peer]:
         """Everybody this node knows of, connected or not."""
         return [read_peer(info) for info in self._array(lib.vixp2p_node_peers, _abi.PeerInfoStruct)]
+
+    def targets(self) -> List[Target]:
+        """Every endpoint this node dials, and every one it tried in vain: what to look at when a peer is missing."""
+        return [read_target(info) for info in self._array(lib.vixp2p_node_targets, _abi.TargetInfoStruct)]
 
     def stats(self) -> Dict[str, int]:
         """The node's counters by name; zeros while it does not run."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Tuple, Union
 
 from . import _abi
-from ._abi import Direction, EventKind, PeerState, Status, TrustState, lib
+from ._abi import Direction, EventKind, HandshakeStage, PeerState, Status, TrustState, lib
 
 
 class VixP2PError(Exception):
@@ -218,6 +218,49 @@ class Peer:
     last_seen_ms_ago: Optional[int]
     node_id: str
     endpoint: str
+    stage: Union[HandshakeStage, int] = HandshakeStage.NONE
+    since_ms_ago: int = 0
+    failures: int = 0
+    next_attempt_in_ms: Optional[int] = None
+    last_reason: Optional[str] = None
+    last_reason_text: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """One endpoint a node dials, or tried in vain. `next_attempt_in_ms` is None if no attempt waits."""
+
+    endpoint: str
+    id: Optional[PeerId]
+    wanted: bool
+    state: Union[PeerState, int]
+    stage: Union[HandshakeStage, int]
+    since_ms_ago: int
+    failures: int
+    next_attempt_in_ms: Optional[int]
+    last_reason: Optional[str]
+    last_reason_text: Optional[str]
+
+
+def _progress(info: Union[_abi.PeerInfoStruct, _abi.TargetInfoStruct]) -> dict:
+    return dict(
+        state=_known(PeerState, info.state),
+        stage=_known(HandshakeStage, info.stage),
+        since_ms_ago=info.since_ms_ago,
+        failures=info.failures,
+        next_attempt_in_ms=None if info.next_attempt_in_ms < 0 else info.next_attempt_in_ms,
+        last_reason=info.last_reason.decode() or None,
+        last_reason_text=info.last_reason_text.decode() or None,
+    )
+
+
+def read_target(info: _abi.TargetInfoStruct) -> Target:
+    return Target(
+        endpoint=info.endpoint.decode(),
+        id=peer_id(info.id) if info.flags & _abi.PEER_HAS_ID else None,
+        wanted=bool(info.flags & _abi.TARGET_WANTED),
+        **_progress(info),
+    )
 
 
 def read_peer(info: _abi.PeerInfoStruct) -> Peer:
@@ -225,11 +268,11 @@ def read_peer(info: _abi.PeerInfoStruct) -> Peer:
         id=peer_id(info.id) if info.flags & _abi.PEER_HAS_ID else None,
         secure=bool(info.flags & _abi.PEER_SECURE),
         trusted=bool(info.flags & _abi.PEER_TRUSTED),
-        state=_known(PeerState, info.state),
         direction=_known(Direction, info.direction),
         last_seen_ms_ago=None if info.last_seen_ms_ago < 0 else info.last_seen_ms_ago,
         node_id=info.node_id.decode(),
         endpoint=info.endpoint.decode(),
+        **_progress(info),
     )
 
 
