@@ -132,6 +132,7 @@ impl Node {
             lingering: None,
             failed: None,
         };
+        let node_id = crate::base::event::printable(&config.node_id);
         let inner = Inner {
             config,
             identity,
@@ -140,7 +141,7 @@ impl Node {
             keeper: Arc::new(keeper),
             book,
             ring,
-            outlet: Arc::default(),
+            outlet: Arc::new(LogOutlet::of(&node_id)),
             shell: RwLock::new(None),
             state: Mutex::new(state),
             ended: Condvar::new(),
@@ -185,9 +186,14 @@ impl Node {
         self.inner.outlet.set(least, sink);
     }
 
-    /// Changes the least level of log lines.
+    /// Changes the least level of log lines. At [`Level::Trace`] events that are told on request only ([`Event::on_request`]) come too.
     pub fn set_log_level(&self, least: Level) {
         self.inner.outlet.set_level(least);
+    }
+
+    /// Whether events on request come, where that does not follow from the level of log lines.
+    pub(crate) fn tell_everything(&self, wanted: bool) {
+        self.inner.outlet.set_everything(wanted);
     }
 
     /// Tells where the application stands: the last record of `log` that has taken effect in its own store. Replaces the library's own

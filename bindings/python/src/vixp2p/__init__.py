@@ -1,7 +1,7 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
 from ._abi import Direction, DiscoveryMode, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
-from ._node import Node
+from ._node import Node, clear_process_log, set_process_log
 from ._types import (
     Discovered,
     Event,
@@ -48,7 +48,9 @@ __all__ = [
     "TrustState",
     "VixP2PError",
     "WouldBlock",
+    "clear_process_log",
     "library_version",
+    "set_process_log",
 ]
 
 

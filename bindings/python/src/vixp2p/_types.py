@@ -121,6 +121,7 @@ class Event:
     seq: Optional[int] = None
     retry_in_ms: Optional[int] = None
     count: Optional[int] = None
+    new_count: Optional[int] = None
     trusted: Optional[bool] = None
     former: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
@@ -169,6 +170,7 @@ _READ = {
     "seq": lib.vixp2p_event_seq,
     "retry_in_ms": _retry,
     "count": lib.vixp2p_event_count,
+    "new_count": lib.vixp2p_event_new_count,
     "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
     "former": _former,
 }
@@ -186,6 +188,11 @@ _HAS = {
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
     EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),
+    EventKind.PEER_NAMED: ("node_id", "endpoint"),
+    EventKind.REGISTRY_ANSWERED: ("count", "new_count"),
+    EventKind.REGISTRY_FAILED: ("retry_in_ms",),
+    EventKind.PING: ("peer", "direction"),
+    EventKind.PONG: ("peer", "direction"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
     EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
     EventKind.TRUST_CHANGED: ("peer", "node_id", "trusted"),
