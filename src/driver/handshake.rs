@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::base::{CloseReason, LinkId, limits};
+use crate::base::{CloseReason, HandshakeStage, LinkId, limits};
 use crate::driver::Shell;
 use crate::driver::link::LinkShared;
 use crate::driver::transport::Stream;
@@ -55,6 +55,11 @@ async fn handshake(
         if !out.is_empty() {
             shell.count_sent(out.len());
             stream.write_all(&out).await.map_err(|e| broken(&e, machine))?;
+            // Of what a side sends after its first message, this much is not said otherwise.
+            match machine.stage() {
+                stage @ (HandshakeStage::AckSent | HandshakeStage::AckReceived) => shell.step(Input::Stage { link, stage }),
+                _ => {}
+            }
         }
         let met = machine.met();
         match machine.receive(input) {

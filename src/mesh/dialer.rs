@@ -40,6 +40,8 @@ struct Target {
     open: bool,
     /// Due only because another address of its peer is being dialled.
     waits: bool,
+    /// Since when nothing is under way.
+    idle_since: Time,
     /// Links in a row that ended almost as soon as they stood, or because the peer broke a rule.
     short_lives: u32,
 }
@@ -55,9 +57,29 @@ impl Target {
             began: Time::ZERO,
             open: false,
             waits: false,
+            idle_since: now,
             short_lives: 0,
         }
     }
+}
+
+/// What can be seen of a target.
+pub(super) struct Seen<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    /// Who answered last, or is expected to.
+    pub(super) peer: Option<PeerId>,
+    /// Asked for by a person.
+    pub(super) wanted: bool,
+    /// The link that is being dialled, or stands.
+    pub(super) link: Option<LinkId>,
+    /// When it is dialled.
+    pub(super) due: Option<Time>,
+    /// Since when nothing is under way, if nothing is.
+    pub(super) idle_since: Time,
+    /// Attempts in a row that failed, or links that ended at once.
+    pub(super) failures: u32,
+    /// Why the last attempt or link ended.
+    pub(super) last_reason: Option<&'a CloseReason>,
 }
 
 /// Every endpoint this node is to stay connected to, at most `limits::DIAL_TARGETS_MAX`.
@@ -164,6 +186,7 @@ impl Dialer {
             } else if peers.connected() >= self.max_peers {
                 let pause = limits::BACKOFF_AUTOMATIC.1 + guard::jitter(limits::BACKOFF_AUTOMATIC.1, &mut self.rng);
                 let retry_in_ms = Some(pause.as_millis() as u64);
+                self.guard.ended(now, &endpoint, &CloseReason::MaxPeers);
                 out.event(Event::ConnectFailed { endpoint: endpoint.clone(), peer: expected, reason: CloseReason::MaxPeers, retry_in_ms });
                 State::Due(now + pause)
             } else {
@@ -224,7 +247,9 @@ impl Dialer {
         let Some(target) = self.target_of(&endpoint, link) else { return };
         let manual = std::mem::replace(&mut target.attempt_manual, false);
         let wanted = target.manual;
+        target.idle_since = now;
         let mut until = self.guard.failed(now, &endpoint, manual, &mut self.rng);
+        self.guard.ended(now, &endpoint, &reason);
         let duplicate = reason == CloseReason::Duplicate;
         if duplicate {
             // The peer has a link to this node already, and that was told when it came to stand. Should it be a dead one that
@@ -254,7 +279,9 @@ impl Dialer {
         let duplicate = *reason == CloseReason::Duplicate;
         let in_vain = !duplicate && (lived < limits::BACKOFF_AUTOMATIC.0 || reason.blames_peer());
         target.short_lives = if in_vain { target.short_lives.saturating_add(1) } else { 0 };
+        target.idle_since = now;
         let short_lives = target.short_lives;
+        self.guard.ended(now, endpoint, reason);
         if duplicate || reason.is_transient() {
             let pause = match short_lives {
                 0 => guard::jitter(limits::BACKOFF_AUTOMATIC.0, &mut self.rng),
@@ -317,14 +344,17 @@ impl Dialer {
         if let State::Dialling(link) = target.state { Some(link) } else { None }
     }
 
-    /// Every target: where, who answered last, and the link that is being dialled or stands.
-    pub(super) fn targets(&self) -> impl Iterator<Item = (&Endpoint, Option<PeerId>, Option<LinkId>)> {
+    /// Every target.
+    pub(super) fn targets(&self) -> impl Iterator<Item = Seen<'_>> {
         self.targets.iter().map(|(endpoint, target)| {
-            let link = match target.state {
-                State::Dialling(link) | State::Standing(link) => Some(link),
-                State::Due(_) | State::Resting => None,
+            let (link, due) = match target.state {
+                State::Dialling(link) | State::Standing(link) => (Some(link), None),
+                State::Due(at) => (None, Some(at)),
+                State::Resting => (None, None),
             };
-            (endpoint, target.peer, link)
+            let failures = self.guard.failures(endpoint).max(target.short_lives);
+            let (peer, wanted, idle_since) = (target.peer, target.manual, target.idle_since);
+            Seen { endpoint, peer, wanted, link, due, idle_since, failures, last_reason: self.guard.last_end(endpoint).map(|(_, why)| why) }
         })
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::base::{Endpoint, Time, limits};
+use crate::base::{CloseReason, Endpoint, Time, limits};
 
 /// Exponent from which a delay no longer doubles; both ladders have long reached their last step there.
 const DOUBLINGS_MAX: u32 = 10;
@@ -26,6 +26,8 @@ struct Track {
     last_attempt: Option<Time>,
     failures: u32,
     until: Time,
+    /// When and why the last attempt, or the link it led to, ended.
+    last_end: Option<(Time, CloseReason)>,
 }
 
 /// What the guard counted; names as in `base::Stats`.
@@ -80,6 +82,27 @@ impl Guard {
             track.failures = 0;
             track.until = Time::ZERO;
         }
+    }
+
+    /// An attempt, or the link it led to, has ended.
+    pub(super) fn ended(&mut self, now: Time, endpoint: &Endpoint, reason: &CloseReason) {
+        self.track(endpoint).last_end = Some((now, reason.clone()));
+    }
+
+    /// When and why the last attempt there, or the link it led to, ended.
+    pub(super) fn last_end(&self, endpoint: &Endpoint) -> Option<(Time, &CloseReason)> {
+        let (at, reason) = self.tracks.get(endpoint)?.last_end.as_ref()?;
+        Some((*at, reason))
+    }
+
+    /// Attempts there that failed in a row.
+    pub(super) fn failures(&self, endpoint: &Endpoint) -> u32 {
+        self.tracks.get(endpoint).map_or(0, |track| track.failures)
+    }
+
+    /// Every endpoint whose last attempt failed.
+    pub(super) fn failed_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.tracks.iter().filter(|(_, track)| track.failures > 0).map(|(endpoint, _)| endpoint)
     }
 
     /// The network is another one: failures on the old one say nothing. Attempts still keep their distance from each other.

@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::endpoint::Source;
-use crate::base::{CloseReason, LinkId, Time, limits};
+use crate::base::{CloseReason, HandshakeStage, LinkId, Time, limits};
 use crate::mesh::Mesh;
 
 /// Places that are not shared fairly unless somebody keeps count.
@@ -146,6 +146,7 @@ impl Mesh {
 
     /// A connection's Hello passed.
     pub(super) fn hello_passed(&mut self, now: Time, link: LinkId) {
+        self.peers.reached_stage(link, HandshakeStage::HelloReceived);
         let victim = self.half_open.greeted(link);
         self.give_way(now, victim);
     }

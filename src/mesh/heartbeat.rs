@@ -78,9 +78,9 @@ impl Heartbeat {
         }
     }
 
-    /// Whether a link's silence has lasted so long that a Ping must have gone unanswered.
-    pub(super) fn is_stale(&self, now: Time, link: LinkId) -> bool {
-        self.last_heard(link).is_some_and(|heard| now.since(heard) > (self.interval + self.stale_after) / 2)
+    /// Since when a link's silence has lasted so long that a Ping must have gone unanswered.
+    pub(super) fn stale_since(&self, now: Time, link: LinkId) -> Option<Time> {
+        self.last_heard(link).map(|heard| heard + (self.interval + self.stale_after) / 2).filter(|since| *since < now)
     }
 
     /// The link is gone.
@@ -206,7 +206,9 @@ mod tests {
             assert!(heart.tick(Time::from_millis(ms), &mut out).is_empty());
         }
         assert_eq!(pings(&mut out), 0);
-        assert!(!heart.is_stale(Time::from_millis(69_000), LINK) && heart.is_stale(Time::from_millis(70_000), LINK));
+        assert!(
+            heart.stale_since(Time::from_millis(69_000), LINK).is_none() && heart.stale_since(Time::from_millis(70_000), LINK).is_some()
+        );
     }
 
     #[test]

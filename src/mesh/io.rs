@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::endpoint::Source;
-use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId, TrustTable};
+use crate::base::{CloseReason, Endpoint, Event, HandshakeStage, LinkId, LogId, PeerId, TrustTable};
 use crate::sync::Group;
 use crate::wire::Message;
 
@@ -70,6 +70,13 @@ pub enum Input {
     HelloPassed {
         /// Which link.
         link: LinkId,
+    },
+    /// A handshake has come further; for those who look. `Dialled`, `HelloPassed` and `Authenticated` say the other stages.
+    Stage {
+        /// Which link.
+        link: LinkId,
+        /// How far.
+        stage: HandshakeStage,
     },
     /// Somebody connects, and the carrier has no descriptor for it: an accepted connection that is silent is to be closed.
     Crowded,
@@ -275,6 +282,7 @@ impl fmt::Display for Input {
             Input::DialFailed { link, reason } => write!(f, "{link} dial failed: {reason}"),
             Input::Accepted { link, endpoint, .. } => write!(f, "{link} accepted from {endpoint}"),
             Input::HelloPassed { link } => write!(f, "{link} greeted"),
+            Input::Stage { link, stage } => write!(f, "{link} {stage}"),
             Input::Crowded => f.write_str("crowded"),
             Input::Dialled { link } => write!(f, "{link} open"),
             Input::Authenticated { link, peer } => write!(f, "{link} is {} \"{}\"", peer.id.short(), peer.node_id),

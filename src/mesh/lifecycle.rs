@@ -1,4 +1,4 @@
-//! The life of a link, from dial or accept to its end, and the peer list. Every link ends through `gone`.
+//! The life of a link, from dial or accept to its end. Every link ends through `gone`.
 //!
 //! Never looks into messages, and leaves every rule to the table that owns it: peers, dialer, heartbeat, replica.
 
@@ -6,7 +6,7 @@ use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Direction, Endpoint, Event, LinkId, PeerId, Time, limits};
 use crate::mesh::Mesh;
 use crate::mesh::io::PeerInfo;
-use crate::mesh::peers::{Link, LinkState, Peer, PeerSnapshot, PeerState, Verdict};
+use crate::mesh::peers::{Link, LinkState, Verdict};
 use crate::wire::Message;
 
 impl Mesh {
@@ -16,7 +16,7 @@ impl Mesh {
             let link = self.next_link();
             self.dialer.opened(now, &endpoint, link);
             let expected = self.dialer.expected(&endpoint);
-            self.peers.open(link, endpoint.clone(), Direction::Outbound, expected);
+            self.peers.open(now, link, (endpoint.clone(), Direction::Outbound), expected);
             self.heartbeat.expect(link, now + limits::DIAL_TIMEOUT);
             self.out.dial(link, endpoint, expected);
         }
@@ -25,12 +25,12 @@ impl Mesh {
     pub(super) fn accepted(&mut self, now: Time, link: LinkId, endpoint: Endpoint, source: Source) {
         self.make_room(now, link, source);
         self.handshakes.started += 1;
-        self.peers.open(link, endpoint, Direction::Inbound, None);
+        self.peers.open(now, link, (endpoint, Direction::Inbound), None);
         self.heartbeat.expect(link, now + self.settings.handshake_timeout);
     }
 
     pub(super) fn dialled(&mut self, now: Time, link: LinkId) {
-        if self.peers.handshaking(link) {
+        if self.peers.handshaking(now, link) {
             self.handshakes.started += 1;
             self.heartbeat.expect(link, now + self.settings.handshake_timeout);
             for slower in self.dialer.connected(now, link) {
@@ -142,56 +142,11 @@ impl Mesh {
         self.dialer.lost(now, &endpoint, link, &reason, now.since(since));
         if self.peers.link_of(&peer).is_none() {
             let node_id = self.peers.peer(&peer).map(|p| p.node_id.clone()).unwrap_or_default();
+            self.peers.ended(now, &peer, reason.clone());
             self.dialer.peer_gone(now, &peer);
             self.out.route(peer, None);
             let connected = self.peers.connected();
             self.out.event(Event::PeerDisconnected { peer, node_id, endpoint, direction, reason, connected });
-        }
-    }
-
-    pub(super) fn snapshots(&self, now: Time) -> Vec<PeerSnapshot> {
-        let mut list: Vec<PeerSnapshot> = self.peers.iter().map(|(id, peer)| self.met(now, *id, peer)).collect();
-        for (endpoint, id, link) in self.dialer.targets() {
-            let open = link.and_then(|link| self.peers.link(link)).map(|l| l.state);
-            let state = if open == Some(LinkState::Handshaking) { PeerState::Handshaking } else { PeerState::Connecting };
-            match id.and_then(|id| list.iter_mut().find(|s| s.id == Some(id))) {
-                Some(met) if met.link.is_none() && link.is_some() => met.state = state,
-                Some(_) => {}
-                None => list.push(PeerSnapshot {
-                    id,
-                    node_id: String::new(),
-                    state,
-                    endpoint: endpoint.clone(),
-                    direction: Direction::Outbound,
-                    secure: false,
-                    trusted: id.is_some_and(|id| self.settings.trust.trusts(&id)),
-                    last_seen_ms_ago: None,
-                    link: None,
-                    capabilities: Vec::new(),
-                }),
-            }
-        }
-        list
-    }
-
-    fn met(&self, now: Time, id: PeerId, peer: &Peer) -> PeerSnapshot {
-        let state = match peer.link {
-            Some(link) if self.heartbeat.is_stale(now, link) => PeerState::Stale,
-            Some(_) => PeerState::Connected,
-            None => PeerState::Closed,
-        };
-        let last_seen = peer.link.and_then(|link| self.heartbeat.last_heard(link)).unwrap_or(peer.last_seen);
-        PeerSnapshot {
-            id: Some(id),
-            node_id: peer.node_id.clone(),
-            state,
-            endpoint: peer.endpoint.clone(),
-            direction: peer.direction,
-            secure: true,
-            trusted: if peer.link.is_some() { peer.trusted } else { self.settings.trust.trusts(&id) },
-            last_seen_ms_ago: Some(now.since(last_seen).as_millis() as u64),
-            link: peer.link,
-            capabilities: peer.capabilities.clone(),
         }
     }
 }

@@ -19,9 +19,10 @@ mod heartbeat;
 pub mod io;
 mod lifecycle;
 mod out;
-pub mod peers;
+mod peers;
 mod rekey;
 mod replica;
+mod snapshot;
 mod stats;
 mod trust;
 
@@ -32,8 +33,9 @@ use crate::base::{CloseReason, Config, Direction, Endpoint, Event, LinkId, LogId
 use crate::wire::Message;
 
 pub use io::{Inbound, Input, Output, PeerInfo};
-pub use peers::{PeerSnapshot, PeerState};
+pub use crate::base::{HandshakeStage, PeerState};
 pub use replica::{LogAcked, LogView};
+pub use snapshot::{PeerSnapshot, TargetSnapshot};
 
 use dialer::Dialer;
 use halfopen::HalfOpen;
@@ -138,6 +140,7 @@ impl Mesh {
             }
             Input::Accepted { link, endpoint, source } => self.accepted(now, link, endpoint, source),
             Input::HelloPassed { link } => self.hello_passed(now, link),
+            Input::Stage { link, stage } => self.peers.reached_stage(link, stage),
             Input::Crowded => self.crowded(now),
             Input::Dialled { link } => self.dialled(now, link),
             Input::Authenticated { link, peer } => self.authenticated(now, link, peer),
@@ -188,11 +191,6 @@ impl Mesh {
     /// The counters a mesh owns; those of the transport and the log are zero here.
     pub fn stats(&self) -> Stats {
         stats::snapshot(&self.handshakes, &self.dialer.guard, &self.peers, &self.half_open)
-    }
-
-    /// Every peer met, then every endpoint being dialled whose peer is not known yet.
-    pub fn peers(&self, now: Time) -> Vec<PeerSnapshot> {
-        self.snapshots(now)
     }
 
     /// Whether this node keeps itself connected to an endpoint: finders have nothing to add about it.

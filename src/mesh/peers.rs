@@ -1,78 +1,11 @@
 //! The tables of links and peers, and who is admitted. Never sends anything and never dials.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-
-use crate::base::{CloseReason, Direction, Endpoint, LinkId, PeerId, Time, limits};
+use crate::base::{CloseReason, Direction, Endpoint, HandshakeStage, LinkId, PeerId, Time, limits};
 use crate::mesh::MeshSettings;
 use crate::mesh::io::PeerInfo;
-
-/// Where a peer stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PeerState {
-    /// Neither met nor dialled: where every peer starts. A mesh lists nobody in this state.
-    #[default]
-    Disconnected,
-    /// Being dialled, or waiting for the next attempt.
-    Connecting,
-    /// A connection is open; the peer is not authenticated on it yet.
-    Handshaking,
-    /// Authenticated and heard of.
-    Connected,
-    /// Still connected, but silent although asked; soon closed.
-    Stale,
-    /// Gone.
-    Closed,
-}
-
-impl PeerState {
-    /// The state's name in lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            PeerState::Disconnected => "disconnected",
-            PeerState::Connecting => "connecting",
-            PeerState::Handshaking => "handshaking",
-            PeerState::Connected => "connected",
-            PeerState::Stale => "stale",
-            PeerState::Closed => "closed",
-        }
-    }
-}
-
-impl fmt::Display for PeerState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// One line of the peer list: a peer met, or an endpoint being dialled that nobody has answered for yet.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct PeerSnapshot {
-    /// Its identity; for an endpoint whose peer is not authenticated yet the one that is expected there, or `None`.
-    pub id: Option<PeerId>,
-    /// Its label; empty if not met.
-    pub node_id: String,
-    /// Where it stands.
-    pub state: PeerState,
-    /// The other end's address on its last link.
-    pub endpoint: Endpoint,
-    /// Who opened the last link.
-    pub direction: Direction,
-    /// Whether the peer is authenticated; there are no other links than sealed ones.
-    pub secure: bool,
-    /// Whether records are, or would be, exchanged with it.
-    pub trusted: bool,
-    /// Milliseconds since anything was received from it.
-    pub last_seen_ms_ago: Option<u64>,
-    /// The connected link.
-    pub link: Option<LinkId>,
-    /// What it says it can do.
-    pub capabilities: Vec<(String, String)>,
-}
 
 /// How far a link has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +21,10 @@ pub(super) struct Link {
     pub(super) endpoint: Endpoint,
     pub(super) direction: Direction,
     pub(super) state: LinkState,
+    /// Which messages of the handshake have passed.
+    pub(super) stage: HandshakeStage,
+    /// When the dial, or the handshake, began.
+    pub(super) since: Time,
     /// The only key that will do, if the dial named one.
     pub(super) expected: Option<PeerId>,
 }
@@ -102,6 +39,10 @@ pub(super) struct Peer {
     pub(super) direction: Direction,
     pub(super) link: Option<LinkId>,
     pub(super) last_seen: Time,
+    /// Since when it is connected, or gone.
+    pub(super) since: Time,
+    /// Why its last link ended.
+    pub(super) last_reason: Option<CloseReason>,
     /// Whether records are exchanged over its link.
     pub(super) trusted: bool,
 }
@@ -163,23 +104,38 @@ impl Peers {
     }
 
     /// A new connection: one being dialled, or one accepted.
-    pub(super) fn open(&mut self, link: LinkId, endpoint: Endpoint, direction: Direction, expected: Option<PeerId>) {
+    pub(super) fn open(&mut self, now: Time, link: LinkId, (endpoint, direction): (Endpoint, Direction), expected: Option<PeerId>) {
         let state = match direction {
             Direction::Outbound => LinkState::Connecting,
             Direction::Inbound => LinkState::Handshaking,
         };
-        self.links.insert(link, Link { endpoint, direction, state, expected });
+        self.links.insert(link, Link { endpoint, direction, state, stage: HandshakeStage::None, since: now, expected });
     }
 
     /// A dialled connection is open. `false` if there is no such dial.
-    pub(super) fn handshaking(&mut self, link: LinkId) -> bool {
+    pub(super) fn handshaking(&mut self, now: Time, link: LinkId) -> bool {
         match self.links.get_mut(&link) {
             Some(entry) if entry.state == LinkState::Connecting => {
-                entry.state = LinkState::Handshaking;
+                (entry.state, entry.since) = (LinkState::Handshaking, now);
+                // A dialler has its Hello ready before the connection is open.
+                entry.stage = HandshakeStage::HelloSent;
                 true
             }
             _ => false,
         }
+    }
+
+    /// A handshake has come so far.
+    pub(super) fn reached_stage(&mut self, link: LinkId, stage: HandshakeStage) {
+        if let Some(entry) = self.links.get_mut(&link).filter(|entry| entry.state == LinkState::Handshaking) {
+            entry.stage = stage;
+        }
+    }
+
+    /// Accepted connections whose Hello has passed and whose peer is not authenticated yet.
+    pub(super) fn greeted(&self) -> impl Iterator<Item = &Link> {
+        let greeted = |link: &&Link| link.state == LinkState::Handshaking && link.stage != HandshakeStage::None;
+        self.links.values().filter(|link| link.direction == Direction::Inbound).filter(greeted)
     }
 
     /// Who may stay: never ourselves, one link per peer, at most `max_peers` peers.
@@ -211,10 +167,14 @@ impl Peers {
     /// The peer of a link is admitted; from now on it is the peer's link.
     pub(super) fn admit(&mut self, link: LinkId, info: PeerInfo, trusted: bool, now: Time) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        entry.state = LinkState::Connected { peer: info.id, since: now };
+        (entry.state, entry.stage) = (LinkState::Connected { peer: info.id, since: now }, HandshakeStage::Finished);
         let (endpoint, direction) = (entry.endpoint.clone(), entry.direction);
         let PeerInfo { id, node_id, capabilities, formerly } = info;
-        let peer = Peer { node_id, capabilities, formerly, endpoint, direction, link: Some(link), last_seen: now, trusted };
+        let known = self.peers.get(&id);
+        let last_reason = known.and_then(|peer| peer.last_reason.clone());
+        let since = known.filter(|peer| peer.link.is_some()).map_or(now, |peer| peer.since);
+        let link = Some(link);
+        let peer = Peer { node_id, capabilities, formerly, endpoint, direction, link, last_seen: now, since, last_reason, trusted };
         match self.peers.insert(id, peer) {
             Some(Peer { link: Some(_), .. }) => {}
             Some(Peer { link: None, last_seen, .. }) => {
@@ -248,6 +208,13 @@ impl Peers {
             }
         }
         Some(entry)
+    }
+
+    /// A peer has lost its link for good, for this reason.
+    pub(super) fn ended(&mut self, now: Time, peer: &PeerId, reason: CloseReason) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            (peer.since, peer.last_reason) = (now, Some(reason));
+        }
     }
 
     fn forget_oldest(&mut self) {
@@ -285,9 +252,9 @@ mod tests {
     /// Peers with link 1 connected to `first` in one direction and link 2 in the handshake in the other.
     fn two_links(first: PeerId, one: Direction, two: Direction) -> Peers {
         let mut peers = Peers::default();
-        peers.open(LinkId(1), Endpoint::tcp("h", 1), one, None);
+        peers.open(Time::ZERO, LinkId(1), (Endpoint::tcp("h", 1), one), None);
         peers.admit(LinkId(1), info(first), true, Time::ZERO);
-        peers.open(LinkId(2), Endpoint::tcp("h", 2), two, None);
+        peers.open(Time::ZERO, LinkId(2), (Endpoint::tcp("h", 2), two), None);
         peers
     }
 
@@ -334,7 +301,7 @@ mod tests {
         for n in 0..limits::GONE_PEERS_MAX as u64 + 7 {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&n.to_be_bytes());
-            peers.open(LinkId(n), Endpoint::tcp("h", 1), Direction::Inbound, None);
+            peers.open(Time(n), LinkId(n), (Endpoint::tcp("h", 1), Direction::Inbound), None);
             peers.admit(LinkId(n), info(PeerId(id)), true, Time(n));
             peers.remove(LinkId(n), Time(n));
         }

@@ -54,7 +54,7 @@ impl Mesh {
 
     /// A dial names a key: whoever else answered at that endpoint before, or is being asked now, is left.
     pub(super) fn leave_others(&mut self, now: Time, endpoint: &Endpoint, expected: Option<PeerId>) {
-        let link = self.dialer.targets().find(|(at, ..)| *at == endpoint).and_then(|(_, _, link)| link);
+        let link = self.dialer.targets().find(|seen| *seen.endpoint == *endpoint).and_then(|seen| seen.link);
         let (Some(wanted), Some(link)) = (expected, link) else { return };
         match self.peers.peer_of(link) {
             Some(got) if wanted != got => self.close(now, link, CloseReason::Untrusted(Distrust::Unexpected { wanted, got })),

@@ -26,7 +26,7 @@ use crate::driver::runtime::ThreadStart;
 use crate::driver::workers::{NodeWal, Workers};
 use crate::driver::{Shell, log};
 use crate::mesh::io::Input;
-use crate::mesh::{LogView, PeerSnapshot};
+use crate::mesh::{LogView, PeerSnapshot, TargetSnapshot};
 use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
@@ -261,6 +261,11 @@ impl Node {
     /// Everybody this node knows of, connected or not.
     pub fn peers(&self) -> Vec<PeerSnapshot> {
         self.shell().map(|shell| shell.look(|mesh, now| mesh.peers(now))).unwrap_or_default()
+    }
+
+    /// Every endpoint this node dials, and every one it tried in vain: what to look at when a peer is missing.
+    pub fn targets(&self) -> Vec<TargetSnapshot> {
+        self.shell().map(|shell| shell.look(|mesh, now| mesh.targets(now))).unwrap_or_default()
     }
 
     /// What the registry named last; rumours, empty without a registry and while the node does not run.

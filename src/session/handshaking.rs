@@ -11,7 +11,7 @@ use bytes::{Buf, BytesMut};
 
 use crate::base::config::{KeyAgreement, Psk};
 use crate::base::trust::Gate;
-use crate::base::{CloseReason, PeerId, PeerInfo, limits};
+use crate::base::{CloseReason, HandshakeStage, PeerId, PeerInfo, limits};
 use crate::crypto::handshake::{BoxError, ClusterKeys, HandshakeKeys, Role, Transcript};
 use crate::crypto::kex::{self, Group, KexSecrets, Offer};
 use crate::crypto::{Identity, Secret, Suite, rotation};
@@ -193,6 +193,18 @@ impl Handshaking {
     /// The side that dialled has no answer yet.
     pub fn is_unanswered(&self) -> bool {
         matches!(self.state, State::HelloSent { .. })
+    }
+
+    /// How far the handshake is.
+    pub fn stage(&self) -> HandshakeStage {
+        match self.state {
+            State::Listening { .. } => HandshakeStage::None,
+            State::HelloSent { .. } => HandshakeStage::HelloSent,
+            State::AckSent { .. } if self.has_outgoing() => HandshakeStage::HelloReceived,
+            State::AckSent { .. } => HandshakeStage::AckSent,
+            State::FinishReady { .. } | State::AwaitingWelcome { .. } => HandshakeStage::AckReceived,
+            State::Over => HandshakeStage::Finished,
+        }
     }
 
     /// Whom the side that dialled has reached, proven, while it waits to be let in.

@@ -6,5 +6,6 @@ mod links;
 mod property;
 mod replication;
 mod solo;
+mod states;
 mod trust;
 mod world;
