@@ -1042,6 +1042,10 @@ typedef struct vixp2p_node_options {
      * Names of network interfaces with commas between them; default: all but loopback.
      */
     const char *discovery_interfaces;
+    /**
+     * Certificate authorities of a registry behind https as PEM text, no other being trusted then; NULL: those of Mozilla.
+     */
+    const char *registry_ca;
 } vixp2p_node_options;
 
 /**

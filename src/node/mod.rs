@@ -24,7 +24,7 @@ use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
 use crate::driver::runtime::ThreadStart;
 use crate::driver::workers::{NodeWal, Workers};
-use crate::driver::{Shell, log};
+use crate::driver::{Shell, http, log};
 use crate::mesh::io::Input;
 use crate::mesh::{LogView, PeerSnapshot, TargetSnapshot};
 use crate::registry::BootstrapPeer;
@@ -93,13 +93,14 @@ impl Node {
     /// another process, or the key file or log cannot be read.
     pub fn open(mut config: Config) -> Result<Node> {
         config.validate()?;
+        config.bootstrap.as_ref().map_or(Ok(()), http::check)?;
         let (lock, keys, storage): (_, _, Box<dyn Storage>) = match &config.data_dir {
             Some(dir) => {
                 let lock = DirectoryLock::take(dir)?;
                 let keys = keyfile::load_or_create(dir, &lock, config.key_passphrase.take().as_ref())?;
                 (Some(Arc::new(lock)), keys, Box::new(DiskStorage::new(dir)))
             }
-            None => (None, keyfile::Keys::random()?, Box::new(MemStorage::new())),
+            None => (None, ephemeral_keys(&mut config)?, Box::new(MemStorage::new())),
         };
         let (keeper, faults) = Keeper::open(config.data_dir.as_deref(), config.trust_policy())?;
         let (book, strange) = match config.data_dir.as_deref().filter(|_| config.remember_peers).map(Book::open).transpose()? {
@@ -419,6 +420,14 @@ impl Node {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Node({} \"{}\")", self.id().short(), self.node_id())
+    }
+}
+
+/// The keys of a node without a data directory: those of a key file, or fresh ones.
+fn ephemeral_keys(config: &mut Config) -> Result<keyfile::Keys> {
+    match &config.key_file {
+        Some(path) => keyfile::load_file(path, config.key_passphrase.take().as_ref()),
+        None => keyfile::Keys::random(),
     }
 }
 

@@ -541,6 +541,9 @@ static void registry(const vixp2p_node *a)
     options.registry_announce_host = "asker.example";
     options.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE;
     options.registry_max_peers_per_poll = 7;
+    options.registry_ca = "no PEM text, and the address is not https";
+    CHECK_FAILS(INVALID, vixp2p_node_create(&options, &node));
+    options.registry_ca = NULL;
     node = create_and_start(&options);
     answer(listener, "POST /p2p/v1/announce HTTP/1.1\r\n", "},\"host\":\"asker.example\"}", "{\"ok\":true}");
     answer(listener, "GET /p2p/v1/peers?limit=7 HTTP/1.1\r\n", "\r\n\r\n", list);

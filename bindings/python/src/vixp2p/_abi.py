@@ -267,6 +267,7 @@ class NodeOptions(ctypes.Structure):
         ("discovery_packet_bytes", c_uint32),
         ("discovery_group", c_char_p),
         ("discovery_interfaces", c_char_p),
+        ("registry_ca", c_char_p),
     ]
 
 

@@ -300,6 +300,7 @@ def read_trust(info: _abi.TrustInfoStruct) -> TrustEntry:
 class Registry:
     """A registry to find peers by, "http://host[:port][/path]" or the same with https. 0 means the default.
 
+    `ca` is PEM text: the certificate authorities of a registry behind https, none being trusted besides; None: those of Mozilla.
     `announce` says whether the node tells where it listens; `announce_host` is told instead of the address the registry sees.
     """
 
@@ -314,10 +315,11 @@ class Registry:
     backoff_max_ms: int = 0
     max_http_bytes: int = 0
     max_peers_per_poll: int = 0
+    ca: Optional[str] = field(default=None, repr=False)
 
     def _fill(self, options: _abi.NodeOptions) -> None:
         options.registry_mode = _abi.REGISTRY_PULL_AND_ANNOUNCE if self.announce else _abi.REGISTRY_PULL_ONLY
-        for name in ("url", "token", "announce_host"):
+        for name in ("url", "token", "announce_host", "ca"):
             text = getattr(self, name)
             setattr(options, f"registry_{name}", text.encode() if text is not None else None)
         numbers = ("poll_interval_ms", "connect_cooldown_ms", "connect_timeout_ms", "request_timeout_ms", "backoff_max_ms")
