@@ -468,6 +468,28 @@ typedef enum vixp2p_event_kind {
      * The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
      */
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /**
+     * The registry named a node that its last answer did not; it is dialled unless the node dials nobody. A rumour. Has: node_id,
+     * endpoint.
+     */
+    VIXP2P_EVENT_PEER_NAMED = 30,
+    /**
+     * The registry answered for the first time, again after a failure, or with new names. Has: count, new_count.
+     */
+    VIXP2P_EVENT_REGISTRY_ANSWERED = 31,
+    /**
+     * The registry did not answer, or refused; told once, until it fails in another way or works again. Has: retry_in_ms.
+     */
+    VIXP2P_EVENT_REGISTRY_FAILED = 32,
+    /**
+     * A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
+     */
+    VIXP2P_EVENT_PING = 40,
+    /**
+     * The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,
+     * direction.
+     */
+    VIXP2P_EVENT_PONG = 41,
 } vixp2p_event_kind;
 
 /**
@@ -631,6 +653,10 @@ typedef struct vixp2p_log_record {
      * Bytes of the message without the terminating zero.
      */
     size_t message_len;
+    /**
+     * The label of the node that says it, zero-terminated; valid during the call.
+     */
+    const char *node_id;
 } vixp2p_log_record;
 
 /**
@@ -1061,6 +1087,10 @@ typedef struct vixp2p_node_options {
      * Names of network interfaces with commas between them; default: all but loopback.
      */
     const char *discovery_interfaces;
+    /**
+     * Certificate authorities of a registry behind https as PEM text, no other being trusted then; NULL: those of Mozilla.
+     */
+    const char *registry_ca;
 } vixp2p_node_options;
 
 /**
@@ -1570,7 +1600,7 @@ VIXP2P_API uint64_t vixp2p_event_applied(const struct vixp2p_event *event);
 VIXP2P_API uint64_t vixp2p_event_seq(const struct vixp2p_event *event);
 
 /**
- * When the next attempt is due, after a failed dial or a refused record.
+ * When the next attempt is due, after a failed dial, a refused record or a registry that failed.
  *
  * @param event  the event.
  * @return milliseconds; -1 if there will be no further attempt or the event has none.
@@ -1578,12 +1608,21 @@ VIXP2P_API uint64_t vixp2p_event_seq(const struct vixp2p_event *event);
 VIXP2P_API int64_t vixp2p_event_retry_in_ms(const struct vixp2p_event *event);
 
 /**
- * How many events were dropped.
+ * How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
  *
  * @param event  the event.
  * @return the number; 0 if the event has none.
  */
-VIXP2P_API uint64_t vixp2p_event_count(const struct vixp2p_event *event);
+VIXP2P_API
+uint64_t vixp2p_event_count(const struct vixp2p_event *event);
+
+/**
+ * How many of the peers the registry named its last answer did not name.
+ *
+ * @param event  the event.
+ * @return the number; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_new_count(const struct vixp2p_event *event);
 
 /**
  * Whether records are exchanged with the peer the event is about: after it connected, or from now on.
@@ -1629,13 +1668,36 @@ enum vixp2p_status vixp2p_invite_parse(const char *text,
                                        size_t out_size);
 
 /**
- * Changes which log lines reach the log callback, from now on.
+ * Changes which log lines reach the log callback, from now on. At VIXP2P_LOG_TRACE the events PING and PONG come too.
  *
  * @param node   the node.
  * @param level  the least #vixp2p_log_level that is wanted.
  * @return VIXP2P_OK or an error.
  */
 VIXP2P_API enum vixp2p_status vixp2p_node_set_log_level(struct vixp2p_node *node, int32_t level);
+
+/**
+ * Has the log lines of every node of the process go to a callback as well, whatever the nodes' own callbacks take. Replaces the one
+ * that was set before.
+ *
+ * Unlike a node's own callbacks it is called on any thread of the library, on several at the same time, also for nodes with
+ * VIXP2P_DELIVERY_POLL. It must return quickly and may not call functions that wait (VIXP2P_ERR_WOULD_DEADLOCK).
+ *
+ * @param level     the least #vixp2p_log_level that is wanted.
+ * @param callback  where lines go; its userdata is the library's, even if the call fails.
+ * @return VIXP2P_OK or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_set_process_log(int32_t level,
+                                          const struct vixp2p_log_callback *callback);
+
+/**
+ * Ends what vixp2p_set_process_log() began. Its userdata is dropped when no call uses it any more. Does nothing if there is none.
+ *
+ * @return VIXP2P_OK or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_clear_process_log(void);
 
 /**
  * Creates a node: takes the data directory, reads or makes the identity, opens the log. Opens no socket and calls nothing back.

@@ -46,6 +46,8 @@ pub struct BootstrapConfig {
     pub announce_host: Option<String>,
     /// Opens a registry that wants one. Over http:// everybody on the way reads it.
     pub token: Option<Token>,
+    /// Certificate authorities of an https registry, as PEM text; no other is trusted then. `None` = those of Mozilla.
+    pub ca_pem: Option<String>,
 }
 
 impl BootstrapConfig {
@@ -63,6 +65,7 @@ impl BootstrapConfig {
             max_peers_per_poll: 20,
             announce_host: None,
             token: None,
+            ca_pem: None,
         }
     }
 
@@ -80,6 +83,9 @@ impl BootstrapConfig {
         }
         if self.registry_url.https && !cfg!(feature = "https") {
             return Err(Error::Invalid("the registry's address is https, which this build has not; give http:// or another build".into()));
+        }
+        if self.ca_pem.is_some() && !self.registry_url.https {
+            return Err(Error::Invalid("the registry's certificate authority is given, but its address is not https".into()));
         }
         if self.max_http_bytes > limits::BOOTSTRAP_HTTP_MAX_BYTES {
             let (what, max) = ("bootstrap max_http_bytes", limits::BOOTSTRAP_HTTP_MAX_BYTES);

@@ -101,6 +101,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Opens the key file if it is sealed, and seals the one that is made; `None` = the key file is not sealed. Wiped once the node is open.
     pub key_passphrase: Option<Passphrase>,
+    /// Without a data directory: the key file of this node's identity, which exists; `None` = a fresh identity each time.
+    pub key_file: Option<PathBuf>,
     /// The cluster's secret; nodes without it are turned away before any curve work.
     pub psk: Option<Psk>,
     /// The secret before `psk`, accepted as well while the cluster changes over: a node dials with the newer one, then with this.
@@ -143,6 +145,7 @@ impl Config {
             remember_peers: true,
             data_dir: None,
             key_passphrase: None,
+            key_file: None,
             psk: None,
             psk_previous: None,
             key_agreement: KeyAgreement::Any,
@@ -181,8 +184,11 @@ impl Config {
         let together = self.capabilities.iter().map(|(key, value)| key.len() + value.len()).sum();
         too_large("capabilities together", together, limits::CAPABILITIES_TOTAL_MAX_BYTES)?;
         too_large("listen_also", self.listen_also.len(), limits::LISTEN_ENDPOINTS_MAX)?;
-        if self.key_passphrase.is_some() && self.data_dir.is_none() {
+        if self.key_passphrase.is_some() && self.data_dir.is_none() && self.key_file.is_none() {
             return Err(Error::Invalid("key_passphrase is set, but without data_dir there is no key file to seal".into()));
+        }
+        if self.key_file.is_some() && self.data_dir.is_some() {
+            return Err(Error::Invalid("key_file and data_dir are both set; a data directory has its own key file".into()));
         }
         if self.max_peers == 0 {
             return Err(Error::Invalid("max_peers is 0; a node needs room for one peer".into()));
@@ -231,6 +237,10 @@ mod tests {
         config.key_passphrase = Some(Passphrase::new(b"p".to_vec()).expect("short"));
         assert!(config.validate().is_err(), "no directory");
         config.data_dir = Some("d".into());
+        assert!(config.validate().is_ok());
+        config.key_file = Some("k".into());
+        assert!(config.validate().is_err(), "two keys");
+        config.data_dir = None;
         assert!(config.validate().is_ok());
         config.stale_after = config.heartbeat_interval;
         assert!(config.validate().is_err());

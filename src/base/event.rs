@@ -212,6 +212,41 @@ pub enum Event {
         /// Where its announcement came from, and the port it names.
         endpoint: Endpoint,
     },
+    /// The registry named a node that its last answer did not: a rumour, and worth a dial.
+    PeerNamed {
+        /// The label it announced there.
+        node_id: String,
+        /// Where it is said to listen.
+        endpoint: Endpoint,
+    },
+    /// The registry answered for the first time, again after a failure, or with names that its last answer did not have.
+    RegistryAnswered {
+        /// Peers named.
+        count: usize,
+        /// How many of them the last answer did not name.
+        new_count: usize,
+    },
+    /// The registry did not answer, or refused; told once, until it fails in another way or works again.
+    RegistryFailed {
+        /// What was asked and what came of it.
+        detail: String,
+        /// When it is asked again.
+        retry_in_ms: Option<u64>,
+    },
+    /// A question of life went to a peer (outbound) or came from it. Only told where it was asked for, see [`Event::on_request`].
+    Ping {
+        /// Which peer.
+        peer: PeerId,
+        /// Who asked: this node, if outbound.
+        direction: Direction,
+    },
+    /// The answer to a question of life came from a peer (inbound) or went to it. Only told where it was asked for.
+    Pong {
+        /// Which peer.
+        peer: PeerId,
+        /// Who answered: this node, if outbound.
+        direction: Direction,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -230,13 +265,21 @@ impl Event {
             Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
-            Event::PeerDiscovered { .. } => Level::Debug,
+            Event::PeerDiscovered { .. } | Event::PeerNamed { .. } => Level::Debug,
+            Event::Ping { .. } | Event::Pong { .. } => Level::Trace,
+            Event::RegistryAnswered { .. } => Level::Info,
+            Event::RegistryFailed { .. } => Level::Warn,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,
         }
+    }
+
+    /// Whether the event is so frequent and says so little that it is told only to those who asked for everything (level trace).
+    pub fn on_request(&self) -> bool {
+        matches!(self, Event::Ping { .. } | Event::Pong { .. })
     }
 
     /// One JSON object on one line.
@@ -310,6 +353,16 @@ impl fmt::Display for Event {
                 printable(node_id)
             ),
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
+            Event::PeerNamed { node_id, endpoint } => write!(f, "the registry names node \"{}\" at {endpoint}", printable(node_id)),
+            Event::RegistryAnswered { count, new_count } => write!(f, "registry: {count} peers named, {new_count} of them new"),
+            Event::RegistryFailed { detail, retry_in_ms } => {
+                write!(f, "registry: {}", printable(detail))?;
+                retry_in_ms.map_or(Ok(()), |ms| write!(f, "; asked again in {ms} ms"))
+            }
+            Event::Ping { peer, direction: Direction::Outbound } => write!(f, "ping to {}", peer.short()),
+            Event::Ping { peer, direction: Direction::Inbound } => write!(f, "ping from {}", peer.short()),
+            Event::Pong { peer, direction: Direction::Outbound } => write!(f, "pong to {}", peer.short()),
+            Event::Pong { peer, direction: Direction::Inbound } => write!(f, "pong from {}", peer.short()),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use {
     std::sync::Arc,
     tokio_rustls::TlsConnector,
-    tokio_rustls::rustls::pki_types::{ServerName, TrustAnchor},
+    tokio_rustls::rustls::pki_types::pem::PemObject,
+    tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, TrustAnchor},
     tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto},
 };
 
@@ -87,7 +88,7 @@ async fn open(config: &BootstrapConfig) -> Result<Box<dyn Stream>, String> {
     let mut last = "its name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect(address).await {
-            Ok(stream) if url.https => return seal(stream, &url.host).await,
+            Ok(stream) if url.https => return seal(stream, config).await,
             Ok(stream) => return Ok(Box::new(stream)),
             Err(e) => last = format!("no connection to {address}: {e}"),
         }
@@ -96,8 +97,32 @@ async fn open(config: &BootstrapConfig) -> Result<Box<dyn Stream>, String> {
 }
 
 #[cfg(feature = "https")]
-async fn seal(stream: TcpStream, host: &str) -> Result<Box<dyn Stream>, String> {
-    seal_by(stream, host, webpki_roots::TLS_SERVER_ROOTS.to_vec()).await
+async fn seal(stream: TcpStream, config: &BootstrapConfig) -> Result<Box<dyn Stream>, String> {
+    let roots = match &config.ca_pem {
+        Some(pem) => roots(pem)?,
+        None => webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    seal_by(stream, &config.registry_url.host, roots).await
+}
+
+/// The certificates of a PEM text as authorities.
+#[cfg(feature = "https")]
+fn roots(pem: &str) -> Result<Vec<TrustAnchor<'static>>, String> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|e| format!("the certificate authority is no PEM text: {e}"))?;
+        store.add(certificate).map_err(|e| format!("the certificate authority cannot be used: {e}"))?;
+    }
+    if store.is_empty() { Err("the certificate authority's text holds no certificate".into()) } else { Ok(store.roots) }
+}
+
+/// Whether the settings' certificate authorities can be used.
+pub(crate) fn check(config: &BootstrapConfig) -> crate::base::Result<()> {
+    #[cfg(feature = "https")]
+    config.ca_pem.as_deref().map_or(Ok(()), |pem| roots(pem).map(drop)).map_err(crate::base::Error::Invalid)?;
+    // Without https the settings refuse such an address themselves.
+    let _ = config;
+    Ok(())
 }
 
 /// A connection to whoever has a certificate for `host` from one of `roots`.
@@ -114,7 +139,7 @@ async fn seal_by(stream: TcpStream, host: &str, roots: Vec<TrustAnchor<'static>>
 }
 
 #[cfg(not(feature = "https"))]
-async fn seal(_stream: TcpStream, _host: &str) -> Result<Box<dyn Stream>, String> {
+async fn seal(_stream: TcpStream, _config: &BootstrapConfig) -> Result<Box<dyn Stream>, String> {
     Err("this build has no https".into())
 }
 
@@ -171,7 +196,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::ServerConfig;
-    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
     use super::*;
 

@@ -58,6 +58,13 @@ pub fn load(dir: &Path, passphrase: Option<&Passphrase>) -> Result<Keys> {
     Ok(Keys { identity, history })
 }
 
+/// The key of a file that lies outside a data directory, with the history beside it if there is one.
+pub fn load_file(path: &Path, passphrase: Option<&Passphrase>) -> Result<Keys> {
+    let identity = open_key_file(path, |text| keyfile::open(text, passphrase))?;
+    let history = read_history(path.parent().unwrap_or(Path::new("")), &identity.id())?;
+    Ok(Keys { identity, history })
+}
+
 /// The public key of a data directory, and whether its secret is sealed; needs no passphrase.
 pub fn public_key(dir: &Path) -> Result<(PeerId, bool)> {
     open_key(dir, keyfile::public_key)
@@ -106,9 +113,12 @@ pub fn exposed(metadata: &fs::Metadata) -> Option<String> {
 }
 
 fn open_key<T>(dir: &Path, read: impl FnOnce(&str) -> std::result::Result<T, KeyFileError>) -> Result<T> {
-    let path = dir.join(KEY_FILE);
-    let refuse = |why: String| Error::Key { path: path.clone(), why };
-    let file = match File::open(&path) {
+    open_key_file(&dir.join(KEY_FILE), read)
+}
+
+fn open_key_file<T>(path: &Path, read: impl FnOnce(&str) -> std::result::Result<T, KeyFileError>) -> Result<T> {
+    let refuse = |why: String| Error::Key { path: path.to_owned(), why };
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Error::io(format!("reading {}", path.display()))(e)),
         Err(e) => return Err(refuse(format!("cannot be opened: {e}"))),

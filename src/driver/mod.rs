@@ -46,7 +46,7 @@ use crate::mesh::io::{Input, Output};
 use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 
-pub use crate::driver::outlet::LogSink;
+pub use crate::driver::outlet::{LogSink, ProcessLogSink, clear_process_log, set_process_log};
 
 /// Everything one running node shares between its tasks and threads.
 pub struct Shell {
@@ -285,6 +285,9 @@ impl Shell {
 
     /// The same with a lock held: the log line is written by the next `flush_log`, here or elsewhere.
     pub(crate) fn note(&self, event: Event) {
+        if event.on_request() && !self.outlet.wants_everything() {
+            return;
+        }
         self.outlet.queue(event.level(), || event.to_string());
         self.ring.push(Item::Event(event));
     }

@@ -51,6 +51,11 @@ impl EventRing {
         if let Item::Event(Event::Data { batch, .. }) = &item {
             inner.data_bytes += cost(batch);
         } else if inner.items.len() >= limits::EVENT_RING_MAX {
+            if matches!(&item, Item::Event(event) if event.on_request()) {
+                // What a peer may cause at will takes nobody else's place.
+                inner.lost += 1;
+                return;
+            }
             inner.drop_oldest_informational();
         }
         let was_empty = inner.items.is_empty();

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::base::Event;
+use crate::base::event::printable;
 use crate::driver::apply::{ApplyRequest, Outcome, Record};
 use crate::driver::ring::Item;
 use crate::ffi::boundary::{c_text, catch};
@@ -73,12 +74,13 @@ impl Inner {
             && let Some(Line { level, text }) = self.desk.take_line()
         {
             let Some(slot) = self.callbacks.log.get() else { continue };
-            let text = c_text(&text);
+            let (text, node_id) = (c_text(&text), c_text(&printable(self.node.node_id())));
             let record = vixp2p_log_record {
                 struct_size: size_of::<vixp2p_log_record>() as u32,
                 level: i32::from(level as u8),
                 message: text.as_ptr(),
                 message_len: text.as_bytes().len(),
+                node_id: node_id.as_ptr(),
             };
             // SAFETY: the application gave function and userdata for each other; the record and its text live during the call.
             let run = || slot.run(|call, userdata| unsafe { call(userdata, &raw const record) });

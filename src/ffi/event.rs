@@ -63,6 +63,18 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_PEER_DISCOVERED = 22,
     /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /// The registry named a node that its last answer did not; it is dialled unless the node dials nobody. A rumour. Has: node_id,
+    /// endpoint.
+    VIXP2P_EVENT_PEER_NAMED = 30,
+    /// The registry answered for the first time, again after a failure, or with new names. Has: count, new_count.
+    VIXP2P_EVENT_REGISTRY_ANSWERED = 31,
+    /// The registry did not answer, or refused; told once, until it fails in another way or works again. Has: retry_in_ms.
+    VIXP2P_EVENT_REGISTRY_FAILED = 32,
+    /// A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
+    VIXP2P_EVENT_PING = 40,
+    /// The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,
+    /// direction.
+    VIXP2P_EVENT_PONG = 41,
 }
 
 use vixp2p_event_kind as Kind;
@@ -170,6 +182,11 @@ impl vixp2p_event {
             Event::KnownPeersFaulty { .. } => Kind::VIXP2P_EVENT_KNOWN_PEERS_FAULTY,
             Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
             Event::PeerDiscovered { .. } => Kind::VIXP2P_EVENT_PEER_DISCOVERED,
+            Event::PeerNamed { .. } => Kind::VIXP2P_EVENT_PEER_NAMED,
+            Event::RegistryAnswered { .. } => Kind::VIXP2P_EVENT_REGISTRY_ANSWERED,
+            Event::RegistryFailed { .. } => Kind::VIXP2P_EVENT_REGISTRY_FAILED,
+            Event::Ping { .. } => Kind::VIXP2P_EVENT_PING,
+            Event::Pong { .. } => Kind::VIXP2P_EVENT_PONG,
         }
     }
 
@@ -181,6 +198,8 @@ impl vixp2p_event {
                 | Event::PeerDisconnected { peer, .. }
                 | Event::Data { peer, .. }
                 | Event::FreshKeys { peer }
+                | Event::Ping { peer, .. }
+                | Event::Pong { peer, .. }
                 | Event::Acked { peer, .. }
                 | Event::PeerPinned { peer, .. }
                 | Event::IdentityChanged { peer, .. }
@@ -200,6 +219,7 @@ impl vixp2p_event {
             | Event::IdentityChanged { node_id, .. }
             | Event::TrustChanged { node_id, .. }
             | Event::PeerDiscovered { node_id, .. }
+            | Event::PeerNamed { node_id, .. }
             | Event::SyncDeclined { node_id, .. } => Some(node_id),
             _ => None,
         }
@@ -212,6 +232,7 @@ impl vixp2p_event {
             | Event::PeerConnected { endpoint, .. }
             | Event::PeerDisconnected { endpoint, .. }
             | Event::PeerDiscovered { endpoint, .. }
+            | Event::PeerNamed { endpoint, .. }
             | Event::IdentityChanged { endpoint, .. } => Some(endpoint),
             _ => None,
         }
@@ -222,6 +243,8 @@ impl vixp2p_event {
             Event::HandshakeFailed { direction, .. }
             | Event::PeerConnected { direction, .. }
             | Event::PeerDisconnected { direction, .. }
+            | Event::Ping { direction, .. }
+            | Event::Pong { direction, .. }
             | Event::IdentityChanged { direction, .. } => Some(*direction),
             _ => None,
         }
@@ -453,3 +476,6 @@ pub unsafe extern "C" fn vixp2p_event_free(event: *mut vixp2p_event) {
         Ok(())
     });
 }
+
+#[cfg(test)]
+mod tests;

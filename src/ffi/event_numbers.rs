@@ -67,29 +67,51 @@ pub unsafe extern "C" fn vixp2p_event_seq(event: *const vixp2p_event) -> u64 {
     unsafe { look("vixp2p_event_seq", event, 0, read) }
 }
 
-/// When the next attempt is due, after a failed dial or a refused record.
+/// When the next attempt is due, after a failed dial, a refused record or a registry that failed.
 ///
 /// @param event  the event.
 /// @return milliseconds; -1 if there will be no further attempt or the event has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_event_retry_in_ms(event: *const vixp2p_event) -> i64 {
     let read = |event: &vixp2p_event| match event.event() {
-        Some(Event::ConnectFailed { retry_in_ms: Some(ms), .. } | Event::ApplyRefused { retry_in_ms: ms, .. }) => *ms as i64,
+        Some(
+            Event::ConnectFailed { retry_in_ms: Some(ms), .. }
+            | Event::RegistryFailed { retry_in_ms: Some(ms), .. }
+            | Event::ApplyRefused { retry_in_ms: ms, .. },
+        ) => *ms as i64,
         _ => -1,
     };
     // SAFETY: the caller promises NULL or a live event.
     unsafe { look("vixp2p_event_retry_in_ms", event, -1, read) }
 }
 
-/// How many events were dropped.
+/// How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
 ///
 /// @param event  the event.
 /// @return the number; 0 if the event has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_event_count(event: *const vixp2p_event) -> u64 {
-    let read = |event: &vixp2p_event| if let Some(Event::Lost { count }) = event.event() { *count } else { 0 };
+    let read = |event: &vixp2p_event| match event.event() {
+        Some(Event::Lost { count }) => *count,
+        Some(Event::RegistryAnswered { count, .. }) => *count as u64,
+        _ => 0,
+    };
     // SAFETY: the caller promises NULL or a live event.
     unsafe { look("vixp2p_event_count", event, 0, read) }
+}
+
+/// How many of the peers the registry named its last answer did not name.
+///
+/// @param event  the event.
+/// @return the number; 0 if the event has none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_event_new_count(event: *const vixp2p_event) -> u64 {
+    let read = |event: &vixp2p_event| match event.event() {
+        Some(Event::RegistryAnswered { new_count, .. }) => *new_count as u64,
+        _ => 0,
+    };
+    // SAFETY: the caller promises NULL or a live event.
+    unsafe { look("vixp2p_event_new_count", event, 0, read) }
 }
 
 /// Whether records are exchanged with the peer the event is about: after it connected, or from now on.

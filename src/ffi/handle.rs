@@ -53,6 +53,8 @@ impl Inner {
     pub(super) fn renew_log_level(&self) {
         let wanted = Level::from_number(self.level.load(Ordering::Relaxed)).unwrap_or(Level::Off);
         self.node.set_log_level(if self.callbacks.log.is_set() { wanted } else { Level::Off });
+        // Those who take events and no lines ask for everything by the same level.
+        self.node.tell_everything(wanted == Level::Trace);
     }
 }
 

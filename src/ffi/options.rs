@@ -166,6 +166,8 @@ pub struct vixp2p_node_options {
     pub discovery_group: *const c_char,
     /// Names of network interfaces with commas between them; default: all but loopback.
     pub discovery_interfaces: *const c_char,
+    /// Certificate authorities of a registry behind https as PEM text, no other being trusted then; NULL: those of Mozilla.
+    pub registry_ca: *const c_char,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -235,6 +237,7 @@ impl vixp2p_node_options {
         discovery_packet_bytes: 0,
         discovery_group: std::ptr::null(),
         discovery_interfaces: std::ptr::null(),
+        registry_ca: std::ptr::null(),
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.

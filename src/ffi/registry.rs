@@ -44,7 +44,8 @@ impl vixp2p_node_options {
         // SAFETY: the caller's promise.
         let text = |pointer, what| unsafe { read_str(pointer, what) };
         let Some(url) = text(self.registry_url, "options.registry_url")? else {
-            if self.registry_mode != 0 || !self.registry_token.is_null() || !self.registry_announce_host.is_null() {
+            let texts = [self.registry_token, self.registry_announce_host, self.registry_ca];
+            if self.registry_mode != 0 || texts.iter().any(|text| !text.is_null()) {
                 return Err(Failure::invalid("options.registry_url is NULL, but other members say how to use a registry"));
             }
             return Ok(None);
@@ -56,6 +57,7 @@ impl vixp2p_node_options {
             other => return Err(Failure::invalid(format!("options.registry_mode is {other}, none of VIXP2P_REGISTRY_..."))),
         };
         config.token = text(self.registry_token, "options.registry_token")?.map(Token::new).transpose()?;
+        config.ca_pem = text(self.registry_ca, "options.registry_ca")?.map(str::to_owned);
         config.announce_host = text(self.registry_announce_host, "options.registry_announce_host")?.map(str::to_owned);
         for (to, ms) in [
             (&mut config.poll_interval, self.registry_poll_interval_ms),

@@ -39,6 +39,8 @@ pub(super) struct Heartbeat {
     pulses: BTreeMap<LinkId, Pulse>,
     checks: BTreeSet<(Time, LinkId)>,
     nonce: u64,
+    /// Links that were asked since this was last taken.
+    asked: Vec<LinkId>,
 }
 
 impl Heartbeat {
@@ -49,6 +51,7 @@ impl Heartbeat {
             pulses: BTreeMap::new(),
             checks: BTreeSet::new(),
             nonce: 0,
+            asked: Vec::new(),
         }
     }
 
@@ -104,6 +107,11 @@ impl Heartbeat {
         self.checks.first().map(|(at, _)| *at)
     }
 
+    /// The links that were asked since the last call.
+    pub(super) fn take_asked(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.asked)
+    }
+
     /// Answers a question of life.
     pub(super) fn ping(&self, link: LinkId, nonce: u64, out: &mut Outbox) {
         out.send(link, Message::Pong { nonce });
@@ -118,6 +126,7 @@ impl Heartbeat {
                 *probe = if *unread { None } else { Some(probe.unwrap_or(deadline)) };
                 *pinged = now;
                 self.nonce += 1;
+                self.asked.push(*link);
                 out.send(*link, Message::Ping { nonce: self.nonce });
             }
             if deadline < pulse.check {
@@ -149,6 +158,7 @@ impl Heartbeat {
                     if now >= (*heard).max(*pinged) + self.interval {
                         *pinged = now;
                         self.nonce += 1;
+                        self.asked.push(link);
                         out.send(link, Message::Ping { nonce: self.nonce });
                     }
                     let next = (*heard).max(*pinged) + self.interval;

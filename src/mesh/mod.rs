@@ -30,7 +30,7 @@ mod trust;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{CloseReason, Config, Endpoint, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
+use crate::base::{CloseReason, Config, Direction, Endpoint, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
 use crate::wire::Message;
 
 pub use crate::base::{HandshakeStage, PeerState};
@@ -173,6 +173,9 @@ impl Mesh {
             Input::Trust { table } => self.trust(now, table),
             Input::Tick => self.tick(now),
         }
+        for peer in self.heartbeat.take_asked().into_iter().filter_map(|link| self.peers.peer_of(link)) {
+            self.out.event(Event::Ping { peer, direction: Direction::Outbound });
+        }
         self.dial_due(now);
         self.replica.flush(&mut self.out);
     }
@@ -233,7 +236,10 @@ impl Mesh {
                     self.data(peer, batch);
                     Ok(())
                 }
-                Inbound::Message(message) => self.message(now, link, message),
+                Inbound::Message(message) => {
+                    self.sign_of_life(peer, &message);
+                    self.message(now, link, message)
+                }
                 Inbound::FreshKeys => {
                     self.rekey.renewed(now, link);
                     self.out.event(Event::FreshKeys { peer });
@@ -245,6 +251,17 @@ impl Mesh {
                 // The peer has said goodbye, or is not to be believed.
                 self.handed_over(link);
             }
+        }
+    }
+
+    fn sign_of_life(&mut self, peer: PeerId, message: &Message) {
+        match message {
+            Message::Ping { .. } => {
+                self.out.event(Event::Ping { peer, direction: Direction::Inbound });
+                self.out.event(Event::Pong { peer, direction: Direction::Outbound });
+            }
+            Message::Pong { .. } => self.out.event(Event::Pong { peer, direction: Direction::Inbound }),
+            _ => {}
         }
     }
 

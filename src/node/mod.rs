@@ -24,7 +24,7 @@ use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
 use crate::driver::runtime::ThreadStart;
 use crate::driver::workers::{NodeWal, Workers};
-use crate::driver::{Shell, log};
+use crate::driver::{Shell, http, log};
 use crate::mesh::io::Input;
 use crate::mesh::{LogView, PeerSnapshot, TargetSnapshot};
 use crate::registry::BootstrapPeer;
@@ -93,13 +93,14 @@ impl Node {
     /// another process, or the key file or log cannot be read.
     pub fn open(mut config: Config) -> Result<Node> {
         config.validate()?;
+        config.bootstrap.as_ref().map_or(Ok(()), http::check)?;
         let (lock, keys, storage): (_, _, Box<dyn Storage>) = match &config.data_dir {
             Some(dir) => {
                 let lock = DirectoryLock::take(dir)?;
                 let keys = keyfile::load_or_create(dir, &lock, config.key_passphrase.take().as_ref())?;
                 (Some(Arc::new(lock)), keys, Box::new(DiskStorage::new(dir)))
             }
-            None => (None, keyfile::Keys::random()?, Box::new(MemStorage::new())),
+            None => (None, ephemeral_keys(&mut config)?, Box::new(MemStorage::new())),
         };
         let (keeper, faults) = Keeper::open(config.data_dir.as_deref(), config.trust_policy())?;
         let (book, strange) = match config.data_dir.as_deref().filter(|_| config.remember_peers).map(Book::open).transpose()? {
@@ -132,6 +133,7 @@ impl Node {
             lingering: None,
             failed: None,
         };
+        let node_id = crate::base::event::printable(&config.node_id);
         let inner = Inner {
             config,
             identity,
@@ -140,7 +142,7 @@ impl Node {
             keeper: Arc::new(keeper),
             book,
             ring,
-            outlet: Arc::default(),
+            outlet: Arc::new(LogOutlet::of(&node_id)),
             shell: RwLock::new(None),
             state: Mutex::new(state),
             ended: Condvar::new(),
@@ -185,9 +187,14 @@ impl Node {
         self.inner.outlet.set(least, sink);
     }
 
-    /// Changes the least level of log lines.
+    /// Changes the least level of log lines. At [`Level::Trace`] events that are told on request only ([`Event::on_request`]) come too.
     pub fn set_log_level(&self, least: Level) {
         self.inner.outlet.set_level(least);
+    }
+
+    /// Whether events on request come, where that does not follow from the level of log lines.
+    pub(crate) fn tell_everything(&self, wanted: bool) {
+        self.inner.outlet.set_everything(wanted);
     }
 
     /// Tells where the application stands: the last record of `log` that has taken effect in its own store. Replaces the library's own
@@ -413,6 +420,14 @@ impl Node {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Node({} \"{}\")", self.id().short(), self.node_id())
+    }
+}
+
+/// The keys of a node without a data directory: those of a key file, or fresh ones.
+fn ephemeral_keys(config: &mut Config) -> Result<keyfile::Keys> {
+    match &config.key_file {
+        Some(path) => keyfile::load_file(path, config.key_passphrase.take().as_ref()),
+        None => keyfile::Keys::random(),
     }
 }
 

@@ -55,12 +55,16 @@ impl Poller {
         pause.saturating_add(Duration::from_millis(self.rng.u64(0..=eighth)))
     }
 
+    /// Whether a registry's entry is this node's own.
+    pub fn is_own(&self, peer: &BootstrapPeer) -> bool {
+        self.own_port != 0 && peer.tcp_port == self.own_port && peer.node_id == self.node_id
+    }
+
     /// The endpoints among `peers` to dial now: not this node's own, not `known`, not dialled within the cooldown; the ones dialled
     /// longest ago or never come first.
     pub fn worth_a_dial(&mut self, now: Time, peers: &[BootstrapPeer], known: impl Fn(&Endpoint) -> bool) -> Vec<Endpoint> {
-        let own = |peer: &BootstrapPeer| self.own_port != 0 && peer.tcp_port == self.own_port && peer.node_id == self.node_id;
         let mut found: Vec<(Option<Time>, Endpoint)> = Vec::new();
-        for endpoint in peers.iter().filter(|peer| !own(peer)).map(BootstrapPeer::endpoint) {
+        for endpoint in peers.iter().filter(|peer| !self.is_own(peer)).map(BootstrapPeer::endpoint) {
             let last = self.dialled.get(&endpoint).copied();
             let cooling = last.is_some_and(|at| now.since(at) < self.connect_cooldown);
             if !cooling && !known(&endpoint) && !found.iter().any(|(_, other)| *other == endpoint) {

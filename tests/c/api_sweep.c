@@ -242,7 +242,7 @@ static void no_event(void)
     CHECK(vixp2p_event_data(NULL, &len) == NULL && len == 0);
     CHECK(vixp2p_event_port(NULL) == 0 && vixp2p_event_connected(NULL) == 0);
     CHECK(vixp2p_event_durable(NULL) == 0 && vixp2p_event_applied(NULL) == 0);
-    CHECK(vixp2p_event_seq(NULL) == 0 && vixp2p_event_count(NULL) == 0);
+    CHECK(vixp2p_event_seq(NULL) == 0 && vixp2p_event_count(NULL) == 0 && vixp2p_event_new_count(NULL) == 0);
     CHECK(vixp2p_event_retry_in_ms(NULL) == -1);
     vixp2p_event_free(NULL);
 }
@@ -253,8 +253,18 @@ typedef struct Counts {
 
 static void on_log(void *userdata, const vixp2p_log_record *record)
 {
-    CHECK(record->message != NULL);
+    CHECK(record->message != NULL && record->node_id != NULL);
     ++((Counts *)userdata)->lines;
+}
+
+/* Called on several threads: one value is all that is ever written. */
+static volatile int process_heard;
+
+static void on_process_log(void *userdata, const vixp2p_log_record *record)
+{
+    CHECK(userdata == NULL && record->struct_size == sizeof *record);
+    CHECK(record->node_id != NULL && strlen(record->message) == record->message_len);
+    process_heard = 1;
 }
 
 static void on_event(void *userdata, const vixp2p_event *event)
@@ -541,6 +551,9 @@ static void registry(const vixp2p_node *a)
     options.registry_announce_host = "asker.example";
     options.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE;
     options.registry_max_peers_per_poll = 7;
+    options.registry_ca = "no PEM text, and the address is not https";
+    CHECK_FAILS(INVALID, vixp2p_node_create(&options, &node));
+    options.registry_ca = NULL;
     node = create_and_start(&options);
     answer(listener, "POST /p2p/v1/announce HTTP/1.1\r\n", "},\"host\":\"asker.example\"}", "{\"ok\":true}");
     answer(listener, "GET /p2p/v1/peers?limit=7 HTTP/1.1\r\n", "\r\n\r\n", list);
@@ -559,7 +572,7 @@ static void registry(const vixp2p_node *a)
 
 static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
 {
-    vixp2p_log_callback log = {on_log, NULL, NULL};
+    vixp2p_log_callback log = {on_log, NULL, NULL}, process = {NULL, NULL, NULL};
     vixp2p_apply_callback apply = {on_apply, NULL, NULL};
     vixp2p_log_id unknown;
     vixp2p_peer_id id_a;
@@ -567,6 +580,10 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     vixp2p_event *event;
 
     log.userdata = counts;
+    process.fn = on_process_log;
+    CHECK_FAILS(INVALID, vixp2p_set_process_log(99, &process));
+    CHECK_FAILS(INVALID, vixp2p_set_process_log(VIXP2P_LOG_TRACE, NULL));
+    CHECK(vixp2p_set_process_log(VIXP2P_LOG_TRACE, &process) == VIXP2P_OK);
     CHECK(vixp2p_node_id(a, &id_a) == VIXP2P_OK);
     CHECK(vixp2p_node_set_log_callback(b, &log) == VIXP2P_OK);
     CHECK(vixp2p_node_set_log_level(b, VIXP2P_LOG_TRACE) == VIXP2P_OK);
@@ -591,7 +608,8 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     vixp2p_event_free(wait_for(b, VIXP2P_EVENT_STOPPED));
     CHECK_FAILS(VIXP2P_ERR_STOPPED, vixp2p_node_wait_event(b, -1, &event));
     CHECK_FAILS(VIXP2P_ERR_STOPPED, vixp2p_node_send(b, &id_a, "x", 1));
-    CHECK(counts->lines > 0);
+    CHECK(counts->lines > 0 && process_heard);
+    CHECK(vixp2p_clear_process_log() == VIXP2P_OK);
     memset(&unknown, 0, sizeof unknown);
     CHECK(vixp2p_node_set_applied(b, &unknown, 0) == VIXP2P_OK);
     CHECK(vixp2p_node_set_apply_callback(b, &apply) == VIXP2P_OK);

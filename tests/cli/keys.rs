@@ -226,3 +226,21 @@ fn an_invite_leads_to_its_node_and_brings_the_secret_along() {
     let nine = [&["invite", &data][..], &["--address=h:1"; 9]].concat();
     assert!(complaint(&run(&nine), 2).contains("1 to 8 addresses"));
 }
+
+#[test]
+fn a_node_without_a_directory_takes_its_identity_from_a_key_file() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let data = dir.path().join("data");
+    let id = stdout(&run(&["key", "new", "--data", text(&data)]));
+    let file = data.join("identity.key");
+    let start = |more: &[&str]| run(&[&["--id=A", "--listen=0", "--run=1", "--key", text(&file)], more].concat());
+    let output = start(&[]);
+    assert!(output.status.success() && crate::support::stderr(&output).contains(&format!("node A is {}", id.trim_end())), "{output:?}");
+    assert!(complaint(&start(&["--data", text(&data)]), 2).contains("--data"));
+    std::fs::write(&file, "garbage").expect("written");
+    assert!(complaint(&start(&["--log-level=off"]), 1).contains("identity.key"));
+    std::fs::remove_file(&file).expect("removed");
+    assert!(complaint(&start(&["--log-level=off"]), 1).contains("identity.key"));
+    assert!(!file.exists(), "a key file that is named is never made");
+    assert!(complaint(&run(&["--id=A", "--listen=0", "--passphrase-file=f"]), 2).contains("--key"));
+}

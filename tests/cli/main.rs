@@ -3,11 +3,15 @@
 
 mod demo;
 mod discovery;
+mod docs;
+mod doctor;
 mod keys;
 mod log;
 mod node;
 mod options;
 mod registry;
+mod shell;
 mod support;
+mod table;
 mod trust;
 mod wal;

@@ -190,7 +190,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "one of the promises is a time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

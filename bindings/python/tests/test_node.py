@@ -479,3 +479,18 @@ def test_nodes_find_each_other_on_the_loopback_interface_alone():
         assert (found.node_id, found.endpoint, found.authenticated) == ("b", event.endpoint, False) and found.last_seen_ms_ago >= 0
     with pytest.raises(VixP2PError, match="interval"):
         Node(discovery=DiscoveryMode.BOTH, discovery_interval_ms=1)
+
+
+def test_the_process_log_hears_every_node_by_name_until_it_is_cleared():
+    heard = []
+    vixp2p.set_process_log(lambda level, node_id, text: heard.append(node_id), LogLevel.INFO)
+    try:
+        with Node("one") as one, Node("two") as two:
+            wait_for(one, EventKind.STARTED)
+            wait_for(two, EventKind.STARTED)
+        assert {"one", "two"} <= set(heard)
+    finally:
+        vixp2p.clear_process_log()
+    with Node("three") as three:
+        wait_for(three, EventKind.STARTED)
+    assert "three" not in heard

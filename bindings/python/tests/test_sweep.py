@@ -5,7 +5,7 @@ import ctypes
 from vixp2p import Status, _abi
 
 CODE = {"vixp2p_status_str", "vixp2p_last_error_message", "vixp2p_last_error_code", "vixp2p_version", "vixp2p_version_number"}
-CODE |= {"vixp2p_abi_version"}
+CODE |= {"vixp2p_abi_version", "vixp2p_clear_process_log"}
 
 
 def nothing(kind):

@@ -1,6 +1,7 @@
 //! The options: their names, their help and what values they take. Never opens a file or a socket.
 
 mod discovery;
+mod ops;
 mod place;
 mod registry;
 
@@ -14,6 +15,7 @@ use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, PeerId};
 
 pub(crate) use discovery::DiscoveryArgs;
+pub(crate) use ops::{CompletionsArgs, DoctorArgs, LogLevelArgs, ManArgs};
 pub(crate) use place::{Place, Target, Whom};
 use place::{endpoint, listen, whom};
 pub(crate) use registry::{BootstrapArgs, RegistryArgs};
@@ -85,17 +87,20 @@ pub(crate) struct NodeArgs {
     /// Keep identity, log and address book here [default: keep nothing]
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: Option<PathBuf>,
+    /// Key file of this node, without --data [default: a new key]
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "data", value_parser = path)]
+    pub(crate) key: Option<PathBuf>,
     /// First line opens the key in --data, and seals a new one
-    #[arg(long, value_name = "FILE", requires = "data", value_parser = path)]
+    #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Secret of the cluster: a file with 64 hex digits
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) psk_file: Option<PathBuf>,
     /// Secret before a change, accepted as well
-    #[arg(long, value_name = "FILE", requires = "psk_file", value_parser = path)]
+    #[arg(long, value_name = "FILE", hide = true, requires = "psk_file", value_parser = path)]
     pub(crate) psk_file_previous: Option<PathBuf>,
     /// any, post-quantum or classic [default: any]
-    #[arg(long, value_name = "KIND", default_value = "any", hide_default_value = true, value_parser = key_agreement)]
+    #[arg(long, value_name = "KIND", default_value = "any", hide_default_value = true, hide = true, value_parser = key_agreement)]
     pub(crate) key_agreement: KeyAgreement,
     /// open, tofu, pinned, allow_list [default: open; tofu with a secret]
     #[arg(long, value_name = "POLICY", value_parser = policy)]
@@ -136,6 +141,16 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Show replication surviving kills, with two processes
     Demo(DemoArgs),
+    /// Say why a peer is not connected
+    Doctor(DoctorArgs),
+    /// Change what a running node logs
+    LogLevel(LogLevelArgs),
+    /// Print a script that completes command lines in a shell
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// Appends records to the log of a data directory.

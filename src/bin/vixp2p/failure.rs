@@ -9,6 +9,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something went wrong while doing it: exit 1.
     Runtime(String),
+    /// What is wrong was said on stdout, as asked for: exit 1.
+    Told,
     /// Whoever read stdout has gone: exit 0, as there is nobody left to tell.
     NobodyReads,
 }
@@ -32,14 +34,14 @@ impl Failure {
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Failure::Usage(text) | Failure::Runtime(text) => Some(vixp2p::base::event::printable(text)),
-            Failure::NobodyReads => None,
+            Failure::NobodyReads | Failure::Told => None,
         }
     }
 
     pub(crate) fn code(&self) -> u8 {
         match self {
             Failure::Usage(_) => 2,
-            Failure::Runtime(_) => 1,
+            Failure::Runtime(_) | Failure::Told => 1,
             Failure::NobodyReads => 0,
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
@@ -45,7 +46,7 @@ struct Shared {
 #[derive(Clone)]
 pub(crate) struct Screen {
     shared: Arc<Shared>,
-    least: Level,
+    least: Arc<AtomicU8>,
 }
 
 impl Screen {
@@ -54,12 +55,17 @@ impl Screen {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
         std::thread::Builder::new().name("vixp2p-screen".into()).spawn(move || write_all(&theirs, live))?;
-        Ok(Screen { shared, least })
+        Ok(Screen { shared, least: Arc::new(AtomicU8::new(least as u8)) })
+    }
+
+    /// Changes which log lines are wanted; the level before.
+    pub(crate) fn set_level(&self, least: Level) -> Level {
+        Level::from_number(self.least.swap(least as u8, Ordering::Relaxed)).unwrap_or(Level::Off)
     }
 
     /// A log line, if its level is wanted.
     pub(crate) fn log(&self, level: Level, text: &str) {
-        if level < self.least {
+        if (level as u8) < self.least.load(Ordering::Relaxed) {
             return;
         }
         let mut queue = self.shared.queue.lock();

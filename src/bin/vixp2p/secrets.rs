@@ -14,6 +14,8 @@ use crate::failure::Failure;
 
 /// A pre-shared key is one short line; anything larger is something else.
 const PSK_FILE_MAX_BYTES: u64 = 4096;
+/// More than every authority of a browser.
+const CERTIFICATES_FILE_MAX_BYTES: u64 = 1024 * 1024;
 /// A token and its line end.
 const TOKEN_FILE_MAX_BYTES: u64 = 4096;
 
@@ -33,6 +35,15 @@ pub(crate) fn token(option: &str, path: &Path) -> Result<Token, Failure> {
     let file = File::open(path).map_err(|error| refuse(format!("cannot be opened: {error}")))?;
     file.take(TOKEN_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     Token::new(text.lines().next().unwrap_or_default()).map_err(|error| refuse(error.to_string()))
+}
+
+/// The certificates in the file that `option` names; nothing secret, and read like the rest.
+pub(crate) fn certificates(option: &str, path: &Path) -> Result<String, Failure> {
+    let refuse = |why: String| Failure::Usage(format!("{option} {}: {why}", path.display()));
+    let file = File::open(path).map_err(|error| refuse(format!("cannot be opened: {error}")))?;
+    let mut text = String::new();
+    file.take(CERTIFICATES_FILE_MAX_BYTES).read_to_string(&mut text).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if text.contains("-----BEGIN CERTIFICATE-----") { Ok(text) } else { Err(refuse("holds no certificate in PEM".into())) }
 }
 
 /// The first line of the file that `option` names, without its line end.

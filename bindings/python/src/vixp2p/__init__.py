@@ -2,7 +2,7 @@
 
 from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStage, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy
 from ._abi import TrustState, lib
-from ._node import Node
+from ._node import Node, clear_process_log, set_process_log
 from ._types import (
     Discovered,
     Event,
@@ -52,7 +52,9 @@ __all__ = [
     "TrustState",
     "VixP2PError",
     "WouldBlock",
+    "clear_process_log",
     "library_version",
+    "set_process_log",
 ]
 
 

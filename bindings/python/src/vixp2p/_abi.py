@@ -87,6 +87,11 @@ class EventKind(enum.IntEnum):
     FRESH_KEYS = 21
     PEER_DISCOVERED = 22
     ADDRESS_BOOK_FAULTY = 23
+    PEER_NAMED = 30
+    REGISTRY_ANSWERED = 31
+    REGISTRY_FAILED = 32
+    PING = 40
+    PONG = 41
 
 
 class Durability(enum.IntEnum):
@@ -182,7 +187,7 @@ class LogIdStruct(ctypes.Structure):
 
 
 class LogRecord(ctypes.Structure):
-    _fields_ = [("struct_size", c_uint32), ("level", c_int32), ("message", c_char_p), ("message_len", c_size_t)]
+    _fields_ = [("struct_size", c_uint32), ("level", c_int32), ("message", c_char_p), ("message_len", c_size_t), ("node_id", c_char_p)]
 
 
 class Record(ctypes.Structure):
@@ -276,6 +281,7 @@ class NodeOptions(ctypes.Structure):
         ("discovery_packet_bytes", c_uint32),
         ("discovery_group", c_char_p),
         ("discovery_interfaces", c_char_p),
+        ("registry_ca", c_char_p),
     ]
 
 
@@ -463,6 +469,8 @@ FUNCTIONS = {
     "vixp2p_node_targets": (_STATUS, NODE, POINTER(TargetInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_stats": (_STATUS, NODE, POINTER(StatsStruct), c_size_t),
     "vixp2p_node_set_log_level": (_STATUS, NODE, c_int32),
+    "vixp2p_set_process_log": (_STATUS, c_int32, POINTER(LogCallback)),
+    "vixp2p_clear_process_log": (_STATUS,),
     "vixp2p_node_set_log_callback": (_STATUS, NODE, POINTER(LogCallback)),
     "vixp2p_node_set_event_callback": (_STATUS, NODE, POINTER(EventCallback)),
     "vixp2p_node_set_message_callback": (_STATUS, NODE, POINTER(MessageCallback)),
@@ -491,6 +499,7 @@ FUNCTIONS = {
     "vixp2p_event_seq": (c_uint64, EVENT),
     "vixp2p_event_retry_in_ms": (c_int64, EVENT),
     "vixp2p_event_count": (c_uint64, EVENT),
+    "vixp2p_event_new_count": (c_uint64, EVENT),
     "vixp2p_event_text": (c_char_p, EVENT),
     "vixp2p_event_json": (c_char_p, EVENT),
     "vixp2p_event_free": (None, EVENT),

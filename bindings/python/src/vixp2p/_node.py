@@ -1,5 +1,6 @@
 """A node for Python: events by waiting for them, callbacks only inside calls of the program's own thread."""
 
+import atexit
 import ctypes
 import time
 import weakref
@@ -14,6 +15,37 @@ from ._types import read_discovered, read_event, read_peer, read_registry_peer, 
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
 _WAIT_PIECE_S = 0.2
+
+
+# What the process's log callback needs while it is set: ctypes frees a function that nobody refers to.
+_process_log: List[Any] = []
+
+
+def set_process_log(function: Callable[[LogLevel, str, str], Any], level: int = LogLevel.INFO) -> None:
+    """Has the log lines of every node of this process go to `function(level, node_id, text)`, beside the nodes' own callbacks.
+
+    It is called on threads of the library, on several at the same time, and must return quickly. What it raises is printed as
+    `sys.unraisablehook` does.
+    """
+
+    def write(_userdata, record):
+        line = record.contents
+        function(LogLevel(line.level), line.node_id.decode(), line.message.decode())
+
+    taken = _abi.LOG_FN(write)
+    check(lib.vixp2p_set_process_log(level, _abi.LogCallback(taken, None)))
+    # The former one may still be in a call.
+    _process_log.append(taken)
+    del _process_log[:-8]
+
+
+def clear_process_log() -> None:
+    """Ends what `set_process_log` began."""
+    check(lib.vixp2p_clear_process_log())
+
+
+# A thread of the library that called into an interpreter that is gone would never come back.
+atexit.register(clear_process_log)
 
 
 class _Callbacks:

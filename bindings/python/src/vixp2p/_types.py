@@ -121,6 +121,7 @@ class Event:
     seq: Optional[int] = None
     retry_in_ms: Optional[int] = None
     count: Optional[int] = None
+    new_count: Optional[int] = None
     trusted: Optional[bool] = None
     former: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
@@ -169,6 +170,7 @@ _READ = {
     "seq": lib.vixp2p_event_seq,
     "retry_in_ms": _retry,
     "count": lib.vixp2p_event_count,
+    "new_count": lib.vixp2p_event_new_count,
     "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
     "former": _former,
 }
@@ -186,6 +188,11 @@ _HAS = {
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
     EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),
+    EventKind.PEER_NAMED: ("node_id", "endpoint"),
+    EventKind.REGISTRY_ANSWERED: ("count", "new_count"),
+    EventKind.REGISTRY_FAILED: ("retry_in_ms",),
+    EventKind.PING: ("peer", "direction"),
+    EventKind.PONG: ("peer", "direction"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
     EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
     EventKind.TRUST_CHANGED: ("peer", "node_id", "trusted"),
@@ -336,6 +343,7 @@ def read_trust(info: _abi.TrustInfoStruct) -> TrustEntry:
 class Registry:
     """A registry to find peers by, "http://host[:port][/path]" or the same with https. 0 means the default.
 
+    `ca` is PEM text: the certificate authorities of a registry behind https, none being trusted besides; None: those of Mozilla.
     `announce` says whether the node tells where it listens; `announce_host` is told instead of the address the registry sees.
     """
 
@@ -350,10 +358,11 @@ class Registry:
     backoff_max_ms: int = 0
     max_http_bytes: int = 0
     max_peers_per_poll: int = 0
+    ca: Optional[str] = field(default=None, repr=False)
 
     def _fill(self, options: _abi.NodeOptions) -> None:
         options.registry_mode = _abi.REGISTRY_PULL_AND_ANNOUNCE if self.announce else _abi.REGISTRY_PULL_ONLY
-        for name in ("url", "token", "announce_host"):
+        for name in ("url", "token", "announce_host", "ca"):
             text = getattr(self, name)
             setattr(options, f"registry_{name}", text.encode() if text is not None else None)
         numbers = ("poll_interval_ms", "connect_cooldown_ms", "connect_timeout_ms", "request_timeout_ms", "backoff_max_ms")

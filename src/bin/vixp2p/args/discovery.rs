@@ -7,7 +7,7 @@ use vixp2p::base::{DiscoveryConfig, DiscoveryMode, limits};
 
 use super::Switch;
 
-/// How a node looks for others on its networks. The less common ones stand in docs/cli.md only, so that the help fits a screen.
+/// How a node looks for others on its networks. The less common ones stand in docs/cli/run.md only, so that the help fits a screen.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DiscoveryArgs {
     /// Find nodes on the own networks, and be found [default: on]

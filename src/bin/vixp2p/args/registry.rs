@@ -34,6 +34,9 @@ pub(crate) struct BootstrapArgs {
     /// First line is the registry's token
     #[arg(long, value_name = "FILE", hide = true, value_parser = path)]
     pub(crate) registry_token_file: Option<PathBuf>,
+    /// Certificate authorities of an https registry, as PEM
+    #[arg(long, value_name = "FILE", hide = true, value_parser = path)]
+    pub(crate) registry_ca: Option<PathBuf>,
 }
 
 impl BootstrapArgs {

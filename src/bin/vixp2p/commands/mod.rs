@@ -2,10 +2,13 @@
 
 pub(crate) mod append;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod invite;
 pub(crate) mod key;
+pub(crate) mod log_level;
 pub(crate) mod registry;
 pub(crate) mod run;
+pub(crate) mod shell;
 pub(crate) mod simulate;
 pub(crate) mod tail;
 pub(crate) mod trust;

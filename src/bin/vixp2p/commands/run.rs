@@ -16,7 +16,8 @@ use vixp2p::{Config, Endpoint, Node, Stats};
 
 use crate::apply::ApplyFile;
 use crate::args::{BootstrapArgs, NodeArgs, Place, Switch, Target, Whom};
-use crate::control::server::{Progress, Server};
+use crate::commands::doctor::running::About;
+use crate::control::server::{Progress, Served, Server};
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::secrets;
@@ -46,6 +47,10 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
         }
     }
     config.data_dir = args.data.clone();
+    config.key_file = args.key.clone();
+    if args.passphrase_file.is_some() && args.data.is_none() && args.key.is_none() {
+        return Err(Failure::Usage("option --passphrase-file needs --data or --key; see vixp2p --help".into()));
+    }
     config.dial = !args.no_connect;
     config.remember_peers = !args.no_remember;
     config.trust = args.trust;
@@ -75,6 +80,7 @@ fn bootstrap(args: &BootstrapArgs) -> Result<Option<BootstrapConfig>, Failure> {
     config.poll_interval = Duration::from_secs(u64::from(args.boot_interval));
     config.announce_host = args.announce_host.clone();
     config.token = args.registry_token_file.as_deref().map(|path| secrets::token("--registry-token-file", path)).transpose()?;
+    config.ca_pem = args.registry_ca.as_deref().map(|path| secrets::certificates("--registry-ca", path)).transpose()?;
     Ok(Some(config))
 }
 
@@ -104,6 +110,7 @@ struct Session<'a> {
     node: Node,
     screen: &'a Screen,
     progress: Arc<Progress>,
+    about: Arc<About>,
     door: Option<Server>,
     shown: Option<Stats>,
 }
@@ -116,14 +123,16 @@ impl<'a> Session<'a> {
         }
         let lines = screen.clone();
         node.on_log(args.log_level, move |level, text| lines.log(level, text));
+        let about = Arc::new(About::new(args));
         let progress = apply_to(args.apply_to.as_deref(), &node, screen)?;
         screen.log(Level::Info, &format!("node {} is {}", vixp2p::base::event::printable(node.node_id()), node.id()));
         node.start()?;
         let door = args.data.as_deref().and_then(|dir| {
-            let opened = Server::open(dir, node.clone(), progress.clone());
+            let served = Served { node: node.clone(), progress: progress.clone(), about: about.clone(), screen: screen.clone() };
+            let opened = Server::open(dir, served);
             opened.inspect_err(|error| screen.log(Level::Warn, &format!("no control socket, append will be refused: {error}"))).ok()
         });
-        Ok(Session { node, screen, progress, door, shown: None })
+        Ok(Session { node, screen, progress, about, door, shown: None })
     }
 
     /// Runs until it is time to stop or the node fails.
@@ -151,7 +160,10 @@ impl<'a> Session<'a> {
                 event = self.node.next_event() => match event {
                     None => return Ok(()),
                     Some(Event::Fatal { detail }) => return Err(Failure::Runtime(format!("the node failed: {detail}"))),
-                    Some(_) => self.progress.changed(),
+                    Some(event) => {
+                        self.about.note(&event);
+                        self.progress.changed();
+                    }
                 },
             }
         }

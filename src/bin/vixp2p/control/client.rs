@@ -5,8 +5,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 use tokio::net::UnixStream;
-use vixp2p::base::{LogId, limits};
+use vixp2p::base::{Level, LogId, limits};
 
+use crate::commands::doctor::{Finding, Question};
 use crate::commands::trust::Order;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::failure::Failure;
@@ -38,7 +39,7 @@ impl Client {
         match self.answer().await? {
             Some(Reply::Appended { log, first, last }) => Ok((log, first, last)),
             Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
-            Some(Reply::Status(_) | Reply::Trust(_)) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
             None => Err(Failure::Runtime("the node ended before it confirmed; tail shows whether the records are in the log".into())),
         }
     }
@@ -51,6 +52,28 @@ impl Client {
             Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
             Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
             None => Err(Failure::Runtime("the node ended before it confirmed; trust list shows what holds".into())),
+        }
+    }
+
+    /// Has the node write log lines from that level on; the level before.
+    pub(crate) async fn log_level(&mut self, level: Level) -> Result<Level, Failure> {
+        self.ask(&Request::LogLevel(level)).await?;
+        match self.answer().await? {
+            Some(Reply::LogLevel(was)) => Ok(was),
+            Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            None => Err(Failure::Runtime("the node ended before it answered".into())),
+        }
+    }
+
+    /// What the node knows about peers that are not connected.
+    pub(crate) async fn doctor(&mut self, question: Question) -> Result<Vec<Finding>, Failure> {
+        self.ask(&Request::Doctor(question)).await?;
+        match self.answer().await? {
+            Some(Reply::Doctor(findings)) => Ok(findings),
+            Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            None => Err(Failure::Runtime("the node ended before it answered".into())),
         }
     }
 

@@ -16,8 +16,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vixp2p::PeerId;
-use vixp2p::base::{Incarnation, LogId};
+use vixp2p::base::{Incarnation, Level, LogId};
 
+use crate::commands::doctor::{Finding, Question};
 use crate::commands::trust::Order;
 
 pub(crate) const SOCKET: &str = "control.sock";
@@ -35,6 +36,10 @@ pub(crate) enum Request {
     Watch,
     /// Show or change whose keys are trusted.
     Trust(Order),
+    /// Write log lines from that level on.
+    LogLevel(Level),
+    /// Say why peers are not connected.
+    Doctor(Question),
 }
 
 /// What the node answers.
@@ -53,6 +58,10 @@ pub(crate) enum Reply {
     Status(Box<Status>),
     /// The order about keys is carried out; lines for people.
     Trust(Vec<String>),
+    /// The level of log lines before it was changed.
+    LogLevel(Level),
+    /// What the node knows.
+    Doctor(Vec<Finding>),
     /// The request failed; the sentence says why.
     Refused(String),
 }
@@ -86,6 +95,8 @@ impl Request {
                 }
             }),
             Request::Watch => frame(2, |_| {}),
+            Request::LogLevel(level) => frame(20, |body| body.put_u8(*level as u8)),
+            Request::Doctor(question) => frame(21, |body| body.put_slice(&serde_json::to_vec(question).unwrap_or_default())),
             Request::Trust(order) => frame(3, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
         }
     }
@@ -105,6 +116,8 @@ impl Request {
             }
             2 => body.is_empty().then_some(Request::Watch),
             3 => serde_json::from_slice(&body).ok().map(Request::Trust),
+            20 if body.len() == 1 => Level::from_number(body[0]).map(Request::LogLevel),
+            21 => serde_json::from_slice(&body).ok().map(Request::Doctor),
             _ => None,
         }
     }
@@ -119,6 +132,8 @@ impl Reply {
             }),
             Reply::Status(status) => frame(0x82, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
             Reply::Trust(lines) => frame(0x83, |body| body.put_slice(&serde_json::to_vec(lines).unwrap_or_default())),
+            Reply::LogLevel(level) => frame(0xa0, |body| body.put_u8(*level as u8)),
+            Reply::Doctor(findings) => frame(0xa1, |body| body.put_slice(&serde_json::to_vec(findings).unwrap_or_default())),
             Reply::Refused(why) => frame(0xff, |body| body.put_slice(why.as_bytes())),
         }
     }
@@ -134,6 +149,8 @@ impl Reply {
             }
             0x82 => serde_json::from_slice(&body).ok().map(|status| Reply::Status(Box::new(status))),
             0x83 => serde_json::from_slice(&body).ok().map(Reply::Trust),
+            0xa0 if body.len() == 1 => Level::from_number(body[0]).map(Reply::LogLevel),
+            0xa1 => serde_json::from_slice(&body).ok().map(Reply::Doctor),
             0xff => Some(Reply::Refused(String::from_utf8_lossy(&body).into_owned())),
             _ => None,
         }
@@ -198,12 +215,17 @@ mod tests {
     #[test]
     fn requests_and_replies_survive_the_wire() {
         let add = Request::Trust(Order::Add { key: "k".into(), label: "l\n".into() });
-        for request in [Request::Append(vec![Bytes::new(), Bytes::from_static(b"two")]), Request::Append(Vec::new()), Request::Watch, add] {
+        let doctor = Request::Doctor(Question { endpoints: vec!["tcp://h:1".into()] });
+        let two = vec![Bytes::new(), Bytes::from_static(b"two")];
+        let level = Request::LogLevel(Level::Trace);
+        for request in [Request::Append(two), Request::Append(Vec::new()), Request::Watch, add, level, doctor] {
             let (kind, bytes) = body(request.encode());
             assert_eq!(Request::decode(kind, bytes), Some(request));
         }
         let log = LogId { origin: PeerId([3; 32]), incarnation: Incarnation(4) };
-        for reply in [Reply::Appended { log, first: 1, last: 2 }, Reply::Refused("no".into()), Reply::Trust(vec!["line".into()])] {
+        let findings = Reply::Doctor(vec![Finding::bad("port", "port_in_use", "it is", "do")]);
+        let (appended, lines) = (Reply::Appended { log, first: 1, last: 2 }, Reply::Trust(vec!["line".into()]));
+        for reply in [appended, Reply::Refused("no".into()), lines, Reply::LogLevel(Level::Off), findings] {
             let (kind, bytes) = body(reply.encode());
             assert_eq!(Reply::decode(kind, bytes), Some(reply));
         }
@@ -215,5 +237,8 @@ mod tests {
         assert_eq!(Request::decode(1, Bytes::from_static(&[0, 0])), None);
         assert_eq!(Request::decode(2, Bytes::from_static(&[0])), None);
         assert_eq!(Request::decode(9, Bytes::new()), None);
+        assert_eq!(Request::decode(20, Bytes::from_static(&[7])), None);
+        assert_eq!(Request::decode(20, Bytes::from_static(&[1, 1])), None);
+        assert_eq!(Request::decode(21, Bytes::from_static(b"{")), None);
     }
 }

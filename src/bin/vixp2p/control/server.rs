@@ -12,8 +12,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use vixp2p::Node;
 
+use crate::commands::doctor::running::{self, About};
 use crate::commands::trust;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
+use crate::screen::Screen;
 
 /// Clients served at once; the next one waits.
 const CLIENTS_MAX: usize = 64;
@@ -56,6 +58,15 @@ impl Progress {
     }
 }
 
+/// What a request may be about.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) node: Node,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) about: Arc<About>,
+    pub(crate) screen: Screen,
+}
+
 /// The open socket. Dropping it closes the door; requests under way are still answered.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -65,7 +76,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Opens the socket in `dir`, whose lock this process holds: a socket that is there is a dead process's.
-    pub(crate) fn open(dir: &Path, node: Node, progress: Arc<Progress>) -> io::Result<Server> {
+    pub(crate) fn open(dir: &Path, served: Served) -> io::Result<Server> {
         let path = dir.join(SOCKET);
         let new = format!("{SOCKET}.new");
         let (address, _directory) = socket_path(dir, &new)?;
@@ -77,7 +88,7 @@ impl Server {
         // It gets its name only once nobody else can open it.
         fs::set_permissions(dir.join(&new), fs::Permissions::from_mode(0o600))?;
         fs::rename(dir.join(&new), &path)?;
-        let accepting = tokio::spawn(accept(listener, node, progress)).abort_handle();
+        let accepting = tokio::spawn(accept(listener, served)).abort_handle();
         Ok(Server { path, accepting })
     }
 }
@@ -90,7 +101,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: UnixListener, node: Node, progress: Arc<Progress>) {
+async fn accept(listener: UnixListener, served: Served) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     while let Ok(place) = places.clone().acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
@@ -98,16 +109,16 @@ async fn accept(listener: UnixListener, node: Node, progress: Arc<Progress>) {
             tokio::time::sleep(vixp2p::base::limits::ACCEPT_PAUSE).await;
             continue;
         };
-        let (node, progress) = (node.clone(), progress.clone());
+        let served = served.clone();
         tokio::spawn(async move {
             // A client that breaks off or talks nonsense ends its own connection, nothing else.
-            let _ = serve(stream, node, progress).await;
+            let _ = serve(stream, served).await;
             drop(place);
         });
     }
 }
 
-async fn serve(mut stream: UnixStream, node: Node, progress: Arc<Progress>) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }: Served) -> io::Result<()> {
     while let Some((kind, body)) = read_frame(&mut stream).await? {
         let reply = match Request::decode(kind, body) {
             Some(Request::Watch) => return watch(stream, &node, &progress).await,
@@ -125,6 +136,11 @@ async fn serve(mut stream: UnixStream, node: Node, progress: Arc<Progress>) -> i
                     Err(error) => Reply::Refused(error.to_string()),
                 }
             }
+            Some(Request::LogLevel(level)) => {
+                node.set_log_level(level);
+                Reply::LogLevel(screen.set_level(level))
+            }
+            Some(Request::Doctor(question)) => Reply::Doctor(running::examine(&node, &about, &question)),
             None => Reply::Refused("the node does not understand the request; client and node are of different versions".into()),
         };
         write_frame(&mut stream, &reply.encode()).await?;
