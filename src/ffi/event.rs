@@ -63,6 +63,10 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_PEER_DISCOVERED = 22,
     /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /// The apply callback called a record poison, now or in an earlier run: its log waits for vixp2p_node_apply_resume(). Has: log, seq.
+    VIXP2P_EVENT_APPLY_PARKED = 33,
+    /// A parked log goes on; the text says whether the record is skipped. Has: log, seq.
+    VIXP2P_EVENT_APPLY_RESUMED = 34,
 }
 
 use vixp2p_event_kind as Kind;
@@ -159,6 +163,8 @@ impl vixp2p_event {
             Event::LogDamaged { .. } => Kind::VIXP2P_EVENT_LOG_DAMAGED,
             Event::LogForked { .. } => Kind::VIXP2P_EVENT_LOG_FORKED,
             Event::ApplyRefused { .. } => Kind::VIXP2P_EVENT_APPLY_REFUSED,
+            Event::ApplyParked { .. } => Kind::VIXP2P_EVENT_APPLY_PARKED,
+            Event::ApplyResumed { .. } => Kind::VIXP2P_EVENT_APPLY_RESUMED,
             Event::LogFailed { .. } => Kind::VIXP2P_EVENT_LOG_FAILED,
             Event::Lost { .. } => Kind::VIXP2P_EVENT_LOST,
             Event::Fatal { .. } => Kind::VIXP2P_EVENT_FATAL,
@@ -249,6 +255,7 @@ impl vixp2p_event {
             Event::Acked { log, .. } | Event::Stored { log, .. } | Event::LogForked { log, .. } | Event::ApplyRefused { log, .. } => {
                 Some(*log)
             }
+            Event::ApplyParked { log, .. } | Event::ApplyResumed { log, .. } => Some(*log),
             _ => None,
         }
     }

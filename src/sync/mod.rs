@@ -5,6 +5,7 @@
 
 mod accepted;
 mod cell;
+mod cursor;
 pub mod error;
 pub mod group;
 pub mod inspect;
@@ -23,6 +24,7 @@ mod tests;
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_group, verify_group};
 pub use inspect::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};
+pub(crate) use reader::Places;
 pub use reader::{Leftover, Reader};
 pub use seal::{Head, Signer, log_head};
 pub use storage::{MemStorage, Storage};

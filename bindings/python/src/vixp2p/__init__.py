@@ -1,7 +1,7 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
 from ._abi import Direction, DiscoveryMode, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
-from ._node import Node
+from ._node import Node, Poison
 from ._types import (
     Discovered,
     Event,
@@ -38,6 +38,7 @@ __all__ = [
     "Peer",
     "PeerId",
     "PeerState",
+    "Poison",
     "Record",
     "Registry",
     "RegistryPeer",
