@@ -73,6 +73,12 @@
 #define VIXP2P_APPLY_RETRY 1
 
 /**
+ * What an apply callback returns when the record can never take effect: its log is parked there, over restarts too, until
+ * vixp2p_node_apply_resume(); VIXP2P_EVENT_APPLY_PARKED tells, now and at every start.
+ */
+#define VIXP2P_APPLY_POISON 2
+
+/**
  * vixp2p_node_options.discovery: look for nobody and be found by nobody. The default.
  */
 #define VIXP2P_DISCOVERY_OFF 0
@@ -795,9 +801,9 @@ typedef struct vixp2p_record {
 } vixp2p_record;
 
 /**
- * Takes a record of another node's log that is durable here. VIXP2P_APPLY_OK: it took effect; any other value, best
- * VIXP2P_APPLY_RETRY: it is offered again later. Records of one log come in order and each once in the life of a process; after
- * a crash those whose return was not yet written down come again, see vixp2p_node_set_applied().
+ * Takes a record of another node's log that is durable here. VIXP2P_APPLY_OK: it took effect;
+ * VIXP2P_APPLY_POISON: it never will; any other value, best VIXP2P_APPLY_RETRY: it is offered again later. Records of one log come in order and each once in the life of a process; after
+ * a crash those whose return was not yet written down come again, see vixp2p_node_set_cursor_callback().
  */
 typedef int32_t (*vixp2p_apply_fn)(void *userdata, const struct vixp2p_record *record);
 
@@ -818,6 +824,34 @@ typedef struct vixp2p_apply_callback {
      */
     vixp2p_drop_fn drop;
 } vixp2p_apply_callback;
+
+/**
+ * Tells how far the application's own store has come in a log: the last record of it that took effect, 0 for none yet.
+ *
+ * Called inside vixp2p_node_start() for every log that is here, then for one that appears later before its first record, where
+ * records are applied.
+ *
+ * Returns 1 if it has set *out_seq, 0 to leave it to the library's own note.
+ */
+typedef int32_t (*vixp2p_cursor_fn)(void *userdata, const struct vixp2p_log_id *log, uint64_t *out_seq);
+
+/**
+ * What tells how far the application's own store has come. See vixp2p_log_callback for who owns userdata.
+ */
+typedef struct vixp2p_cursor_callback {
+    /**
+     * The function.
+     */
+    vixp2p_cursor_fn fn;
+    /**
+     * Given to the function.
+     */
+    void *userdata;
+    /**
+     * Lets go of userdata.
+     */
+    vixp2p_drop_fn drop;
+} vixp2p_cursor_callback;
 
 /**
  * A node that announces itself on a network of this one. A rumour: its key is not known before it is connected.
@@ -1436,6 +1470,19 @@ enum vixp2p_status vixp2p_node_set_apply_callback(struct vixp2p_node *node,
                                                   const struct vixp2p_apply_callback *callback);
 
 /**
+ * Replaces the cursor callback, from anywhere; it takes effect at the next start. With it a program that keeps the number of the
+ * last applied record in the same transaction as its effect applies every record exactly once; without it the library keeps a
+ * note, and up to a second's records may come again after a power cut.
+ *
+ * @param node      the node.
+ * @param callback  the new one; NULL for none.
+ * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_set_cursor_callback(struct vixp2p_node *node,
+                                                   const struct vixp2p_cursor_callback *callback);
+
+/**
  * Every node that announces itself on a network of this one; none while the node does not run, or discovery is off.
  *
  * @param node         the node.
@@ -1592,7 +1639,7 @@ VIXP2P_API uint64_t vixp2p_event_durable(const struct vixp2p_event *event);
 VIXP2P_API uint64_t vixp2p_event_applied(const struct vixp2p_event *event);
 
 /**
- * The record a fork or a refusal is about.
+ * The record a fork, a refusal or a parked log is about.
  *
  * @param event  the event.
  * @return the record's number; 0 if the event has none.
@@ -2150,6 +2197,20 @@ VIXP2P_API
 enum vixp2p_status vixp2p_node_set_applied(struct vixp2p_node *node,
                                            const struct vixp2p_log_id *log,
                                            uint64_t seq);
+
+/**
+ * Has a parked log go on, running or not: the record that the apply callback called poison is offered once more, or skipped.
+ *
+ * @param node  the node.
+ * @param log   which log, as VIXP2P_EVENT_APPLY_PARKED named it.
+ * @param skip  0: offer the record again; anything else: it counts as applied although it had no effect. A program with a cursor
+ *              callback moves its own number past the record as well.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID if the log is not parked, or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_apply_resume(struct vixp2p_node *node,
+                                            const struct vixp2p_log_id *log,
+                                            int32_t skip);
 
 /**
  * The log this node appends to.

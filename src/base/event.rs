@@ -247,6 +247,22 @@ pub enum Event {
         /// Who answered: this node, if outbound.
         direction: Direction,
     },
+    /// The application can never apply a record: its log waits until [`Node::apply_resume`](crate::Node::apply_resume). Told again at every start.
+    ApplyParked {
+        /// Which log.
+        log: LogId,
+        /// The record.
+        seq: u64,
+    },
+    /// A parked log goes on, by order of the application.
+    ApplyResumed {
+        /// Which log.
+        log: LogId,
+        /// The record it was parked at.
+        seq: u64,
+        /// Whether that record was skipped; else it is offered once more.
+        skipped: bool,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -272,6 +288,8 @@ impl Event {
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
+            Event::ApplyResumed { .. } => Level::Warn,
+            Event::ApplyParked { .. } => Level::Error,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,
         }
@@ -326,6 +344,12 @@ impl fmt::Display for Event {
             Event::LogForked { log, seq, detail } => write!(f, "log {log} forked at record {seq}; frozen here: {detail}"),
             Event::ApplyRefused { log, seq, retry_in_ms } => {
                 write!(f, "record {seq} of {log} refused by the application; offered again in {retry_in_ms} ms")
+            }
+            Event::ApplyParked { log, seq } => {
+                write!(f, "record {seq} of {log} cannot be applied; the log is parked there: retry or skip it by apply_resume")
+            }
+            Event::ApplyResumed { log, seq, skipped } => {
+                write!(f, "{log} goes on; record {seq} is {}", if *skipped { "skipped by order" } else { "offered again" })
             }
             Event::LogFailed { detail } => write!(f, "log cannot be written: {detail}"),
             Event::Lost { count } => write!(f, "{count} events dropped because the application read too slowly"),

@@ -268,6 +268,10 @@ pub const BUFFERED_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub const BUFFERED_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Appends waiting for the log's thread; `append` waits for a place.
 pub const APPEND_QUEUE_MAX: usize = 4096;
+/// What the application has applied survives a power cut after so long: one sync a log and second is cheap, and so much comes again at most.
+pub const CURSOR_SYNC_EVERY: Duration = Duration::from_secs(1);
+/// Logs whose place is synced in a row before appends have their turn.
+pub const CURSOR_SYNCS_AT_ONCE: usize = 16;
 /// Pause before a refused apply is offered again; doubles up to `APPLY_RETRY_MAX`.
 pub const APPLY_RETRY_BASE: Duration = Duration::from_millis(500);
 /// Longest pause between two offers of the same record.

@@ -2,7 +2,7 @@
 //!
 //! Reads the records back from the log in bounded pieces, so that a slow application costs no memory. Never skips a record.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -33,10 +33,16 @@ pub enum Outcome {
     Applied,
     /// Not now; it is offered again later, and nothing after it before.
     Retry,
+    /// Never: its log is parked there ([`Event::ApplyParked`](crate::base::Event::ApplyParked)), over restarts too, until
+    /// [`Node::apply_resume`](crate::Node::apply_resume).
+    Poison,
 }
 
 /// What applies records.
 pub type Handler = Box<dyn FnMut(&Record<'_>) -> Outcome + Send>;
+
+/// What tells how far the application's own store has come in a log; `None` leaves that to the library's note.
+pub type Cursor = Arc<dyn Fn(LogId) -> Option<u64> + Send + Sync>;
 
 /// A range of durable records to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +61,9 @@ struct Inner {
     in_ring: bool,
     requests: VecDeque<ApplyRequest>,
     stop: bool,
+    /// The application's own word on where it stands, and the logs it was asked about in this run.
+    cursor: Option<Cursor>,
+    asked: BTreeSet<LogId>,
 }
 
 /// Requests waiting for the apply thread: at most one per log, since the mesh has one under way per log.
@@ -87,6 +96,21 @@ impl ApplyQueue {
         self.inner.lock().in_ring = true;
     }
 
+    /// The application is asked where it stands before the first record of every log; about `asked` it was.
+    pub(crate) fn ask(&self, cursor: Option<Cursor>, asked: BTreeSet<LogId>) {
+        let mut inner = self.inner.lock();
+        (inner.cursor, inner.asked) = (cursor, asked);
+    }
+
+    /// How far the application is by its own word, if this is the first time the log is seen. No lock is held while it answers.
+    fn own_cursor(&self, log: LogId) -> Option<u64> {
+        let mut inner = self.inner.lock();
+        let cursor = inner.cursor.clone()?;
+        let first = inner.asked.insert(log);
+        drop(inner);
+        if first { cursor(log) } else { None }
+    }
+
     pub(crate) fn stop(&self) {
         self.inner.lock().stop = true;
         self.bell.notify_one();
@@ -114,7 +138,7 @@ impl ApplyQueue {
 pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Handler> {
     while let Some(request) = shell.apply.take() {
         match &mut handler {
-            Some(handler) => apply(shell, request, handler),
+            Some(handler) => drop(apply(shell, request, handler)),
             None => {
                 shell.records_applied.fetch_add(request.upto + 1 - request.from, Ordering::Relaxed);
                 shell.log.applied(request.log, request.upto);
@@ -125,14 +149,27 @@ pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Ha
     handler
 }
 
-/// Offers every record of the request to `handler`, until it refuses one or the node stops.
-pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
+/// Why a run of records ended early.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Halt {
+    Refused,
+    Poisoned,
+}
+
+/// Offers every record of the request to `handler`, until it refuses one or the node stops; the last record that is applied.
+pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) -> u64 {
     let ApplyRequest { log, from, upto } = request;
     let mut next = from;
+    // A log that appeared after the start: what it holds may be in the application's store already.
+    if let Some(seq) = shell.apply.own_cursor(log).filter(|seq| *seq >= from) {
+        next = seq.saturating_add(1);
+        shell.log.applied(log, seq.min(upto));
+        shell.step(Input::Applied { log, seq });
+    }
     while next <= upto && !shell.apply.is_stopping() {
         let groups = shell.log.read_blocking(log, next, limits::READ_RECORDS_MAX_BYTES);
         let before = next;
-        let refused = offer(shell, &groups, log, &mut next, upto, handler);
+        let halt = offer(shell, &groups, log, &mut next, upto, handler);
         if next > before {
             shell.records_applied.fetch_add(next - before, Ordering::Relaxed);
             shell.log.applied(log, next - 1);
@@ -140,27 +177,39 @@ pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn
         }
         // Nothing there: the log cannot be read now (an event has said so), and the range is offered again later.
         let unreadable = next == before && !shell.apply.is_stopping();
-        if refused || unreadable {
-            shell.step(Input::ApplyRefused { log, seq: next });
-            return;
+        match halt {
+            Some(Halt::Poisoned) => shell.step(Input::ApplyPoisoned { log, seq: next }),
+            Some(Halt::Refused) => shell.step(Input::ApplyRefused { log, seq: next }),
+            None if unreadable => shell.step(Input::ApplyRefused { log, seq: next }),
+            None => continue,
         }
+        break;
     }
+    next - 1
 }
 
-/// Offers the records of `groups` from `next` to `upto` and moves `next`; whether one was refused.
-fn offer(shell: &Shell, groups: &[Group], log: LogId, next: &mut u64, upto: u64, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) -> bool {
+/// Offers the records of `groups` from `next` to `upto` and moves `next`; why it ended before their end, if an answer was the reason.
+fn offer(
+    shell: &Shell,
+    groups: &[Group],
+    log: LogId,
+    next: &mut u64,
+    upto: u64,
+    handler: &mut dyn FnMut(&Record<'_>) -> Outcome,
+) -> Option<Halt> {
     for entry in groups.iter().flat_map(Group::entries) {
         if entry.seq > upto || shell.apply.is_stopping() {
-            return false;
+            return None;
         }
         if entry.seq != *next {
             continue;
         }
         let record = Record { log, seq: entry.seq, time_us: entry.time_us, payload: &entry.payload };
-        if handler(&record) == Outcome::Retry {
-            return true;
+        match handler(&record) {
+            Outcome::Applied => *next += 1,
+            Outcome::Retry => return Some(Halt::Refused),
+            Outcome::Poison => return Some(Halt::Poisoned),
         }
-        *next += 1;
     }
-    false
+    None
 }

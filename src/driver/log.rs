@@ -15,7 +15,7 @@ use crate::base::config::Durability;
 use crate::base::{CloseReason, Error, Event, Incarnation, LinkId, LogId, Result, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
-use crate::sync::{Group, Storage, StoreError, Stored, Wal};
+use crate::sync::{Group, Storage, StoreError, Stored, Wal, WalError};
 
 /// Where the numbers of appended records go: first and last.
 type Reply = Box<dyn FnOnce(Result<(u64, u64)>) + Send>;
@@ -44,12 +44,14 @@ struct Pending {
     stores: Vec<(LinkId, Group)>,
     reads: VecDeque<Read>,
     applied: Vec<(LogId, u64)>,
+    /// After those: where the application stands in a log, and the record it is stuck at.
+    parks: Vec<(LogId, u64, Option<u64>)>,
     stop: bool,
 }
 
 impl Pending {
     fn is_idle(&self) -> bool {
-        self.appends.is_empty() && self.stores.is_empty() && self.reads.is_empty() && self.applied.is_empty()
+        self.appends.is_empty() && self.stores.is_empty() && self.reads.is_empty() && self.applied.is_empty() && self.parks.is_empty()
     }
 }
 
@@ -150,6 +152,11 @@ impl LogQueue {
         self.bell.notify_one();
     }
 
+    pub(crate) fn park(&self, log: LogId, applied: u64, parked: Option<u64>) {
+        self.pending.lock().parks.push((log, applied, parked));
+        self.bell.notify_one();
+    }
+
     /// The thread finishes what waits and ends.
     pub(crate) fn stop(&self) {
         self.pending.lock().stop = true;
@@ -195,9 +202,9 @@ impl LogQueue {
 
 /// Runs the log's thread until [`LogQueue::stop`]; gives the log back so that a stopped node can start again.
 pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: Durability) -> Wal<S> {
-    // When what was accepted is to be durable.
-    let mut due = None;
-    while let Some(work) = shell.log.take(due) {
+    // When what was accepted is to be durable, and when the application's places are.
+    let (mut due, mut cursors_due) = (None, Some(now()));
+    while let Some(work) = shell.log.take(earlier(due, cursors_due)) {
         match durability {
             Durability::Durable => append(shell, &mut wal, work.appends),
             Durability::Buffered => accept(shell, &mut wal, work.appends),
@@ -214,17 +221,47 @@ pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: D
             due = Some(now() + limits::BUFFERED_SYNC_EVERY);
         }
         store(shell, &mut wal, work.stores);
-        for (log, seq) in work.applied {
-            if let Err(e) = wal.set_applied(log, seq) {
-                shell.emit(Event::LogFailed { detail: e.to_string() });
-            }
+        if note(shell, &mut wal, work.applied, work.parks) && cursors_due.is_none() {
+            cursors_due = Some(now() + limits::CURSOR_SYNC_EVERY);
         }
         for read in work.reads {
             answer(shell, &wal, read);
         }
+        if cursors_due.is_some_and(|due| now() >= due) {
+            cursors_due = match wal.sync_cursors(limits::CURSOR_SYNCS_AT_ONCE) {
+                Ok(more) => more.then(now),
+                error => told(shell, error.map(|_| None), Some(now() + limits::CURSOR_SYNC_EVERY)),
+            };
+        }
     }
     flush(shell, &mut wal);
+    told(shell, wal.sync_cursors(usize::MAX), false);
     wal
+}
+
+/// The earlier of two times.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}
+
+/// Writes down where the application stands; whether there was anything to write.
+fn note<S: Storage>(shell: &Shell, wal: &mut Wal<S>, applied: Vec<(LogId, u64)>, parks: Vec<(LogId, u64, Option<u64>)>) -> bool {
+    let is_some = !applied.is_empty() || !parks.is_empty();
+    for (log, seq) in applied {
+        told(shell, wal.set_applied(log, seq), ());
+    }
+    for (log, applied, parked) in parks {
+        told(shell, wal.park(log, applied, parked), ());
+    }
+    is_some
+}
+
+/// What the log answered, or `otherwise` after an event that says why it did not.
+fn told<T>(shell: &Shell, answer: std::result::Result<T, WalError>, otherwise: T) -> T {
+    answer.unwrap_or_else(|e| {
+        shell.emit(Event::LogFailed { detail: e.to_string() });
+        otherwise
+    })
 }
 
 /// Appends without waiting for the disk; each call is one write.

@@ -259,6 +259,7 @@ impl Shell {
             Output::Event(event) => self.note(event),
             Output::Store { link, group } => self.log.store(link, group),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
+            Output::Park { log, applied, parked } => self.log.park(log, applied, parked),
             Output::Apply { log, from, upto } => {
                 let request = ApplyRequest { log, from, upto };
                 if let Some(request) = self.apply.offer(request) {

@@ -6,16 +6,16 @@ use std::time::Instant;
 
 use crate::base::Event;
 use crate::base::event::printable;
-use crate::driver::apply::{ApplyRequest, Outcome, Record};
+use crate::driver::apply::{ApplyRequest, Cursor, Outcome, Record};
 use crate::driver::ring::Item;
 use crate::ffi::boundary::{c_text, catch};
-use crate::ffi::callbacks::vixp2p_record;
+use crate::ffi::callbacks::{CursorFn, Slot, VIXP2P_APPLY_OK, VIXP2P_APPLY_POISON, vixp2p_record};
 use crate::ffi::delivery::{Line, Turn, Waited, Work, as_log_callback};
 use crate::ffi::event::vixp2p_event;
 use crate::ffi::handle::Inner;
 use crate::ffi::log::vixp2p_log_record;
 use crate::ffi::sys;
-use crate::ffi::types::vixp2p_peer_id;
+use crate::ffi::types::{vixp2p_log_id, vixp2p_peer_id};
 
 /// Records given to the apply callback in one go; then whatever else waits has its turn.
 const APPLY_RUN_RECORDS: u64 = 4096;
@@ -95,17 +95,10 @@ impl Inner {
             return;
         }
         let upto = request.upto.min(request.from.saturating_add(APPLY_RUN_RECORDS - 1));
-        let mut applied = 0;
-        self.node.apply(ApplyRequest { upto, ..request }, &mut |record| {
-            let outcome = self.apply_record(record);
-            if outcome == Outcome::Applied {
-                applied = record.seq;
-            }
-            outcome
-        });
+        let applied = self.node.apply(ApplyRequest { upto, ..request }, &mut |record| self.apply_record(record));
         // Anything less than the whole run means that the node was told of a refusal and offers the rest again itself.
-        if applied == upto && upto < request.upto {
-            self.desk.defer(run, ApplyRequest { from: upto + 1, ..request });
+        if (upto..request.upto).contains(&applied) {
+            self.desk.defer(run, ApplyRequest { from: applied + 1, ..request });
         }
     }
 
@@ -125,7 +118,8 @@ impl Inner {
         };
         // SAFETY: the application gave function and userdata for each other; the record and its bytes live during the call.
         match slot.run(|call, userdata| unsafe { call(userdata, &raw const record) }) {
-            Some(0) => Outcome::Applied,
+            Some(VIXP2P_APPLY_OK) => Outcome::Applied,
+            Some(VIXP2P_APPLY_POISON) => Outcome::Poison,
             _ => Outcome::Retry,
         }
     }
@@ -150,4 +144,15 @@ impl Inner {
         }
         None
     }
+}
+
+/// The application's cursor function as the node asks it.
+pub(super) fn cursor_of(slot: Arc<Slot<CursorFn>>) -> Cursor {
+    Arc::new(move |log| {
+        let log: vixp2p_log_id = log.into();
+        let mut seq = 0;
+        // SAFETY: the application gave function and userdata for each other; the pointers live during the call.
+        let known = slot.run(|call, userdata| unsafe { call(userdata, &raw const log, &raw mut seq) });
+        (known == Some(1)).then_some(seq)
+    })
 }

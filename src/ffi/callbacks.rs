@@ -18,6 +18,9 @@ use crate::ffi::types::{vixp2p_log_id, vixp2p_node, vixp2p_peer_id};
 pub const VIXP2P_APPLY_OK: i32 = 0;
 /// What an apply callback returns when the record cannot take effect now; it is offered again later, and none after it before.
 pub const VIXP2P_APPLY_RETRY: i32 = 1;
+/// What an apply callback returns when the record can never take effect: its log is parked there, over restarts too, until
+/// vixp2p_node_apply_resume(); VIXP2P_EVENT_APPLY_PARKED tells, now and at every start.
+pub const VIXP2P_APPLY_POISON: i32 = 2;
 
 /// One record of a replicated log.
 #[repr(C)]
@@ -49,10 +52,19 @@ pub type vixp2p_event_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, ev
 pub type vixp2p_message_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, peer: *const vixp2p_peer_id, data: *const c_void, len: usize)>;
 
-/// Takes a record of another node's log that is durable here. VIXP2P_APPLY_OK: it took effect; any other value, best
-/// VIXP2P_APPLY_RETRY: it is offered again later. Records of one log come in order and each once in the life of a process; after
-/// a crash those whose return was not yet written down come again, see vixp2p_node_set_applied().
+/// Takes a record of another node's log that is durable here. VIXP2P_APPLY_OK: it took effect;
+/// VIXP2P_APPLY_POISON: it never will; any other value, best VIXP2P_APPLY_RETRY: it is offered again later. Records of one log come in order and each once in the life of a process; after
+/// a crash those whose return was not yet written down come again, see vixp2p_node_set_cursor_callback().
 pub type vixp2p_apply_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, record: *const vixp2p_record) -> i32>;
+
+/// Tells how far the application's own store has come in a log: the last record of it that took effect, 0 for none yet.
+///
+/// Called inside vixp2p_node_start() for every log that is here, then for one that appears later before its first record, where
+/// records are applied.
+///
+/// Returns 1 if it has set *out_seq, 0 to leave it to the library's own note.
+pub type vixp2p_cursor_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, log: *const vixp2p_log_id, out_seq: *mut u64) -> i32>;
 
 /// Where log lines go. All members may be NULL.
 ///
@@ -98,6 +110,18 @@ pub struct vixp2p_message_callback {
 pub struct vixp2p_apply_callback {
     /// The function.
     pub r#fn: vixp2p_apply_fn,
+    /// Given to the function.
+    pub userdata: *mut c_void,
+    /// Lets go of userdata.
+    pub drop: vixp2p_drop_fn,
+}
+
+/// What tells how far the application's own store has come. See vixp2p_log_callback for who owns userdata.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct vixp2p_cursor_callback {
+    /// The function.
+    pub r#fn: vixp2p_cursor_fn,
     /// Given to the function.
     pub userdata: *mut c_void,
     /// Lets go of userdata.
@@ -176,6 +200,29 @@ pub unsafe extern "C" fn vixp2p_node_set_apply_callback(node: *mut vixp2p_node, 
     })
 }
 
+/// Replaces the cursor callback, from anywhere; it takes effect at the next start. With it a program that keeps the number of the
+/// last applied record in the same transaction as its effect applies every record exactly once; without it the library keeps a
+/// note, and up to a second's records may come again after a power cut.
+///
+/// @param node      the node.
+/// @param callback  the new one; NULL for none.
+/// @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_node_set_cursor_callback(
+    node: *mut vixp2p_node,
+    callback: *const vixp2p_cursor_callback,
+) -> vixp2p_status {
+    // SAFETY: the caller promises that callback is NULL or points to one.
+    let given = unsafe { read_ref(callback, "callback") }.ok();
+    let new = Slot::take(given.map(|c| (c.r#fn, c.userdata, c.drop)));
+    on_node("vixp2p_node_set_cursor_callback", node, |inner| {
+        let old = inner.callbacks.cursor.put(new.clone());
+        inner.node.set_cursor(new.map(crate::ffi::apply::cursor_of));
+        drop(old);
+        Ok(VIXP2P_OK)
+    })
+}
+
 /// A callback the library owns: lets go of userdata when the last user of it is gone.
 pub(super) struct Slot<F> {
     call: Option<F>,
@@ -242,21 +289,23 @@ impl<F> Place<F> {
 type LogFn = unsafe extern "C" fn(*mut c_void, *const crate::ffi::log::vixp2p_log_record);
 type EventFn = unsafe extern "C" fn(*mut c_void, *const vixp2p_event);
 type MessageFn = unsafe extern "C" fn(*mut c_void, *const vixp2p_peer_id, *const c_void, usize);
+pub(super) type CursorFn = unsafe extern "C" fn(*mut c_void, *const vixp2p_log_id, *mut u64) -> i32;
 type ApplyFn = unsafe extern "C" fn(*mut c_void, *const vixp2p_record) -> i32;
 
-/// The four callbacks of a node.
+/// The callbacks of a node.
 #[derive(Default)]
 pub(super) struct Callbacks {
     pub(super) log: Place<LogFn>,
     pub(super) event: Place<EventFn>,
     pub(super) message: Place<MessageFn>,
     pub(super) apply: Place<ApplyFn>,
+    pub(super) cursor: Place<CursorFn>,
 }
 
 impl Callbacks {
     /// Takes every callback out; dropping the result lets go of the userdata, with no lock held.
     pub(super) fn clear(&self) -> impl Sized + use<> {
-        (self.log.put(None), self.event.put(None), self.message.put(None), self.apply.put(None))
+        (self.log.put(None), self.event.put(None), self.message.put(None), self.apply.put(None), self.cursor.put(None))
     }
 }
 

@@ -70,6 +70,10 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_REGISTRY_ANSWERED = 31,
     /// The registry did not answer, or refused; told once, until it fails in another way or works again. Has: retry_in_ms.
     VIXP2P_EVENT_REGISTRY_FAILED = 32,
+    /// The apply callback called a record poison, now or in an earlier run: its log waits for vixp2p_node_apply_resume(). Has: log, seq.
+    VIXP2P_EVENT_APPLY_PARKED = 33,
+    /// A parked log goes on; the text says whether the record is skipped. Has: log, seq.
+    VIXP2P_EVENT_APPLY_RESUMED = 34,
     /// A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
     VIXP2P_EVENT_PING = 40,
     /// The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,
@@ -171,6 +175,8 @@ impl vixp2p_event {
             Event::LogDamaged { .. } => Kind::VIXP2P_EVENT_LOG_DAMAGED,
             Event::LogForked { .. } => Kind::VIXP2P_EVENT_LOG_FORKED,
             Event::ApplyRefused { .. } => Kind::VIXP2P_EVENT_APPLY_REFUSED,
+            Event::ApplyParked { .. } => Kind::VIXP2P_EVENT_APPLY_PARKED,
+            Event::ApplyResumed { .. } => Kind::VIXP2P_EVENT_APPLY_RESUMED,
             Event::LogFailed { .. } => Kind::VIXP2P_EVENT_LOG_FAILED,
             Event::Lost { .. } => Kind::VIXP2P_EVENT_LOST,
             Event::Fatal { .. } => Kind::VIXP2P_EVENT_FATAL,
@@ -272,6 +278,7 @@ impl vixp2p_event {
             Event::Acked { log, .. } | Event::Stored { log, .. } | Event::LogForked { log, .. } | Event::ApplyRefused { log, .. } => {
                 Some(*log)
             }
+            Event::ApplyParked { log, .. } | Event::ApplyResumed { log, .. } => Some(*log),
             _ => None,
         }
     }

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn vixp2p_event_applied(event: *const vixp2p_event) -> u64
     unsafe { look("vixp2p_event_applied", event, 0, read) }
 }
 
-/// The record a fork or a refusal is about.
+/// The record a fork, a refusal or a parked log is about.
 ///
 /// @param event  the event.
 /// @return the record's number; 0 if the event has none.
@@ -61,6 +61,7 @@ pub unsafe extern "C" fn vixp2p_event_applied(event: *const vixp2p_event) -> u64
 pub unsafe extern "C" fn vixp2p_event_seq(event: *const vixp2p_event) -> u64 {
     let read = |event: &vixp2p_event| match event.event() {
         Some(Event::LogForked { seq, .. } | Event::ApplyRefused { seq, .. }) => *seq,
+        Some(Event::ApplyParked { seq, .. } | Event::ApplyResumed { seq, .. }) => *seq,
         _ => 0,
     };
     // SAFETY: the caller promises NULL or a live event.

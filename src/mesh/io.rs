@@ -165,6 +165,20 @@ pub enum Input {
         /// The refused record.
         seq: u64,
     },
+    /// The application cannot apply this record and says that it never can: the log is parked there.
+    ApplyPoisoned {
+        /// Which log.
+        log: LogId,
+        /// The record.
+        seq: u64,
+    },
+    /// The application wants a parked log to go on: with the record it is parked at once more, or behind it.
+    ApplyResume {
+        /// Which log.
+        log: LogId,
+        /// Whether the record counts as applied although it had no effect.
+        skip: bool,
+    },
     /// This node goes on appending in a new log: it was restored from an old copy and must not use a number twice.
     Renewed {
         /// The new log, still empty.
@@ -251,6 +265,15 @@ pub enum Output {
         /// Last record.
         upto: u64,
     },
+    /// Note durably that the application stands at `applied` in a log and is stuck at `parked`, or no longer if that is `None`.
+    Park {
+        /// Which log.
+        log: LogId,
+        /// Highest applied record.
+        applied: u64,
+        /// The record it is stuck at.
+        parked: Option<u64>,
+    },
 }
 
 impl fmt::Display for Inbound {
@@ -309,6 +332,8 @@ impl fmt::Display for Input {
             Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
             Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),
+            Input::ApplyPoisoned { log, seq } => write!(f, "apply poisoned {log} at {seq}"),
+            Input::ApplyResume { log, skip } => write!(f, "resume {log}{}", if *skip { ", skipping" } else { "" }),
             Input::Renewed { log } => write!(f, "own log is now {log}"),
             Input::Trust { table } => write!(f, "trust {} keys, policy {}", table.entries().count(), table.policy()),
             Input::Tick => f.write_str("tick"),
@@ -333,6 +358,8 @@ impl fmt::Display for Output {
             Output::Store { link, group } => write!(f, "{link} store {group}"),
             Output::Read { link, log, from, max_bytes } => write!(f, "{link} read {log} from {from}, {max_bytes} bytes"),
             Output::Apply { log, from, upto } => write!(f, "apply {log} {from}..={upto}"),
+            Output::Park { log, applied, parked: Some(seq) } => write!(f, "park {log} at {seq}, applied to {applied}"),
+            Output::Park { log, applied, parked: None } => write!(f, "unpark {log}, applied to {applied}"),
         }
     }
 }

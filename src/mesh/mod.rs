@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{CloseReason, Config, Direction, Endpoint, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
+use crate::sync::LogState;
 use crate::wire::Message;
 
 pub use crate::base::{HandshakeStage, PeerState};
@@ -111,6 +112,12 @@ impl Mesh {
     /// A mesh whose node holds `logs` (each durable and applied up to a record) and writes `own_log`. Everything random comes
     /// from `seed`. Take its outputs at once: logs that are not applied to their end have something to do.
     pub fn new(settings: MeshSettings, logs: Vec<(LogId, u64, u64)>, own_log: LogId, seed: u64) -> Mesh {
+        let state = |(log, durable, applied)| LogState { log, durable, applied, parked: None, frozen: None };
+        Mesh::resume(settings, logs.into_iter().map(state).collect(), own_log, seed)
+    }
+
+    /// [`Mesh::new`] with all that a log remembers of the run before.
+    pub fn resume(settings: MeshSettings, logs: Vec<LogState>, own_log: LogId, seed: u64) -> Mesh {
         let mut out = Outbox::default();
         Mesh {
             last_link: 0,
@@ -169,6 +176,8 @@ impl Mesh {
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
+            Input::ApplyPoisoned { log, seq } => self.replica.apply_poisoned(log, seq, &mut self.out),
+            Input::ApplyResume { log, skip } => self.replica.apply_resume(log, skip, &mut self.out),
             Input::Renewed { log } => self.replica.renewed(log),
             Input::Trust { table } => self.trust(now, table),
             Input::Tick => self.tick(now),

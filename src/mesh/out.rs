@@ -54,4 +54,8 @@ impl Outbox {
     pub(super) fn apply(&mut self, log: LogId, from: u64, upto: u64) {
         self.queue.push_back(Output::Apply { log, from, upto });
     }
+
+    pub(super) fn park(&mut self, log: LogId, applied: u64, parked: Option<u64>) {
+        self.queue.push_back(Output::Park { log, applied, parked });
+    }
 }

@@ -1,12 +1,13 @@
 //! Starting and stopping a node: what runs, in which order it comes up and goes down. Knows nothing of messages and records.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::base::{CloseReason, Error, Event, Result, limits};
+use crate::base::{CloseReason, Error, Event, LogId, Result, limits};
 use crate::driver::beacon::Beacon;
 use crate::driver::bootstrap::Bootstrap;
 use crate::driver::runtime::{self, OwnRuntime};
@@ -14,14 +15,19 @@ use crate::driver::workers::{NodeWal, Workers};
 use crate::driver::{Shell, listen};
 use crate::mesh::io::Input;
 use crate::mesh::{Mesh, MeshSettings};
+use crate::sync::LogState;
 
+use super::applying::standing;
 use super::{Node, State};
 
 impl Node {
     /// Starts listening and dialling. On a tokio runtime the node's tasks run there; elsewhere on a thread of its own. A second call
     /// while running does nothing; one during a stop is refused.
     pub fn start(&self) -> Result<()> {
-        let begun = self.start_locked(&mut self.inner.state.lock())?;
+        let begun = {
+            let told = self.ask_cursor();
+            self.start_locked(&mut self.inner.state.lock(), &told)?
+        };
         if let Some(shell) = begun {
             // Keys may have been settled since the mesh was made.
             shell.step(Input::Trust { table: self.inner.keeper.table() });
@@ -31,7 +37,7 @@ impl Node {
         Ok(())
     }
 
-    fn start_locked(&self, state: &mut State) -> Result<Option<Arc<Shell>>> {
+    fn start_locked(&self, state: &mut State, told: &BTreeMap<LogId, Option<u64>>) -> Result<Option<Arc<Shell>>> {
         if state.ending.is_some() || (state.workers.is_some() && self.inner.shell.read().is_none()) {
             return Err(Error::Invalid("the node is stopping; start it again when stop has returned".into()));
         }
@@ -52,7 +58,10 @@ impl Node {
         let Some(wal) = &state.wal else {
             return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
         };
-        let shell = self.make_shell(wal, handle.clone())?;
+        let logs = standing(wal.states(), told);
+        let asked = logs.iter().map(|state| state.log).collect();
+        let shell = self.make_shell(wal, logs, handle.clone())?;
+        shell.apply.ask(state.cursor.clone(), asked);
         let beacon = Beacon::prepare(&self.inner.config, port, shell.now())?;
         if state.apply_in_ring {
             shell.apply.use_ring();
@@ -99,13 +108,12 @@ impl Node {
         Some(Bootstrap { config: registry, node_id: config.node_id.clone(), port, dial: config.dial })
     }
 
-    fn make_shell(&self, wal: &NodeWal, handle: Handle) -> Result<Arc<Shell>> {
+    fn make_shell(&self, wal: &NodeWal, logs: Vec<LogState>, handle: Handle) -> Result<Arc<Shell>> {
         let inner = &self.inner;
         let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
-        let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
         let mut settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
         settings.half_open_max = listen::half_open_max();
-        let mesh = Mesh::new(settings, logs, wal.own(), seed);
+        let mesh = Mesh::resume(settings, logs, wal.own(), seed);
         Ok(Shell::new(
             mesh,
             (inner.party.clone(), inner.keeper.clone(), inner.book.clone()),

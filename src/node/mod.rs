@@ -2,6 +2,7 @@
 //!
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
+mod applying;
 mod lifecycle;
 mod trust;
 
@@ -14,7 +15,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::base::{CloseReason, Config, Discovered, Endpoint, Error, Event, Incarnation, Level, LogId, PeerId, Result, Stats, limits};
 use crate::crypto::{Identity, Suite};
-use crate::driver::apply::{self, ApplyRequest, Handler, Outcome, Record};
+use crate::driver::apply::{self, ApplyRequest, Cursor, Handler, Outcome, Record};
 use crate::driver::book::Book;
 use crate::driver::disk::{DirectoryLock, DiskStorage};
 use crate::driver::keyfile;
@@ -29,7 +30,7 @@ use crate::mesh::io::Input;
 use crate::mesh::{LogView, PeerSnapshot, TargetSnapshot};
 use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
-use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
+use crate::sync::{LogState, MemStorage, Storage, Wal};
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
 ///
@@ -74,6 +75,7 @@ struct Inner {
 struct State {
     wal: Option<NodeWal>,
     handler: Option<Handler>,
+    cursor: Option<Cursor>,
     apply_in_ring: bool,
     on_thread_start: Option<ThreadStart>,
     workers: Option<Workers>,
@@ -125,6 +127,7 @@ impl Node {
         let state = State {
             wal: Some(wal),
             handler: None,
+            cursor: None,
             apply_in_ring: false,
             on_thread_start: None,
             workers: None,
@@ -171,12 +174,6 @@ impl Node {
         &self.inner.config.node_id
     }
 
-    /// Sets what applies replicated records, on a thread of its own. Takes effect at the next start. A handler that panics ends the
-    /// node ([`Event::Fatal`]): the record is not applied, and no other is offered.
-    pub fn on_apply(&self, handler: impl FnMut(&Record<'_>) -> Outcome + Send + 'static) {
-        self.inner.state.lock().handler = Some(Box::new(handler));
-    }
-
     /// Sets where log lines of at least `least` go. The sink must return quickly, for a part of the node waits meanwhile; it may call
     /// the node. Lines come one at a time, in order.
     pub fn on_log(&self, least: Level, sink: impl Fn(Level, &str) + Send + Sync + 'static) {
@@ -195,18 +192,6 @@ impl Node {
     /// Whether events on request come, where that does not follow from the level of log lines.
     pub(crate) fn tell_everything(&self, wanted: bool) {
         self.inner.outlet.set_everything(wanted);
-    }
-
-    /// Tells where the application stands: the last record of `log` that has taken effect in its own store. Replaces the library's own
-    /// cursor, which is what makes applying exactly-once. Call it before `start`.
-    pub fn set_applied(&self, log: LogId, seq: u64) -> Result<()> {
-        let mut state = self.inner.state.lock();
-        let wal = state.wal.as_mut().ok_or_else(|| Error::Invalid("set_applied comes before start".into()))?;
-        match wal.move_applied(log, seq) {
-            Ok(()) => Ok(()),
-            Err(WalError::UnknownLog(_)) if seq == 0 => Ok(()),
-            Err(e) => Err(Error::Log(e.to_string())),
-        }
     }
 
     fn shell(&self) -> Result<Arc<Shell>> {
@@ -352,7 +337,14 @@ impl Node {
     pub fn logs(&self) -> Vec<LogView> {
         let offline = || {
             let state = self.inner.state.lock();
-            let view = |s: LogState| LogView { log: s.log, durable: s.durable, applied: s.applied, acked: Vec::new() };
+            let view = |s: LogState| LogView {
+                log: s.log,
+                durable: s.durable,
+                applied: s.applied.min(s.durable),
+                parked: s.parked,
+                frozen: s.frozen.is_some(),
+                acked: Vec::new(),
+            };
             state.wal.as_ref().map(|wal| wal.states().into_iter().map(view).collect()).unwrap_or_default()
         };
         self.shell().map_or_else(|_| offline(), |shell| shell.look(|mesh, _| mesh.logs()))
@@ -398,10 +390,9 @@ impl Node {
     }
 
     /// Runs one apply request that came through the ring.
-    pub(crate) fn apply(&self, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
-        if let Ok(shell) = self.shell() {
-            apply::apply(&shell, request, handler);
-        }
+    /// The last record that is applied; 0 if the node does not run.
+    pub(crate) fn apply(&self, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) -> u64 {
+        self.shell().map_or(0, |shell| apply::apply(&shell, request, handler))
     }
 
     pub(crate) fn ring(&self) -> &EventRing {

@@ -95,6 +95,12 @@ impl World<'_> {
                 }
                 self.call_log(node);
             }
+            Output::Park { log, applied, parked } => {
+                if let Some(life) = self.life(node) {
+                    life.work.parks.push((log, applied, parked));
+                }
+                self.call_log(node);
+            }
             Output::Apply { log, from, upto } => {
                 self.nodes[node].app.requests.push_back(Applying { log, next: from, upto, told: from, refused: false });
                 self.call_app(node);

@@ -10,7 +10,7 @@ use crate::base::id::hex;
 use crate::base::{LogId, PeerId, limits};
 use crate::mesh::{LogAcked, LogView};
 use crate::sim::node::{Life, Node, name};
-use crate::sync::{Group, Reader};
+use crate::sync::{Group, Places, Reader};
 
 type Digest = [u8; 32];
 /// A rule that holds, or a sentence about the one that does not.
@@ -23,8 +23,8 @@ pub(super) struct Oracle {
     truth: BTreeMap<LogId, Vec<Digest>>,
     /// Payloads handed to a log that were neither acknowledged nor found in it yet, by writer.
     attempts: Vec<BTreeSet<Digest>>,
-    /// Highest record of each log that was seen on each node's synced disk.
-    synced: Vec<BTreeMap<LogId, u64>>,
+    /// Highest record of each log that was seen on each node's synced disk, and where it was.
+    synced: Vec<BTreeMap<LogId, (u64, Places)>>,
     /// Highest record each node ever claimed to have durable.
     claimed: Vec<BTreeMap<LogId, u64>>,
     /// The next application message of each connection and sender.
@@ -98,9 +98,14 @@ impl Oracle {
         if durable > written {
             return Err(format!("{} claims {log} to {durable}, its origin has written {written} records", name(node.index)));
         }
-        let seen = self.synced[node.index].entry(log).or_insert(0);
+        let (seen, places) = self.synced[node.index].entry(log).or_default();
         if durable > *seen {
-            *seen = (*seen).max(synced_upto(node, log)?);
+            *seen = (*seen).max(synced_upto(node, log, places)?);
+        }
+        if durable > *seen {
+            // What was read last may have been cut off since: from the beginning.
+            *places = Places::default();
+            *seen = (*seen).max(synced_upto(node, log, places)?);
         }
         if durable > *seen {
             return Err(format!("{} claims {log} durable to {durable}, its synced disk has {seen}", name(node.index)));
@@ -303,20 +308,22 @@ impl Oracle {
     }
 }
 
-/// How far a log goes on the part of a node's disk that no power cut can take.
-fn synced_upto(node: &Node, log: LogId) -> Result<u64, String> {
+/// How far a log goes on the part of a node's disk that no power cut can take, reading on behind `places`.
+fn synced_upto(node: &Node, log: LogId, places: &mut Places) -> Result<u64, String> {
     let Some(disk) = node.disk() else { return Ok(0) };
     let part = format!("{}/{}/", hex(&log.origin.0), log.incarnation);
-    let read = || {
-        let mut reader = Reader::open(disk.synced(&part))?;
+    let mut read = || {
+        let mut reader = Reader::resume(disk.synced(&part), std::mem::take(places));
         let mut last = 0;
         loop {
             let groups = reader.poll(usize::MAX)?;
             match groups.last() {
                 Some(group) => last = group.last,
-                None => return Ok(last),
+                None => break,
             }
         }
+        *places = reader.into_places();
+        Ok(last)
     };
     read().map_err(|e: crate::sync::WalError| format!("{}'s synced disk cannot be read: {e}", name(node.index)))
 }

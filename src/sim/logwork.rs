@@ -54,7 +54,7 @@ impl World<'_> {
     pub(super) fn log_turn(&mut self, node: usize) -> Check {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         life.log_called = false;
-        let LogWork { appends, stores, applied, reads } = std::mem::take(&mut life.work);
+        let LogWork { appends, stores, applied, parks, reads } = std::mem::take(&mut life.work);
         if !appends.is_empty() && self.append(node, &appends)? {
             return Ok(());
         }
@@ -65,6 +65,14 @@ impl World<'_> {
             let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
             // A cursor that cannot be written stays behind; the records come again after a crash, no more.
             let _ = life.wal.set_applied(log, seq);
+            if self.struck(node)? {
+                return Ok(());
+            }
+        }
+        for (log, applied, parked) in parks {
+            let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+            // One that cannot be written is found out again when the record is offered after a restart.
+            let _ = life.wal.park(log, applied, parked);
             if self.struck(node)? {
                 return Ok(());
             }

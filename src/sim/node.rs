@@ -25,13 +25,14 @@ pub(super) struct LogWork {
     pub(super) appends: Vec<Bytes>,
     pub(super) stores: Vec<(LinkId, Group)>,
     pub(super) applied: Vec<(LogId, u64)>,
+    pub(super) parks: Vec<(LogId, u64, Option<u64>)>,
     pub(super) reads: VecDeque<(LinkId, LogId, u64, usize)>,
 }
 
 impl LogWork {
     /// Whether nothing waits.
     pub(super) fn is_idle(&self) -> bool {
-        self.appends.is_empty() && self.stores.is_empty() && self.applied.is_empty() && self.reads.is_empty()
+        self.appends.is_empty() && self.stores.is_empty() && self.applied.is_empty() && self.parks.is_empty() && self.reads.is_empty()
     }
 }
 

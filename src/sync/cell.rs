@@ -1,7 +1,7 @@
 //! Two small facts that outlive the process: a pair of slots rewritten in turn, and the file that names the own incarnation.
 //!
-//! A cell (`mark`, `applied`) is two slots; a write goes to the slot with the older turn, so that a torn write falls back to
-//! the value before:
+//! A cell (`mark`, `applied`) is two slots; a write goes to the slot that does not hold the value last synced, so that a torn write
+//! falls back to that one, however many were not synced:
 //!
 //! ```text
 //!  0        8        16            48            60       64
@@ -43,12 +43,18 @@ pub(super) struct Cell {
     turn: u64,
     value: Option<(u64, Head)>,
     unsynced: bool,
+    /// A sync failed: the next one proves nothing unless the value is written once more before.
+    adrift: bool,
+    /// The slot with the value that was last synced, or that was there at the start: not written to before the next sync.
+    pinned: u64,
+    /// Whether the other slot was written since.
+    written: bool,
 }
 
 impl Cell {
     /// A cell whose file is not written yet.
     pub(super) fn new(path: String) -> Cell {
-        Cell { path, turn: 0, value: None, unsynced: false }
+        Cell { path, turn: 0, value: None, unsynced: false, adrift: false, pinned: 0, written: false }
     }
 
     /// Reads the file; a missing or wholly damaged one is a cell without value.
@@ -60,9 +66,9 @@ impl Cell {
             Err(e) => return Err(WalError::disk("read", &path, e)),
         };
         let mut cell = Cell::new(path);
-        for (turn, seq, head) in bytes[..n].chunks_exact(SLOT_BYTES).filter_map(decode_slot) {
-            if turn > cell.turn {
-                cell.turn = turn;
+        for (slot, bytes) in (0..).zip(bytes[..n].chunks_exact(SLOT_BYTES)) {
+            if let Some((turn, seq, head)) = decode_slot(bytes).filter(|(turn, ..)| *turn > cell.turn) {
+                (cell.turn, cell.pinned) = (turn, slot);
                 cell.value = Some((seq, head));
             }
         }
@@ -79,7 +85,12 @@ impl Cell {
         self.value
     }
 
-    /// Writes a new value into the older slot. After an error the old value stands, here and on disk.
+    /// What was read may be in the system's memory only: the next [`Cell::sync`] is to sync it.
+    pub(super) fn distrust(&mut self) {
+        self.unsynced = self.value.is_some();
+    }
+
+    /// Writes a new value into the slot that is not pinned. After an error the old value stands, here and on disk.
     pub(super) fn put<S: Storage>(&mut self, disk: &mut S, seq: u64, head: &Head) -> io::Result<()> {
         let turn = self.turn + 1;
         let mut slot = [0u8; SLOT_BYTES];
@@ -88,16 +99,29 @@ impl Cell {
         slot[16..48].copy_from_slice(head);
         let crc = crc32c::crc32c(&slot[..CHECKED_BYTES]);
         slot[CHECKED_BYTES..].copy_from_slice(&crc.to_le_bytes());
-        disk.write(&self.path, (turn % 2) * SLOT_BYTES as u64, &slot)?;
-        (self.turn, self.value, self.unsynced) = (turn, Some((seq, *head)), true);
+        disk.write(&self.path, (1 - self.pinned) * SLOT_BYTES as u64, &slot)?;
+        (self.turn, self.value, self.unsynced, self.written) = (turn, Some((seq, *head)), true, true);
         Ok(())
+    }
+
+    /// Whether the last value may not survive a power cut.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced
     }
 
     /// Makes the last value survive a power cut.
     pub(super) fn sync<S: Storage>(&mut self, disk: &mut S) -> Result<(), WalError> {
-        if self.unsynced {
-            disk.sync(&self.path).map_err(|e| WalError::disk("sync", &self.path, e))?;
-            self.unsynced = false;
+        if !self.unsynced {
+            return Ok(());
+        }
+        if let (true, Some((seq, head))) = (self.adrift, self.value) {
+            self.put(disk, seq, &head).map_err(|e| WalError::disk("write", &self.path, e))?;
+        }
+        self.adrift = true;
+        disk.sync(&self.path).map_err(|e| WalError::disk("sync", &self.path, e))?;
+        (self.unsynced, self.adrift) = (false, false);
+        if std::mem::replace(&mut self.written, false) {
+            self.pinned = 1 - self.pinned;
         }
         Ok(())
     }
@@ -161,10 +185,32 @@ mod tests {
     use crate::sync::MemStorage;
 
     #[test]
+    fn a_torn_cell_falls_back_to_the_value_that_was_synced_however_many_were_not() {
+        let mut disk = MemStorage::new();
+        let mut cell = Cell::new("c".into());
+        cell.put(&mut disk, 7, &[1; 32]).expect("memory");
+        cell.sync(&mut disk).expect("memory");
+        let synced = disk.clone();
+        for (turn, seq) in (8..12).enumerate() {
+            cell.put(&mut disk, seq, &[2; 32]).expect("memory");
+            let mut torn = disk.clone();
+            for (byte, old) in torn.files_mut().get_mut("c").expect("written").iter_mut().zip(&synced.clone().files_mut()["c"]) {
+                // Nothing of what was synced may have been written over.
+                assert!(*old == 0 || byte == old, "turn {turn}");
+            }
+            torn.files_mut().get_mut("c").expect("written")[20] ^= 1;
+            let left = Cell::load(&torn, "c".into()).expect("memory").seq();
+            torn.files_mut().get_mut("c").expect("written")[SLOT_BYTES + 20] ^= 1;
+            assert!(left == 7 || left == seq, "turn {turn}: {left}");
+        }
+    }
+
+    #[test]
     fn a_torn_cell_falls_back_to_the_value_before() {
         let mut disk = MemStorage::new();
         let mut cell = Cell::new("c".into());
         cell.put(&mut disk, 7, &[1; 32]).expect("memory");
+        cell.sync(&mut disk).expect("memory");
         cell.put(&mut disk, 9, &[2; 32]).expect("memory");
         assert_eq!(Cell::load(&disk, "c".into()).expect("memory").value(), Some((9, [2; 32])));
         for byte in 0..SLOT_BYTES {

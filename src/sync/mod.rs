@@ -6,6 +6,7 @@
 mod accepted;
 mod base;
 mod cell;
+mod cursor;
 pub mod error;
 pub mod group;
 pub mod inspect;
@@ -26,6 +27,7 @@ pub use base::Base;
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_group, verify_group};
 pub use inspect::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};
+pub(crate) use reader::Places;
 pub use reader::{Leftover, Reader};
 pub use seal::{Head, Signer, log_head};
 pub use storage::{MemStorage, Storage};

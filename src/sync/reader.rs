@@ -45,7 +45,12 @@ impl std::fmt::Display for Leftover {
     }
 }
 
+/// How far each log has been followed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(BTreeMap<LogId, Place>);
+
 /// How far a log has been followed.
+#[derive(Clone, Debug)]
 struct Place {
     /// First record of the segment being read; 0 before the first.
     segment: u64,
@@ -60,6 +65,16 @@ impl<S: Storage> Reader<S> {
         let mut reader = Reader { disk, places: BTreeMap::new(), window: Vec::new() };
         reader.look()?;
         Ok(reader)
+    }
+
+    /// Goes on where another reader of the same logs ended.
+    pub(crate) fn resume(disk: S, places: Places) -> Reader<S> {
+        Reader { disk, places: places.0, window: Vec::new() }
+    }
+
+    /// How far it has come.
+    pub(crate) fn into_places(self) -> Places {
+        Places(self.places)
     }
 
     /// Logs seen so far.

@@ -87,7 +87,8 @@ pub(super) fn examine<S: Storage>(
 ) -> Result<Findings, WalError> {
     let dir = log_dir(&id);
     let mark = Cell::load(disk, format!("{dir}mark"))?;
-    let cursor = Cell::load(disk, format!("{dir}applied"))?;
+    let mut cursor = Cell::load(disk, format!("{dir}applied"))?;
+    cursor.distrust();
     let mut log = Log::with_cells(id, dir, mark, cursor);
     log.frozen = files.fork;
     log.base = Base::load(disk, &log.dir, &id)?;

@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use crate::base::{Incarnation, LogId, limits};
 use crate::sync::accepted::{Accepted, Sealed, seal_groups};
 use crate::sync::cell::{self, Current};
+use crate::sync::cursor;
 use crate::sync::error::{Damage, DamageKind, GroupError, StoreError, Stored, WalError};
 use crate::sync::group::{self, Group, check_label, verify_group, walk};
 use crate::sync::log::Log;
@@ -34,6 +35,10 @@ pub struct LogState {
     /// Highest applied record; in this node's own logs the same as `durable`. May be ahead of `durable` after damage was set
     /// aside: cap it before telling a peer, and do not apply the refetched records again.
     pub applied: u64,
+    /// The application is stuck at this record: it is not offered before somebody says so.
+    pub parked: Option<u64>,
+    /// Two histories of the log were seen from this record on: nothing more is stored of it.
+    pub frozen: Option<u64>,
 }
 
 /// All logs of one node.
@@ -101,41 +106,19 @@ impl<S: Storage> Wal<S> {
 
     /// Every log that has records or is the own one, in the order of their ids.
     pub fn states(&self) -> Vec<LogState> {
-        let state = |log: &Log| LogState { log: log.id, durable: log.durable, applied: self.applied_in(log) };
+        let state = |log: &Log| LogState {
+            log: log.id,
+            durable: log.durable,
+            applied: self.applied_in(log),
+            parked: cursor::parked(&log.cursor).filter(|_| log.id.origin != self.own.origin),
+            frozen: log.frozen,
+        };
         self.logs.values().map(state).collect()
     }
 
     /// Highest durable record; 0 for an unknown log.
     pub fn durable(&self, log: LogId) -> u64 {
         self.logs.get(&log).map_or(0, |log| log.durable)
-    }
-
-    /// Highest applied record (see [`LogState::applied`]); 0 for an unknown log.
-    pub fn applied(&self, log: LogId) -> u64 {
-        self.logs.get(&log).map_or(0, |log| self.applied_in(log))
-    }
-
-    fn applied_in(&self, log: &Log) -> u64 {
-        if log.id.origin == self.own.origin { log.durable } else { log.cursor.seq() }
-    }
-
-    /// Notes that the application has applied a log up to `seq`; going back is ignored. Survives a crash of the process at
-    /// once, a power cut after some time or `close`: then some records are offered to the application again.
-    pub fn set_applied(&mut self, log: LogId, seq: u64) -> Result<(), WalError> {
-        let entry = self.logs.get(&log).ok_or(WalError::UnknownLog(log))?;
-        if seq <= entry.cursor.seq() { Ok(()) } else { self.move_applied(log, seq) }
-    }
-
-    /// Puts the note where the application says it stands, back as well as forth. Survives as [`Wal::set_applied`] does.
-    pub fn move_applied(&mut self, log: LogId, seq: u64) -> Result<(), WalError> {
-        let entry = self.logs.get_mut(&log).ok_or(WalError::UnknownLog(log))?;
-        if log.origin == self.own.origin || seq == entry.cursor.seq() {
-            return Ok(());
-        }
-        if seq > entry.durable {
-            return Err(WalError::AheadOfLog { log, seq, durable: entry.durable });
-        }
-        entry.cursor.put(&mut self.disk, seq, &[0; 32]).map_err(|e| WalError::disk("write applied in", &entry.dir, e))
     }
 
     /// Appends records to the own log: one write and one sync for all of them, then they are returned, sealed, in groups.

@@ -217,6 +217,8 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_set_event_callback(node, NULL));
     CHECK_FAILS(BAD, vixp2p_node_set_message_callback(node, NULL));
     CHECK_FAILS(BAD, vixp2p_node_set_apply_callback(node, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_set_cursor_callback(node, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_apply_resume(node, &log, 0));
     CHECK_FAILS(BAD, vixp2p_node_next_event(node, &event));
     CHECK(event == NULL);
     CHECK_FAILS(BAD, vixp2p_node_wait_event(node, 0, &event));
@@ -277,6 +279,12 @@ static void on_message(void *userdata, const vixp2p_peer_id *peer, const void *d
 {
     CHECK(peer != NULL && data != NULL && len <= 3);
     ++((Counts *)userdata)->messages;
+}
+
+static int32_t on_cursor(void *userdata, const vixp2p_log_id *log, uint64_t *out_seq)
+{
+    CHECK(userdata == NULL && log != NULL && out_seq != NULL);
+    return 0;
 }
 
 static int32_t on_apply(void *userdata, const vixp2p_record *record)
@@ -574,6 +582,7 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
 {
     vixp2p_log_callback log = {on_log, NULL, NULL}, process = {NULL, NULL, NULL};
     vixp2p_apply_callback apply = {on_apply, NULL, NULL};
+    vixp2p_cursor_callback cursor = {on_cursor, NULL, NULL};
     vixp2p_log_id unknown;
     vixp2p_peer_id id_a;
     vixp2p_peer_id renewed;
@@ -612,6 +621,9 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK(vixp2p_clear_process_log() == VIXP2P_OK);
     memset(&unknown, 0, sizeof unknown);
     CHECK(vixp2p_node_set_applied(b, &unknown, 0) == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_node_apply_resume(b, &unknown, 1));
+    CHECK_FAILS(INVALID, vixp2p_node_apply_resume(b, NULL, VIXP2P_APPLY_POISON));
+    CHECK(vixp2p_node_set_cursor_callback(b, &cursor) == VIXP2P_OK);
     CHECK(vixp2p_node_set_apply_callback(b, &apply) == VIXP2P_OK);
     CHECK(vixp2p_node_set_log_callback(b, NULL) == VIXP2P_OK);
     CHECK(vixp2p_node_start(b) == VIXP2P_OK);

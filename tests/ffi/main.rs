@@ -3,6 +3,7 @@
 //! What these tests hold is the contract in `include/vixp2p.h`; `tests/c/` has the same seen from C.
 #![allow(unsafe_code, reason = "a C caller is what these tests play")]
 
+mod applying;
 mod delivery;
 mod life;
 mod null;

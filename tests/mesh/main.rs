@@ -1,5 +1,6 @@
 //! The mesh from outside: one machine driven input by input, and several wired together by a carrier of a hundred lines.
 
+mod applying;
 mod dialling;
 mod halfopen;
 mod links;

@@ -240,6 +240,50 @@ def test_a_node_can_be_stopped_and_started_again():
     node.close()
 
 
+def test_a_poisoned_record_parks_its_log_until_it_is_skipped_by_order():
+    applied = []
+
+    def on_apply(record):
+        if record.seq == 2:
+            raise vixp2p.Poison("cannot be read")
+        applied.append(record.payload)
+
+    a = Node("a", **TOFU).start()
+    b = Node("b", **TOFU, on_apply=on_apply).start()
+    for payload in (b"one", b"two", b"three"):
+        a.append(payload)
+    a.connect(f"127.0.0.1:{b.port}")
+    parked = wait_for(b, EventKind.APPLY_PARKED)
+    assert (parked.log, parked.seq, applied) == (a.own_log, 2, [b"one"])
+    b.apply_resume(parked.log, skip=True)
+    assert wait_for(b, EventKind.APPLY_RESUMED).seq == 2
+    while applied != [b"one", b"three"]:
+        b.wait_event(0.05)
+    with pytest.raises(VixP2PError):
+        b.apply_resume(parked.log)
+    a.close()
+    b.close()
+
+
+def test_the_programs_own_cursor_decides_where_records_begin():
+    applied, asked = [], []
+
+    def on_cursor(log):
+        asked.append(log)
+        return 2
+
+    a = Node("a", **TOFU).start()
+    b = Node("b", **TOFU, on_apply=lambda r: applied.append(r.payload), on_cursor=on_cursor).start()
+    for payload in (b"one", b"two", b"three"):
+        a.append(payload)
+    a.connect(f"127.0.0.1:{b.port}")
+    while not applied:
+        b.wait_event(0.05)
+    assert (applied, asked) == ([b"three"], [a.own_log])
+    a.close()
+    b.close()
+
+
 def test_identity_and_log_live_in_the_data_directory(tmp_path):
     with Node("first", data_dir=tmp_path / "data") as node:
         id = node.id

@@ -28,6 +28,10 @@ enum Apply {
     },
     /// It refused a record and gets it again after a pause.
     Refused,
+    /// It can never apply this record, and gets nothing before somebody says so.
+    Parked {
+        seq: u64,
+    },
 }
 
 /// The state of one log.
@@ -35,8 +39,8 @@ enum Apply {
 pub(super) struct Local {
     /// Highest durable record.
     pub(super) durable: u64,
-    /// Highest applied record.
-    pub(super) applied: u64,
+    /// Highest applied record. Ahead of `durable` after damage was set aside: what is refetched is not applied again.
+    cursor: u64,
     /// The disk refused; nothing is stored or asked for until then.
     pub(super) paused: Option<Time>,
     /// Forked: stays as it is.
@@ -50,8 +54,7 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(durable: u64, applied: u64) -> Local {
-        let applied = applied.min(durable);
-        Local { durable, applied, paused: None, frozen: false, watched: None, storing: None, apply: Apply::Idle, refusal: None }
+        Local { durable, cursor: applied, paused: None, frozen: false, watched: None, storing: None, apply: Apply::Idle, refusal: None }
     }
 
     /// Notes that pushes were let drop. Whether nobody had noted so before.
@@ -101,37 +104,57 @@ impl Local {
         self.storing.take().map(|s| (s.link, s.groups.iter().map(|(_, cost)| cost).sum()))
     }
 
+    /// Highest applied record among those that are durable.
+    pub(super) fn applied(&self) -> u64 {
+        self.cursor.min(self.durable)
+    }
+
+    /// Every durable record counts as applied: the own log.
+    pub(super) fn settle(&mut self) {
+        self.cursor = self.cursor.max(self.durable);
+    }
+
     /// The next range for the application, if it has none and there is one.
     pub(super) fn offer(&mut self) -> Option<(u64, u64)> {
-        if self.apply != Apply::Idle || self.applied >= self.durable {
+        if self.apply != Apply::Idle || self.cursor >= self.durable {
             return None;
         }
         self.apply = Apply::Running { upto: self.durable };
-        Some((self.applied + 1, self.durable))
+        Some((self.cursor + 1, self.durable))
     }
 
-    /// The application has applied up to `seq`.
-    pub(super) fn applied(&mut self, seq: u64) {
-        self.applied = self.applied.max(seq.min(self.durable));
-        if matches!(self.apply, Apply::Running { upto } if self.applied >= upto) {
+    /// The application has applied up to `seq`, which may be more than there is here.
+    pub(super) fn has_applied(&mut self, seq: u64) {
+        self.cursor = self.cursor.max(seq);
+        let past = match self.apply {
+            Apply::Running { upto } => self.cursor >= upto,
+            Apply::Parked { seq } => self.cursor >= seq,
+            Apply::Idle | Apply::Refused => false,
+        };
+        if past {
             self.apply = Apply::Idle;
         }
-        if self.refusal.is_some_and(|(refused, _)| self.applied >= refused) {
+        if self.refusal.is_some_and(|(refused, _)| self.cursor >= refused) {
             self.refusal = None;
         }
+    }
+
+    /// Whether the application has been offered `seq` and has not applied it.
+    fn is_offered(&self, seq: u64) -> bool {
+        matches!(self.apply, Apply::Running { upto } if seq > self.cursor && seq <= upto)
     }
 
     /// The application refused `seq` after applying what comes before. Returns when to offer it again: later each time, for the
     /// same record. `None` if it has not been offered.
     pub(super) fn refused(&mut self, seq: u64) -> Option<Duration> {
-        if !matches!(self.apply, Apply::Running { upto } if seq > self.applied && seq <= upto) {
+        if !self.is_offered(seq) {
             return None;
         }
         let pause = match self.refusal {
             Some((last, pause)) if last == seq => (pause * 2).min(limits::APPLY_RETRY_MAX),
             _ => limits::APPLY_RETRY_BASE,
         };
-        self.applied = seq - 1;
+        self.cursor = seq - 1;
         self.apply = Apply::Refused;
         self.refusal = Some((seq, pause));
         Some(pause)
@@ -142,6 +165,40 @@ impl Local {
         if self.apply == Apply::Refused {
             self.apply = Apply::Idle;
         }
+    }
+
+    /// The application can never apply `seq`, and has applied what comes before. `false` if it has not been offered.
+    pub(super) fn park(&mut self, seq: u64) -> bool {
+        let offered = self.is_offered(seq);
+        if offered {
+            self.cursor = seq - 1;
+            self.apply = Apply::Parked { seq };
+        }
+        offered
+    }
+
+    /// The log was parked at `seq` when the node last ran.
+    pub(super) fn still_parked(&mut self, seq: u64) -> bool {
+        let parked = seq == self.cursor.saturating_add(1);
+        if parked {
+            self.apply = Apply::Parked { seq };
+        }
+        parked
+    }
+
+    /// The record the log is parked at.
+    pub(super) fn parked(&self) -> Option<u64> {
+        if let Apply::Parked { seq } = self.apply { Some(seq) } else { None }
+    }
+
+    /// Somebody wants the application to go on, with the record it is parked at or behind it. That record, if there is one.
+    pub(super) fn unpark(&mut self, skip: bool) -> Option<u64> {
+        let seq = self.parked()?;
+        self.apply = Apply::Idle;
+        if skip {
+            self.cursor = seq;
+        }
+        Some(seq)
     }
 }
 
@@ -155,17 +212,40 @@ mod tests {
         assert_eq!(log.offer(), Some((1, 3)));
         log.advance(5);
         assert_eq!(log.offer(), None);
-        log.applied(2);
+        log.has_applied(2);
         assert_eq!(log.offer(), None);
-        log.applied(3);
+        log.has_applied(3);
         assert_eq!(log.offer(), Some((4, 5)));
     }
 
     #[test]
     fn applied_never_exceeds_durable() {
         let mut log = Local::new(3, 9);
-        log.applied(100);
-        assert_eq!((log.durable, log.applied), (3, 3));
+        log.has_applied(100);
+        assert_eq!((log.durable, log.applied()), (3, 3));
+    }
+
+    #[test]
+    fn records_that_were_set_aside_are_not_applied_again_when_they_come_back() {
+        let mut log = Local::new(0, 7);
+        log.advance(5);
+        assert_eq!((log.applied(), log.offer()), (5, None));
+        log.advance(9);
+        assert_eq!(log.offer(), Some((8, 9)));
+    }
+
+    #[test]
+    fn a_parked_log_offers_nothing_until_it_is_told_to_and_skips_only_by_order() {
+        let mut log = Local::new(9, 2);
+        assert!(!log.park(4), "nothing was offered");
+        assert_eq!(log.offer(), Some((3, 9)));
+        log.has_applied(3);
+        assert!(log.park(5), "record 4 was applied and not told of");
+        log.advance(12);
+        assert_eq!((log.offer(), log.applied(), log.parked()), (None, 4, Some(5)));
+        assert_eq!((log.unpark(false), log.offer()), (Some(5), Some((5, 12))));
+        assert!(log.park(5));
+        assert_eq!((log.unpark(true), log.unpark(true), log.offer()), (Some(5), None, Some((6, 12))));
     }
 
     #[test]
@@ -180,8 +260,8 @@ mod tests {
             })
             .collect();
         assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-        assert_eq!((log.applied, log.offer()), (3, Some((4, 9))));
-        log.applied(4);
+        assert_eq!((log.applied(), log.offer()), (3, Some((4, 9))));
+        log.has_applied(4);
         assert_eq!(log.refused(5), Some(limits::APPLY_RETRY_BASE));
     }
 

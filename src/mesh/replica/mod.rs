@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::base::{CloseReason, Event, LinkId, LogId, PeerId, Time, limits};
 use crate::mesh::out::Outbox;
+use crate::sync::LogState;
 use crate::wire::Message;
 use crate::wire::message::{VectorEntry, WalAck, WalNak};
 
@@ -36,6 +37,10 @@ pub struct LogView {
     pub durable: u64,
     /// Highest record applied here (of the own log: the same).
     pub applied: u64,
+    /// The application is stuck at this record: it said that it can never apply it.
+    pub parked: Option<u64>,
+    /// Whether two histories of the log were seen: nothing more is stored of it.
+    pub frozen: bool,
     /// What connected peers have confirmed in this session.
     pub acked: Vec<LogAcked>,
 }
@@ -79,12 +84,16 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(logs: Vec<(LogId, u64, u64)>, own: LogId, seed: u64, out: &mut Outbox) -> Replica {
-        let mut table: BTreeMap<LogId, Local> = logs
-            .into_iter()
-            .map(|(log, durable, applied)| (log, Local::new(durable, if log == own { durable } else { applied })))
-            .collect();
-        table.entry(own).or_insert(Local::new(0, 0));
+    pub(super) fn new(logs: Vec<LogState>, own: LogId, seed: u64, out: &mut Outbox) -> Replica {
+        let mut table = BTreeMap::from([(own, Local::new(0, 0))]);
+        for LogState { log, durable, applied, parked, frozen } in logs {
+            let mut local = Local::new(durable, if log.origin == own.origin { durable } else { applied });
+            local.frozen = frozen.is_some();
+            if let Some(seq) = parked.filter(|seq| local.still_parked(*seq)) {
+                out.event(Event::ApplyParked { log, seq });
+            }
+            table.insert(log, local);
+        }
         for (log, local) in &mut table {
             offer(*log, local, out);
         }
@@ -136,7 +145,7 @@ impl Replica {
 
     /// Sends the vector, the own log first. A chunk that is not full ends it.
     fn tell_all(&mut self, link: LinkId, out: &mut Outbox) {
-        let line = |(log, local): (&LogId, &Local)| VectorEntry { log: *log, durable: local.durable, applied: local.applied };
+        let line = |(log, local): (&LogId, &Local)| VectorEntry { log: *log, durable: local.durable, applied: local.applied() };
         let own = self.logs.iter().filter(|(log, _)| **log == self.own);
         let others = self.logs.iter().filter(|(log, _)| **log != self.own);
         let mut lines: Vec<VectorEntry> = own.chain(others).map(line).collect();
@@ -251,13 +260,13 @@ impl Replica {
     pub(super) fn flush(&mut self, out: &mut Outbox) {
         for (link, log) in std::mem::take(&mut self.awaited) {
             if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) {
-                session.tell(log, local.durable, local.applied, true, out);
+                session.tell(log, local.durable, local.applied(), true, out);
             }
         }
         for log in std::mem::take(&mut self.news) {
             let Some(local) = self.logs.get(&log) else { continue };
             for session in self.sessions.values_mut().filter(|s| s.complete) {
-                session.tell(log, local.durable, local.applied, false, out);
+                session.tell(log, local.durable, local.applied(), false, out);
             }
         }
     }
@@ -267,8 +276,14 @@ impl Replica {
             let at = |s: &Session| s.known(log).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
             self.sessions.values().filter_map(at).collect()
         };
-        let view =
-            |(log, local): (&LogId, &Local)| LogView { log: *log, durable: local.durable, applied: local.applied, acked: acked(log) };
+        let view = |(log, local): (&LogId, &Local)| LogView {
+            log: *log,
+            durable: local.durable,
+            applied: local.applied(),
+            parked: local.parked(),
+            frozen: local.frozen,
+            acked: acked(log),
+        };
         self.logs.iter().map(view).collect()
     }
 

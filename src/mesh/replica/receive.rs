@@ -80,7 +80,7 @@ impl Replica {
             let credit = local.advance(group.last);
             let news = local.durable > before;
             if group.log == self.own {
-                local.applied = local.durable;
+                local.settle();
                 if from_peer {
                     self.news.insert(group.log);
                 }
@@ -145,7 +145,7 @@ impl Replica {
     /// The application has applied records of a log.
     pub(in crate::mesh) fn applied(&mut self, log: LogId, seq: u64, out: &mut Outbox) {
         if let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) {
-            local.applied(seq);
+            local.has_applied(seq);
             self.news.insert(log);
             offer(log, local, out);
         }
@@ -157,6 +157,27 @@ impl Replica {
             self.news.insert(log);
             self.retries.insert((now + pause, log, Retry::Apply));
             out.event(Event::ApplyRefused { log, seq, retry_in_ms: pause.as_millis() as u64 });
+        }
+    }
+
+    /// The application can never apply a record: its log waits for an order, and nothing of it is skipped.
+    pub(in crate::mesh) fn apply_poisoned(&mut self, log: LogId, seq: u64, out: &mut Outbox) {
+        let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) else { return };
+        if local.park(seq) {
+            self.news.insert(log);
+            out.park(log, seq - 1, Some(seq));
+            out.event(Event::ApplyParked { log, seq });
+        }
+    }
+
+    /// The application goes on with a parked log.
+    pub(in crate::mesh) fn apply_resume(&mut self, log: LogId, skip: bool, out: &mut Outbox) {
+        let Some(local) = self.logs.get_mut(&log) else { return };
+        if let Some(seq) = local.unpark(skip) {
+            self.news.insert(log);
+            out.park(log, if skip { seq } else { seq - 1 }, None);
+            out.event(Event::ApplyResumed { log, seq, skipped: skip });
+            offer(log, local, out);
         }
     }
 
@@ -201,6 +222,10 @@ impl Replica {
     fn moved(&mut self, now: Time, log: LogId, before: u64, out: &mut Outbox) {
         let Some(local) = self.logs.get_mut(&log) else { return };
         out.event(Event::Stored { log, durable: local.durable });
+        if log.origin == self.own.origin {
+            // What this node wrote itself comes back to it after damage, and is no news to its application.
+            local.settle();
+        }
         offer(log, local, out);
         self.news.insert(log);
         self.spread(now, log, before);

@@ -20,7 +20,7 @@ impl Replica {
         session.complete = true;
         // What has moved since this node's vector.
         for (log, local) in &self.logs {
-            session.tell(*log, local.durable, local.applied, false, out);
+            session.tell(*log, local.durable, local.applied(), false, out);
         }
         for (log, local) in self.logs.iter().filter(|(_, local)| local.durable > 0) {
             if *log != self.own && session.lacks(log, local.durable) {

@@ -3,6 +3,7 @@
 mod buffered;
 mod codec;
 mod crash;
+mod cursor;
 mod damage;
 mod disk;
 mod every;

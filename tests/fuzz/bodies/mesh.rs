@@ -108,6 +108,9 @@ impl Carrier {
                     assert!(max_bytes > 0 && max_bytes <= limits::READ_RECORDS_MAX_BYTES);
                     self.reads.push_back((link, log, from));
                 }
+                Output::Park { log, applied, parked } => {
+                    assert!(parked.is_none_or(|seq| seq == applied + 1), "parked at the next record of {log}");
+                }
                 Output::Apply { log, from, upto } => {
                     assert_ne!(log, self.own, "the own log is not applied");
                     assert_eq!(from, self.applied.get(&log).copied().unwrap_or(0) + 1, "applied in order");

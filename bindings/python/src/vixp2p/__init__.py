@@ -2,7 +2,7 @@
 
 from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStage, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy
 from ._abi import TrustState, lib
-from ._node import Node, clear_process_log, set_process_log
+from ._node import Node, Poison, clear_process_log, set_process_log
 from ._types import (
     Discovered,
     Event,
@@ -41,6 +41,7 @@ __all__ = [
     "Peer",
     "PeerId",
     "PeerState",
+    "Poison",
     "Record",
     "Registry",
     "RegistryPeer",

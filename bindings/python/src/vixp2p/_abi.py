@@ -13,7 +13,7 @@ LISTEN_OFF, LISTEN_ON = 0, 1
 DELIVERY_CALLBACK, DELIVERY_POLL = 0, 1
 FLAG_NO_DIAL = 1
 FLAG_NO_REMEMBER = 2
-APPLY_OK, APPLY_RETRY = 0, 1
+APPLY_OK, APPLY_RETRY, APPLY_POISON = 0, 1, 2
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 TARGET_WANTED = 8
 TRUST_DEFAULT, TRUST_OPEN, TRUST_TOFU, TRUST_PINNED, TRUST_ALLOW_LIST = range(5)
@@ -90,6 +90,8 @@ class EventKind(enum.IntEnum):
     PEER_NAMED = 30
     REGISTRY_ANSWERED = 31
     REGISTRY_FAILED = 32
+    APPLY_PARKED = 33
+    APPLY_RESUMED = 34
     PING = 40
     PONG = 41
 
@@ -210,6 +212,7 @@ LOG_FN = ctypes.CFUNCTYPE(None, c_void_p, POINTER(LogRecord))
 EVENT_FN = ctypes.CFUNCTYPE(None, c_void_p, EVENT)
 MESSAGE_FN = ctypes.CFUNCTYPE(None, c_void_p, POINTER(PeerIdStruct), c_void_p, c_size_t)
 APPLY_FN = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Record))
+CURSOR_FN = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(LogIdStruct), POINTER(c_uint64))
 DROP_FN = ctypes.CFUNCTYPE(None, c_void_p)
 
 
@@ -227,6 +230,10 @@ class MessageCallback(ctypes.Structure):
 
 class ApplyCallback(ctypes.Structure):
     _fields_ = [("fn", APPLY_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
+
+
+class CursorCallback(ctypes.Structure):
+    _fields_ = [("fn", CURSOR_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
 
 
 class NodeOptions(ctypes.Structure):
@@ -411,6 +418,7 @@ STRUCTS = {
     "vixp2p_event_callback": EventCallback,
     "vixp2p_message_callback": MessageCallback,
     "vixp2p_apply_callback": ApplyCallback,
+    "vixp2p_cursor_callback": CursorCallback,
     "vixp2p_node_options": NodeOptions,
     "vixp2p_peer_info": PeerInfoStruct,
     "vixp2p_target_info": TargetInfoStruct,
@@ -463,6 +471,7 @@ FUNCTIONS = {
     "vixp2p_node_append": (_STATUS, NODE, c_char_p, c_size_t, _U64),
     "vixp2p_node_append_batch": (_STATUS, NODE, POINTER(Slice), c_size_t, _U64, _U64),
     "vixp2p_node_set_applied": (_STATUS, NODE, _LOG, c_uint64),
+    "vixp2p_node_apply_resume": (_STATUS, NODE, _LOG, c_int32),
     "vixp2p_node_own_log": (_STATUS, NODE, _LOG),
     "vixp2p_node_logs": (_STATUS, NODE, POINTER(LogStateStruct), c_size_t, _SIZE),
     "vixp2p_node_peers": (_STATUS, NODE, POINTER(PeerInfoStruct), c_size_t, _SIZE),
@@ -475,6 +484,7 @@ FUNCTIONS = {
     "vixp2p_node_set_event_callback": (_STATUS, NODE, POINTER(EventCallback)),
     "vixp2p_node_set_message_callback": (_STATUS, NODE, POINTER(MessageCallback)),
     "vixp2p_node_set_apply_callback": (_STATUS, NODE, POINTER(ApplyCallback)),
+    "vixp2p_node_set_cursor_callback": (_STATUS, NODE, POINTER(CursorCallback)),
     "vixp2p_node_event_fd": (c_int, NODE),
     "vixp2p_node_next_event": (_STATUS, NODE, POINTER(EVENT)),
     "vixp2p_node_wait_event": (_STATUS, NODE, c_int32, POINTER(EVENT)),

@@ -48,6 +48,10 @@ def clear_process_log() -> None:
 atexit.register(clear_process_log)
 
 
+class Poison(Exception):
+    """Raised by an `on_apply` for a record that can never take effect: its log is parked there until `Node.apply_resume`."""
+
+
 class _Callbacks:
     """The program's functions in the shape C calls. Never refers to the node, or the node would never be collected."""
 
@@ -59,6 +63,7 @@ class _Callbacks:
         self.event = _abi.EVENT_FN(self._event)
         self.message = _abi.MESSAGE_FN(self._message)
         self.apply = _abi.APPLY_FN(self._apply)
+        self.cursor = _abi.CURSOR_FN(self._cursor)
 
     def _run(self, name: str, call: Callable[[Callable], Any]) -> bool:
         """Whether the program's function returned. What it raised is kept: the first error is raised where the call came from."""
@@ -85,7 +90,28 @@ class _Callbacks:
     def _apply(self, _userdata, record):
         r = record.contents
         value = Record(log_id(r.log), r.seq, r.time_us, ctypes.string_at(r.data, r.len) if r.len else b"")
-        return _abi.APPLY_OK if self._run("apply", lambda f: f(value)) else _abi.APPLY_RETRY
+        poison: List[Poison] = []
+
+        def call(function):
+            try:
+                function(value)
+            except Poison as error:
+                poison.append(error)
+
+        returned = self._run("apply", call)
+        return _abi.APPLY_POISON if poison else _abi.APPLY_OK if returned else _abi.APPLY_RETRY
+
+    def _cursor(self, _userdata, log, out_seq):
+        answer: List[Optional[int]] = [None]
+
+        def call(function):
+            answer[0] = function(log_id(log.contents))
+
+        self._run("cursor", call)
+        if answer[0] is None:
+            return 0
+        out_seq[0] = answer[0]
+        return 1
 
     def raise_error(self) -> None:
         error, self.error = self.error, None
@@ -101,7 +127,7 @@ class Node:
     """A peer-to-peer node. Use it in a `with` block, which starts it and ends it.
 
     Callbacks run inside `dispatch()`; `on_log` and `on_apply` also inside `next_event()`, `wait_event()` and `events()`. What they
-    raise is raised there. A record whose `on_apply` raised is offered again later.
+    raise is raised there. A record whose `on_apply` raised is offered again later, but for `Poison`, which parks its log and is raised nowhere.
     """
 
     def __init__(
@@ -137,6 +163,7 @@ class Node:
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
+        on_cursor: Optional[Callable[[LogId], Optional[int]]] = None,
         on_log: Optional[Callable[[LogLevel, str], Any]] = None,
         log_level: int = LogLevel.INFO,
     ):
@@ -201,12 +228,15 @@ class Node:
         check(lib.vixp2p_node_create(options, byref(handle)))
         self._handle = handle.value
         self._end = weakref.finalize(self, _destroy, self._handle, self._callbacks)
+        if on_cursor is not None:
+            self.on_cursor(on_cursor)
 
     # ---- life
 
     def start(self) -> "Node":
         """Starts listening and dialling. Does nothing if the node runs."""
         check(lib.vixp2p_node_start(self._handle))
+        self._callbacks.raise_error()
         return self
 
     def stop(self, timeout: Optional[float] = None) -> None:
@@ -348,6 +378,10 @@ class Node:
         """Tells, before the start, which record of a log was the last to take effect in the program's own store."""
         check(lib.vixp2p_node_set_applied(self._handle, log._as_struct(), seq))
 
+    def apply_resume(self, log: LogId, skip: bool = False) -> None:
+        """Has a parked log go on: the record it is parked at is offered once more, or skipped by this order."""
+        check(lib.vixp2p_node_apply_resume(self._handle, log._as_struct(), int(skip)))
+
     # ---- events and callbacks
 
     def fileno(self) -> int:
@@ -401,6 +435,10 @@ class Node:
     def on_apply(self, function: Optional[Callable[[Record], Any]]) -> None:
         """Replaces the apply callback; one given to a node that was started without takes effect at the next start."""
         self._replace("apply", function, _abi.ApplyCallback, lib.vixp2p_node_set_apply_callback)
+
+    def on_cursor(self, function: Optional[Callable[[LogId], Optional[int]]]) -> None:
+        """Replaces what tells how far the program's own store has come; takes effect at the next start."""
+        self._replace("cursor", function, _abi.CursorCallback, lib.vixp2p_node_set_cursor_callback)
 
     def on_log(self, function: Optional[Callable[[LogLevel, str], Any]]) -> None:
         """Replaces the log callback."""

@@ -185,6 +185,8 @@ _HAS = {
     EventKind.STORED: ("log", "durable"),
     EventKind.LOG_FORKED: ("log", "seq"),
     EventKind.APPLY_REFUSED: ("log", "seq", "retry_in_ms"),
+    EventKind.APPLY_PARKED: ("log", "seq"),
+    EventKind.APPLY_RESUMED: ("log", "seq"),
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
     EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),

@@ -1,0 +1,87 @@
+//! Where the application stands, after power cuts, failed syncs and damage.
+
+use super::disk::Faulty;
+use super::{key, log_of, open, payloads};
+use crate::base::Incarnation;
+use crate::sync::{MemStorage, Wal};
+
+/// A node's log on `disk` that holds `count` records of another node, one a group.
+fn holding(disk: &Faulty, count: u64) -> Wal<Faulty> {
+    let (mut wal, _) = Wal::open(disk.clone(), key(1), Incarnation(7)).expect("opens");
+    let mut source = open(MemStorage::new(), 2);
+    for seq in 1..=count {
+        let groups = source.append(0, &payloads(seq, 1, 10)).expect("memory");
+        assert!(wal.store(&groups).iter().all(Result::is_ok));
+    }
+    wal
+}
+
+fn after_power_cut(disk: &Faulty, seed: u64) -> Wal<Faulty> {
+    let disk = disk.after_power_cut(&mut fastrand::Rng::with_seed(seed));
+    Wal::open(disk, key(1), Incarnation(8)).expect("opens").0
+}
+
+#[test]
+fn a_power_cut_takes_no_more_than_the_notes_after_the_last_sync_and_never_adds_any() {
+    let log = log_of(2, 1);
+    let mut stood = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let disk = Faulty::default();
+        let mut wal = holding(&disk, 20);
+        (1..=9).for_each(|seq| wal.set_applied(log, seq).expect("works"));
+        assert!(!wal.sync_cursors(4).expect("works"));
+        (10..=17).for_each(|seq| wal.set_applied(log, seq).expect("works"));
+        let applied = after_power_cut(&disk, seed).applied(log);
+        assert!((9..=17).contains(&applied), "seed {seed}: {applied}");
+        stood.insert(applied);
+    }
+    assert!(stood.contains(&9) && stood.contains(&17), "{stood:?}");
+}
+
+#[test]
+fn a_record_a_log_is_parked_at_survives_a_power_cut_and_goes_when_it_is_passed() {
+    let log = log_of(2, 1);
+    let parked = |wal: &Wal<Faulty>| wal.states().into_iter().find(|s| s.log == log).map(|s| (s.applied, s.parked));
+    for seed in 0..50 {
+        let disk = Faulty::default();
+        let mut wal = holding(&disk, 9);
+        wal.park(log, 4, Some(5)).expect("works");
+        assert_eq!(parked(&after_power_cut(&disk, seed)), Some((4, Some(5))), "seed {seed}");
+        wal.set_applied(log, 3).expect("old news");
+        assert_eq!(parked(&wal), Some((4, Some(5))));
+        wal.park(log, 4, None).expect("works");
+        assert_eq!(parked(&after_power_cut(&disk, seed)), Some((4, None)), "seed {seed}");
+        wal.park(log, 4, Some(5)).expect("works");
+        wal.set_applied(log, 6).expect("the application went past it");
+        assert_eq!(parked(&wal), Some((6, None)));
+    }
+}
+
+#[test]
+fn a_failed_sync_of_a_note_is_not_repeated_as_if_it_could_succeed() {
+    let log = log_of(2, 1);
+    let disk = Faulty::default();
+    let mut wal = holding(&disk, 9);
+    wal.set_applied(log, 5).expect("works");
+    disk.cut_power_after(0);
+    assert!(wal.sync_cursors(9).is_err());
+    let disk = disk.after_kill();
+    assert!(!wal.sync_cursors(9).expect("written once more, then synced"));
+    for seed in 0..50 {
+        assert_eq!(after_power_cut(&disk, seed).applied(log), 5, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_places_of_many_logs_are_synced_a_few_at_a_time() {
+    let disk = Faulty::default();
+    let (mut wal, _) = Wal::open(disk.clone(), key(1), Incarnation(7)).expect("opens");
+    for n in 2..=6 {
+        let groups = open(MemStorage::new(), n).append(0, &payloads(1, 1, 10)).expect("memory");
+        assert!(wal.store(&groups).iter().all(Result::is_ok));
+        wal.set_applied(log_of(n, 1), 1).expect("works");
+    }
+    assert_eq!([(); 3].map(|()| wal.sync_cursors(2).expect("works")), [true, true, false]);
+    let after = after_power_cut(&disk, 1);
+    assert!((2..=6).all(|n| after.applied(log_of(n, 1)) == 1));
+}
