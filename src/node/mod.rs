@@ -3,6 +3,7 @@
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
 mod lifecycle;
+mod progress;
 mod trust;
 
 use std::sync::{Arc, Weak};
@@ -30,6 +31,9 @@ use crate::mesh::{LogView, PeerSnapshot};
 use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
+
+pub use crate::driver::subscribe::{LogRecord, Subscribe, Subscription};
+pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
 ///
