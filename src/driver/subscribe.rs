@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,24 @@ pub struct Subscription {
     piece: Option<Piece>,
     turn: Option<LogId>,
     watcher: Option<u64>,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// Ends a subscription from elsewhere, also one that waits.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    shell: Weak<Shell>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Canceller {
+    /// The subscription answers [`Error::Stopped`] from now on.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::SeqCst);
+        if let Some(shell) = self.shell.upgrade() {
+            shell.log.progress.ring();
+        }
+    }
 }
 
 impl std::fmt::Debug for Subscription {
@@ -101,7 +120,12 @@ impl Subscription {
             }
         }
         let (parked, shell) = (BTreeMap::new(), Arc::downgrade(shell));
-        Subscription { shell, all: wanted.all, next, parked, piece: None, turn: None, watcher: None }
+        Subscription { shell, all: wanted.all, next, parked, piece: None, turn: None, watcher: None, cancelled: Arc::default() }
+    }
+
+    /// What ends it while another thread waits in it.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { shell: self.shell.clone(), cancelled: self.cancelled.clone() }
     }
 
     /// Waits for the next record. [`Error::Stopped`] once the node stops. Nothing is lost if the future is dropped.
@@ -172,7 +196,7 @@ impl Subscription {
     }
 
     fn running(&self) -> Result<Arc<Shell>> {
-        let shell = self.shell.upgrade().ok_or(Error::Stopped)?;
+        let shell = self.shell.upgrade().filter(|_| !self.cancelled.load(Ordering::SeqCst)).ok_or(Error::Stopped)?;
         if shell.failure().is_some() || shell.log.progress.has_ended() { Err(Error::from(&*shell)) } else { Ok(shell) }
     }
 

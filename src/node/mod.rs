@@ -32,7 +32,7 @@ use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
 
-pub use crate::driver::subscribe::{LogRecord, Subscribe, Subscription};
+pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
 pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
