@@ -2,6 +2,7 @@
 
 from ._abi import Direction, DiscoveryMode, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
 from ._node import Node
+from ._sync import LogProgress, Subscription
 from ._types import (
     Discovered,
     Event,
@@ -32,6 +33,7 @@ __all__ = [
     "KeyAgreement",
     "LogId",
     "LogLevel",
+    "LogProgress",
     "LogState",
     "Node",
     "NotConnected",
@@ -43,6 +45,7 @@ __all__ = [
     "RegistryPeer",
     "Status",
     "Stopped",
+    "Subscription",
     "TrustEntry",
     "TrustPolicy",
     "TrustState",
