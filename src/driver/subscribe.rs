@@ -14,8 +14,8 @@ use bytes::Bytes;
 use crate::base::{Error, LogId, Result, limits};
 use crate::driver::Shell;
 use crate::driver::progress::Watcher;
-use crate::sync::group::Entries;
 use crate::sync::Group;
+use crate::sync::group::Entries;
 
 /// One durable record of any log, this node's own among them.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -12,9 +12,7 @@ use crate::ffi::callbacks::{refuse_inside_callback, vixp2p_record};
 use crate::ffi::delivery::inside_log_callback;
 use crate::ffi::handle::{self, on_node};
 use crate::ffi::peers::write_array;
-use crate::ffi::status::{
-    VIXP2P_EMPTY, VIXP2P_ERR_UNSUPPORTED, VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, VIXP2P_TIMEOUT, vixp2p_status,
-};
+use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_UNSUPPORTED, VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, VIXP2P_TIMEOUT, vixp2p_status};
 use crate::ffi::sys::Beacon;
 use crate::ffi::types::{vixp2p_log_id, vixp2p_node};
 use crate::node::{Canceller, LogRecord, Subscribe, Subscription};

@@ -200,7 +200,8 @@ fn progress(own: LogId, views: Vec<LogView>, places: &[(LogId, u64)], behind: &[
     let mut all: Vec<LogProgress> = views
         .into_iter()
         .map(|LogView { log, durable, applied, acked }| {
-            let peer = |a: LogAcked| PeerProgress { peer: a.peer, durable: a.durable, applied: a.applied, lag: lag(log, a.durable, durable) };
+            let peer =
+                |a: LogAcked| PeerProgress { peer: a.peer, durable: a.durable, applied: a.applied, lag: lag(log, a.durable, durable) };
             let here = if log.origin == own.origin { Lag::default() } else { lag(log, applied, durable) };
             LogProgress { log, own: log == own, durable, applied, lag: here, peers: acked.into_iter().map(peer).collect() }
         })

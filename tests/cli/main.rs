@@ -9,5 +9,6 @@ mod node;
 mod options;
 mod registry;
 mod support;
+mod sync;
 mod trust;
 mod wal;

@@ -3,6 +3,7 @@
 mod discovery;
 mod place;
 mod registry;
+pub(crate) mod sync;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use discovery::DiscoveryArgs;
 pub(crate) use place::{Place, Target, Whom};
 use place::{endpoint, listen, whom};
 pub(crate) use registry::{BootstrapArgs, RegistryArgs};
+use sync::SyncArgs;
 
 const TEMPLATE: &str = "\
 {about}
@@ -92,7 +94,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) psk_file: Option<PathBuf>,
     /// Secret before a change, accepted as well
-    #[arg(long, value_name = "FILE", requires = "psk_file", value_parser = path)]
+    #[arg(long, value_name = "FILE", requires = "psk_file", hide = true, value_parser = path)]
     pub(crate) psk_file_previous: Option<PathBuf>,
     /// any, post-quantum or classic [default: any]
     #[arg(long, value_name = "KIND", default_value = "any", hide_default_value = true, value_parser = key_agreement)]
@@ -124,6 +126,8 @@ pub(crate) enum Command {
     Tail(TailArgs),
     /// Look into the log files of a data directory
     Wal(WalArgs),
+    /// Show how far replication has come
+    Sync(SyncArgs),
     /// Make, show, rotate or seal the identity of a data directory
     Key(KeyArgs),
     /// Print a line with which another node finds this one

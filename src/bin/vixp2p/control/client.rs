@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::net::UnixStream;
 use vixp2p::base::{LogId, limits};
 
+use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::failure::Failure;
@@ -38,8 +39,21 @@ impl Client {
         match self.answer().await? {
             Some(Reply::Appended { log, first, last }) => Ok((log, first, last)),
             Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
-            Some(Reply::Status(_) | Reply::Trust(_)) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
             None => Err(Failure::Runtime("the node ended before it confirmed; tail shows whether the records are in the log".into())),
+        }
+    }
+
+    /// How far replication has come; `None` if the node has ended.
+    pub(crate) async fn sync_status(&mut self) -> Result<Option<SyncStatus>, Failure> {
+        if self.ask(&Request::Sync).await.is_err() {
+            return Ok(None);
+        }
+        match self.answer().await? {
+            Some(Reply::Sync(status)) => Ok(Some(*status)),
+            Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            None => Ok(None),
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vixp2p::PeerId;
 use vixp2p::base::{Incarnation, LogId};
 
+use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 
 pub(crate) const SOCKET: &str = "control.sock";
@@ -35,6 +36,8 @@ pub(crate) enum Request {
     Watch,
     /// Show or change whose keys are trusted.
     Trust(Order),
+    /// Tell how far replication has come.
+    Sync,
 }
 
 /// What the node answers.
@@ -53,6 +56,8 @@ pub(crate) enum Reply {
     Status(Box<Status>),
     /// The order about keys is carried out; lines for people.
     Trust(Vec<String>),
+    /// How far replication has come.
+    Sync(Box<SyncStatus>),
     /// The request failed; the sentence says why.
     Refused(String),
 }
@@ -86,6 +91,7 @@ impl Request {
                 }
             }),
             Request::Watch => frame(2, |_| {}),
+            Request::Sync => frame(16, |_| {}),
             Request::Trust(order) => frame(3, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
         }
     }
@@ -105,6 +111,7 @@ impl Request {
             }
             2 => body.is_empty().then_some(Request::Watch),
             3 => serde_json::from_slice(&body).ok().map(Request::Trust),
+            16 => body.is_empty().then_some(Request::Sync),
             _ => None,
         }
     }
@@ -119,6 +126,7 @@ impl Reply {
             }),
             Reply::Status(status) => frame(0x82, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
             Reply::Trust(lines) => frame(0x83, |body| body.put_slice(&serde_json::to_vec(lines).unwrap_or_default())),
+            Reply::Sync(status) => frame(0x90, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
             Reply::Refused(why) => frame(0xff, |body| body.put_slice(why.as_bytes())),
         }
     }
@@ -134,6 +142,7 @@ impl Reply {
             }
             0x82 => serde_json::from_slice(&body).ok().map(|status| Reply::Status(Box::new(status))),
             0x83 => serde_json::from_slice(&body).ok().map(Reply::Trust),
+            0x90 => serde_json::from_slice(&body).ok().map(|status| Reply::Sync(Box::new(status))),
             0xff => Some(Reply::Refused(String::from_utf8_lossy(&body).into_owned())),
             _ => None,
         }
@@ -198,7 +207,7 @@ mod tests {
     #[test]
     fn requests_and_replies_survive_the_wire() {
         let add = Request::Trust(Order::Add { key: "k".into(), label: "l\n".into() });
-        for request in [Request::Append(vec![Bytes::new(), Bytes::from_static(b"two")]), Request::Append(Vec::new()), Request::Watch, add] {
+        for request in [Request::Append(vec![Bytes::new(), Bytes::from_static(b"two")]), Request::Append(Vec::new()), Request::Watch, Request::Sync, add] {
             let (kind, bytes) = body(request.encode());
             assert_eq!(Request::decode(kind, bytes), Some(request));
         }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use vixp2p::Node;
 
-use crate::commands::trust;
+use crate::commands::{sync, trust};
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 
 /// Clients served at once; the next one waits.
@@ -114,6 +114,10 @@ async fn serve(mut stream: UnixStream, node: Node, progress: Arc<Progress>) -> i
             Some(Request::Append(records)) => match node.append(records).await {
                 Ok((first, last)) => Reply::Appended { log: node.own_log(), first, last },
                 Err(error) => Reply::Refused(error.to_string()),
+            },
+            Some(Request::Sync) => match sync::status(&node).await {
+                Ok(status) => Reply::Sync(Box::new(status)),
+                Err(why) => Reply::Refused(why),
             },
             Some(Request::Trust(order)) => {
                 // It waits for the disk.
