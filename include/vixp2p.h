@@ -267,6 +267,35 @@
  * Room for the sentence that explains a reason with its terminating zero.
  */
 #define VIXP2P_REASON_TEXT_SIZE 256
+ * vixp2p_node_subscribe(): every log, also such that come later; the cursors say where some of them begin, the others begin at
+ * their first record.
+ */
+#define VIXP2P_SUBSCRIBE_ALL 1
+
+/**
+ * vixp2p_node_subscribe(), with VIXP2P_SUBSCRIBE_ALL: logs that are here now and have no cursor begin behind their last record.
+ */
+#define VIXP2P_SUBSCRIBE_NEW 2
+
+/**
+ * vixp2p_node_wait_ack(): the record is on the peer's disk.
+ */
+#define VIXP2P_ACK_DURABLE 0
+
+/**
+ * vixp2p_node_wait_ack(): the peer's application has applied it.
+ */
+#define VIXP2P_ACK_APPLIED 1
+
+/**
+ * vixp2p_sync_state.flags: the log is the one this node appends to.
+ */
+#define VIXP2P_SYNC_OWN 1
+
+/**
+ * vixp2p_sync_state.flags: the line is about a connected peer; without it, about this node.
+ */
+#define VIXP2P_SYNC_PEER 2
 
 /**
  * Bytes of a peer id's text: 64 hex digits and the terminating zero.
@@ -638,6 +667,12 @@ typedef struct vixp2p_event vixp2p_event;
  * after it are recognised and refused with VIXP2P_ERR_BAD_HANDLE.
  */
 typedef struct vixp2p_node vixp2p_node;
+
+/**
+ * Follows logs of a node. To be freed with vixp2p_subscription_free(), before or after the node is destroyed. Calls on a freed one
+ * are recognised and refused with VIXP2P_ERR_BAD_HANDLE.
+ */
+typedef struct vixp2p_subscription vixp2p_subscription;
 
 /**
  * One log line. Never use the message as a format string: names in it come from the network.
@@ -1302,6 +1337,23 @@ typedef struct vixp2p_registry_peer {
  * One endpoint that a node dials, or tried in vain. A peer may have several.
  */
 typedef struct vixp2p_target_info {
+ * A place in a log.
+ */
+typedef struct vixp2p_cursor {
+    /**
+     * Which log.
+     */
+    struct vixp2p_log_id log;
+    /**
+     * The record to go on with; 0 is the first, which is 1.
+     */
+    uint64_t seq;
+} vixp2p_cursor;
+
+/**
+ * How far a log has come here, or at a connected peer.
+ */
+typedef struct vixp2p_sync_state {
     /**
      * Bytes of this struct that the library filled.
      */
@@ -1351,6 +1403,38 @@ typedef struct vixp2p_target_info {
      */
     char last_reason_text[VIXP2P_REASON_TEXT_SIZE];
 } vixp2p_target_info;
+     * VIXP2P_SYNC_OWN and VIXP2P_SYNC_PEER, joined with |.
+     */
+    uint32_t flags;
+    /**
+     * Which log.
+     */
+    struct vixp2p_log_id log;
+    /**
+     * The peer; zeros in a line about this node.
+     */
+    struct vixp2p_peer_id peer;
+    /**
+     * Highest record durable there.
+     */
+    uint64_t durable;
+    /**
+     * Highest record applied there.
+     */
+    uint64_t applied;
+    /**
+     * Of a peer: records that are durable here and not there. Of this node: records that are durable and not applied.
+     */
+    uint64_t lag_records;
+    /**
+     * The same in bytes of log: exact up to 64 KiB and close to it beyond.
+     */
+    uint64_t lag_bytes;
+    /**
+     * Age of the first of these records in milliseconds, by the clock of its origin and this node's.
+     */
+    uint64_t lag_ms;
+} vixp2p_sync_state;
 
 /**
  * One line of the list of known keys.
@@ -1954,6 +2038,125 @@ enum vixp2p_status vixp2p_node_targets(const struct vixp2p_node *node,
                                        struct vixp2p_target_info *infos,
                                        size_t info_size,
                                        size_t *inout_count);
+ * Follows logs: this node's own and those it carries, from any place on, live afterwards. Records of one log come in order without
+ * holes, each when it is durable here, applied or not; between logs there is no order. What is not taken waits in the log's files
+ * and costs no memory; nobody remembers how far a subscription came but vixp2p_subscription_cursor().
+ *
+ * @param node     a running node. When it stops the subscription ends; vixp2p_subscription_next() then says VIXP2P_ERR_STOPPED.
+ * @param cursors  where logs begin; may be NULL if count is 0.
+ * @param count    how many.
+ * @param flags    0: the logs named and no others; VIXP2P_SUBSCRIBE_ALL, VIXP2P_SUBSCRIBE_NEW, joined with |.
+ * @param out      where the subscription goes; NULL there on failure.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID, VIXP2P_ERR_UNSUPPORTED for unknown flags, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_subscribe(struct vixp2p_node *node,
+                                         const struct vixp2p_cursor *cursors,
+                                         size_t count,
+                                         uint32_t flags,
+                                         struct vixp2p_subscription **out);
+
+/**
+ * Takes the next record, and waits for it. Two threads in it take turns.
+ *
+ * @param subscription  the subscription.
+ * @param timeout_ms    how long to wait for a record to come; -1 for ever, 0 not at all (the disk is read in any case).
+ * @param out           where a pointer to the record goes; it and its data are valid until the next call of this function, or
+ *                      vixp2p_subscription_free(), for this subscription. NULL there if there is none.
+ * @return VIXP2P_OK; VIXP2P_EMPTY (0 given) or VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED once the node stops or the subscription is freed
+ *         meanwhile; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback if timeout_ms is not 0, or from the log callback.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_subscription_next(struct vixp2p_subscription *subscription,
+                                            int32_t timeout_ms,
+                                            const struct vixp2p_record **out);
+
+/**
+ * A descriptor for poll, select, epoll or an event loop: readable when vixp2p_subscription_next() may have a record, or has an error
+ * to tell; not readable after it has answered VIXP2P_EMPTY, until there may be more. Level-triggered. Do not read, write or close it.
+ *
+ * @param subscription  the subscription.
+ * @return the descriptor, valid until the subscription is freed, or -1; vixp2p_last_error_code() then says why.
+ */
+VIXP2P_API
+int vixp2p_subscription_fd(const struct vixp2p_subscription *subscription);
+
+/**
+ * Where each log goes on: what vixp2p_node_subscribe() takes to go on here another time, in this or another life of the program.
+ *
+ * @param subscription  the subscription.
+ * @param cursors       an array to fill; may be NULL if *inout_count is 0.
+ * @param inout_count   places in the array; becomes the number of logs.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_subscription_cursor(const struct vixp2p_subscription *subscription,
+                                              struct vixp2p_cursor *cursors,
+                                              size_t *inout_count);
+
+/**
+ * Ends a subscription and frees it with the record it gave last. A call of vixp2p_subscription_next() that waits in another thread
+ * answers VIXP2P_ERR_STOPPED.
+ *
+ * @param subscription  the subscription; NULL is ignored.
+ */
+VIXP2P_API
+void vixp2p_subscription_free(struct vixp2p_subscription *subscription);
+
+/**
+ * A barrier: blocks until every record that was accepted before is durable. Only under VIXP2P_DURABILITY_BUFFERED is there anything
+ * to wait for.
+ *
+ * @param node         the node, running or not.
+ * @param out_durable  where the number of the last durable record of its log goes; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_ERR_LOG if the disk refuses (what was accepted is kept and tried again); VIXP2P_ERR_STOPPED while
+ *         stopping; VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_flush(struct vixp2p_node *node,
+                                     uint64_t *out_durable);
+
+/**
+ * Blocks until peers have a record and all before it. What a peer said counts while this waits, whether or not it is connected
+ * afterwards.
+ *
+ * @param node         a running node.
+ * @param log          which log; see vixp2p_node_own_log().
+ * @param seq          the record.
+ * @param peers        whose word is waited for; NULL: any peers, so many as count says.
+ * @param count        how many. 0: only until the record is durable here.
+ * @param level        VIXP2P_ACK_DURABLE or VIXP2P_ACK_APPLIED.
+ * @param timeout_ms   how long to wait; -1 for ever, 0 only looks.
+ * @param out_reached  where the number of peers that have the record goes; may be NULL. Written also at VIXP2P_TIMEOUT.
+ * @return VIXP2P_OK; VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED once the node stops; VIXP2P_ERR_INVALID; VIXP2P_ERR_WOULD_DEADLOCK from
+ *         inside a callback if timeout_ms is not 0; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_wait_ack(struct vixp2p_node *node,
+                                        const struct vixp2p_log_id *log,
+                                        uint64_t seq,
+                                        const struct vixp2p_peer_id *peers,
+                                        size_t count,
+                                        uint32_t level,
+                                        int32_t timeout_ms,
+                                        size_t *out_reached);
+
+/**
+ * How far every log is here and at every connected peer, and how far each is behind. A line about this node stands before the lines
+ * about peers of the same log; the log this node appends to comes first. Waits for the disk.
+ *
+ * @param node         the node, running or not.
+ * @param states       an array to fill; may be NULL if *inout_count is 0.
+ * @param state_size   sizeof(vixp2p_sync_state).
+ * @param inout_count  places in the array; becomes the number of lines. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), VIXP2P_ERR_WOULD_DEADLOCK
+ *         from the log callback, or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_sync_status(const struct vixp2p_node *node,
+                                           struct vixp2p_sync_state *states,
+                                           size_t state_size,
+                                           size_t *inout_count);
 
 /**
  * Wants a link to an address, now and again after every loss, until vixp2p_node_disconnect(). Returns at once; events tell the

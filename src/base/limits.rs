@@ -249,6 +249,10 @@ pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 64 * 1024;
 pub const REPLICA_WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes read from disk for one laggard at a time.
 pub const READ_RECORDS_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes a subscription reads and holds at a time, unless one group is larger.
+pub const SUBSCRIBE_READ_BYTES: usize = 256 * 1024;
+/// Places a status measures in the log's files; peers behind at further ones are shown without bytes and age.
+pub const STATUS_PLACES_MAX: usize = 1024;
 /// Logs (origin, incarnation) one node carries.
 pub const LOGS_MAX: usize = 4096;
 /// Vector entries of one Vector message (the rest follow in further ones).

@@ -14,6 +14,8 @@ use tokio::sync::{Notify, oneshot};
 use crate::base::config::Durability;
 use crate::base::{CloseReason, Error, Event, Incarnation, LinkId, LogId, Result, limits};
 use crate::driver::Shell;
+use crate::driver::asks::{self, Ask, Behind};
+use crate::driver::progress::Progress;
 use crate::mesh::io::Input;
 use crate::sync::{Group, Storage, StoreError, Stored, Wal, WalError};
 
@@ -27,7 +29,7 @@ struct Append {
 
 enum ReadFor {
     Link(LinkId),
-    Caller(std::sync::mpsc::SyncSender<Vec<Group>>),
+    Caller(Box<dyn FnOnce(Vec<Group>) + Send>),
 }
 
 struct Read {
@@ -46,12 +48,18 @@ struct Pending {
     applied: Vec<(LogId, u64)>,
     /// After those: where the application stands in a log, and the record it is stuck at.
     parks: Vec<(LogId, u64, Option<u64>)>,
+    asks: Vec<Ask>,
     stop: bool,
 }
 
 impl Pending {
     fn is_idle(&self) -> bool {
-        self.appends.is_empty() && self.stores.is_empty() && self.reads.is_empty() && self.applied.is_empty() && self.parks.is_empty()
+        self.appends.is_empty()
+            && self.stores.is_empty()
+            && self.reads.is_empty()
+            && self.applied.is_empty()
+            && self.parks.is_empty()
+            && self.asks.is_empty()
     }
 }
 
@@ -62,6 +70,8 @@ pub struct LogQueue {
     bell: Condvar,
     room: Condvar,
     async_room: Notify,
+    /// Rings when a log moves here or at a peer, and when the node stops.
+    pub(crate) progress: Progress,
 }
 
 impl std::fmt::Debug for LogQueue {
@@ -136,15 +146,60 @@ impl LogQueue {
     /// Reads whole groups from `from` on; empty if there are none or the node stops. Blocks; not for async code.
     pub(crate) fn read_blocking(&self, log: LogId, from: u64, max_bytes: usize) -> Vec<Group> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
-        {
-            let mut pending = self.pending.lock();
-            if pending.stop {
-                return Vec::new();
-            }
-            pending.reads.push_back(Read { log, from, max_bytes, to: ReadFor::Caller(tell) });
-        }
-        self.bell.notify_one();
+        self.read(log, from, max_bytes, Box::new(move |groups| drop(tell.send(groups))));
         told.recv().unwrap_or_default()
+    }
+
+    /// [`LogQueue::read_blocking`] for async code.
+    pub(crate) async fn read_async(&self, log: LogId, from: u64, max_bytes: usize) -> Vec<Group> {
+        let (tell, told) = oneshot::channel();
+        self.read(log, from, max_bytes, Box::new(move |groups| drop(tell.send(groups))));
+        told.await.unwrap_or_default()
+    }
+
+    fn read(&self, log: LogId, from: u64, max_bytes: usize, reply: Box<dyn FnOnce(Vec<Group>) + Send>) {
+        let mut pending = self.pending.lock();
+        // Without an answer the way back is dropped, which is one.
+        if !pending.stop {
+            pending.reads.push_back(Read { log, from, max_bytes, to: ReadFor::Caller(reply) });
+            self.bell.notify_one();
+        }
+    }
+
+    fn ask(&self, ask: Ask) {
+        let mut pending = self.pending.lock();
+        if !pending.stop {
+            pending.asks.push(ask);
+            self.bell.notify_one();
+        }
+    }
+
+    /// Blocks until everything accepted before is durable; the last durable record of the own log.
+    pub(crate) fn flush_blocking(&self) -> Result<u64> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.ask(Ask::Flush(Box::new(move |answer| drop(tell.send(answer)))));
+        told.recv().unwrap_or(Err(Error::Stopped))
+    }
+
+    /// [`LogQueue::flush_blocking`] for async code.
+    pub(crate) async fn flush(&self) -> Result<u64> {
+        let (tell, told) = oneshot::channel();
+        self.ask(Ask::Flush(Box::new(move |answer| drop(tell.send(answer)))));
+        told.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    /// What lies behind each of these records; nothing once the node stops. Blocks.
+    pub(crate) fn behind_blocking(&self, places: Vec<(LogId, u64)>) -> Vec<Behind> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.ask(Ask::Behind(places, Box::new(move |answer| drop(tell.send(answer)))));
+        told.recv().unwrap_or_default()
+    }
+
+    /// [`LogQueue::behind_blocking`] for async code.
+    pub(crate) async fn behind(&self, places: Vec<(LogId, u64)>) -> Vec<Behind> {
+        let (tell, told) = oneshot::channel();
+        self.ask(Ask::Behind(places, Box::new(move |answer| drop(tell.send(answer)))));
+        told.await.unwrap_or_default()
     }
 
     pub(crate) fn applied(&self, log: LogId, seq: u64) {
@@ -176,6 +231,7 @@ impl LogQueue {
         self.bell.notify_one();
         self.room.notify_all();
         self.async_room.notify_waiters();
+        self.progress.end();
     }
 
     /// The next batch of work, empty if there is none until `due`; `None` when it is time to end.
@@ -223,6 +279,9 @@ pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: D
         store(shell, &mut wal, work.stores);
         if note(shell, &mut wal, work.applied, work.parks) && cursors_due.is_none() {
             cursors_due = Some(now() + limits::CURSOR_SYNC_EVERY);
+        }
+        for ask in work.asks {
+            asks::answer(shell, &mut wal, ask);
         }
         for read in work.reads {
             answer(shell, &wal, read);
@@ -285,7 +344,7 @@ fn accept<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
 }
 
 /// Makes durable what was accepted; whether that worked.
-fn flush<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>) -> bool {
+pub(crate) fn flush<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>) -> bool {
     match wal.flush() {
         Ok(groups) if groups.is_empty() => true,
         Ok(groups) => {
@@ -385,7 +444,7 @@ fn answer<S: Storage>(shell: &Arc<Shell>, wal: &Wal<S>, read: Read) {
     match read.to {
         ReadFor::Link(link) => shell.step(Input::ReadDone { link, log: read.log, groups }),
         // The caller may have gone; then nobody wants the answer.
-        ReadFor::Caller(tell) => drop(tell.send(groups)),
+        ReadFor::Caller(reply) => reply(groups),
     }
 }
 

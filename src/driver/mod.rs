@@ -3,6 +3,7 @@
 //! Carries and decides nothing: every decision is the mesh's, taken in [`Shell::step`], the only place that locks it.
 
 pub mod apply;
+pub(crate) mod asks;
 pub(crate) mod beacon;
 pub(crate) mod book;
 pub(crate) mod bootstrap;
@@ -16,8 +17,10 @@ pub mod listen;
 pub mod log;
 pub(crate) mod outlet;
 mod paths;
+pub(crate) mod progress;
 pub mod ring;
 pub mod runtime;
+pub mod subscribe;
 pub(crate) mod transport;
 pub(crate) mod workers;
 
@@ -40,6 +43,7 @@ use crate::driver::known::Keeper;
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
 use crate::driver::outlet::LogOutlet;
+use crate::driver::progress::Progress;
 use crate::driver::ring::{EventRing, Item};
 use crate::mesh::Mesh;
 use crate::mesh::io::{Input, Output};
@@ -170,6 +174,7 @@ impl Shell {
     }
 
     fn decide(self: &Arc<Self>, input: Input) {
+        let moved = Progress::is_moved_by(&input);
         let mut mesh = self.mesh.lock();
         mesh.handle(self.now(), input);
         while let Some(output) = mesh.next_output() {
@@ -181,6 +186,9 @@ impl Shell {
         drop(mesh);
         if sooner {
             self.timer.notify_one();
+        }
+        if moved {
+            self.log.progress.ring();
         }
     }
 

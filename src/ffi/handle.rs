@@ -1,6 +1,7 @@
 //! Handles: numbers that look like pointers, never used twice, so that a destroyed handle is known as such. Never dereferenced.
 
 use std::collections::BTreeMap;
+use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -12,6 +13,7 @@ use crate::ffi::boundary::{Answer, Failure, guard};
 use crate::ffi::callbacks::Callbacks;
 use crate::ffi::delivery::Desk;
 use crate::ffi::status::{VIXP2P_ERR_BAD_HANDLE, VIXP2P_ERR_FORKED, VIXP2P_ERR_POISONED, vixp2p_status};
+use crate::ffi::subscribe::{Follower, vixp2p_subscription};
 use crate::ffi::sys;
 use crate::ffi::types::vixp2p_node;
 use crate::node::Node;
@@ -67,6 +69,7 @@ struct Slab {
     /// (parking_lot keeps those in one table per process), so that a node of this process could meet their remains.
     haunted: bool,
     nodes: RwLock<BTreeMap<usize, Arc<Inner>>>,
+    followers: RwLock<BTreeMap<usize, Arc<Follower>>>,
 }
 
 static CURRENT: AtomicPtr<Slab> = AtomicPtr::new(std::ptr::null_mut());
@@ -86,7 +89,7 @@ fn slab() -> &'static Slab {
         return slab;
     }
     let haunted = !current.is_null() && LIVE.load(Ordering::Relaxed) > 0;
-    let fresh = Slab { generation, floor: NEXT.load(Ordering::Relaxed), haunted, nodes: RwLock::default() };
+    let fresh = Slab { generation, floor: NEXT.load(Ordering::Relaxed), haunted, nodes: RwLock::default(), followers: RwLock::default() };
     let fresh = Box::into_raw(Box::new(fresh));
     match CURRENT.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: just made, and never freed from here on. What it replaces stays too: it is the parent's.
@@ -121,13 +124,38 @@ pub(super) fn insert(inner: Arc<Inner>) -> *mut vixp2p_node {
 /// Ends a handle; what it stood for goes to the caller.
 pub(super) fn remove(handle: *const vixp2p_node) -> Answer<Arc<Inner>> {
     let slab = slab();
-    let id = known(slab, handle)?;
+    let id = known(slab, handle.cast(), "node")?;
     slab.nodes.write().remove(&id).ok_or_else(destroyed)
+}
+
+/// Gives a new subscription its handle.
+pub(super) fn insert_follower(follower: Follower) -> *mut vixp2p_subscription {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    slab().followers.write().insert(id, Arc::new(follower));
+    std::ptr::without_provenance_mut(id * STEP)
+}
+
+/// Ends a subscription's handle; what it stood for goes to the caller.
+pub(super) fn remove_follower(handle: *const vixp2p_subscription) -> Answer<Arc<Follower>> {
+    let slab = slab();
+    let id = known(slab, handle.cast(), "subscription")?;
+    slab.followers.write().remove(&id).ok_or_else(freed)
+}
+
+/// What a subscription's handle stands for.
+pub(super) fn find_follower(handle: *const vixp2p_subscription) -> Answer<Arc<Follower>> {
+    let slab = slab();
+    let id = known(slab, handle.cast(), "subscription")?;
+    slab.followers.read().get(&id).cloned().ok_or_else(freed)
+}
+
+fn freed() -> Failure {
+    Failure::new(VIXP2P_ERR_BAD_HANDLE, "subscription was freed, or is none")
 }
 
 fn find(handle: *const vixp2p_node) -> Answer<Arc<Inner>> {
     let slab = slab();
-    let id = known(slab, handle)?;
+    let id = known(slab, handle.cast(), "node")?;
     slab.nodes.read().get(&id).cloned().ok_or_else(destroyed)
 }
 
@@ -136,16 +164,16 @@ fn destroyed() -> Failure {
 }
 
 /// The number of a handle that was given out at some time in this process.
-fn known(slab: &Slab, handle: *const vixp2p_node) -> Answer<usize> {
+fn known(slab: &Slab, handle: *const c_void, what: &str) -> Answer<usize> {
     if handle.is_null() {
-        return Err(Failure::new(VIXP2P_ERR_BAD_HANDLE, "node is NULL"));
+        return Err(Failure::new(VIXP2P_ERR_BAD_HANDLE, format!("{what} is NULL")));
     }
     let id = handle.addr() / STEP;
     if !handle.addr().is_multiple_of(STEP) || id >= NEXT.load(Ordering::Relaxed) {
-        return Err(Failure::new(VIXP2P_ERR_BAD_HANDLE, "node is no handle of this library"));
+        return Err(Failure::new(VIXP2P_ERR_BAD_HANDLE, format!("{what} is no handle of this library")));
     }
     if id < slab.floor {
-        let text = "node belongs to the process this one was forked from; create a node of its own here";
+        let text = format!("{what} belongs to the process this one was forked from; create a node of its own here");
         return Err(Failure::new(VIXP2P_ERR_FORKED, text));
     }
     Ok(id)

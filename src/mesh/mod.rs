@@ -225,6 +225,16 @@ impl Mesh {
         self.replica.views()
     }
 
+    /// How far each log has come here: its last durable record.
+    pub fn durables(&self) -> Vec<(LogId, u64)> {
+        self.replica.durables()
+    }
+
+    /// One log with its progress; `None` if nothing is known of it.
+    pub fn log(&self, log: LogId) -> Option<LogView> {
+        self.replica.view(log)
+    }
+
     fn tick(&mut self, now: Time) {
         for (link, reason) in self.heartbeat.tick(now, &mut self.out) {
             self.close(now, link, reason);

@@ -4,6 +4,7 @@
 
 mod applying;
 mod lifecycle;
+mod progress;
 mod trust;
 
 use std::sync::{Arc, Weak};
@@ -31,6 +32,9 @@ use crate::mesh::{LogView, PeerSnapshot, TargetSnapshot};
 use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal};
+
+pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
+pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
 ///

@@ -337,6 +337,21 @@ impl Log {
         self.read(disk, seq, 1)?.into_iter().next().ok_or(WalError::UnknownLog(self.id))
     }
 
+    /// What lies behind record `after`: bytes of groups, exact to an index step if there is much, and the time of the first record.
+    pub(super) fn behind<S: Storage>(&self, disk: &S, after: u64) -> Result<(u64, u64), WalError> {
+        let from = after.saturating_add(1);
+        let groups = self.read(disk, from, limits::INDEX_STEP_BYTES as usize)?;
+        let first = groups.iter().flat_map(Group::entries).find(|entry| entry.seq >= from);
+        let since_us = first.map_or(0, |entry| entry.time_us);
+        if groups.last().is_none_or(|group| group.last >= self.durable) {
+            return Ok((groups.iter().map(|group| group.bytes.len() as u64).sum(), since_us));
+        }
+        let begin = self.segments.partition_point(|segment| segment.first <= from).saturating_sub(1);
+        let later = self.segments.iter().skip(begin + 1).map(|segment| segment.len - HEADER_BYTES as u64);
+        let here = self.segments.get(begin).map_or(0, |segment| segment.len - segment.seek(from).1);
+        Ok((here + later.sum::<u64>(), since_us))
+    }
+
     /// The head before the group that begins with record `first`.
     pub(super) fn head_before<S: Storage>(&self, disk: &S, first: u64) -> Result<Head, WalError> {
         if first <= 1 {

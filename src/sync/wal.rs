@@ -194,6 +194,11 @@ impl<S: Storage> Wal<S> {
         self.logs.get(&log).map_or(Ok(Vec::new()), |log| log.read(&self.disk, from, max_bytes))
     }
 
+    /// What lies behind record `after` of a log: bytes of groups, and the origin's wall clock at the first record; zeros if nothing.
+    pub fn behind(&self, log: LogId, after: u64) -> Result<(u64, u64), WalError> {
+        self.logs.get(&log).map_or(Ok((0, 0)), |log| log.behind(&self.disk, after))
+    }
+
     /// Begins a new own log, because records of the old one exist elsewhere that are not here ([`StoreError::Rollback`]).
     pub fn renew(&mut self, fresh: Incarnation) -> Result<LogId, WalError> {
         self.check_flushed()?;

@@ -12,6 +12,7 @@ mod options;
 mod registry;
 mod shell;
 mod support;
+mod sync;
 mod table;
 mod trust;
 mod wal;

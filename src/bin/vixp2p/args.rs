@@ -4,6 +4,7 @@ mod discovery;
 mod ops;
 mod place;
 mod registry;
+pub(crate) mod sync;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(crate) use ops::{CompletionsArgs, DoctorArgs, LogLevelArgs, ManArgs};
 pub(crate) use place::{Place, Target, Whom};
 use place::{endpoint, listen, whom};
 pub(crate) use registry::{BootstrapArgs, RegistryArgs};
+use sync::SyncArgs;
 
 const TEMPLATE: &str = "\
 {about}
@@ -129,6 +131,8 @@ pub(crate) enum Command {
     Tail(TailArgs),
     /// Look into the log files of a data directory
     Wal(WalArgs),
+    /// Show how far replication has come
+    Sync(SyncArgs),
     /// Make, show, rotate or seal the identity of a data directory
     Key(KeyArgs),
     /// Print a line with which another node finds this one

@@ -272,19 +272,18 @@ impl Replica {
     }
 
     pub(super) fn views(&self) -> Vec<LogView> {
-        let acked = |log: &LogId| {
-            let at = |s: &Session| s.known(log).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
-            self.sessions.values().filter_map(at).collect()
-        };
-        let view = |(log, local): (&LogId, &Local)| LogView {
-            log: *log,
-            durable: local.durable,
-            applied: local.applied(),
-            parked: local.parked(),
-            frozen: local.frozen,
-            acked: acked(log),
-        };
-        self.logs.iter().map(view).collect()
+        self.logs.keys().filter_map(|log| self.view(*log)).collect()
+    }
+
+    pub(super) fn view(&self, log: LogId) -> Option<LogView> {
+        let local = self.logs.get(&log)?;
+        let at = |s: &Session| s.known(&log).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
+        let acked = self.sessions.values().filter_map(at).collect();
+        Some(LogView { log, durable: local.durable, applied: local.applied(), parked: local.parked(), frozen: local.frozen, acked })
+    }
+
+    pub(super) fn durables(&self) -> Vec<(LogId, u64)> {
+        self.logs.iter().map(|(log, local)| (*log, local.durable)).collect()
     }
 
     /// Takes a peer's word on a log.

@@ -3,6 +3,7 @@
 from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStage, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy
 from ._abi import TrustState, lib
 from ._node import Node, Poison, clear_process_log, set_process_log
+from ._sync import LogProgress, Subscription
 from ._types import (
     Discovered,
     Event,
@@ -35,6 +36,7 @@ __all__ = [
     "KeyAgreement",
     "LogId",
     "LogLevel",
+    "LogProgress",
     "LogState",
     "Node",
     "NotConnected",
@@ -47,6 +49,7 @@ __all__ = [
     "RegistryPeer",
     "Status",
     "Stopped",
+    "Subscription",
     "Target",
     "TrustEntry",
     "TrustPolicy",

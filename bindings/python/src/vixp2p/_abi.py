@@ -22,6 +22,9 @@ REGISTRY_PULL_ONLY, REGISTRY_PULL_AND_ANNOUNCE = range(2)
 KEY_AGREEMENT_ANY, KEY_AGREEMENT_POST_QUANTUM, KEY_AGREEMENT_CLASSIC = range(3)
 DISCOVERY_OFF, DISCOVERY_BROADCAST, DISCOVERY_MULTICAST, DISCOVERY_BOTH = range(4)
 DISCOVERED_AUTHENTICATED = 1
+SUBSCRIBE_ALL, SUBSCRIBE_NEW = 1, 2
+ACK_DURABLE, ACK_APPLIED = 0, 1
+SYNC_OWN, SYNC_PEER = 1, 2
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
@@ -192,6 +195,24 @@ class LogRecord(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("level", c_int32), ("message", c_char_p), ("message_len", c_size_t), ("node_id", c_char_p)]
 
 
+class CursorStruct(ctypes.Structure):
+    _fields_ = [("log", LogIdStruct), ("seq", c_uint64)]
+
+
+class SyncStateStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("log", LogIdStruct),
+        ("peer", PeerIdStruct),
+        ("durable", c_uint64),
+        ("applied", c_uint64),
+        ("lag_records", c_uint64),
+        ("lag_bytes", c_uint64),
+        ("lag_ms", c_uint64),
+    ]
+
+
 class Record(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -204,9 +225,10 @@ class Record(ctypes.Structure):
     ]
 
 
-# A node and an event are opaque.
+# A node, an event and a subscription are opaque.
 NODE = c_void_p
 EVENT = c_void_p
+SUBSCRIPTION = c_void_p
 
 LOG_FN = ctypes.CFUNCTYPE(None, c_void_p, POINTER(LogRecord))
 EVENT_FN = ctypes.CFUNCTYPE(None, c_void_p, EVENT)
@@ -412,6 +434,8 @@ class LogStateStruct(ctypes.Structure):
 STRUCTS = {
     "vixp2p_peer_id": PeerIdStruct,
     "vixp2p_log_id": LogIdStruct,
+    "vixp2p_cursor": CursorStruct,
+    "vixp2p_sync_state": SyncStateStruct,
     "vixp2p_log_record": LogRecord,
     "vixp2p_record": Record,
     "vixp2p_log_callback": LogCallback,
@@ -474,6 +498,14 @@ FUNCTIONS = {
     "vixp2p_node_apply_resume": (_STATUS, NODE, _LOG, c_int32),
     "vixp2p_node_own_log": (_STATUS, NODE, _LOG),
     "vixp2p_node_logs": (_STATUS, NODE, POINTER(LogStateStruct), c_size_t, _SIZE),
+    "vixp2p_node_flush": (_STATUS, NODE, _U64),
+    "vixp2p_node_wait_ack": (_STATUS, NODE, _LOG, c_uint64, POINTER(PeerIdStruct), c_size_t, c_uint32, c_int32, _SIZE),
+    "vixp2p_node_sync_status": (_STATUS, NODE, POINTER(SyncStateStruct), c_size_t, _SIZE),
+    "vixp2p_node_subscribe": (_STATUS, NODE, POINTER(CursorStruct), c_size_t, c_uint32, POINTER(SUBSCRIPTION)),
+    "vixp2p_subscription_next": (_STATUS, SUBSCRIPTION, c_int32, POINTER(POINTER(Record))),
+    "vixp2p_subscription_fd": (c_int, SUBSCRIPTION),
+    "vixp2p_subscription_cursor": (_STATUS, SUBSCRIPTION, POINTER(CursorStruct), _SIZE),
+    "vixp2p_subscription_free": (None, SUBSCRIPTION),
     "vixp2p_node_peers": (_STATUS, NODE, POINTER(PeerInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_targets": (_STATUS, NODE, POINTER(TargetInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_stats": (_STATUS, NODE, POINTER(StatsStruct), c_size_t),

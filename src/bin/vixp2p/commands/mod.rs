@@ -10,6 +10,7 @@ pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod simulate;
+pub(crate) mod sync;
 pub(crate) mod tail;
 pub(crate) mod trust;
 pub(crate) mod wal;

@@ -8,6 +8,7 @@ use tokio::net::UnixStream;
 use vixp2p::base::{Level, LogId, limits};
 
 use crate::commands::doctor::{Finding, Question};
+use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::failure::Failure;
@@ -41,6 +42,19 @@ impl Client {
             Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
             Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
             None => Err(Failure::Runtime("the node ended before it confirmed; tail shows whether the records are in the log".into())),
+        }
+    }
+
+    /// How far replication has come; `None` if the node has ended.
+    pub(crate) async fn sync_status(&mut self) -> Result<Option<SyncStatus>, Failure> {
+        if self.ask(&Request::Sync).await.is_err() {
+            return Ok(None);
+        }
+        match self.answer().await? {
+            Some(Reply::Sync(status)) => Ok(Some(*status)),
+            Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            None => Ok(None),
         }
     }
 

@@ -19,6 +19,7 @@ use vixp2p::PeerId;
 use vixp2p::base::{Incarnation, Level, LogId};
 
 use crate::commands::doctor::{Finding, Question};
+use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 
 pub(crate) const SOCKET: &str = "control.sock";
@@ -40,6 +41,8 @@ pub(crate) enum Request {
     LogLevel(Level),
     /// Say why peers are not connected.
     Doctor(Question),
+    /// Tell how far replication has come.
+    Sync,
 }
 
 /// What the node answers.
@@ -62,6 +65,8 @@ pub(crate) enum Reply {
     LogLevel(Level),
     /// What the node knows.
     Doctor(Vec<Finding>),
+    /// How far replication has come.
+    Sync(Box<SyncStatus>),
     /// The request failed; the sentence says why.
     Refused(String),
 }
@@ -97,6 +102,7 @@ impl Request {
             Request::Watch => frame(2, |_| {}),
             Request::LogLevel(level) => frame(20, |body| body.put_u8(*level as u8)),
             Request::Doctor(question) => frame(21, |body| body.put_slice(&serde_json::to_vec(question).unwrap_or_default())),
+            Request::Sync => frame(16, |_| {}),
             Request::Trust(order) => frame(3, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
         }
     }
@@ -118,6 +124,7 @@ impl Request {
             3 => serde_json::from_slice(&body).ok().map(Request::Trust),
             20 if body.len() == 1 => Level::from_number(body[0]).map(Request::LogLevel),
             21 => serde_json::from_slice(&body).ok().map(Request::Doctor),
+            16 => body.is_empty().then_some(Request::Sync),
             _ => None,
         }
     }
@@ -134,6 +141,7 @@ impl Reply {
             Reply::Trust(lines) => frame(0x83, |body| body.put_slice(&serde_json::to_vec(lines).unwrap_or_default())),
             Reply::LogLevel(level) => frame(0xa0, |body| body.put_u8(*level as u8)),
             Reply::Doctor(findings) => frame(0xa1, |body| body.put_slice(&serde_json::to_vec(findings).unwrap_or_default())),
+            Reply::Sync(status) => frame(0x90, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
             Reply::Refused(why) => frame(0xff, |body| body.put_slice(why.as_bytes())),
         }
     }
@@ -151,6 +159,7 @@ impl Reply {
             0x83 => serde_json::from_slice(&body).ok().map(Reply::Trust),
             0xa0 if body.len() == 1 => Level::from_number(body[0]).map(Reply::LogLevel),
             0xa1 => serde_json::from_slice(&body).ok().map(Reply::Doctor),
+            0x90 => serde_json::from_slice(&body).ok().map(|status| Reply::Sync(Box::new(status))),
             0xff => Some(Reply::Refused(String::from_utf8_lossy(&body).into_owned())),
             _ => None,
         }
@@ -218,7 +227,7 @@ mod tests {
         let doctor = Request::Doctor(Question { endpoints: vec!["tcp://h:1".into()] });
         let two = vec![Bytes::new(), Bytes::from_static(b"two")];
         let level = Request::LogLevel(Level::Trace);
-        for request in [Request::Append(two), Request::Append(Vec::new()), Request::Watch, add, level, doctor] {
+        for request in [Request::Append(two), Request::Append(Vec::new()), Request::Watch, Request::Sync, add, level, doctor] {
             let (kind, bytes) = body(request.encode());
             assert_eq!(Request::decode(kind, bytes), Some(request));
         }

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use vixp2p::Node;
 
 use crate::commands::doctor::running::{self, About};
-use crate::commands::trust;
+use crate::commands::{sync, trust};
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::screen::Screen;
 
@@ -125,6 +125,10 @@ async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }:
             Some(Request::Append(records)) => match node.append(records).await {
                 Ok((first, last)) => Reply::Appended { log: node.own_log(), first, last },
                 Err(error) => Reply::Refused(error.to_string()),
+            },
+            Some(Request::Sync) => match sync::status(&node).await {
+                Ok(status) => Reply::Sync(Box::new(status)),
+                Err(why) => Reply::Refused(why),
             },
             Some(Request::Trust(order)) => {
                 // It waits for the disk.

@@ -1,0 +1,62 @@
+"""Following logs, barriers, acknowledgements and lag, as a Python program sees them."""
+
+import select
+import threading
+
+import pytest
+
+from vixp2p import Durability, Node, Stopped, TrustPolicy
+
+LOOPBACK = {"listen": ("127.0.0.1", 0), "trust": TrustPolicy.TOFU}
+
+
+def test_a_subscription_gives_old_records_and_then_new_ones():
+    with Node("a", **LOOPBACK) as node:
+        log = node.own_log()
+        node.append_batch([b"one", b"two", b""])
+        with node.subscribe() as all, node.subscribe({log: 3}) as some, node.subscribe(new=True) as new:
+            assert [all.next(30).data for _ in range(3)] == [b"one", b"two", b""]
+            assert some.next(30).seq == 3
+            assert new.next(0) is None and all.next(0.01) is None
+            assert not select.select([all], [], [], 0)[0]
+            node.append(b"four")
+            assert select.select([all], [], [], 30)[0]
+            for subscription in (all, some, new):
+                record = subscription.next(30)
+                assert (record.log, record.seq, record.data) == (log, 4, b"four")
+            assert all.cursor() == {log: 5}
+
+
+def test_iterating_ends_when_the_node_stops():
+    with Node("a", **LOOPBACK) as node:
+        node.append(b"x")
+        seen = []
+        subscription = node.subscribe()
+        came = threading.Event()
+        thread = threading.Thread(target=lambda: [(seen.append(record.seq), came.set()) for record in subscription])
+        thread.start()
+        assert came.wait(30)
+        node.stop()
+        thread.join(30)
+        assert not thread.is_alive() and seen == [1]
+        with pytest.raises(Stopped):
+            subscription.next(0)
+
+
+def test_acknowledgements_are_waited_for_and_the_lag_is_told(pair):
+    a, b = pair
+    log = a.own_log()
+    assert not a.wait_for_ack(log, 1, timeout=0.01)
+    a.append(b"x")
+    assert a.wait_for_ack(log, 1, [b.id], applied=True, timeout=30)
+    assert a.wait_for_ack(log, 1, 0)
+    own, peer = a.sync_status()[:2]
+    assert own.own and own.peer is None and own.durable == 1
+    assert (peer.peer, peer.durable, peer.applied, peer.lag_records, peer.lag_bytes) == (b.id, 1, 1, 0, 0)
+
+
+def test_a_barrier_makes_buffered_records_durable():
+    with Node("a", durability=Durability.BUFFERED, **LOOPBACK) as node:
+        node.append_batch([b"x"] * 10)
+        assert node.flush() == 10
+        assert node.sync_status()[0].durable == 10

@@ -1,0 +1,292 @@
+/**
+ * @file vixp2p.hpp
+ * @brief C++17 over vixp2p.h, header-only: what is awkward in C about following and extending the replicated log.
+ *
+ * Subscriptions that free themselves, failures as exceptions, and EdgeSync, through which a program takes part in replication
+ * with four functions. Everything else is used through vixp2p.h directly; a node stays a vixp2p_node *.
+ */
+#ifndef VIXP2P_HPP
+#define VIXP2P_HPP
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "vixp2p.h"
+
+namespace vixp2p {
+
+/** A call that failed: its status, and its sentence as what(). */
+class Error : public std::runtime_error {
+public:
+    explicit Error(vixp2p_status status) : std::runtime_error(text()), status_(status) {}
+    vixp2p_status status() const noexcept { return status_; }
+
+private:
+    static const char *text()
+    {
+        const char *last = vixp2p_last_error_message();
+        return last != nullptr ? last : "vixp2p call failed";
+    }
+    vixp2p_status status_;
+};
+
+/** Throws Error for a negative status and returns any other. */
+inline vixp2p_status check(vixp2p_status status)
+{
+    if (status < 0) {
+        throw Error(status);
+    }
+    return status;
+}
+
+/** A peer id as 64 hex digits. */
+inline std::string to_hex(const vixp2p_peer_id &id)
+{
+    char hex[VIXP2P_PEER_ID_HEX_SIZE];
+    check(vixp2p_peer_id_to_hex(&id, hex, sizeof hex));
+    return hex;
+}
+
+/** One record of a log. */
+struct Record {
+    vixp2p_log_id log{};
+    std::uint64_t seq{0};
+    std::uint64_t time_us{0};
+    std::vector<std::uint8_t> data;
+
+    std::string_view text() const { return {reinterpret_cast<const char *>(data.data()), data.size()}; }
+};
+
+/** Follows logs; see vixp2p_node_subscribe(). Freed with its scope. */
+class Subscription {
+public:
+    /** Every log from its first record on. */
+    static Subscription all(vixp2p_node *node, const std::vector<vixp2p_cursor> &cursors = {})
+    {
+        return Subscription(node, cursors, VIXP2P_SUBSCRIBE_ALL);
+    }
+    /** The logs named, and no others. */
+    static Subscription from(vixp2p_node *node, const std::vector<vixp2p_cursor> &cursors) { return Subscription(node, cursors, 0); }
+    /** Every log from its present end on. */
+    static Subscription fresh(vixp2p_node *node) { return Subscription(node, {}, VIXP2P_SUBSCRIBE_ALL | VIXP2P_SUBSCRIBE_NEW); }
+
+    /** The next record; none after timeout_ms (-1: waits for ever). Throws Error with VIXP2P_ERR_STOPPED once the node stops. */
+    std::optional<Record> next(std::int32_t timeout_ms = -1)
+    {
+        const vixp2p_record *seen = nullptr;
+        if (check(vixp2p_subscription_next(handle_.get(), timeout_ms, &seen)) != VIXP2P_OK) {
+            return std::nullopt;
+        }
+        Record record{seen->log, seen->seq, seen->time_us, {}};
+        const auto *bytes = static_cast<const std::uint8_t *>(seen->data);
+        record.data.assign(bytes, bytes + seen->len);
+        return record;
+    }
+
+    /** Readable when next(0) may have a record. */
+    int fd() const { return vixp2p_subscription_fd(handle_.get()); }
+
+    /** Where each log goes on. */
+    std::vector<vixp2p_cursor> cursor() const
+    {
+        std::vector<vixp2p_cursor> places(16);
+        for (;;) {
+            std::size_t count = places.size();
+            const vixp2p_status status = vixp2p_subscription_cursor(handle_.get(), places.data(), &count);
+            places.resize(count);
+            if (status != VIXP2P_ERR_BUFFER_TOO_SMALL) {
+                check(status);
+                return places;
+            }
+        }
+    }
+
+private:
+    Subscription(vixp2p_node *node, const std::vector<vixp2p_cursor> &cursors, std::uint32_t flags)
+    {
+        vixp2p_subscription *made = nullptr;
+        check(vixp2p_node_subscribe(node, cursors.empty() ? nullptr : cursors.data(), cursors.size(), flags, &made));
+        handle_.reset(made);
+    }
+    struct Free {
+        void operator()(vixp2p_subscription *handle) const noexcept { vixp2p_subscription_free(handle); }
+    };
+    std::unique_ptr<vixp2p_subscription, Free> handle_;
+};
+
+/** Everything accepted before is durable when it returns: the number of the last durable record of the node's log. */
+inline std::uint64_t flush(vixp2p_node *node)
+{
+    std::uint64_t durable = 0;
+    check(vixp2p_node_flush(node, &durable));
+    return durable;
+}
+
+/** Waits until so many peers have a record of the node's own log; whether they have it in time. */
+inline bool wait_ack(vixp2p_node *node, std::uint64_t seq, std::size_t peers, std::uint32_t level, std::int32_t timeout_ms = -1)
+{
+    vixp2p_log_id log{};
+    check(vixp2p_node_own_log(node, &log));
+    return check(vixp2p_node_wait_ack(node, &log, seq, nullptr, peers, level, timeout_ms, nullptr)) == VIXP2P_OK;
+}
+
+/** The lines of vixp2p_node_sync_status(). */
+inline std::vector<vixp2p_sync_state> sync_status(const vixp2p_node *node)
+{
+    std::vector<vixp2p_sync_state> lines(16);
+    for (;;) {
+        std::size_t count = lines.size();
+        const vixp2p_status status = vixp2p_node_sync_status(node, lines.data(), sizeof lines[0], &count);
+        const bool fits = count <= lines.size();
+        lines.resize(fits ? count : count + 16);
+        if (fits) {
+            check(status);
+            return lines;
+        }
+    }
+}
+
+/** A node's key as 64 hex digits. */
+using NodeId = std::string;
+
+/** Records seq_begin to seq_end of a log: here always one, whose payload is bytes. */
+struct WalBatch {
+    std::uint64_t seq_begin{0};
+    std::uint64_t seq_end{0};
+    std::vector<std::uint8_t> bytes;
+};
+
+/** A peer has applied the own log up to here. */
+struct WalAck {
+    std::uint64_t last_applied_seq{0};
+};
+
+/** A peer asks for what waits for a node. */
+struct OutboxPullRequest {
+    NodeId target;
+    std::uint32_t max_items{128};
+};
+
+/**
+ * What a program adds to replication. The engine keeps the log, sends, retries and acknowledges; these four functions are where the
+ * program's state comes in. They are called one at a time, on the node's callback thread or on the thread that dispatches. An exception
+ * of on_wal_batch() means "not now": the record is offered again later and nothing after it before. Those of the others are passed to
+ * on_error().
+ */
+class EdgeSync {
+public:
+    virtual ~EdgeSync() = default;
+    /** A record of another node's log is durable here and is to take effect; from is the node that wrote it. */
+    virtual void on_wal_batch(const NodeId &from, const WalBatch &batch) = 0;
+    /** A peer has applied this node's log so far. */
+    virtual void on_wal_ack(const NodeId &from, const WalAck &ack) = 0;
+    /** A peer asks for what waits for a node. The node itself answers what its log holds. */
+    virtual void on_outbox_pull(const NodeId &from, const OutboxPullRequest &request) = 0;
+    /** What is to reach a peer that has just connected or acknowledged: appended to the log as one record; asked until there is none. */
+    virtual std::optional<WalBatch> next_wal_batch_for(const NodeId &peer) = 0;
+    /** One of the functions threw; the node goes on. */
+    virtual void on_error(const std::exception &) noexcept {}
+};
+
+/** Does nothing: every record is applied, none is offered. */
+class NullEdgeSync final : public EdgeSync {
+public:
+    void on_wal_batch(const NodeId &, const WalBatch &) override {}
+    void on_wal_ack(const NodeId &, const WalAck &) override {}
+    void on_outbox_pull(const NodeId &, const OutboxPullRequest &) override {}
+    std::optional<WalBatch> next_wal_batch_for(const NodeId &) override { return std::nullopt; }
+};
+
+namespace detail {
+
+/** Batches taken from next_wal_batch_for() in a row, so that other callbacks have their turn. */
+constexpr int batches_in_a_row = 128;
+
+struct Attached {
+    vixp2p_node *node;
+    std::shared_ptr<EdgeSync> sync;
+
+    template <class Call> void guarded(Call call) noexcept
+    {
+        try {
+            call();
+        } catch (const std::exception &error) {
+            sync->on_error(error);
+        } catch (...) {
+            sync->on_error(std::runtime_error("an exception that is no std::exception"));
+        }
+    }
+
+    void offer(const NodeId &peer)
+    {
+        for (int i = 0; i < batches_in_a_row; ++i) {
+            const std::optional<WalBatch> batch = sync->next_wal_batch_for(peer);
+            if (!batch) {
+                return;
+            }
+            check(vixp2p_node_append(node, batch->bytes.data(), batch->bytes.size(), nullptr));
+        }
+    }
+
+    void event(const vixp2p_event *event)
+    {
+        vixp2p_peer_id id{};
+        vixp2p_log_id log{}, own{};
+        const vixp2p_event_kind kind = vixp2p_event_get_kind(event);
+        if (kind == VIXP2P_EVENT_PEER_CONNECTED && vixp2p_event_peer(event, &id) == VIXP2P_OK) {
+            offer(to_hex(id));
+        } else if (kind == VIXP2P_EVENT_ACKED && vixp2p_event_peer(event, &id) == VIXP2P_OK) {
+            check(vixp2p_node_own_log(node, &own));
+            if (vixp2p_event_log(event, &log) == VIXP2P_OK && std::memcmp(&log, &own, sizeof log) == 0) {
+                sync->on_wal_ack(to_hex(id), WalAck{vixp2p_event_applied(event)});
+                offer(to_hex(id));
+            }
+        }
+    }
+};
+
+extern "C" inline void vixp2p_hpp_on_event(void *userdata, const vixp2p_event *event)
+{
+    auto *attached = static_cast<Attached *>(userdata);
+    attached->guarded([&] { attached->event(event); });
+}
+
+extern "C" inline std::int32_t vixp2p_hpp_on_apply(void *userdata, const vixp2p_record *record)
+{
+    auto *attached = static_cast<Attached *>(userdata);
+    std::int32_t answer = VIXP2P_APPLY_RETRY;
+    attached->guarded([&] {
+        const auto *bytes = static_cast<const std::uint8_t *>(record->data);
+        attached->sync->on_wal_batch(to_hex(record->log.origin), WalBatch{record->seq, record->seq, {bytes, bytes + record->len}});
+        answer = VIXP2P_APPLY_OK;
+    });
+    return answer;
+}
+
+extern "C" inline void vixp2p_hpp_drop(void *userdata) { delete static_cast<Attached *>(userdata); }
+
+} // namespace detail
+
+/**
+ * Has a node call sync. Between vixp2p_node_create() and vixp2p_node_start(); takes the place of the node's apply and event callbacks,
+ * and keeps sync until the node is destroyed. Under VIXP2P_DELIVERY_POLL the calls come from vixp2p_node_dispatch().
+ */
+inline void attach(vixp2p_node *node, std::shared_ptr<EdgeSync> sync)
+{
+    // The library owns userdata from the call on, even if that fails.
+    vixp2p_apply_callback apply{detail::vixp2p_hpp_on_apply, new detail::Attached{node, sync}, detail::vixp2p_hpp_drop};
+    check(vixp2p_node_set_apply_callback(node, &apply));
+    vixp2p_event_callback event{detail::vixp2p_hpp_on_event, new detail::Attached{node, std::move(sync)}, detail::vixp2p_hpp_drop};
+    check(vixp2p_node_set_event_callback(node, &event));
+}
+
+} // namespace vixp2p
+
+#endif

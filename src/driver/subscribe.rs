@@ -1,0 +1,261 @@
+//! Following logs from within the program: every record from a place on, live afterwards, in pieces of bounded size.
+//!
+//! Reads what is durable and nothing else, in order within each log. Keeps no place for anybody: who wants to go on later keeps the
+//! cursor. Never holds up the node: a follower that does not take what it wanted costs one piece of memory.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::base::{Error, LogId, Result, limits};
+use crate::driver::Shell;
+use crate::driver::progress::Watcher;
+use crate::sync::Group;
+use crate::sync::group::Entries;
+
+/// One durable record of any log, this node's own among them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogRecord {
+    /// Whose log, and which life of it.
+    pub log: LogId,
+    /// The record's number, from 1.
+    pub seq: u64,
+    /// Wall clock of the origin when it appended, microseconds since 1970; information only.
+    pub time_us: u64,
+    /// What was appended.
+    pub payload: Bytes,
+}
+
+/// What to follow, and from where.
+#[derive(Clone, Debug, Default)]
+pub struct Subscribe {
+    from: BTreeMap<LogId, u64>,
+    all: bool,
+    at_end: bool,
+}
+
+impl Subscribe {
+    /// One log from record `seq` on. More can be added by [`Subscribe::and`].
+    pub fn log(log: LogId, seq: u64) -> Subscribe {
+        Subscribe::default().and(log, seq)
+    }
+
+    /// Every log from its first record on, also such that come later.
+    pub fn all() -> Subscribe {
+        Subscribe { all: true, ..Subscribe::default() }
+    }
+
+    /// Every log, each from its present end on; logs that come later from their first record on.
+    pub fn new_records() -> Subscribe {
+        Subscribe { all: true, at_end: true, ..Subscribe::default() }
+    }
+
+    /// That log from record `seq` on, whatever is said of the others.
+    pub fn and(mut self, log: LogId, seq: u64) -> Subscribe {
+        self.from.insert(log, seq.max(1));
+        self
+    }
+}
+
+/// Records of one log that were read and not given out yet.
+struct Piece {
+    log: LogId,
+    entries: std::iter::Flatten<std::vec::IntoIter<Entries>>,
+}
+
+/// Follows logs of a running node. Ends when the node stops; dropping it is all it takes to cancel it.
+pub struct Subscription {
+    shell: Weak<Shell>,
+    all: bool,
+    /// Next record to give out.
+    next: BTreeMap<LogId, u64>,
+    /// Logs that could not be read, and when to try again.
+    parked: BTreeMap<LogId, Instant>,
+    piece: Option<Piece>,
+    turn: Option<LogId>,
+    watcher: Option<u64>,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// Ends a subscription from elsewhere, also one that waits.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    shell: Weak<Shell>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Canceller {
+    /// The subscription answers [`Error::Stopped`] from now on.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::SeqCst);
+        if let Some(shell) = self.shell.upgrade() {
+            shell.log.progress.ring();
+        }
+    }
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Subscription({} logs{})", self.next.len(), if self.all { ", and those to come" } else { "" })
+    }
+}
+
+/// What to do next.
+enum Step {
+    Read(LogId, u64),
+    /// Nothing is there; wait until the bell has rung since this, or until then.
+    Wait(u64, Option<Instant>),
+}
+
+impl Subscription {
+    pub(crate) fn new(shell: &Arc<Shell>, wanted: Subscribe) -> Subscription {
+        let mut next = wanted.from;
+        if wanted.at_end {
+            for (log, durable) in shell.look(|mesh, _| mesh.durables()) {
+                next.entry(log).or_insert(durable + 1);
+            }
+        }
+        let (parked, shell) = (BTreeMap::new(), Arc::downgrade(shell));
+        Subscription { shell, all: wanted.all, next, parked, piece: None, turn: None, watcher: None, cancelled: Arc::default() }
+    }
+
+    /// What ends it while another thread waits in it.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { shell: self.shell.clone(), cancelled: self.cancelled.clone() }
+    }
+
+    /// Waits for the next record. [`Error::Stopped`] once the node stops. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Result<LogRecord> {
+        loop {
+            if let Some(record) = self.take() {
+                return Ok(record);
+            }
+            let shell = self.running()?;
+            match self.step(&shell) {
+                Step::Read(log, from) => {
+                    let groups = shell.log.read_async(log, from, limits::SUBSCRIBE_READ_BYTES).await;
+                    self.arrived(&shell, log, groups);
+                }
+                Step::Wait(seen, None) => shell.log.progress.moved(seen).await,
+                Step::Wait(seen, Some(until)) => {
+                    tokio::select! {
+                        () = shell.log.progress.moved(seen) => {}
+                        () = tokio::time::sleep_until(until.into()) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next record if there is one, for threads without a runtime: blocks while it is read, but not for one to come.
+    pub fn try_next(&mut self) -> Result<Option<LogRecord>> {
+        self.next_before(Some(now()))
+    }
+
+    /// [`Subscription::next`] for threads without a runtime; `None` after `timeout`.
+    pub fn next_blocking(&mut self, timeout: Duration) -> Result<Option<LogRecord>> {
+        self.next_before(now().checked_add(timeout))
+    }
+
+    /// The next record that is there before `deadline`; without one it waits for as long as the node runs.
+    pub(crate) fn next_before(&mut self, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
+        loop {
+            if let Some(record) = self.take() {
+                return Ok(Some(record));
+            }
+            let shell = self.running()?;
+            match self.step(&shell) {
+                Step::Read(log, from) => {
+                    let groups = shell.log.read_blocking(log, from, limits::SUBSCRIBE_READ_BYTES);
+                    self.arrived(&shell, log, groups);
+                }
+                Step::Wait(seen, until) => {
+                    if deadline.is_some_and(|deadline| now() >= deadline) {
+                        return Ok(None);
+                    }
+                    shell.log.progress.wait(seen, deadline.into_iter().chain(until).min());
+                }
+            }
+        }
+    }
+
+    /// The record each log goes on with: what [`Subscribe::and`] takes to go on here another time.
+    pub fn cursor(&self) -> Vec<(LogId, u64)> {
+        self.next.iter().map(|(log, seq)| (*log, *seq)).collect()
+    }
+
+    /// Has `watcher` called whenever there may be more; until this is dropped.
+    pub(crate) fn watch(&mut self, watcher: Watcher) {
+        if let Some(shell) = self.shell.upgrade() {
+            self.watcher = Some(shell.log.progress.watch(watcher));
+        }
+    }
+
+    fn running(&self) -> Result<Arc<Shell>> {
+        let shell = self.shell.upgrade().filter(|_| !self.cancelled.load(Ordering::SeqCst)).ok_or(Error::Stopped)?;
+        if shell.failure().is_some() || shell.log.progress.has_ended() { Err(Error::from(&*shell)) } else { Ok(shell) }
+    }
+
+    /// A record that was read before.
+    fn take(&mut self) -> Option<LogRecord> {
+        let Piece { log, entries } = self.piece.as_mut()?;
+        let (log, next) = (*log, self.next.entry(*log).or_insert(1));
+        for entry in entries {
+            if entry.seq == *next {
+                *next += 1;
+                return Some(LogRecord { log, seq: entry.seq, time_us: entry.time_us, payload: entry.payload });
+            }
+        }
+        self.piece = None;
+        None
+    }
+
+    /// The next log in turn that has more than was given out.
+    fn step(&mut self, shell: &Shell) -> Step {
+        let seen = shell.log.progress.moves();
+        let durable: BTreeMap<LogId, u64> = shell.look(|mesh, _| mesh.durables()).into_iter().collect();
+        if self.all {
+            for log in durable.iter().filter(|(_, end)| **end > 0).map(|(log, _)| *log) {
+                self.next.entry(log).or_insert(1);
+            }
+        }
+        let now = now();
+        self.parked.retain(|_, until| *until > now);
+        let is_due = |(log, next): &(&LogId, &u64)| durable.get(*log).is_some_and(|end| end >= *next) && !self.parked.contains_key(*log);
+        let after = self.turn.map_or(Bound::Unbounded, Bound::Excluded);
+        let found = self.next.range((after, Bound::Unbounded)).find(is_due).or_else(|| self.next.iter().find(is_due));
+        match found.map(|(log, next)| (*log, *next)) {
+            Some((log, next)) => {
+                self.turn = Some(log);
+                Step::Read(log, next)
+            }
+            None => Step::Wait(seen, self.parked.values().min().copied()),
+        }
+    }
+
+    fn arrived(&mut self, shell: &Shell, log: LogId, groups: Vec<Group>) {
+        if groups.is_empty() && !shell.log.progress.has_ended() {
+            // It cannot be read where it should be; an event has said so.
+            self.parked.insert(log, now() + limits::REPLICA_RETRY);
+        }
+        let entries: Vec<Entries> = groups.iter().map(Group::entries).collect();
+        self.piece = Some(Piece { log, entries: entries.into_iter().flatten() });
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let (Some(number), Some(shell)) = (self.watcher, self.shell.upgrade()) {
+            shell.log.progress.unwatch(number);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+fn now() -> Instant {
+    Instant::now()
+}

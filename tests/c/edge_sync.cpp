@@ -1,0 +1,116 @@
+// vixp2p.hpp between two nodes: EdgeSync takes part in replication, subscriptions end with their scope.
+#include "check.h"
+
+#include <vixp2p.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace {
+
+class Seen : public vixp2p::EdgeSync {
+public:
+    void on_wal_batch(const vixp2p::NodeId &from, const vixp2p::WalBatch &batch) override
+    {
+        const std::string text(batch.bytes.begin(), batch.bytes.end());
+        if (text == "twice" && refused_.insert(text).second) {
+            throw std::runtime_error("not now");
+        }
+        std::lock_guard<std::mutex> lock(mutex);
+        batches.push_back(from + " " + std::to_string(batch.seq_begin) + " " + text);
+        bell.notify_all();
+    }
+    void on_wal_ack(const vixp2p::NodeId &, const vixp2p::WalAck &ack) override
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        acked = ack.last_applied_seq;
+        bell.notify_all();
+    }
+    void on_outbox_pull(const vixp2p::NodeId &, const vixp2p::OutboxPullRequest &) override {}
+    std::optional<vixp2p::WalBatch> next_wal_batch_for(const vixp2p::NodeId &) override
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (waiting.empty()) {
+            return std::nullopt;
+        }
+        const std::string text = waiting.back();
+        waiting.pop_back();
+        return vixp2p::WalBatch{0, 0, {text.begin(), text.end()}};
+    }
+    void on_error(const std::exception &) noexcept override { ++errors; }
+
+    template <class Holds> void until(Holds holds)
+    {
+        std::unique_lock<std::mutex> lock(mutex);
+        CHECK(bell.wait_for(lock, std::chrono::milliseconds(PATIENCE_MS), holds));
+    }
+
+    std::mutex mutex;
+    std::condition_variable bell;
+    std::vector<std::string> batches, waiting;
+    std::uint64_t acked = 0;
+    int errors = 0;
+
+private:
+    std::set<std::string> refused_;
+};
+
+vixp2p_node *make(const char *name, const std::shared_ptr<Seen> &seen)
+{
+    vixp2p_node_options options = loopback(name, VIXP2P_DELIVERY_CALLBACK);
+    vixp2p_node *node = nullptr;
+    options.log_level = VIXP2P_LOG_OFF;
+    vixp2p::check(vixp2p_node_create(&options, &node));
+    vixp2p::attach(node, seen);
+    vixp2p::check(vixp2p_node_start(node));
+    return node;
+}
+
+} // namespace
+
+int main()
+{
+    const auto of_a = std::make_shared<Seen>(), of_b = std::make_shared<Seen>();
+    of_a->waiting = {"twice", "once"};
+    vixp2p_node *a = make("a", of_a), *b = make("b", of_b);
+    vixp2p_peer_id id{};
+    vixp2p::check(vixp2p_node_id(a, &id));
+    const std::string key = vixp2p::to_hex(id);
+    CHECK(key.size() == 64);
+    connect_to(b, a);
+    of_b->until([&] { return of_b->batches.size() == 2; });
+    CHECK(of_b->batches[0] == key + " 1 once" && of_b->batches[1] == key + " 2 twice");
+    CHECK(of_b->errors == 1);
+    of_a->until([&] { return of_a->acked == 2; });
+    CHECK(vixp2p::flush(a) == 2);
+    CHECK(vixp2p::wait_ack(a, 2, 1, VIXP2P_ACK_APPLIED));
+    CHECK(!vixp2p::wait_ack(a, 3, 1, VIXP2P_ACK_APPLIED, 1));
+    const auto lines = vixp2p::sync_status(a);
+    CHECK(lines.size() >= 2 && lines[1].applied == 2 && lines[1].lag_records == 0);
+    {
+        auto all = vixp2p::Subscription::all(b);
+        auto fresh = vixp2p::Subscription::fresh(b);
+        CHECK(all.next()->text() == "once" && all.next()->seq == 2);
+        CHECK(all.fd() >= 0 && !all.next(0) && !fresh.next(1));
+        const auto places = all.cursor();
+        CHECK(places.size() == 1 && places[0].seq == 3);
+        vixp2p::check(vixp2p_node_append(a, "three", 5, nullptr));
+        CHECK(all.next()->text() == "three" && fresh.next()->seq == 3);
+        CHECK(vixp2p::Subscription::from(b, places).next()->seq == 3);
+    }
+    bool thrown = false;
+    try {
+        vixp2p::Subscription::from(b, {});
+    } catch (const vixp2p::Error &error) {
+        thrown = error.status() == VIXP2P_ERR_INVALID && std::strstr(error.what(), "nothing to follow") != nullptr;
+    }
+    CHECK(thrown);
+    vixp2p_node_destroy(a);
+    vixp2p_node_destroy(b);
+    CHECK(of_a.use_count() == 1 && of_b.use_count() == 1);
+    return 0;
+}
