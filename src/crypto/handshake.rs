@@ -43,13 +43,15 @@ pub struct ClusterKeys {
     tag: Secret<32>,
     mac1: Option<Secret<HASH_BYTES>>,
     salt: Secret<HASH_BYTES>,
+    parcel: Secret<HASH_BYTES>,
 }
 
 impl ClusterKeys {
     /// Derives them. Without a key everything is zeros and `mac1` is not computed.
     pub fn new(psk: Option<&Psk>) -> ClusterKeys {
         let Some(psk) = psk else {
-            return ClusterKeys { id: [0; 8], tag: Secret::zero(), mac1: None, salt: extract(&[], &[0; 32]) };
+            let salt = extract(&[], &[0; 32]);
+            return ClusterKeys { id: [0; 8], tag: Secret::zero(), mac1: None, salt, parcel: Secret::zero() };
         };
         let base = Expander::new(&extract(b"vixp2p psk", psk.as_bytes()));
         ClusterKeys {
@@ -57,7 +59,13 @@ impl ClusterKeys {
             tag: base.expand("tag", &[]),
             mac1: Some(base.expand("mac1", &[])),
             salt: extract(&[], psk.as_bytes()),
+            parcel: base.expand("parcel", &[]),
         }
+    }
+
+    /// What the secrets of parcels are extracted under.
+    pub(super) fn parcel_salt(&self) -> &[u8] {
+        self.parcel.expose()
     }
 
     /// `h1`, the hash of the Hello under the cluster's context, and the `mac1` that belongs to it.

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use ed25519_dalek::SigningKey;
+use zeroize::Zeroizing;
 
 use crate::base::PeerId;
 use crate::crypto::Secret;
+use crate::crypto::kex::x25519::KeyPair;
 
 /// A signing key. Wiped on drop (by `ed25519-dalek` and aws-lc), never printed.
 pub struct Identity {
@@ -30,6 +32,12 @@ impl Identity {
     /// Ed25519 signature over `message` (RFC 8032 §5.1.6).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signer.sign(message)
+    }
+
+    /// The same key in its X25519 form: what parcels to this identity are agreed with.
+    pub(super) fn agreement_key(&self) -> KeyPair {
+        let scalar = Zeroizing::new(self.key.to_scalar_bytes());
+        KeyPair::from_secret(&Secret::new(*scalar))
     }
 
     /// The private key, for the key file.

@@ -8,6 +8,7 @@ pub mod kex;
 pub mod keyfile;
 #[cfg(feature = "null-crypto")]
 pub mod null;
+pub mod parcel;
 pub mod record;
 pub mod rotation;
 pub mod schedule;
