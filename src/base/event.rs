@@ -11,6 +11,7 @@ use crate::base::close::CloseReason;
 use crate::base::endpoint::Endpoint;
 use crate::base::id::{LogId, PeerId};
 use crate::base::log::Level;
+use crate::base::route::Undelivered;
 
 /// Who opened a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -212,6 +213,22 @@ pub enum Event {
         /// Where its announcement came from, and the port it names.
         endpoint: Endpoint,
     },
+    /// A message over a route has arrived: its recipient has proven it.
+    Delivered {
+        /// The recipient.
+        peer: PeerId,
+        /// The message, by the number that sending it gave.
+        message: u64,
+    },
+    /// A message over a route was given up.
+    Undelivered {
+        /// The recipient.
+        peer: PeerId,
+        /// The message, by the number that sending it gave.
+        message: u64,
+        /// Why.
+        reason: Undelivered,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -230,7 +247,8 @@ impl Event {
             Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
-            Event::PeerDiscovered { .. } => Level::Debug,
+            Event::PeerDiscovered { .. } | Event::Delivered { .. } => Level::Debug,
+            Event::Undelivered { .. } => Level::Warn,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
@@ -310,6 +328,8 @@ impl fmt::Display for Event {
                 printable(node_id)
             ),
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
+            Event::Delivered { peer, message } => write!(f, "message {message} has arrived at {}", peer.short()),
+            Event::Undelivered { peer, message, reason } => write!(f, "message {message} to {} was given up: {reason}", peer.short()),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }

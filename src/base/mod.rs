@@ -15,6 +15,7 @@ pub mod invite;
 pub mod limits;
 pub mod log;
 pub mod passphrase;
+pub mod route;
 pub mod stats;
 pub mod time;
 pub mod trust;

@@ -16,6 +16,7 @@ pub mod listen;
 pub mod log;
 pub(crate) mod outlet;
 mod paths;
+pub(crate) mod postal;
 pub mod ring;
 pub mod runtime;
 pub(crate) mod transport;
@@ -40,11 +41,13 @@ use crate::driver::known::Keeper;
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
 use crate::driver::outlet::LogOutlet;
+use crate::driver::postal::{Job, Postal};
 use crate::driver::ring::{EventRing, Item};
 use crate::mesh::Mesh;
 use crate::mesh::io::{Input, Output};
 use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
+use crate::wire::Message;
 
 pub use crate::driver::outlet::LogSink;
 
@@ -74,6 +77,9 @@ pub struct Shell {
     /// What the registry named last.
     pub(crate) bootstrap_peers: Mutex<Vec<BootstrapPeer>>,
     outlet: Arc<LogOutlet>,
+    pub(crate) postal: Postal,
+    /// Messages over routes so far.
+    posts: AtomicU64,
     /// Set before the node's links are closed for good: a link that comes later is closed at once.
     closing: AtomicBool,
     /// Tasks that are no links (timer, accept loop) and have not ended.
@@ -132,6 +138,8 @@ impl Shell {
             records_applied: AtomicU64::new(0),
             bootstrap_peers: Mutex::default(),
             outlet,
+            postal: Postal::default(),
+            posts: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             present: AtomicUsize::new(0),
             drained: Default::default(),
@@ -227,10 +235,12 @@ impl Shell {
                 self.handle.spawn(listen::dial(self.clone(), shared, endpoint, expected));
             }
             Output::Send { link, message } => {
-                if let Some(shared) = self.links.read().get(&link)
-                    && !shared.push(&message)
-                {
-                    shared.close(CloseReason::SlowReader);
+                if let Some(shared) = self.links.read().get(&link) {
+                    match message {
+                        Message::Parcel(parcel) if shared.is_full() => self.postal.queue(Job::Unsent(parcel.id)),
+                        message if shared.push(&message) => {}
+                        _ => shared.close(CloseReason::SlowReader),
+                    }
                 }
             }
             Output::Rekey { link, fresh } => {
@@ -244,6 +254,10 @@ impl Shell {
                 }
             }
             Output::Route { peer, link } => self.route(peer, link),
+            Output::Seal { number, to, from_run, to_run, payload } => {
+                self.postal.queue(Job::Seal { number, to, from_run, to_run, payload });
+            }
+            Output::Open { ticket, parcel } => self.postal.queue(Job::Open { ticket, parcel }),
             Output::Event(event) => self.note(event),
             Output::Store { link, group } => self.log.store(link, group),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
@@ -254,6 +268,11 @@ impl Shell {
                 }
             }
         }
+    }
+
+    /// A number for a message over a route.
+    pub(crate) fn next_post(&self) -> u64 {
+        self.posts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn route(&self, peer: PeerId, link: Option<LinkId>) {

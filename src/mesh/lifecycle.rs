@@ -87,6 +87,10 @@ impl Mesh {
             let (endpoint, direction, connected) = (entry.endpoint.clone(), entry.direction, self.peers.connected());
             self.out.event(Event::PeerConnected { peer: id, node_id, endpoint, direction, connected, trusted });
         }
+        if trusted {
+            self.introduce(now, link);
+        }
+        self.link_came(now);
     }
 
     /// The application wants no link to `peer`, and no redial.
@@ -143,6 +147,7 @@ impl Mesh {
         if self.peers.link_of(&peer).is_none() {
             let node_id = self.peers.peer(&peer).map(|p| p.node_id.clone()).unwrap_or_default();
             self.dialer.peer_gone(now, &peer);
+            self.unlearn(&peer);
             self.out.route(peer, None);
             let connected = self.peers.connected();
             self.out.event(Event::PeerDisconnected { peer, node_id, endpoint, direction, reason, connected });

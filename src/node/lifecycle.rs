@@ -26,6 +26,9 @@ impl Node {
             // Keys may have been settled since the mesh was made.
             shell.step(Input::Trust { table: self.inner.keeper.table() });
             shell.step(Input::Tick);
+            for (to, way) in self.inner.routes.lock().clone() {
+                shell.step(Input::RouteTo { to, way: Some(way) });
+            }
             self.redial(&shell);
         }
         Ok(())
@@ -52,7 +55,7 @@ impl Node {
         let Some(wal) = &state.wal else {
             return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
         };
-        let shell = self.make_shell(wal, handle.clone())?;
+        let shell = self.make_shell(wal, handle.clone(), port)?;
         let beacon = Beacon::prepare(&self.inner.config, port, shell.now())?;
         if state.apply_in_ring {
             shell.apply.use_ring();
@@ -99,12 +102,13 @@ impl Node {
         Some(Bootstrap { config: registry, node_id: config.node_id.clone(), port, dial: config.dial })
     }
 
-    fn make_shell(&self, wal: &NodeWal, handle: Handle) -> Result<Arc<Shell>> {
+    fn make_shell(&self, wal: &NodeWal, handle: Handle, port: u16) -> Result<Arc<Shell>> {
         let inner = &self.inner;
         let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let logs = wal.states().into_iter().map(|s| (s.log, s.durable, s.applied.min(s.durable))).collect();
         let mut settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
         settings.half_open_max = listen::half_open_max();
+        settings.port = port;
         let mesh = Mesh::new(settings, logs, wal.own(), seed);
         Ok(Shell::new(
             mesh,

@@ -3,8 +3,10 @@
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
 mod lifecycle;
+mod route;
 mod trust;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
@@ -60,6 +62,8 @@ struct Inner {
     party: Arc<LocalParty>,
     keeper: Arc<Keeper>,
     book: Option<Arc<Book>>,
+    /// Ways the application has given: next hop and ttl by peer.
+    routes: Mutex<BTreeMap<PeerId, (PeerId, u8)>>,
     ring: Arc<EventRing>,
     outlet: Arc<LogOutlet>,
     /// The running part; a quick look for calls that need it.
@@ -139,6 +143,7 @@ impl Node {
             party: Arc::new(party),
             keeper: Arc::new(keeper),
             book,
+            routes: Mutex::default(),
             ring,
             outlet: Arc::default(),
             shell: RwLock::new(None),

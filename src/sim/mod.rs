@@ -23,6 +23,7 @@ mod logwork;
 mod net;
 mod node;
 mod pages;
+mod postal;
 mod script;
 mod trace;
 mod world;
@@ -50,12 +51,20 @@ pub enum Scenario {
     Transitive,
     /// Every pair of nodes dials each other at the same moment, again and again.
     SimultaneousDial,
+    /// Only neighbours in a row, or in a ring, are linked; messages go from anybody to anybody while links, partitions and relays come and go.
+    Relays,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 5] =
-        [Scenario::Storm, Scenario::PartitionHeals, Scenario::CrashBeforeSync, Scenario::Transitive, Scenario::SimultaneousDial];
+    pub const ALL: [Scenario; 6] = [
+        Scenario::Storm,
+        Scenario::PartitionHeals,
+        Scenario::CrashBeforeSync,
+        Scenario::Transitive,
+        Scenario::SimultaneousDial,
+        Scenario::Relays,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -65,6 +74,7 @@ impl Scenario {
             Scenario::CrashBeforeSync => "crash-before-sync",
             Scenario::Transitive => "transitive",
             Scenario::SimultaneousDial => "simultaneous-dial",
+            Scenario::Relays => "relays",
         }
     }
 
@@ -179,6 +189,10 @@ pub struct Counts {
     pub partitions: u64,
     /// Pauses of a node.
     pub pauses: u64,
+    /// Messages over routes that arrived.
+    pub routed: u64,
+    /// Messages over routes whose sender was told that they were given up.
+    pub given_up: u64,
 }
 
 /// A run that held every rule to its end.
@@ -229,6 +243,9 @@ impl fmt::Display for Report {
             "  network     {} connections, {} ends authenticated, {} cut, {} bits flipped, {} partitions, {} pauses, {} messages",
             c.connections, c.authenticated, c.cuts, c.flips, c.partitions, c.pauses, c.messages
         )?;
+        if c.routed + c.given_up > 0 {
+            writeln!(f, "  routes      {} messages arrived, {} were given up", c.routed, c.given_up)?;
+        }
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }
