@@ -18,12 +18,12 @@ enum Seal {
     Open,
     /// The carrier makes it, for this run.
     Making(u64),
-    /// For this run; so many copies were sent.
+    /// For this run. `open`: the copies that were sent and of which nothing was heard.
     Made {
         run: u64,
         bytes: Bytes,
         receipt: [u8; 32],
-        copies: u32,
+        open: BTreeSet<u8>,
     },
 }
 
@@ -121,7 +121,7 @@ impl Posts {
 
     /// A copy has gone unanswered for so long that its way is doubted.
     pub(super) fn is_overdue(&self, number: u64) -> bool {
-        self.posts.get(&number).is_some_and(|post| !post.stranded && matches!(post.seal, Seal::Made { copies: 1.., .. }))
+        self.posts.get(&number).is_some_and(|post| !post.stranded && matches!(&post.seal, Seal::Made { open, .. } if !open.is_empty()))
     }
 
     /// There is no way for it at present.
@@ -138,13 +138,13 @@ impl Posts {
         let run = self.runs.get(&post.to).copied().unwrap_or(0);
         let need = match &mut post.seal {
             Seal::Making(_) => Need::Nothing,
-            Seal::Made { run: made, bytes, copies, .. } if *made == run => {
+            Seal::Made { run: made, bytes, open, .. } if *made == run => {
                 if post.attempt == u8::MAX {
                     Need::Nothing
                 } else {
                     let id = ParcelId { from: local.0, from_run: local.1, number, attempt: post.attempt };
+                    open.insert(post.attempt);
                     post.attempt += 1;
-                    *copies += 1;
                     (post.stranded, post.why) = (false, Undelivered::Unanswered);
                     Need::Send(Parcel { id, to: post.to, to_run: run, ttl: 0, sealed: bytes.clone() })
                 }
@@ -169,7 +169,7 @@ impl Posts {
             self.remove(number);
             return Err((to, Undelivered::NoKey));
         };
-        post.seal = Seal::Made { run, bytes, receipt, copies: 0 };
+        post.seal = Seal::Made { run, bytes, receipt, open: BTreeSet::new() };
         Ok(true)
     }
 
@@ -193,17 +193,20 @@ impl Posts {
                 self.remove(id.number);
                 return Heard::Delivered(to);
             }
-            Verdict::Run(run) => return self.renew(now, id.number, run),
+            Verdict::Run(run) => return self.renew(now, id, run),
             Verdict::NoRoute => Undelivered::NoRoute,
             Verdict::TtlExceeded | Verdict::Loop => Undelivered::TtlExceeded,
             Verdict::Busy => Undelivered::Busy,
             Verdict::Refused => Undelivered::Refused,
         };
+        if let Seal::Made { open, .. } = &mut post.seal {
+            open.remove(&id.attempt);
+            // A copy before may have arrived: that stays to be said.
+            post.why = if open.is_empty() || verdict == Verdict::Refused { why } else { Undelivered::Unanswered };
+        }
         if !is_latest || post.stranded {
             return Heard::Nothing;
         }
-        // A copy before may have arrived, or this one, if who tells it lies: an earlier doubt stays one.
-        post.why = if post.attempt > 1 && post.why == Undelivered::Unanswered && why != Undelivered::Refused { post.why } else { why };
         match verdict {
             // The way is right; another copy follows in its time.
             Verdict::Busy | Verdict::Refused => Heard::Nothing,
@@ -215,16 +218,16 @@ impl Posts {
         }
     }
 
-    /// The recipient names its run. What was sealed for another may have been taken there if more than one copy was sent: it is not
-    /// sealed again.
-    fn renew(&mut self, now: Time, number: u64, run: u64) -> Heard {
+    /// The recipient names its run. What was sealed for another may have been taken there if further copies are unaccounted for: it is
+    /// not sealed again.
+    fn renew(&mut self, now: Time, id: &ParcelId, run: u64) -> Heard {
+        let number = id.number;
         let Some(post) = self.posts.get_mut(&number) else { return Heard::Nothing };
-        let (to, Seal::Made { run: made, copies, .. }) = (post.to, &post.seal) else { return Heard::Nothing };
-        if *made == run || run == 0 {
+        let (to, Seal::Made { run: made, open, .. }) = (post.to, &mut post.seal) else { return Heard::Nothing };
+        if *made == run || run == 0 || !open.remove(&id.attempt) {
             return Heard::Nothing;
         }
-        let was_for_a_run = *made != 0;
-        if (was_for_a_run && *copies > 1) || post.reseals >= limits::RESEALS_MAX {
+        if (*made != 0 && !open.is_empty()) || post.reseals >= limits::RESEALS_MAX {
             self.remove(number);
             self.runs.remove(&to);
             return Heard::Failed(to, Undelivered::Restarted);
@@ -309,6 +312,17 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_came_back_is_not_taken_for_one_that_may_have_arrived() {
+        let mut posts = posts();
+        let id = send(&mut posts, Time::ZERO);
+        assert_eq!(posts.heard(Time::ZERO, &id, Verdict::Run(5)), Heard::Renew(TO));
+        let id = send(&mut posts, Time::ZERO);
+        assert_eq!(posts.heard(Time::ZERO, &id, Verdict::NoRoute), Heard::Astray(TO));
+        let id = send(&mut posts, Time::ZERO);
+        assert_eq!(posts.heard(Time::ZERO, &id, Verdict::Run(6)), Heard::Renew(TO));
+    }
+
+    #[test]
     fn a_carrier_that_names_run_after_run_is_not_followed_for_ever() {
         let mut posts = posts();
         let renewed = (1..100).take_while(|run| {
@@ -340,6 +354,15 @@ mod tests {
         assert_eq!(posts.heard(Time::ZERO, &id, Verdict::NoRoute), Heard::Astray(TO));
         assert_eq!(posts.stranded(Some(&TO)), [1]);
         assert_eq!(posts.expire(Time::from_millis(30_000), 1), Some((TO, Undelivered::NoRoute)));
+    }
+
+    #[test]
+    fn a_hint_about_one_copy_does_not_hide_that_another_may_have_arrived() {
+        let mut posts = posts();
+        send(&mut posts, Time::ZERO);
+        let id = send(&mut posts, Time::ZERO);
+        assert_eq!(posts.heard(Time::ZERO, &id, Verdict::NoRoute), Heard::Astray(TO));
+        assert_eq!(posts.expire(Time::from_millis(30_000), 1), Some((TO, Undelivered::Unanswered)));
     }
 
     #[test]

@@ -121,6 +121,7 @@ class Event:
     seq: Optional[int] = None
     retry_in_ms: Optional[int] = None
     count: Optional[int] = None
+    message_number: Optional[int] = None
     trusted: Optional[bool] = None
     former: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
@@ -169,6 +170,7 @@ _READ = {
     "seq": lib.vixp2p_event_seq,
     "retry_in_ms": _retry,
     "count": lib.vixp2p_event_count,
+    "message_number": lib.vixp2p_event_message_number,
     "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
     "former": _former,
 }
@@ -185,6 +187,8 @@ _HAS = {
     EventKind.APPLY_REFUSED: ("log", "seq", "retry_in_ms"),
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
+    EventKind.DELIVERED: ("peer", "message_number"),
+    EventKind.UNDELIVERED: ("peer", "message_number", "reason", "reason_text"),
     EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
     EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
@@ -204,6 +208,15 @@ def read_event(event: int) -> Event:
     parts = {name: _READ[name](event) for name in _HAS.get(kind, ())}
     parts["json"] = lib.vixp2p_event_json(event).decode()
     return Event(kind, lib.vixp2p_event_text(event).decode(), **parts)
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way to a peer: the neighbour that gets what is for it, whether that one passes it on, and the links it may pass."""
+
+    next_hop: PeerId
+    via_relay: bool
+    ttl: int
 
 
 @dataclass(frozen=True)
