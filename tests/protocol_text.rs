@@ -45,6 +45,10 @@ fn the_limits_of_the_protocol_text_are_those_of_the_code() {
         ENDPOINT_TEXT_MAX_BYTES,
         INVITE_ADDRESSES_MAX,
         INVITE_TEXT_MAX_BYTES,
+        ROUTED_MAX_BYTES,
+        PARCEL_MAX_BYTES,
+        ROUTE_TTL,
+        NEIGHBOURS_TOLD_MAX,
     );
 }
 
@@ -69,6 +73,10 @@ fn the_kinds_of_the_protocol_text_are_those_of_the_code() {
         (kind::VECTOR, "Vector"),
         (kind::WAL_NAK, "WalNak"),
         (kind::DATA, "application data"),
+        (kind::PARCEL, "Parcel"),
+        (kind::NOTICE, "Notice"),
+        (kind::SEARCH, "Search"),
+        (kind::NEIGHBOURS, "Neighbours"),
     ] {
         assert!(section.contains(&format!("\n| {number} | {name} |")), "{name}");
     }

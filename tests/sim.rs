@@ -118,6 +118,16 @@ fn thirty_two_nodes_that_all_dial_each_other_at_once_end_with_one_link_a_pair_an
     }
 }
 
+#[test]
+fn messages_over_relays_arrive_once_and_unaltered_or_their_senders_are_told() {
+    let (mut arrived, mut given_up) = (0, 0);
+    for seed in 1..=4 * seeds() {
+        let report = passes(&scenario(Scenario::Relays, seed, 3 + (seed % 4) as usize));
+        (arrived, given_up) = (arrived + report.counts.routed, given_up + report.counts.given_up);
+    }
+    assert!(arrived > 60 * seeds() && given_up > 4 * seeds(), "{arrived} arrived, {given_up} were given up");
+}
+
 /// Whether enough of a few seeds notice the broken rule, with a sentence that has `word` in it. Not every one does: what was lost may
 /// come again with what follows it.
 fn is_caught(sabotage: Sabotage, word: &str) {

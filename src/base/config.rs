@@ -133,6 +133,10 @@ pub struct Config {
     pub bootstrap: Option<BootstrapConfig>,
     /// Looks for nodes on the networks of this machine, and is found there; `None` = neither.
     pub discovery: Option<DiscoveryConfig>,
+    /// Passes messages of others on, between peers that are both trusted.
+    pub relay: bool,
+    /// Tells trusted peers where the others accept connections, and dials whom they name.
+    pub peer_exchange: bool,
 }
 
 impl Config {
@@ -161,6 +165,8 @@ impl Config {
             durability: Durability::Durable,
             bootstrap: None,
             discovery: None,
+            relay: true,
+            peer_exchange: true,
         }
     }
 

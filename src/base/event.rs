@@ -11,6 +11,7 @@ use crate::base::close::CloseReason;
 use crate::base::endpoint::Endpoint;
 use crate::base::id::{LogId, PeerId};
 use crate::base::log::Level;
+use crate::base::route::Undelivered;
 
 /// Who opened a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -263,6 +264,24 @@ pub enum Event {
         /// Whether that record was skipped; else it is offered once more.
         skipped: bool,
     },
+    /// A message over a route has arrived: its recipient has proven it.
+    Delivered {
+        /// The recipient.
+        peer: PeerId,
+        /// The message, by the number that sending it gave.
+        #[serde(rename = "message_number")]
+        message: u64,
+    },
+    /// A message over a route was given up.
+    Undelivered {
+        /// The recipient.
+        peer: PeerId,
+        /// The message, by the number that sending it gave.
+        #[serde(rename = "message_number")]
+        message: u64,
+        /// Why.
+        reason: Undelivered,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -281,10 +300,10 @@ impl Event {
             Event::Data { .. } | Event::Acked { .. } | Event::Stored { .. } => Level::Trace,
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
-            Event::PeerDiscovered { .. } | Event::PeerNamed { .. } => Level::Debug,
+            Event::PeerDiscovered { .. } | Event::PeerNamed { .. } | Event::Delivered { .. } => Level::Debug,
             Event::Ping { .. } | Event::Pong { .. } => Level::Trace,
             Event::RegistryAnswered { .. } => Level::Info,
-            Event::RegistryFailed { .. } => Level::Warn,
+            Event::RegistryFailed { .. } | Event::Undelivered { .. } => Level::Warn,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
@@ -387,6 +406,8 @@ impl fmt::Display for Event {
             Event::Ping { peer, direction: Direction::Inbound } => write!(f, "ping from {}", peer.short()),
             Event::Pong { peer, direction: Direction::Outbound } => write!(f, "pong to {}", peer.short()),
             Event::Pong { peer, direction: Direction::Inbound } => write!(f, "pong from {}", peer.short()),
+            Event::Delivered { peer, message } => write!(f, "message {message} has arrived at {}", peer.short()),
+            Event::Undelivered { peer, message, reason } => write!(f, "message {message} to {} was given up: {reason}", peer.short()),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }

@@ -293,6 +293,67 @@ pub const SNAPSHOT_SCHEMA_MAX_BYTES: usize = 64;
 /// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
 pub const SNAPSHOT_ASKED_MAX: usize = 4;
 
+// ---- routes ----------------------------------------------------------------------------------------------------
+
+/// Payload of a message over a route: with its seal and header it fits one record.
+pub const ROUTED_MAX_BYTES: usize = 64 * 1024;
+/// A parcel as carried: the largest payload with its seal (113 bytes).
+pub const PARCEL_MAX_BYTES: usize = ROUTED_MAX_BYTES + 113;
+/// Links a parcel or a search may pass unless a route says otherwise (v1 figure).
+pub const ROUTE_TTL: u8 = 8;
+/// Routes the application may give, and as many learned ones; of these the oldest gives way.
+pub const ROUTES_MAX: usize = 1024;
+/// Own messages that wait for a receipt; the next is refused.
+pub const POSTS_MAX: usize = 1024;
+/// Their payloads together.
+pub const POSTS_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// How long a message over a route is tried unless its sender says otherwise: three searches and three copies.
+pub const ROUTE_LIFE: Duration = Duration::from_secs(30);
+/// The longest that can be asked for; what is to outlive that belongs into the log.
+pub const ROUTE_LIFE_MAX: Duration = Duration::from_secs(10 * 60);
+/// First and last pause before another copy or another search: longer than the way there and back over satellites, mostly.
+pub const ROUTE_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
+/// Least time between two searches for one peer, and before a copy that follows a hint.
+pub const ROUTE_SEARCH_GAP: Duration = Duration::from_millis(500);
+/// Times one message is sealed anew because its recipient names another run: a carrier that lies gets no further.
+pub const RESEALS_MAX: u8 = 4;
+/// Copies that have passed and whose way back is remembered; the oldest gives way.
+pub const CRUMBS_MAX: usize = 8192;
+/// Notices passed back for one copy.
+pub const CRUMB_NOTICES_MAX: u8 = 4;
+/// Searches of others that are remembered; the oldest gives way.
+pub const SEARCHES_MAX: usize = 1024;
+/// Searches of one neighbour passed on in a row, its own among them.
+pub const SEARCH_BURST: u32 = 64;
+/// One more of them each time this has passed: 16 a second.
+pub const SEARCH_EVERY: Duration = Duration::from_micros(62_500);
+/// Parcels of one sender relayed in a row.
+pub const RELAY_BURST: u32 = 256;
+/// One more of them each time this has passed: 200 a second, at most 12 MiB of them.
+pub const RELAY_EVERY: Duration = Duration::from_millis(5);
+/// Parcels of one neighbour relayed in a row, whoever they say sent them: nobody can prove that to a relay.
+pub const RELAY_LINK_BURST: u32 = 1024;
+/// One more of them each time this has passed: 800 a second.
+pub const RELAY_LINK_EVERY: Duration = Duration::from_micros(1_250);
+/// Senders and neighbours whose rate is watched; the one silent longest gives way.
+pub const RELAY_SOURCES_MAX: usize = 1024;
+/// Parcels that are being opened at once; each costs a tenth of a millisecond, and the application may be slow.
+pub const OPENINGS_MAX: usize = 64;
+/// Runs of senders whose numbers are remembered against replays. Past it this node begins a new run, which voids what was sealed before.
+pub const REPLAY_SOURCES_MAX: usize = 256;
+/// Numbers remembered of each; lower ones are refused.
+pub const REPLAY_WINDOW: usize = 1024;
+/// Least time between two runs of one process.
+pub const REPLAY_RUN_MIN: Duration = Duration::from_secs(60);
+/// Peers told of in one message.
+pub const NEIGHBOURS_TOLD_MAX: usize = 16;
+/// Pause before neighbours are told of a new one, so that many that come at once make one message.
+pub const NEIGHBOURS_TELL_AFTER: Duration = Duration::from_secs(1);
+/// Endpoints named by neighbours that wait for their dial; further ones are passed over.
+pub const RUMOURS_MAX: usize = 64;
+/// Dials of what neighbours name are spread over this time: all are told of a newcomer at once.
+pub const RUMOUR_SPREAD: Duration = Duration::from_secs(5);
+
 // ---- registries ------------------------------------------------------------------------------------------------
 
 /// Address of a registry as text, and the target of a redirect.

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod log;
 pub mod passphrase;
 pub mod peer_state;
+pub mod route;
 pub mod stats;
 pub mod time;
 pub mod trust;

@@ -77,6 +77,11 @@ impl LinkShared {
         true
     }
 
+    /// Whether the queue takes no more of what can wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.send.lock().as_ref().is_some_and(|half| half.pending() >= limits::LINK_QUEUE_MAX_BYTES)
+    }
+
     /// Goes on under the next keys: after a fresh agreement with the peer, or by this side alone.
     pub(super) fn rekey(&self, fresh: bool) {
         let mut send = self.send.lock();

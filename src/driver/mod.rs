@@ -17,6 +17,7 @@ pub mod listen;
 pub mod log;
 pub(crate) mod outlet;
 mod paths;
+pub(crate) mod postal;
 pub(crate) mod progress;
 pub mod ring;
 pub mod runtime;
@@ -43,12 +44,14 @@ use crate::driver::known::Keeper;
 use crate::driver::link::LinkShared;
 use crate::driver::log::LogQueue;
 use crate::driver::outlet::LogOutlet;
+use crate::driver::postal::{Job, Postal};
 use crate::driver::progress::Progress;
 use crate::driver::ring::{EventRing, Item};
 use crate::mesh::Mesh;
 use crate::mesh::io::{Input, Output};
 use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
+use crate::wire::Message;
 
 pub use crate::driver::outlet::{LogSink, ProcessLogSink, clear_process_log, set_process_log};
 
@@ -78,6 +81,9 @@ pub struct Shell {
     /// What the registry named last.
     pub(crate) bootstrap_peers: Mutex<Vec<BootstrapPeer>>,
     outlet: Arc<LogOutlet>,
+    pub(crate) postal: Postal,
+    /// Messages over routes so far.
+    posts: AtomicU64,
     /// Set before the node's links are closed for good: a link that comes later is closed at once.
     closing: AtomicBool,
     /// Links that have said goodbye and are read on.
@@ -147,6 +153,8 @@ impl Shell {
             records_applied: AtomicU64::new(0),
             bootstrap_peers: Mutex::default(),
             outlet,
+            postal: Postal::default(),
+            posts: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             draining: Arc::default(),
             present: AtomicUsize::new(0),
@@ -247,10 +255,12 @@ impl Shell {
                 self.handle.spawn(listen::dial(self.clone(), shared, endpoint, expected));
             }
             Output::Send { link, message } => {
-                if let Some(shared) = self.links.read().get(&link)
-                    && !shared.push(&message)
-                {
-                    shared.close(CloseReason::SlowReader);
+                if let Some(shared) = self.links.read().get(&link) {
+                    match message {
+                        Message::Parcel(parcel) if shared.is_full() => self.postal.queue(Job::Unsent(parcel.id)),
+                        message if shared.push(&message) => {}
+                        _ => shared.close(CloseReason::SlowReader),
+                    }
                 }
             }
             Output::Rekey { link, fresh } => {
@@ -264,6 +274,10 @@ impl Shell {
                 }
             }
             Output::Route { peer, link } => self.route(peer, link),
+            Output::Seal { number, to, from_run, to_run, payload } => {
+                self.postal.queue(Job::Seal { number, to, from_run, to_run, payload });
+            }
+            Output::Open { ticket, parcel } => self.postal.queue(Job::Open { ticket, parcel }),
             Output::Event(event) => self.note(event),
             Output::Store { link, group } => self.log.store(link, group),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
@@ -275,6 +289,11 @@ impl Shell {
                 }
             }
         }
+    }
+
+    /// A number for a message over a route.
+    pub(crate) fn next_post(&self) -> u64 {
+        self.posts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn route(&self, peer: PeerId, link: Option<LinkId>) {

@@ -13,6 +13,7 @@ use crate::driver::beacon::{Beacon, Ending};
 use crate::driver::bootstrap::{self, Bootstrap};
 use crate::driver::disk::DirectoryLock;
 use crate::driver::listen::{self, Listening};
+use crate::driver::postal;
 use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
 use crate::driver::transport::Listener;
 use crate::driver::{Shell, log, panic_text};
@@ -67,10 +68,13 @@ impl Workers {
         }
     }
 
-    /// Starts the tasks: timer, for each listener an accept loop, with a registry its client.
+    /// Starts the tasks: timer, sealing and opening, for each listener an accept loop, with a registry its client.
     pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, listeners: Vec<Listener>, bootstrap: Option<Bootstrap>) {
         let shell = &self.shell;
         self.tasks.push(handle.spawn(shell.clone().run_timer(shell.present())).abort_handle());
+        for jobs in shell.postal.take().into_iter().flatten() {
+            self.tasks.push(handle.spawn(postal::run(shell.clone(), jobs, shell.present())).abort_handle());
+        }
         for listener in listeners {
             let listening = Listening { listener, _present: shell.present() };
             self.tasks.push(handle.spawn(listen::accept(shell.clone(), listening)).abort_handle());

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::base::{CloseReason, Direction, Endpoint, Event, LogId, PeerId, event::printable};
+use crate::base::{Direction, Endpoint, Event, LogId, PeerId, event::printable};
 use crate::ffi::boundary::{Failure, c_text, guard, guard_or, write_optional, write_out};
 use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_BAD_HANDLE, VIXP2P_OK, vixp2p_status};
 use crate::ffi::types::{vixp2p_log_id, vixp2p_peer_id};
@@ -63,6 +63,10 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_PEER_DISCOVERED = 22,
     /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /// A message sent with vixp2p_node_send_to() has arrived: its recipient has proven it. Has: peer, message_number.
+    VIXP2P_EVENT_DELIVERED = 24,
+    /// A message sent with vixp2p_node_send_to() was given up. Has: peer, message_number, reason.
+    VIXP2P_EVENT_UNDELIVERED = 25,
     /// The registry named a node that its last answer did not; it is dialled unless the node dials nobody. A rumour. Has: node_id,
     /// endpoint.
     VIXP2P_EVENT_PEER_NAMED = 30,
@@ -163,6 +167,8 @@ impl vixp2p_event {
     fn kind(&self) -> Kind {
         let Some(event) = self.event() else { return Kind::VIXP2P_EVENT_MESSAGE };
         match event {
+            Event::Delivered { .. } => Kind::VIXP2P_EVENT_DELIVERED,
+            Event::Undelivered { .. } => Kind::VIXP2P_EVENT_UNDELIVERED,
             Event::Started { .. } => Kind::VIXP2P_EVENT_STARTED,
             Event::Stopped => Kind::VIXP2P_EVENT_STOPPED,
             Event::ConnectFailed { .. } => Kind::VIXP2P_EVENT_CONNECT_FAILED,
@@ -210,6 +216,8 @@ impl vixp2p_event {
                 | Event::PeerPinned { peer, .. }
                 | Event::IdentityChanged { peer, .. }
                 | Event::TrustChanged { peer, .. }
+                | Event::Delivered { peer, .. }
+                | Event::Undelivered { peer, .. }
                 | Event::SyncDeclined { peer, .. },
             ) => Some(*peer),
             Body::Event(Event::ConnectFailed { peer, .. }) => *peer,
@@ -256,11 +264,13 @@ impl vixp2p_event {
         }
     }
 
-    fn reason(&self) -> Option<&CloseReason> {
+    /// The reason's name and its sentence.
+    fn reason(&self) -> Option<(&'static str, String)> {
         match self.event()? {
             Event::ConnectFailed { reason, .. } | Event::HandshakeFailed { reason, .. } | Event::PeerDisconnected { reason, .. } => {
-                Some(reason)
+                Some((reason.name(), reason.to_string()))
             }
+            Event::Undelivered { reason, .. } => Some((reason.name(), reason.to_string())),
             _ => None,
         }
     }
@@ -390,24 +400,24 @@ pub unsafe extern "C" fn vixp2p_event_direction(event: *const vixp2p_event) -> v
     unsafe { look("vixp2p_event_direction", event, none, |e| e.direction().map_or(none, Into::into)) }
 }
 
-/// Why a connection was not made or ended: a stable name for programs, such as "max_peers".
+/// Why a connection was not made or ended, or a message was given up: a stable name for programs, such as "max_peers".
 ///
 /// @param event  the event.
 /// @return the name, or NULL if the event has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_event_reason(event: *const vixp2p_event) -> *const c_char {
     // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_reason", event, std::ptr::null(), |e| part(&e.reason, e.reason().map(|r| r.name().to_owned()))) }
+    unsafe { look("vixp2p_event_reason", event, std::ptr::null(), |e| part(&e.reason, e.reason().map(|(name, _)| name.to_owned()))) }
 }
 
-/// Why a connection was not made or ended: a sentence for people.
+/// Why a connection was not made or ended, or a message was given up: a sentence for people.
 ///
 /// @param event  the event.
 /// @return the sentence, or NULL if the event has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_event_reason_text(event: *const vixp2p_event) -> *const c_char {
     // SAFETY: the caller promises NULL or a live event.
-    unsafe { look("vixp2p_event_reason_text", event, std::ptr::null(), |e| part(&e.reason_text, e.reason().map(CloseReason::to_string))) }
+    unsafe { look("vixp2p_event_reason_text", event, std::ptr::null(), |e| part(&e.reason_text, e.reason().map(|(_, text)| text))) }
 }
 
 /// The bytes of a message.

@@ -86,6 +86,20 @@ pub unsafe extern "C" fn vixp2p_event_retry_in_ms(event: *const vixp2p_event) ->
     unsafe { look("vixp2p_event_retry_in_ms", event, -1, read) }
 }
 
+/// The message that has arrived or was given up.
+///
+/// @param event  the event.
+/// @return the number vixp2p_node_send_to() gave it; 0 if the event has none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_event_message_number(event: *const vixp2p_event) -> u64 {
+    let read = |event: &vixp2p_event| match event.event() {
+        Some(Event::Delivered { message, .. } | Event::Undelivered { message, .. }) => *message,
+        _ => 0,
+    };
+    // SAFETY: the caller promises NULL or a live event.
+    unsafe { look("vixp2p_event_message_number", event, 0, read) }
+}
+
 /// How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
 ///
 /// @param event  the event.

@@ -41,6 +41,10 @@ pub const VIXP2P_DURABILITY_BUFFERED: u32 = 1;
 pub const VIXP2P_FLAG_NO_DIAL: u32 = 1;
 /// vixp2p_node_options.flags: neither note in data_dir where peers were reached, nor dial what was noted there.
 pub const VIXP2P_FLAG_NO_REMEMBER: u32 = 2;
+/// vixp2p_node_options.flags: pass on no messages of others. Without it they are passed on between trusted peers.
+pub const VIXP2P_FLAG_NO_RELAY: u32 = 16;
+/// vixp2p_node_options.flags: neither tell trusted peers where the others accept connections, nor dial whom they name.
+pub const VIXP2P_FLAG_NO_PEER_EXCHANGE: u32 = 32;
 
 /// vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
 /// trusted peers only, messages with every connected one. A revoked key is refused under every policy.
@@ -273,13 +277,16 @@ impl vixp2p_node_options {
     pub(super) unsafe fn config(&self) -> Answer<Config> {
         // SAFETY: the caller's promise.
         let text = |pointer, what| unsafe { read_str(pointer, what) };
-        let unknown = self.flags & !(VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER);
+        let known = VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER | VIXP2P_FLAG_NO_RELAY | VIXP2P_FLAG_NO_PEER_EXCHANGE;
+        let unknown = self.flags & !known;
         if unknown != 0 {
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.flags has the unknown bits {unknown:#x}")));
         }
         let mut config = Config::new(text(self.node_id, "options.node_id")?.unwrap_or("vixp2p"));
         config.dial = self.flags & VIXP2P_FLAG_NO_DIAL == 0;
         config.remember_peers = self.flags & VIXP2P_FLAG_NO_REMEMBER == 0;
+        config.relay = self.flags & VIXP2P_FLAG_NO_RELAY == 0;
+        config.peer_exchange = self.flags & VIXP2P_FLAG_NO_PEER_EXCHANGE == 0;
         config.listen = match self.listen {
             VIXP2P_LISTEN_OFF => Listen::Off,
             VIXP2P_LISTEN_ON => {

@@ -4,11 +4,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Endpoint, Event, HandshakeStage, LinkId, LogId, PeerId, TrustTable};
 use crate::sync::Group;
 use crate::wire::Message;
+use crate::wire::message::{Parcel, ParcelId, Verdict};
 
 pub use crate::base::PeerInfo;
 pub use crate::wire::Inbound;
@@ -189,6 +193,45 @@ pub enum Input {
         /// What holds from now on, for links that stand as well.
         table: Arc<TrustTable>,
     },
+    /// The application sends a message to a peer, connected or not. Refused as `Undelivered` if it does not fit.
+    Post {
+        /// Its number, never used before in this mesh's life.
+        number: u64,
+        /// For whom; not this node itself.
+        to: PeerId,
+        /// At most `limits::ROUTED_MAX_BYTES`.
+        payload: Bytes,
+        /// How long it is tried.
+        life: Duration,
+    },
+    /// The application says by which neighbour a peer is reached, or that it says so no longer.
+    RouteTo {
+        /// Whom.
+        to: PeerId,
+        /// The neighbour, and the links a message may pass.
+        way: Option<(PeerId, u8)>,
+    },
+    /// The answer to `Output::Seal`.
+    Sealed {
+        /// Which message.
+        number: u64,
+        /// The run of the recipient it was sealed for.
+        to_run: u64,
+        /// The parcel and its receipt; `None`: the recipient's id is no key.
+        sealed: Option<(Bytes, [u8; 32])>,
+    },
+    /// The answer to `Output::Open`.
+    Opened {
+        /// Which parcel.
+        ticket: u64,
+        /// Payload and receipt; `None`: it is not what it is said to be.
+        opened: Option<(Bytes, [u8; 32])>,
+    },
+    /// A `Send` of a parcel found the link's queue full: it was not sent.
+    Unsent {
+        /// Which copy.
+        id: ParcelId,
+    },
     /// `deadline()` has come.
     Tick,
 }
@@ -274,6 +317,26 @@ pub enum Output {
         /// The record it is stuck at.
         parked: Option<u64>,
     },
+    /// Seal a message end to end (`crypto::parcel`, `wire::message::route::header`); answer `Sealed`.
+    Seal {
+        /// Which message.
+        number: u64,
+        /// For whom.
+        to: PeerId,
+        /// This node's run.
+        from_run: u64,
+        /// The recipient's run.
+        to_run: u64,
+        /// The message.
+        payload: Bytes,
+    },
+    /// Open a parcel to this node; answer `Opened`, the parcels in their order.
+    Open {
+        /// Names it.
+        ticket: u64,
+        /// As it came.
+        parcel: Parcel,
+    },
 }
 
 impl fmt::Display for Inbound {
@@ -283,6 +346,15 @@ impl fmt::Display for Inbound {
             Inbound::Message(message) => describe(message, f),
             Inbound::FreshKeys => f.write_str("fresh keys"),
         }
+    }
+}
+
+/// The short name of a copy of a message.
+struct Copy<'a>(&'a ParcelId);
+
+impl fmt::Display for Copy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}.{}", self.0.from.short(), self.0.number, self.0.attempt)
     }
 }
 
@@ -297,6 +369,17 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Message::WalAck(m) => write!(f, "ack {} durable={} applied={}", m.log, m.durable, m.applied),
         Message::Vector(entries) => write!(f, "vector({})", entries.len()),
         Message::WalNak(m) => write!(f, "nak {} have={}", m.log, m.have),
+        Message::Parcel(m) => write!(f, "parcel {} to {} ttl={}", Copy(&m.id), m.to.short(), m.ttl),
+        Message::Notice(m) => {
+            write!(f, "notice {} ", Copy(&m.id))?;
+            match m.verdict {
+                Verdict::Received(_) => f.write_str("received"),
+                Verdict::Run(_) => f.write_str("another run"),
+                other => write!(f, "{other:?}"),
+            }
+        }
+        Message::Search(m) => write!(f, "search {} for {} {:?}", m.origin.short(), m.target.short(), m.step),
+        Message::Neighbours(m) => write!(f, "neighbours port={} others={}", m.port, m.others.len()),
     }
 }
 
@@ -336,6 +419,12 @@ impl fmt::Display for Input {
             Input::ApplyResume { log, skip } => write!(f, "resume {log}{}", if *skip { ", skipping" } else { "" }),
             Input::Renewed { log } => write!(f, "own log is now {log}"),
             Input::Trust { table } => write!(f, "trust {} keys, policy {}", table.entries().count(), table.policy()),
+            Input::Post { number, to, payload, .. } => write!(f, "post {number} to {}: {} bytes", to.short(), payload.len()),
+            Input::RouteTo { to, way: Some((hop, ttl)) } => write!(f, "route to {} by {} ttl={ttl}", to.short(), hop.short()),
+            Input::RouteTo { to, way: None } => write!(f, "no route to {}", to.short()),
+            Input::Sealed { number, sealed, .. } => write!(f, "sealed {number}: {}", sealed.is_some()),
+            Input::Opened { ticket, opened } => write!(f, "opened {ticket}: {}", opened.is_some()),
+            Input::Unsent { id } => write!(f, "unsent {}", Copy(id)),
             Input::Tick => f.write_str("tick"),
         }
     }
@@ -360,6 +449,8 @@ impl fmt::Display for Output {
             Output::Apply { log, from, upto } => write!(f, "apply {log} {from}..={upto}"),
             Output::Park { log, applied, parked: Some(seq) } => write!(f, "park {log} at {seq}, applied to {applied}"),
             Output::Park { log, applied, parked: None } => write!(f, "unpark {log}, applied to {applied}"),
+            Output::Seal { number, to, .. } => write!(f, "seal {number} to {}", to.short()),
+            Output::Open { ticket, parcel } => write!(f, "open {ticket}, {}", Copy(&parcel.id)),
         }
     }
 }

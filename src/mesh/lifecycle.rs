@@ -88,6 +88,10 @@ impl Mesh {
             let (endpoint, direction, connected) = (entry.endpoint.clone(), entry.direction, self.peers.connected());
             self.out.event(Event::PeerConnected { peer: id, node_id, endpoint, direction, connected, trusted });
         }
+        if trusted {
+            self.introduce(now, link);
+        }
+        self.link_came(now);
     }
 
     /// The application wants no link to `peer`, and no redial.
@@ -147,6 +151,7 @@ impl Mesh {
             self.peers.ended(now, &peer, reason.clone());
             self.flush_parked(peer);
             self.dialer.peer_gone(now, &peer);
+            self.unlearn(&peer);
             self.out.route(peer, None);
             let connected = self.peers.connected();
             self.out.event(Event::PeerDisconnected { peer, node_id, endpoint, direction, reason, connected });

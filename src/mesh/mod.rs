@@ -7,12 +7,16 @@
 //!                     │                                        │
 //!   dialer ─ guard    lifecycle ─ peers ─ trust    heartbeat    replica/{mod, session, local}
 //!   whom, and when    links and admission          life, rekey  the log, to and from every neighbour
+//!        ▲
+//!   exchange          route: messages to peers that are no neighbours, and those of others
+//!   of addresses
 //! ```
 //!
 //! Never reads a clock, opens a socket or file, locks, or draws randomness but from its seed: the same inputs give the same
 //! outputs. A carrier feeds it, takes every output after every input, and comes back with `Tick` at `deadline`.
 
 mod dialer;
+mod exchange;
 mod guard;
 mod halfopen;
 mod handover;
@@ -23,6 +27,7 @@ mod out;
 mod peers;
 mod rekey;
 mod replica;
+mod route;
 mod snapshot;
 mod stats;
 mod trust;
@@ -40,6 +45,7 @@ pub use replica::{LogAcked, LogView};
 pub use snapshot::{PeerSnapshot, TargetSnapshot};
 
 use dialer::Dialer;
+use exchange::Exchange;
 use halfopen::HalfOpen;
 use handover::Handover;
 use heartbeat::Heartbeat;
@@ -47,6 +53,7 @@ use out::Outbox;
 use peers::Peers;
 use rekey::Rekey;
 use replica::Replica;
+use route::Routing;
 use stats::Handshakes;
 
 /// What a mesh is told at birth, besides its logs.
@@ -72,6 +79,12 @@ pub struct MeshSettings {
     pub trust: Arc<TrustTable>,
     /// Accepted connections allowed to be silent at once; at most `HALF_OPEN_MAX`, and the caps beside it shrink with it.
     pub half_open_max: usize,
+    /// Whether messages of others are passed on, between trusted peers.
+    pub relay: bool,
+    /// Whether trusted peers are told of each other.
+    pub peer_exchange: bool,
+    /// The TCP port this node accepts connections at; 0 for none.
+    pub port: u16,
 }
 
 impl MeshSettings {
@@ -88,6 +101,9 @@ impl MeshSettings {
             dial: config.dial,
             trust: Arc::new(TrustTable::new(config.trust_policy(), 0, [])),
             half_open_max: limits::HALF_OPEN_MAX,
+            relay: config.relay,
+            peer_exchange: config.peer_exchange,
+            port: 0,
         }
     }
 }
@@ -106,6 +122,8 @@ pub struct Mesh {
     handshakes: Handshakes,
     half_open: HalfOpen,
     handover: Handover,
+    route: Routing,
+    exchange: Exchange,
 }
 
 impl Mesh {
@@ -129,6 +147,8 @@ impl Mesh {
             handshakes: Handshakes::default(),
             half_open: HalfOpen::new(settings.half_open_max),
             handover: Handover::default(),
+            route: Routing::new(&settings, seed),
+            exchange: Exchange::new(&settings, seed),
             settings,
             out,
         }
@@ -180,6 +200,11 @@ impl Mesh {
             Input::ApplyResume { log, skip } => self.replica.apply_resume(log, skip, &mut self.out),
             Input::Renewed { log } => self.replica.renewed(log),
             Input::Trust { table } => self.trust(now, table),
+            Input::Post { number, to, payload, life } => self.post(now, number, to, payload, life),
+            Input::RouteTo { to, way } => self.give_route(now, to, way),
+            Input::Sealed { number, to_run, sealed } => self.sealed(now, number, to_run, sealed),
+            Input::Opened { ticket, opened } => self.opened(now, ticket, opened),
+            Input::Unsent { id } => self.unsent(now, id),
             Input::Tick => self.tick(now),
         }
         for peer in self.heartbeat.take_asked().into_iter().filter_map(|link| self.peers.peer_of(link)) {
@@ -196,7 +221,8 @@ impl Mesh {
 
     /// When `Tick` is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Time> {
-        [self.dialer.deadline(), self.heartbeat.deadline(), self.rekey.deadline(), self.replica.deadline()].into_iter().flatten().min()
+        let base = [self.dialer.deadline(), self.heartbeat.deadline(), self.rekey.deadline(), self.replica.deadline()];
+        base.into_iter().chain([self.route.deadline(), self.exchange.deadline()]).flatten().min()
     }
 
     /// A number for a connection the carrier has accepted.
@@ -241,6 +267,8 @@ impl Mesh {
         }
         self.rekey.tick(now, &mut self.out);
         self.replica.tick(now, &mut self.out);
+        self.route_tick(now);
+        self.exchange_tick(now);
     }
 
     fn received(&mut self, now: Time, link: LinkId, items: Vec<Inbound>) {
@@ -300,6 +328,10 @@ impl Mesh {
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
             Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),
+            Message::Parcel(parcel) => self.parcel(now, link, parcel),
+            Message::Notice(notice) => self.notice(now, link, notice),
+            Message::Search(search) => self.search(now, link, search),
+            Message::Neighbours(told) => self.neighbours(now, link, told),
         }
         Ok(())
     }

@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId};
 use crate::mesh::io::Output;
 use crate::sync::Group;
 use crate::wire::Message;
+use crate::wire::message::Parcel;
 
 /// Outputs in the order they were decided, until the carrier takes them.
 #[derive(Debug, Default)]
@@ -49,6 +52,14 @@ impl Outbox {
 
     pub(super) fn read(&mut self, link: LinkId, log: LogId, from: u64, max_bytes: usize) {
         self.queue.push_back(Output::Read { link, log, from, max_bytes });
+    }
+
+    pub(super) fn seal(&mut self, number: u64, to: PeerId, (from_run, to_run): (u64, u64), payload: Bytes) {
+        self.queue.push_back(Output::Seal { number, to, from_run, to_run, payload });
+    }
+
+    pub(super) fn open(&mut self, ticket: u64, parcel: Parcel) {
+        self.queue.push_back(Output::Open { ticket, parcel });
     }
 
     pub(super) fn apply(&mut self, log: LogId, from: u64, upto: u64) {

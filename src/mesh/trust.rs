@@ -47,6 +47,8 @@ impl Mesh {
                     self.peers.trust(&id);
                     self.out.event(Event::TrustChanged { peer: id, node_id, trusted: true });
                     self.replica.begin_trust(now, link, &mut self.out);
+                    self.introduce(now, link);
+                    self.link_came(now);
                 }
             }
         }

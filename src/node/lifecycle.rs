@@ -32,6 +32,9 @@ impl Node {
             // Keys may have been settled since the mesh was made.
             shell.step(Input::Trust { table: self.inner.keeper.table() });
             shell.step(Input::Tick);
+            for (to, way) in self.inner.routes.lock().clone() {
+                shell.step(Input::RouteTo { to, way: Some(way) });
+            }
             self.redial(&shell);
         }
         Ok(())
@@ -60,7 +63,7 @@ impl Node {
         };
         let logs = standing(wal.states(), told);
         let asked = logs.iter().map(|state| state.log).collect();
-        let shell = self.make_shell(wal, logs, handle.clone())?;
+        let shell = self.make_shell(wal, logs, handle.clone(), port)?;
         shell.apply.ask(state.cursor.clone(), asked);
         let beacon = Beacon::prepare(&self.inner.config, port, shell.now())?;
         if state.apply_in_ring {
@@ -108,11 +111,12 @@ impl Node {
         Some(Bootstrap { config: registry, node_id: config.node_id.clone(), port, dial: config.dial })
     }
 
-    fn make_shell(&self, wal: &NodeWal, logs: Vec<LogState>, handle: Handle) -> Result<Arc<Shell>> {
+    fn make_shell(&self, wal: &NodeWal, logs: Vec<LogState>, handle: Handle, port: u16) -> Result<Arc<Shell>> {
         let inner = &self.inner;
         let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let mut settings = MeshSettings { trust: inner.keeper.table(), ..MeshSettings::from_config(&inner.config, self.id()) };
         settings.half_open_max = listen::half_open_max();
+        settings.port = port;
         let mesh = Mesh::resume(settings, logs, wal.own(), seed);
         Ok(Shell::new(
             mesh,

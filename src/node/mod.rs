@@ -5,8 +5,10 @@
 mod applying;
 mod lifecycle;
 mod progress;
+mod route;
 mod trust;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
@@ -65,6 +67,8 @@ struct Inner {
     party: Arc<LocalParty>,
     keeper: Arc<Keeper>,
     book: Option<Arc<Book>>,
+    /// Ways the application has given: next hop and ttl by peer.
+    routes: Mutex<BTreeMap<PeerId, (PeerId, u8)>>,
     ring: Arc<EventRing>,
     outlet: Arc<LogOutlet>,
     /// The running part; a quick look for calls that need it.
@@ -148,6 +152,7 @@ impl Node {
             party: Arc::new(party),
             keeper: Arc::new(keeper),
             book,
+            routes: Mutex::default(),
             ring,
             outlet: Arc::new(LogOutlet::of(&node_id)),
             shell: RwLock::new(None),

@@ -199,7 +199,7 @@ fn progress(own: LogId, views: Vec<LogView>, places: &[(LogId, u64)], behind: &[
     };
     let mut all: Vec<LogProgress> = views
         .into_iter()
-        .map(|LogView { log, durable, applied, acked }| {
+        .map(|LogView { log, durable, applied, acked, .. }| {
             let peer =
                 |a: LogAcked| PeerProgress { peer: a.peer, durable: a.durable, applied: a.applied, lag: lag(log, a.durable, durable) };
             let here = if log.origin == own.origin { Lag::default() } else { lag(log, applied, durable) };

@@ -28,7 +28,7 @@ pub struct LocalParty {
     pub identity: Arc<Identity>,
     claim: Claim,
     /// The current pre-shared key's, then the previous one's.
-    clusters: Vec<ClusterKeys>,
+    pub(super) clusters: Vec<ClusterKeys>,
     suites: Vec<Suite>,
 }
 

@@ -5,6 +5,7 @@
 
 pub mod handshaking;
 pub mod key_update;
+pub mod parcels;
 pub mod recv;
 pub mod send;
 

@@ -78,7 +78,12 @@ impl World<'_> {
                     self.say(node, link, 2);
                 }
             }
-            Output::Event(event) => return self.event(node, &event),
+            Output::Event(event) => return self.letter_event(node, &event).unwrap_or_else(|| self.event(node, &event)),
+            Output::Seal { number, to, from_run, to_run, payload } => {
+                let sealed = self.seal(node, number, &to, (from_run, to_run), &payload);
+                inputs.push_back(sealed);
+            }
+            Output::Open { ticket, parcel } => inputs.push_back(self.open(node, ticket, &parcel)),
             Output::Store { link, group } => {
                 self.sabotage_turn += 1;
                 if self.options.sabotage == Some(Sabotage::LoseStore) && self.sabotage_turn.is_multiple_of(8) {
@@ -139,7 +144,11 @@ impl World<'_> {
             _ => {}
         }
         let Some(entry) = self.life(node).and_then(|life| life.links.get_mut(&link)) else { return Ok(()) };
-        if entry.push(message) {
+        if let Message::Parcel(parcel) = message
+            && entry.is_full()
+        {
+            inputs.push_back(Input::Unsent { id: parcel.id });
+        } else if entry.push(message) {
             self.pump(node, link);
         } else {
             self.close(node, link, CloseReason::SlowReader, inputs);

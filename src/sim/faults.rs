@@ -26,6 +26,7 @@ impl World<'_> {
         match action {
             Action::Write { node, records } => self.write(node, records),
             Action::Talk { node, messages } => self.talk(node, messages),
+            Action::Letter { from, to, life_ms, must } => return self.write_letter(from, to, life_ms, must),
             Action::Connect { from, to } => {
                 self.nodes[from].targets.insert(to);
                 return self.tell(from, Input::Connect { endpoint: endpoint(to), manual: true, expected: None });
@@ -198,6 +199,8 @@ impl World<'_> {
             self.nodes[node].knobs.lie();
         }
         let mut config = crate::base::Config::new(name(node).to_string());
+        // Who knows whom is the scenario's to say.
+        config.peer_exchange = false;
         // So often that keys change in the middle of every fault.
         (config.rekey_after, config.fresh_keys_after) = (Duration::from_secs(3), Duration::from_secs(7));
         let trust = Arc::new(TrustTable::of_friends(self.nodes.iter().map(|node| node.identity.id())));

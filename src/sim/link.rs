@@ -155,6 +155,11 @@ impl Link {
         }
     }
 
+    /// Whether the queue takes no more of what can wait.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(&self.stage, Stage::Open { send, .. } if send.pending() >= limits::LINK_QUEUE_MAX_BYTES)
+    }
+
     /// Bytes waiting for the connection.
     pub(super) fn pending(&self) -> usize {
         let queued = if let Stage::Open { send, .. } = &self.stage { send.pending() } else { 0 };

@@ -23,6 +23,7 @@ mod logwork;
 mod net;
 mod node;
 mod pages;
+mod postal;
 mod script;
 mod trace;
 mod world;
@@ -56,17 +57,20 @@ pub enum Scenario {
     /// Every node dials every other at the start, and speaks on every link the moment it may: one link a pair is left, and nothing that
     /// was sent is lost with the others.
     AllDialAll,
+    /// Only neighbours in a row, or in a ring, are linked; messages go from anybody to anybody while links, partitions and relays come and go.
+    Relays,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 6] = [
+    pub const ALL: [Scenario; 7] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
         Scenario::Transitive,
         Scenario::SimultaneousDial,
         Scenario::AllDialAll,
+        Scenario::Relays,
     ];
 
     /// The name on the command line.
@@ -78,6 +82,7 @@ impl Scenario {
             Scenario::Transitive => "transitive",
             Scenario::SimultaneousDial => "simultaneous-dial",
             Scenario::AllDialAll => "all-dial-all",
+            Scenario::Relays => "relays",
         }
     }
 
@@ -192,6 +197,10 @@ pub struct Counts {
     pub partitions: u64,
     /// Pauses of a node.
     pub pauses: u64,
+    /// Messages over routes that arrived.
+    pub routed: u64,
+    /// Messages over routes whose sender was told that they were given up.
+    pub given_up: u64,
 }
 
 /// A run that held every rule to its end.
@@ -242,6 +251,9 @@ impl fmt::Display for Report {
             "  network     {} connections, {} ends authenticated, {} cut, {} bits flipped, {} partitions, {} pauses, {} messages",
             c.connections, c.authenticated, c.cuts, c.flips, c.partitions, c.pauses, c.messages
         )?;
+        if c.routed + c.given_up > 0 {
+            writeln!(f, "  routes      {} messages arrived, {} were given up", c.routed, c.given_up)?;
+        }
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }

@@ -15,6 +15,8 @@ pub(super) enum Action {
     Write { node: usize, records: u64 },
     /// A node sends so many application messages to everybody it is connected to.
     Talk { node: usize, messages: u64 },
+    /// `from` sends a message over whatever way there is, which has to arrive if `must`.
+    Letter { from: usize, to: usize, life_ms: u64, must: bool },
     /// `from` is configured to stay connected to `to`.
     Connect { from: usize, to: usize },
     /// `from` no longer wants `to`.
@@ -54,6 +56,9 @@ impl fmt::Display for Action {
         match self {
             Action::Write { node, records } => write!(f, "{} writes {records} records", name(*node)),
             Action::Talk { node, messages } => write!(f, "{} sends {messages} messages to everybody", name(*node)),
+            Action::Letter { from, to, life_ms, must } => {
+                write!(f, "{} writes to {} within {life_ms} ms, must={must}", name(*from), name(*to))
+            }
             Action::Connect { from, to } => write!(f, "{} is to connect to {}", name(*from), name(*to)),
             Action::Disconnect { from, to } => write!(f, "{} is to disconnect from {}", name(*from), name(*to)),
             Action::Cut { pick } => write!(f, "cut ({pick})"),
@@ -173,6 +178,12 @@ impl Script {
             Scenario::Transitive => (Script::transitive(nodes), profile.calm(vec![(0, 1)])),
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
             Scenario::AllDialAll => (Script::all_dial_all(nodes), profile.calm(both_ways(nodes))),
+            Scenario::Relays => {
+                let mut rng = fastrand::Rng::with_seed(options.seed);
+                let mut edges = ring(nodes);
+                edges.truncate(if rng.bool() { nodes } else { nodes - 1 });
+                (Script::relays(nodes, &mut rng), profile.calm(edges))
+            }
         }
     }
 
@@ -213,6 +224,39 @@ impl Script {
         ];
         steps.extend((2..nodes).map(|from| (30_000, Action::Connect { from, to: 1 })));
         steps.push((60_000, Action::Expect { nodes: (1..nodes).collect() }));
+        Script::plan(steps)
+    }
+
+    /// Two minutes in which everything moves, then one in which every message has to arrive.
+    fn relays(nodes: usize, rng: &mut fastrand::Rng) -> Script {
+        let mut steps = Vec::new();
+        let pair = |rng: &mut fastrand::Rng| {
+            let from = rng.usize(..nodes);
+            (from, (from + rng.usize(1..nodes)) % nodes)
+        };
+        for _ in 0..rng.u64(20..120) {
+            let ((from, to), life_ms) = (pair(rng), rng.u64(200..40_000));
+            steps.push((rng.u64(1_000..120_000), Action::Letter { from, to, life_ms, must: false }));
+        }
+        for _ in 0..rng.u64(2..16) {
+            let (node, millis) = (rng.usize(..nodes), 1 << rng.u32(8..15));
+            let action = match rng.u8(..8) {
+                0..3 => Action::Partition { islands: (0..nodes).map(|_| rng.u8(..2)).collect(), millis },
+                3 => Action::Crash { node, power: rng.bool(), back_ms: Some(millis) },
+                4 => Action::Pause { node, millis },
+                5 => Action::Stall { pick: rng.u64(..), millis },
+                6 => Action::Corrupt { pick: rng.u64(..) },
+                _ => Action::Cut { pick: rng.u64(..) },
+            };
+            steps.push((rng.u64(5_000..115_000), action));
+        }
+        steps.push((150_000, Action::Heal));
+        for from in 0..nodes {
+            let others = (0..nodes).filter(|to| *to != from);
+            steps.extend(others.map(|to| (220_000, Action::Letter { from, to, life_ms: 30_000, must: true })));
+        }
+        steps.push((252_000, Action::Expect { nodes: (0..nodes).collect() }));
+        steps.sort_by_key(|(at, _)| *at);
         Script::plan(steps)
     }
 

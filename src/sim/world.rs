@@ -13,6 +13,7 @@ use crate::mesh::io::Input;
 use crate::sim::check::{Check, Oracle};
 use crate::sim::net::Net;
 use crate::sim::node::{Node, name};
+use crate::sim::postal::Letters;
 use crate::sim::script::{Action, Profile, Script};
 use crate::sim::trace::Trace;
 use crate::sim::{Counts, Options, Report, Scenario};
@@ -85,6 +86,7 @@ pub(super) struct World<'a> {
     pub(super) nodes: Vec<Node>,
     pub(super) net: Net,
     pub(super) oracle: Oracle,
+    pub(super) letters: Letters,
     pub(super) trace: Trace<'a>,
     pub(super) profile: Profile,
     pub(super) counts: Counts,
@@ -129,6 +131,7 @@ impl<'a> World<'a> {
             net: Net::new(options.nodes, profile.latency_us),
             nodes,
             oracle: Oracle::new(&people),
+            letters: Letters::default(),
             trace: Trace::new(if options.trace { Some(out) } else { None }),
             profile,
             counts: Counts::default(),
@@ -317,7 +320,8 @@ impl<'a> World<'a> {
     }
 
     fn lack(&self) -> Option<String> {
-        self.nodes.iter().find_map(|node| self.oracle.lacks(node)).or_else(|| self.unlinked())
+        let forgotten = || self.letters.forgotten(self.now, |node, life| self.lives(node, life));
+        self.nodes.iter().find_map(|node| self.oracle.lacks(node)).or_else(|| self.unlinked()).or_else(forgotten)
     }
 
     /// A pair that should be connected by exactly one link, the same one at both ends, and is not.
@@ -356,6 +360,7 @@ impl<'a> World<'a> {
             self.oracle.heard_everything()?;
         }
         self.counts.connections = self.net.opened();
+        (self.counts.routed, self.counts.given_up) = self.letters.counts();
         for disk in self.nodes.iter().filter_map(Node::disk) {
             self.counts.disk_errors += disk.errors;
             self.counts.before_sync += disk.before_sync;

@@ -200,6 +200,10 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_registry_peers(node, NULL, sizeof(vixp2p_registry_peer), &count));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_rekey(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_send_to(node, &id, "x", 1, 0, NULL));
+    CHECK_FAILS(BAD, vixp2p_node_route_set(node, &id, &id, 0));
+    CHECK_FAILS(BAD, vixp2p_node_route_remove(node, &id));
+    CHECK_FAILS(BAD, vixp2p_node_route_resolve(node, &id, NULL, NULL, NULL));
     CHECK_FAILS(BAD, vixp2p_node_forget_endpoint(node, "127.0.0.1:1"));
     CHECK_FAILS(BAD, vixp2p_node_network_changed(node));
     CHECK_FAILS(BAD, vixp2p_node_send(node, &id, "x", 1));
@@ -245,6 +249,7 @@ static void no_event(void)
     CHECK(vixp2p_event_port(NULL) == 0 && vixp2p_event_connected(NULL) == 0);
     CHECK(vixp2p_event_durable(NULL) == 0 && vixp2p_event_applied(NULL) == 0);
     CHECK(vixp2p_event_seq(NULL) == 0 && vixp2p_event_count(NULL) == 0 && vixp2p_event_new_count(NULL) == 0);
+    CHECK(vixp2p_event_message_number(NULL) == 0);
     CHECK(vixp2p_event_retry_in_ms(NULL) == -1);
     vixp2p_event_free(NULL);
 }
@@ -532,6 +537,42 @@ static void answer(int listener, const char *begin, const char *end, const char 
     CHECK(close(stream) == 0);
 }
 
+/* Messages that say what became of them, and the ways they take; b is connected to a. */
+static void routes(vixp2p_node *b, const vixp2p_peer_id *id_a)
+{
+    vixp2p_peer_id nobody, hop, me;
+    vixp2p_event *event;
+    uint64_t number = 0;
+    uint32_t ttl = 0;
+    int32_t via = -1;
+
+    memset(&nobody, 0x66, sizeof nobody);
+    nobody.bytes[0] = 0x58;
+    CHECK(vixp2p_node_id(b, &me) == VIXP2P_OK);
+    CHECK(vixp2p_node_send_to(b, id_a, "by the link", 11, 0, &number) == VIXP2P_OK && number > 0);
+    event = wait_for(b, VIXP2P_EVENT_DELIVERED);
+    CHECK(vixp2p_event_message_number(event) == number);
+    vixp2p_event_free(event);
+    CHECK(vixp2p_node_route_resolve(b, id_a, &hop, &via, &ttl) == VIXP2P_OK);
+    CHECK(memcmp(&hop, id_a, sizeof hop) == 0 && via == 0 && ttl == 8);
+
+    CHECK(vixp2p_node_route_resolve(b, &nobody, NULL, NULL, NULL) == VIXP2P_EMPTY);
+    CHECK(vixp2p_node_route_set(b, &nobody, id_a, 3) == VIXP2P_OK);
+    CHECK(vixp2p_node_route_resolve(b, &nobody, &hop, &via, &ttl) == VIXP2P_OK && via == 1 && ttl == 3);
+    CHECK_FAILS(INVALID, vixp2p_node_route_set(b, &nobody, id_a, 9));
+    CHECK_FAILS(INVALID, vixp2p_node_route_set(b, &nobody, id_a, 300));
+    CHECK_FAILS(INVALID, vixp2p_node_route_set(b, &me, id_a, 0));
+    CHECK(vixp2p_node_route_remove(b, &nobody) == VIXP2P_OK);
+    CHECK(vixp2p_node_route_remove(b, &nobody) == VIXP2P_EMPTY);
+    CHECK_FAILS(INVALID, vixp2p_node_send_to(b, &me, "x", 1, 0, NULL));
+    CHECK_FAILS(INVALID, vixp2p_node_send_to(b, &nobody, NULL, 1, 0, NULL));
+    CHECK(vixp2p_node_send_to(b, &nobody, "lost", 4, 200, &number) == VIXP2P_OK);
+    event = wait_for(b, VIXP2P_EVENT_UNDELIVERED);
+    CHECK(vixp2p_event_message_number(event) == number && strcmp(vixp2p_event_reason(event), "no_route") == 0);
+    CHECK(vixp2p_event_peer(event, &hop) == VIXP2P_OK && memcmp(&hop, &nobody, sizeof hop) == 0);
+    vixp2p_event_free(event);
+}
+
 /* A registry names a to a node that asks it. */
 static void registry(const vixp2p_node *a)
 {
@@ -606,6 +647,7 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     event = wait_for(b, VIXP2P_EVENT_FRESH_KEYS);
     CHECK(vixp2p_event_peer(event, &renewed) == VIXP2P_OK && memcmp(&renewed, &id_a, sizeof renewed) == 0);
     vixp2p_event_free(event);
+    routes(b, &id_a);
     CHECK_FAILS(INVALID, vixp2p_node_disconnect(b, NULL));
     CHECK(vixp2p_node_disconnect(b, &id_a) == VIXP2P_OK);
     event = wait_for(b, VIXP2P_EVENT_PEER_DISCONNECTED);

@@ -21,6 +21,8 @@ pub fn config(name: &str) -> Config {
     let mut config = Config::new(name);
     config.listen = Listen::On { host: "127.0.0.1".into(), port: 0 };
     config.trust = Some(TrustPolicy::Tofu);
+    // Who is connected to whom is the test's to say.
+    config.peer_exchange = false;
     config
 }
 

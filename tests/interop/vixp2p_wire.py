@@ -15,7 +15,7 @@ from vixp2p_crypto import MAC, ZEROS, H, Psk, Reader, Refused, agree, answer_sha
 from vixp2p_crypto import u16, u64, urandom, varint, verify
 
 VERSION = 2
-HELLO, PING, PONG, HELLO_ACK, HELLO_FINISH, WELCOME, CLOSE, KEY_UPDATE, VECTOR, DATA = 1, 2, 3, 4, 5, 6, 7, 8, 13, 32
+HELLO, PING, PONG, HELLO_ACK, HELLO_FINISH, WELCOME, CLOSE, KEY_UPDATE, VECTOR, DATA, NEIGHBOURS = 1, 2, 3, 4, 5, 6, 7, 8, 13, 32, 43
 REQUEST, OFFER, ANSWER, SWITCH = range(4)
 SUITES = (0x0201, 0x0202, 0x0101, 0x0102)
 AEADS = {1: AESGCM, 2: ChaCha20Poly1305}
@@ -362,7 +362,9 @@ class Session:
         while (plain := self.receiver.open(self.raw)) is not None:
             self.frames += plain
             while (frame := self.next_frame()) is not None:
-                got.append(frame)
+                # Where others are said to listen: nothing here dials them.
+                if frame[0] != NEIGHBOURS:
+                    got.append(frame)
                 self.answer(*frame)
         return got
 

@@ -351,6 +351,29 @@ def test_keys_are_renewed_by_either_side_while_messages_flow():
             assert wait_for(asking, EventKind.FRESH_KEYS).peer == other.id
 
 
+def test_a_message_reaches_a_peer_that_is_no_neighbour_or_its_sender_is_told_why_not():
+    psk = bytes(range(32))
+    with Node("b", listen=("127.0.0.1", 0), psk=psk, peer_exchange=False) as b:
+        with Node("a", psk=psk) as a, Node("c", psk=psk) as c:
+            for node in (a, c):
+                node.connect(f"127.0.0.1:{b.port}")
+                wait_for(node, EventKind.PEER_CONNECTED)
+            number = a.send_to(c.id, b"over b")
+            message = wait_for(c, EventKind.MESSAGE)
+            assert (message.peer, message.data) == (a.id, b"over b")
+            delivered = wait_for(a, EventKind.DELIVERED)
+            assert (delivered.peer, delivered.message_number) == (c.id, number)
+            assert (a.route(c.id).next_hop, a.route(c.id).via_relay) == (b.id, True)
+            nobody = PeerId("58" + 62 * "6")
+            a.set_route(nobody, b.id, 3)
+            assert a.route(nobody).ttl == 3
+            assert a.remove_route(nobody) and not a.remove_route(nobody)
+            assert a.route(nobody) is None
+            number = a.send_to(nobody, b"lost", life_ms=300)
+            given_up = wait_for(a, EventKind.UNDELIVERED)
+            assert (given_up.peer, given_up.message_number, given_up.reason) == (nobody, number, "no_route")
+
+
 def test_nodes_meet_over_unix_sockets_and_within_the_process(tmp_path):
     places = [f"unix://{tmp_path}/a.sock", "mem://python"]
     with Node("a", listen_also=places) as a:

@@ -71,6 +71,12 @@ pub(crate) struct NodeArgs {
     /// Do not keep where peers were reached, for the next start
     #[arg(long, hide = true)]
     pub(crate) no_remember: bool,
+    /// Pass on no messages of others
+    #[arg(long, hide = true)]
+    pub(crate) no_relay: bool,
+    /// Neither tell trusted peers of each other nor dial whom they name
+    #[arg(long, hide = true)]
+    pub(crate) no_peer_exchange: bool,
     /// Stop after S seconds; 0 = run for ever [default: 0]
     #[arg(long, value_name = "S", default_value = "0", hide_default_value = true, allow_negative_numbers = true, value_parser = from_zero)]
     pub(crate) run: u32,

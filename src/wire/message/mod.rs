@@ -3,6 +3,7 @@
 //! `frame = varint(len) || kind(u8) || body`, `len` counting kind and body. PROTOCOL.md has the registry of kinds.
 
 pub mod key_update;
+pub mod route;
 pub mod wal;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::base::{DataBatch, limits};
 use crate::wire::cursor::{Reader, WireError, Writer};
 
 pub use key_update::KeyUpdate;
+pub use route::{Neighbours, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
 pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
 
 /// Kind numbers. Those of v1 keep their number.
@@ -33,6 +35,14 @@ pub mod kind {
     pub const VECTOR: u8 = 13;
     /// A push left a gap; push again from here.
     pub const WAL_NAK: u8 = 14;
+    /// A sealed payload on its way to a peer that is no neighbour of its sender.
+    pub const PARCEL: u8 = 40;
+    /// What became of one.
+    pub const NOTICE: u8 = 41;
+    /// The search for a way.
+    pub const SEARCH: u8 = 42;
+    /// Where the sender and others accept connections.
+    pub const NEIGHBOURS: u8 = 43;
     /// Application bytes.
     pub const DATA: u8 = 32;
 }
@@ -69,6 +79,14 @@ pub enum Message {
     Vector(Vec<VectorEntry>),
     /// A push left a gap.
     WalNak(WalNak),
+    /// A sealed payload on its way.
+    Parcel(Parcel),
+    /// What became of one.
+    Notice(Notice),
+    /// The search for a way.
+    Search(Search),
+    /// Where the sender and others accept connections.
+    Neighbours(Neighbours),
 }
 
 /// One thing received on a link: application data as it came, or a decoded message.
@@ -95,6 +113,10 @@ impl Message {
             Message::WalAck(_) => kind::WAL_ACK,
             Message::Vector(_) => kind::VECTOR,
             Message::WalNak(_) => kind::WAL_NAK,
+            Message::Parcel(_) => kind::PARCEL,
+            Message::Notice(_) => kind::NOTICE,
+            Message::Search(_) => kind::SEARCH,
+            Message::Neighbours(_) => kind::NEIGHBOURS,
         }
     }
 
@@ -113,6 +135,10 @@ impl Message {
             Message::WalAck(m) => m.encode(&mut w),
             Message::Vector(entries) => wal::encode_vector(entries, &mut w),
             Message::WalNak(m) => m.encode(&mut w),
+            Message::Parcel(m) => m.encode(&mut w),
+            Message::Notice(m) => m.encode(&mut w),
+            Message::Search(m) => m.encode(&mut w),
+            Message::Neighbours(m) => m.encode(&mut w),
         }
     }
 
@@ -129,6 +155,10 @@ impl Message {
             kind::WAL_ACK => Message::WalAck(WalAck::decode(&mut r)?),
             kind::VECTOR => Message::Vector(wal::decode_vector(&mut r)?),
             kind::WAL_NAK => Message::WalNak(WalNak::decode(&mut r)?),
+            kind::PARCEL => Message::Parcel(Parcel::decode(&mut r, body)?),
+            kind::NOTICE => Message::Notice(Notice::decode(&mut r)?),
+            kind::SEARCH => Message::Search(Search::decode(&mut r)?),
+            kind::NEIGHBOURS => Message::Neighbours(Neighbours::decode(&mut r)?),
             other => return Err(WireError::UnknownKind(other)),
         };
         r.finish()?;

@@ -14,6 +14,42 @@ fn acks() -> impl Strategy<Value = WalAck> {
     (logs(), any::<u64>(), any::<u64>()).prop_map(|(log, a, b)| WalAck { log, durable: a.max(b), applied: a.min(b) })
 }
 
+fn parcel_ids() -> impl Strategy<Value = ParcelId> {
+    (any::<[u8; 32]>(), any::<u64>(), any::<u64>(), any::<u8>()).prop_map(|(from, from_run, number, attempt)| ParcelId {
+        from: PeerId(from),
+        from_run,
+        number,
+        attempt,
+    })
+}
+
+fn routing() -> impl Strategy<Value = Message> {
+    let peers = || any::<[u8; 32]>().prop_map(PeerId);
+    let verdicts = prop_oneof![
+        any::<[u8; 32]>().prop_map(Verdict::Received),
+        any::<u64>().prop_map(Verdict::Run),
+        Just(Verdict::NoRoute),
+        Just(Verdict::TtlExceeded),
+        Just(Verdict::Busy),
+        Just(Verdict::Refused),
+        Just(Verdict::Loop),
+    ];
+    let steps = prop_oneof![any::<u8>().prop_map(|ttl| SearchStep::Seek { ttl }), any::<u8>().prop_map(|hops| SearchStep::Found { hops })];
+    prop_oneof![
+        (parcel_ids(), peers(), any::<u64>(), any::<u8>(), prop::collection::vec(any::<u8>(), 0..300))
+            .prop_map(|(id, to, to_run, ttl, sealed)| Message::Parcel(Parcel { id, to, to_run, ttl, sealed: sealed.into() })),
+        (parcel_ids(), verdicts).prop_map(|(id, verdict)| Message::Notice(Notice { id, verdict })),
+        (peers(), any::<u64>(), peers(), steps).prop_map(|(origin, number, target, step)| Message::Search(Search {
+            origin,
+            number,
+            target,
+            step
+        })),
+        (any::<u16>(), prop::collection::vec((peers(), ".{0,20}"), 0..5))
+            .prop_map(|(port, others)| Message::Neighbours(Neighbours { port, others })),
+    ]
+}
+
 fn messages() -> impl Strategy<Value = Message> {
     prop_oneof![
         any::<u64>().prop_map(|nonce| Message::Ping { nonce }),
@@ -30,6 +66,7 @@ fn messages() -> impl Strategy<Value = Message> {
         acks().prop_map(Message::WalAck),
         prop::collection::vec(acks(), 0..5).prop_map(Message::Vector),
         (logs(), any::<u64>()).prop_map(|(log, have)| Message::WalNak(WalNak { log, have })),
+        routing(),
     ]
 }
 

@@ -40,6 +40,7 @@ struct Carrier {
     applied: BTreeMap<LogId, u64>,
     stores: VecDeque<(LinkId, Group)>,
     reads: VecDeque<(LinkId, LogId, u64)>,
+    parcels: VecDeque<u64>,
     applies: BTreeMap<LogId, (u64, u64)>,
     frozen: BTreeSet<LogId>,
     /// Logs of which the disk refused something: they keep their place for the next try.
@@ -59,6 +60,7 @@ impl Carrier {
             applied: BTreeMap::new(),
             stores: VecDeque::new(),
             reads: VecDeque::new(),
+            parcels: VecDeque::new(),
             applies: BTreeMap::new(),
             frozen: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -108,6 +110,8 @@ impl Carrier {
                     assert!(max_bytes > 0 && max_bytes <= limits::READ_RECORDS_MAX_BYTES);
                     self.reads.push_back((link, log, from));
                 }
+                Output::Seal { .. } => unreachable!("nothing is posted"),
+                Output::Open { ticket, .. } => self.parcels.push_back(ticket),
                 Output::Park { log, applied, parked } => {
                     assert!(parked.is_none_or(|seq| seq == applied + 1), "parked at the next record of {log}");
                 }
@@ -212,6 +216,12 @@ impl Carrier {
         let last = durable.min(from.saturating_add(u64::from(choice % 4)));
         let groups = (from..=last).map(|seq| Group { log, first: seq, last: seq, bytes: Bytes::from_static(&[1; 64]) }).collect();
         self.step(Input::ReadDone { link, log, groups: if choice & 64 == 0 { groups } else { Vec::new() } });
+    }
+
+    fn answer_open(&mut self, choice: u8) {
+        let Some(ticket) = self.parcels.pop_front() else { return };
+        let opened = (choice & 1 == 0).then(|| (Bytes::from_static(b"text"), [choice; 32]));
+        self.step(Input::Opened { ticket, opened });
     }
 
     fn answer_apply(&mut self, choice: u8) {
@@ -332,7 +342,11 @@ pub(crate) fn inputs(input: &[u8]) {
             }
             3 | 4 => carrier.proceed(choices.byte() % 4, choices.byte()),
             5 => carrier.answer_store(choices.byte()),
-            6 => carrier.answer_read(choices.byte()),
+            6 => {
+                let choice = choices.byte();
+                carrier.answer_open(choice);
+                carrier.answer_read(choice);
+            }
             7 => carrier.answer_apply(choices.byte()),
             8 => carrier.append(u64::from(choices.byte() % 4)),
             9 | 10 => {

@@ -13,6 +13,8 @@ LISTEN_OFF, LISTEN_ON = 0, 1
 DELIVERY_CALLBACK, DELIVERY_POLL = 0, 1
 FLAG_NO_DIAL = 1
 FLAG_NO_REMEMBER = 2
+FLAG_NO_RELAY = 16
+FLAG_NO_PEER_EXCHANGE = 32
 APPLY_OK, APPLY_RETRY, APPLY_POISON = 0, 1, 2
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 TARGET_WANTED = 8
@@ -90,6 +92,8 @@ class EventKind(enum.IntEnum):
     FRESH_KEYS = 21
     PEER_DISCOVERED = 22
     ADDRESS_BOOK_FAULTY = 23
+    DELIVERED = 24
+    UNDELIVERED = 25
     PEER_NAMED = 30
     REGISTRY_ANSWERED = 31
     REGISTRY_FAILED = 32
@@ -491,6 +495,10 @@ FUNCTIONS = {
     "vixp2p_node_network_changed": (_STATUS, NODE),
     "vixp2p_node_rekey": (_STATUS, NODE, _ID),
     "vixp2p_node_send": (_STATUS, NODE, _ID, c_char_p, c_size_t),
+    "vixp2p_node_send_to": (_STATUS, NODE, _ID, c_char_p, c_size_t, c_uint32, _U64),
+    "vixp2p_node_route_set": (_STATUS, NODE, _ID, _ID, c_uint32),
+    "vixp2p_node_route_remove": (_STATUS, NODE, _ID),
+    "vixp2p_node_route_resolve": (_STATUS, NODE, _ID, _ID, POINTER(c_int32), POINTER(c_uint32)),
     "vixp2p_node_broadcast": (_STATUS, NODE, c_char_p, c_size_t, _SIZE),
     "vixp2p_node_append": (_STATUS, NODE, c_char_p, c_size_t, _U64),
     "vixp2p_node_append_batch": (_STATUS, NODE, POINTER(Slice), c_size_t, _U64, _U64),
@@ -542,6 +550,7 @@ FUNCTIONS = {
     "vixp2p_event_retry_in_ms": (c_int64, EVENT),
     "vixp2p_event_count": (c_uint64, EVENT),
     "vixp2p_event_new_count": (c_uint64, EVENT),
+    "vixp2p_event_message_number": (c_uint64, EVENT),
     "vixp2p_event_text": (c_char_p, EVENT),
     "vixp2p_event_json": (c_char_p, EVENT),
     "vixp2p_event_free": (None, EVENT),

@@ -5,13 +5,14 @@ import ctypes
 import time
 import weakref
 from collections import deque
-from ctypes import byref, c_char_p, c_size_t, c_uint16, c_uint64, c_void_p
+from ctypes import byref, c_char_p, c_int32, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._abi import DiscoveryMode, Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
 from ._sync import Progress
-from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, Target, TrustEntry, VixP2PError, check, log_id, peer_id
+from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, Route, Target, TrustEntry, VixP2PError
+from ._types import check, log_id, peer_id
 from ._types import read_discovered, read_event, read_peer, read_registry_peer, read_target, read_trust
 
 # A wait in C cannot be interrupted by Ctrl-C; so long ones are cut into pieces.
@@ -153,6 +154,8 @@ class Node(Progress):
         fresh_keys_after_ms: int = 0,
         listen_also: Sequence[str] = (),
         remember_peers: bool = True,
+        relay: bool = True,
+        peer_exchange: bool = True,
         discovery: int = DiscoveryMode.OFF,
         discovery_port: int = 0,
         discovery_interval_ms: int = 0,
@@ -173,6 +176,9 @@ class Node(Progress):
         `listen_also` names further places: "tcp://ADDRESS:PORT", "unix:///path/to.sock", "mem://name" (for nodes of this process).
 
         `remember_peers` notes in `data_dir` where peers were reached, and dials them again at the next start.
+
+        `relay` passes messages of others on between trusted peers; `peer_exchange` tells trusted peers of each other, and dials whom they
+        name.
 
         `key_passphrase` opens the key file in `data_dir`, and seals one that is made. With `Durability.BUFFERED` `append` does not
         wait for the disk: records survive the end of the process, perhaps not a power cut in the next moments.
@@ -196,6 +202,7 @@ class Node(Progress):
             passphrase = key_passphrase.encode() if isinstance(key_passphrase, str) else bytes(key_passphrase)
             options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
         options.flags = (0 if dial else _abi.FLAG_NO_DIAL) | (0 if remember_peers else _abi.FLAG_NO_REMEMBER)
+        options.flags |= (0 if relay else _abi.FLAG_NO_RELAY) | (0 if peer_exchange else _abi.FLAG_NO_PEER_EXCHANGE)
         options.trust = trust
         options.durability = durability
         if registry is not None:
@@ -327,6 +334,30 @@ class Node(Progress):
         """Queues a message. Raises WouldBlock if the queue is full and NotConnected if the peer is not there."""
         data = bytes(data)
         check(lib.vixp2p_node_send(self._handle, PeerId(peer)._as_struct(), data, len(data)))
+
+    def send_to(self, peer: PeerId, data: bytes, life_ms: int = 0) -> int:
+        """Sends a message to a peer, connected or not, over relays if need be; its number.
+
+        `EventKind.DELIVERED` or `EventKind.UNDELIVERED` with that `message_number` tells what became of it within `life_ms` (0: 30 s).
+        Raises WouldBlock if too many are under way.
+        """
+        data, number = bytes(data), c_uint64()
+        check(lib.vixp2p_node_send_to(self._handle, PeerId(peer)._as_struct(), data, len(data), life_ms, number))
+        return number.value
+
+    def set_route(self, peer: PeerId, next_hop: PeerId, ttl: int = 0) -> None:
+        """Says by which neighbour a peer is reached; without it a way is searched. `ttl` is 1 to 8 links, 0 for 8."""
+        check(lib.vixp2p_node_route_set(self._handle, PeerId(peer)._as_struct(), PeerId(next_hop)._as_struct(), ttl))
+
+    def remove_route(self, peer: PeerId) -> bool:
+        """Takes back what `set_route` said, and forgets what was found by searching; whether anything had been said."""
+        return check(lib.vixp2p_node_route_remove(self._handle, PeerId(peer)._as_struct())) == Status.OK
+
+    def route(self, peer: PeerId) -> Optional[Route]:
+        """The way a message to a peer would take now; None if it would have to be searched."""
+        next_hop, via_relay, ttl = _abi.PeerIdStruct(), c_int32(), c_uint32()
+        found = lib.vixp2p_node_route_resolve(self._handle, PeerId(peer)._as_struct(), next_hop, via_relay, ttl)
+        return Route(peer_id(next_hop), bool(via_relay.value), ttl.value) if check(found) == Status.OK else None
 
     def broadcast(self, data: bytes) -> int:
         """Queues a message to every connected peer; the number of peers whose queue took it."""

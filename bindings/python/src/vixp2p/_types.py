@@ -122,6 +122,7 @@ class Event:
     retry_in_ms: Optional[int] = None
     count: Optional[int] = None
     new_count: Optional[int] = None
+    message_number: Optional[int] = None
     trusted: Optional[bool] = None
     former: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
@@ -171,6 +172,7 @@ _READ = {
     "retry_in_ms": _retry,
     "count": lib.vixp2p_event_count,
     "new_count": lib.vixp2p_event_new_count,
+    "message_number": lib.vixp2p_event_message_number,
     "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
     "former": _former,
 }
@@ -189,6 +191,8 @@ _HAS = {
     EventKind.APPLY_RESUMED: ("log", "seq"),
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
+    EventKind.DELIVERED: ("peer", "message_number"),
+    EventKind.UNDELIVERED: ("peer", "message_number", "reason", "reason_text"),
     EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),
     EventKind.PEER_NAMED: ("node_id", "endpoint"),
     EventKind.REGISTRY_ANSWERED: ("count", "new_count"),
@@ -213,6 +217,15 @@ def read_event(event: int) -> Event:
     parts = {name: _READ[name](event) for name in _HAS.get(kind, ())}
     parts["json"] = lib.vixp2p_event_json(event).decode()
     return Event(kind, lib.vixp2p_event_text(event).decode(), **parts)
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way to a peer: the neighbour that gets what is for it, whether that one passes it on, and the links it may pass."""
+
+    next_hop: PeerId
+    via_relay: bool
+    ttl: int
 
 
 @dataclass(frozen=True)

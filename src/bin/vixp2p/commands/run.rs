@@ -53,6 +53,8 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     }
     config.dial = !args.no_connect;
     config.remember_peers = !args.no_remember;
+    config.relay = !args.no_relay;
+    config.peer_exchange = !args.no_peer_exchange;
     config.trust = args.trust;
     config.key_passphrase = secrets::passphrase("--passphrase-file", args.passphrase_file.as_deref())?;
     config.psk = args.psk_file.as_deref().map(|path| secrets::psk("--psk-file", path)).transpose()?;

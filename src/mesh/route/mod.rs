@@ -1,0 +1,385 @@
+//! Messages to peers that are no neighbours: how they are sent, passed on, taken, and told about.
+//!
+//! ```text
+//!  post ─► posts ─► table ──no way──► search ─► neighbours ─► … ─► one that has a link to the peer
+//!             ▲       │ way                                              │
+//!             │       ▼                                                  ▼
+//!          notice ◄─ relays (crumbs, rates) ─► the recipient (replays) ◄─ found: each on the way learns its next hop
+//! ```
+//!
+//! Never seals or opens: the carrier does, outside the node's lock. Believes nothing of what relays say but receipts.
+
+mod posts;
+mod relay;
+mod replay;
+mod table;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::base::route::{Route, Undelivered};
+use crate::base::trust::{TrustPolicy, TrustState};
+use crate::base::{DataBatch, Event, LinkId, PeerId, Time, limits};
+use crate::mesh::{Mesh, MeshSettings};
+use crate::wire::Message;
+use crate::wire::cursor::encode_varint;
+use crate::wire::message::{Notice, Parcel, ParcelId, Search, SearchStep, Verdict, kind};
+
+use posts::{Heard, Need, Posts};
+use relay::{Crumbs, Rates, Searches};
+use replay::{Replays, Taken};
+use table::Table;
+
+/// Everything about routes that one node keeps.
+#[derive(Debug)]
+pub(super) struct Routing {
+    relay: bool,
+    /// The run of this process, as a sender.
+    run: u64,
+    table: Table,
+    posts: Posts,
+    /// Own searches by target: the last one's number and time.
+    searched: BTreeMap<PeerId, (u64, Time)>,
+    searches: Searches,
+    search_number: u64,
+    crumbs: Crumbs,
+    relayed: Rates,
+    carried: Rates,
+    asked: Rates,
+    replays: Replays,
+    /// Parcels the carrier is opening: whom each came from, and the run it was sealed for.
+    openings: BTreeMap<u64, (PeerId, ParcelId, u64)>,
+    ticket: u64,
+}
+
+impl Routing {
+    pub(super) fn new(settings: &MeshSettings, seed: u64) -> Routing {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x726f_7574_6573);
+        Routing {
+            relay: settings.relay,
+            run: rng.u64(1..),
+            table: Table::default(),
+            posts: Posts::default(),
+            searched: BTreeMap::new(),
+            searches: Searches::default(),
+            search_number: 0,
+            crumbs: Crumbs::default(),
+            relayed: Rates::new(limits::RELAY_BURST, limits::RELAY_EVERY),
+            carried: Rates::new(limits::RELAY_LINK_BURST, limits::RELAY_LINK_EVERY),
+            asked: Rates::new(limits::SEARCH_BURST, limits::SEARCH_EVERY),
+            replays: Replays::new(rng.u64(..)),
+            openings: BTreeMap::new(),
+            ticket: 0,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.posts.deadline()
+    }
+}
+
+impl Mesh {
+    /// Whether another message over a route fits.
+    pub fn may_post(&self, len: usize) -> bool {
+        self.route.posts.has_room(len)
+    }
+
+    /// The way a message to that peer would take now; `None`: it would be searched.
+    pub fn resolve(&self, to: &PeerId) -> Option<Route> {
+        self.route.table.resolve(to, |peer| self.peers.link_of(peer).is_some())
+    }
+
+    pub(super) fn give_route(&mut self, now: Time, to: PeerId, way: Option<(PeerId, u8)>) {
+        match way {
+            Some((next_hop, ttl)) => self.route.table.give(to, next_hop, ttl),
+            None => self.route.table.take_back(&to),
+        }
+        self.way_found(now, &to);
+    }
+
+    pub(super) fn post(&mut self, now: Time, number: u64, to: PeerId, payload: Bytes, life: Duration) {
+        if !self.route.posts.has_room(payload.len()) {
+            return self.out.event(Event::Undelivered { peer: to, message: number, reason: Undelivered::Busy });
+        }
+        self.route.posts.add(now, number, to, payload, life);
+        self.push_post(now, number);
+    }
+
+    /// The carrier has sealed an own message.
+    pub(super) fn sealed(&mut self, now: Time, number: u64, run: u64, sealed: Option<(Bytes, [u8; 32])>) {
+        match self.route.posts.sealed(number, run, sealed) {
+            Ok(true) => self.push_post(now, number),
+            Ok(false) => {}
+            Err((peer, reason)) => self.out.event(Event::Undelivered { peer, message: number, reason }),
+        }
+    }
+
+    /// Tries what is due, gives up what has lived its life.
+    pub(super) fn route_tick(&mut self, now: Time) {
+        while let Some(number) = self.route.posts.next_due(now) {
+            if let Some((peer, reason)) = self.route.posts.expire(now, number) {
+                self.out.event(Event::Undelivered { peer, message: number, reason });
+                continue;
+            }
+            if let Some(to) = self.route.posts.to(number).filter(|_| self.route.posts.is_overdue(number)) {
+                self.route.table.forget(&to);
+            }
+            self.push_post(now, number);
+        }
+    }
+
+    /// There are more links than before: what found no way tries again.
+    pub(super) fn link_came(&mut self, now: Time) {
+        for number in self.route.posts.stranded(None) {
+            self.push_post(now, number);
+        }
+    }
+
+    fn way_found(&mut self, now: Time, to: &PeerId) {
+        for number in self.route.posts.stranded(Some(to)) {
+            self.push_post(now, number);
+        }
+    }
+
+    fn push_post(&mut self, now: Time, number: u64) {
+        let Some(to) = self.route.posts.to(number) else { return };
+        let Some(route) = self.resolve(&to) else {
+            self.route.posts.strand(now, number);
+            return self.seek(now, to);
+        };
+        let local = (self.settings.local, self.route.run);
+        match self.route.posts.ready(now, number, local) {
+            Need::Seal { to, run, payload } => self.out.seal(number, to, (self.route.run, run), payload),
+            Need::Send(parcel) => self.send_to_peer(&route.next_hop, Message::Parcel(Parcel { ttl: route.ttl, ..parcel })),
+            Need::Nothing => {}
+        }
+    }
+
+    fn send_to_peer(&mut self, peer: &PeerId, message: Message) {
+        if let Some(link) = self.peers.link_of(peer) {
+            self.out.send(link, message);
+        }
+    }
+
+    /// Asks for a way: the neighbour the application named, else all that are trusted.
+    fn seek(&mut self, now: Time, target: PeerId) {
+        let recently = |(_, at): &(u64, Time)| now.since(*at) < limits::ROUTE_SEARCH_GAP;
+        if self.route.searched.get(&target).is_some_and(recently) {
+            return;
+        }
+        if self.route.searched.len() >= limits::ROUTES_MAX && !self.route.searched.contains_key(&target) {
+            self.route.searched.pop_first();
+        }
+        self.route.search_number += 1;
+        let number = self.route.search_number;
+        self.route.searched.insert(target, (number, now));
+        let named = self.route.table.given(&target).filter(|next_hop| self.peers.link_of(next_hop).is_some());
+        let step = SearchStep::Seek { ttl: limits::ROUTE_TTL };
+        // Numbers of different runs do not meet.
+        let search = Search { origin: self.settings.local, number: number.wrapping_add(self.route.run), target, step };
+        match named {
+            Some(next_hop) => self.send_to_peer(&next_hop, Message::Search(search)),
+            None => self.ask_all(search, None),
+        }
+    }
+
+    fn ask_all(&mut self, search: Search, but: Option<PeerId>) {
+        let asked = |id: &PeerId| Some(*id) != but && *id != search.origin;
+        let links: Vec<_> = self.peers.iter().filter(|(id, peer)| peer.trusted && asked(id)).filter_map(|(_, peer)| peer.link).collect();
+        for link in links {
+            self.out.send(link, Message::Search(search));
+        }
+    }
+
+    /// Whether a connected peer is one to relay for and to.
+    fn is_friend(&self, peer: &PeerId) -> bool {
+        self.peers.peer(peer).is_some_and(|peer| peer.link.is_some() && peer.trusted)
+    }
+
+    /// Whether a peer may write to this node over relays: who might come in by a link, for all that its key alone says.
+    fn may_write(&self, from: &PeerId) -> bool {
+        match self.settings.trust.state_of(from) {
+            Some(TrustState::Revoked) => false,
+            Some(TrustState::Trusted | TrustState::Pinned) => true,
+            None => matches!(self.settings.trust.policy(), TrustPolicy::Open | TrustPolicy::Tofu),
+        }
+    }
+
+    fn is_revoked(&self, peer: &PeerId) -> bool {
+        self.settings.trust.state_of(peer) == Some(TrustState::Revoked)
+    }
+
+    pub(super) fn search(&mut self, now: Time, link: LinkId, search: Search) {
+        let Some(asker) = self.peers.peer_of(link).filter(|peer| self.is_friend(peer)) else { return };
+        let Search { origin, number, target, step } = search;
+        match step {
+            SearchStep::Found { hops } => self.found(now, asker, search, hops),
+            SearchStep::Seek { ttl } => {
+                let is_new = origin != self.settings.local
+                    && !self.is_revoked(&origin)
+                    && self.route.asked.allow(now, asker)
+                    && self.route.searches.asked((origin, number), target, asker);
+                if !is_new {
+                    return;
+                }
+                let found = |hops| Message::Search(Search { step: SearchStep::Found { hops }, ..search });
+                if target == self.settings.local {
+                    self.out.send(link, found(0));
+                } else if self.route.relay && target != asker && self.is_friend(&target) {
+                    self.out.send(link, found(1));
+                } else if self.route.relay && ttl > 1 {
+                    let step = SearchStep::Seek { ttl: ttl.min(limits::ROUTE_TTL) - 1 };
+                    self.ask_all(Search { step, ..search }, Some(asker));
+                }
+            }
+        }
+    }
+
+    fn found(&mut self, now: Time, by: PeerId, search: Search, hops: u8) {
+        let Search { origin, number, target, .. } = search;
+        if target == self.settings.local || hops >= limits::ROUTE_TTL {
+            return;
+        }
+        if origin == self.settings.local {
+            let asked = self.route.searched.get(&target).map(|(number, _)| number.wrapping_add(self.route.run));
+            if asked == Some(number) && self.resolve(&target).is_none() {
+                self.route.table.learn(now, target, by);
+                self.way_found(now, &target);
+            }
+            return;
+        }
+        let Some(back) = self.route.searches.answered((origin, number), target).filter(|back| *back != by && self.route.relay) else {
+            return;
+        };
+        self.route.table.learn(now, target, by);
+        if self.is_friend(&back) {
+            self.send_to_peer(&back, Message::Search(Search { step: SearchStep::Found { hops: hops + 1 }, ..search }));
+        }
+    }
+
+    pub(super) fn parcel(&mut self, now: Time, link: LinkId, parcel: Parcel) {
+        let Some(carrier) = self.peers.peer_of(link) else { return };
+        let id = parcel.id;
+        let verdict = if parcel.to == self.settings.local { self.accept(carrier, parcel) } else { self.relay(now, carrier, parcel) };
+        if let Err(verdict) = verdict {
+            self.out.send(link, Message::Notice(Notice { id, verdict }));
+        }
+    }
+
+    /// A parcel for this node: the carrier opens it, if it is worth that.
+    fn accept(&mut self, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
+        if parcel.id.from == self.settings.local || !self.may_write(&parcel.id.from) {
+            return Err(Verdict::Refused);
+        }
+        if parcel.to_run != self.route.replays.run() {
+            return Err(Verdict::Run(self.route.replays.run()));
+        }
+        if self.route.openings.len() >= limits::OPENINGS_MAX {
+            return Err(Verdict::Busy);
+        }
+        self.route.ticket += 1;
+        self.route.openings.insert(self.route.ticket, (carrier, parcel.id, parcel.to_run));
+        self.out.open(self.route.ticket, parcel);
+        Ok(())
+    }
+
+    /// The carrier has opened a parcel, or could not.
+    pub(super) fn opened(&mut self, now: Time, ticket: u64, opened: Option<(Bytes, [u8; 32])>) {
+        let Some((carrier, id, run)) = self.route.openings.remove(&ticket) else { return };
+        // What is settled may have changed meanwhile.
+        let verdict = match opened.filter(|_| self.may_write(&id.from)) {
+            None => Verdict::Refused,
+            Some(_) if run != self.route.replays.run() => Verdict::Run(self.route.replays.run()),
+            Some((payload, receipt)) => match self.route.replays.take(now, id.from, id.from_run, id.number) {
+                Taken::New => {
+                    self.out.event(Event::Data { peer: id.from, batch: as_batch(&payload) });
+                    Verdict::Received(receipt)
+                }
+                Taken::Again => Verdict::Received(receipt),
+                Taken::Unknown => Verdict::Busy,
+            },
+        };
+        self.send_to_peer(&carrier, Message::Notice(Notice { id, verdict }));
+    }
+
+    /// A parcel for another: passed on between friends, or sent back with the reason.
+    fn relay(&mut self, now: Time, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
+        if !self.route.relay || !self.is_friend(&carrier) {
+            return Err(Verdict::NoRoute);
+        }
+        if parcel.id.from == self.settings.local || self.route.crumbs.has(&parcel.id) {
+            return Err(Verdict::Loop);
+        }
+        if self.is_revoked(&parcel.id.from) {
+            return Err(Verdict::Refused);
+        }
+        if parcel.ttl <= 1 {
+            return Err(Verdict::TtlExceeded);
+        }
+        let way = self.resolve(&parcel.to).map(|route| route.next_hop);
+        let Some(on) = way.filter(|on| *on != carrier && *on != parcel.id.from && self.is_friend(on)) else {
+            self.route.table.forget_via(&parcel.to, &carrier);
+            return Err(Verdict::NoRoute);
+        };
+        if !self.route.carried.allow(now, carrier) || !self.route.relayed.allow(now, parcel.id.from) {
+            return Err(Verdict::Busy);
+        }
+        self.route.crumbs.drop_one(parcel.id, (carrier, on, parcel.to));
+        let ttl = parcel.ttl.min(limits::ROUTE_TTL) - 1;
+        self.send_to_peer(&on, Message::Parcel(Parcel { ttl, ..parcel }));
+        Ok(())
+    }
+
+    /// The queue of a link had no room for a parcel.
+    pub(super) fn unsent(&mut self, now: Time, id: ParcelId) {
+        let verdict = Verdict::Busy;
+        if id.from == self.settings.local {
+            self.heard(now, &id, verdict);
+        } else if let Some(back) = self.route.crumbs.get(&id).map(|crumb| crumb.back) {
+            self.send_to_peer(&back, Message::Notice(Notice { id, verdict }));
+        }
+    }
+
+    pub(super) fn notice(&mut self, now: Time, link: LinkId, notice: Notice) {
+        let Some(by) = self.peers.peer_of(link) else { return };
+        let Notice { id, verdict } = notice;
+        if id.from == self.settings.local {
+            return if id.from_run == self.route.run {
+                self.heard(now, &id, verdict)
+            };
+        }
+        let Some(crumb) = self.route.crumbs.get(&id).copied().filter(|crumb| crumb.on == by) else { return };
+        if matches!(verdict, Verdict::NoRoute | Verdict::TtlExceeded | Verdict::Loop) {
+            self.route.table.forget_via(&crumb.to, &by);
+        }
+        if self.route.crumbs.may_tell(&id) {
+            self.send_to_peer(&crumb.back, Message::Notice(Notice { id, verdict }));
+        }
+    }
+
+    /// A notice about an own message.
+    fn heard(&mut self, now: Time, id: &ParcelId, verdict: Verdict) {
+        let message = id.number;
+        match self.route.posts.heard(now, id, verdict) {
+            Heard::Delivered(peer) => self.out.event(Event::Delivered { peer, message }),
+            Heard::Failed(peer, reason) => self.out.event(Event::Undelivered { peer, message, reason }),
+            Heard::Renew(_) => self.push_post(now, message),
+            Heard::Astray(peer) => {
+                self.route.table.forget(&peer);
+                self.seek(now, peer);
+            }
+            Heard::Nothing => {}
+        }
+    }
+}
+
+/// A message as those of a link come.
+fn as_batch(payload: &[u8]) -> DataBatch {
+    let mut frame = Vec::with_capacity(payload.len() + 4);
+    encode_varint(payload.len() as u64 + 1, &mut frame);
+    frame.push(kind::DATA);
+    frame.extend_from_slice(payload);
+    DataBatch::new(frame.into(), 1)
+}

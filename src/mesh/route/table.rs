@@ -1,0 +1,136 @@
+//! The table of routes: those the application gave, and those that searches found. Never sends anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::route::Route;
+use crate::base::{PeerId, Time, limits};
+
+#[derive(Clone, Copy, Debug)]
+struct Learned {
+    next_hop: PeerId,
+    at: Time,
+}
+
+/// See the module. A neighbour needs no row.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    given: BTreeMap<PeerId, (PeerId, u8)>,
+    learned: BTreeMap<PeerId, Learned>,
+    ages: BTreeSet<(Time, PeerId)>,
+}
+
+impl Table {
+    /// The application gives a way; one more than the limit changes nothing.
+    pub(super) fn give(&mut self, to: PeerId, next_hop: PeerId, ttl: u8) {
+        if self.given.contains_key(&to) || self.given.len() < limits::ROUTES_MAX {
+            self.given.insert(to, (next_hop, ttl));
+        }
+    }
+
+    /// The application takes it back, and what was found besides is forgotten.
+    pub(super) fn take_back(&mut self, to: &PeerId) {
+        self.given.remove(to);
+        self.forget(to);
+    }
+
+    /// The neighbour a given way begins with.
+    pub(super) fn given(&self, to: &PeerId) -> Option<PeerId> {
+        self.given.get(to).map(|(next_hop, _)| *next_hop)
+    }
+
+    /// The way to a peer: straight to a neighbour, else as the application says, else as it was found. Each only over a link that stands.
+    pub(super) fn resolve(&self, to: &PeerId, stands: impl Fn(&PeerId) -> bool) -> Option<Route> {
+        let given = self.given.get(to);
+        let ttl = given.map_or(limits::ROUTE_TTL, |(_, ttl)| *ttl);
+        let route = |next_hop, learned| Route { next_hop, via_relay: next_hop != *to, ttl, learned };
+        if stands(to) {
+            return Some(route(*to, false));
+        }
+        if let Some((next_hop, _)) = given.filter(|(next_hop, _)| stands(next_hop)) {
+            return Some(route(*next_hop, false));
+        }
+        self.learned.get(to).filter(|learned| stands(&learned.next_hop)).map(|learned| route(learned.next_hop, true))
+    }
+
+    /// A search found a way.
+    pub(super) fn learn(&mut self, now: Time, to: PeerId, next_hop: PeerId) {
+        self.forget(&to);
+        if self.learned.len() >= limits::ROUTES_MAX
+            && let Some((_, oldest)) = self.ages.first().copied()
+        {
+            self.forget(&oldest);
+        }
+        self.learned.insert(to, Learned { next_hop, at: now });
+        self.ages.insert((now, to));
+    }
+
+    /// A way that was found leads nowhere.
+    pub(super) fn forget(&mut self, to: &PeerId) {
+        if let Some(learned) = self.learned.remove(to) {
+            self.ages.remove(&(learned.at, *to));
+        }
+    }
+
+    /// The same, if it leads over that neighbour.
+    pub(super) fn forget_via(&mut self, to: &PeerId, next_hop: &PeerId) {
+        if self.learned.get(to).is_some_and(|learned| learned.next_hop == *next_hop) {
+            self.forget(to);
+        }
+    }
+
+    /// Rows, given and learned.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.given.len(), self.learned.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(n: u64) -> PeerId {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&n.to_be_bytes());
+        PeerId(id)
+    }
+
+    #[test]
+    fn a_link_goes_before_a_given_way_and_that_before_a_found_one() {
+        let mut table = Table::default();
+        let [to, given, found] = [1, 2, 3].map(peer);
+        table.give(to, given, 5);
+        table.learn(Time::ZERO, to, found);
+        let hop = |stands: &[PeerId]| table.resolve(&to, |peer| stands.contains(peer)).map(|route| (route.next_hop, route.ttl));
+        assert_eq!(hop(&[to, given, found]), Some((to, 5)));
+        assert_eq!(hop(&[given, found]), Some((given, 5)));
+        assert_eq!(hop(&[found]), Some((found, 5)));
+        assert_eq!(hop(&[]), None);
+        let route = table.resolve(&to, |peer| *peer == found).expect("found");
+        assert!(route.via_relay && route.learned);
+        table.take_back(&to);
+        assert_eq!(table.len(), (0, 0));
+    }
+
+    #[test]
+    fn the_oldest_found_way_gives_way_and_no_given_one_does() {
+        let mut table = Table::default();
+        for n in 0..limits::ROUTES_MAX as u64 + 9 {
+            table.learn(Time(n), peer(n), peer(7));
+            table.give(peer(n), peer(8), 8);
+        }
+        assert_eq!(table.len(), (limits::ROUTES_MAX, limits::ROUTES_MAX));
+        assert!(table.given(&peer(0)).is_some() && table.given(&peer(limits::ROUTES_MAX as u64)).is_none());
+        assert!(table.resolve(&peer(8), |peer| *peer == self::peer(7)).is_none(), "the oldest");
+    }
+
+    #[test]
+    fn a_way_that_failed_is_forgotten_only_if_it_is_still_that_way() {
+        let mut table = Table::default();
+        table.learn(Time::ZERO, peer(1), peer(2));
+        table.forget_via(&peer(1), &peer(3));
+        assert_eq!(table.len().1, 1);
+        table.forget_via(&peer(1), &peer(2));
+        assert_eq!(table.len().1, 0);
+    }
+}
