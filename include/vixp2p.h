@@ -177,6 +177,16 @@
 #define VIXP2P_FLAG_NO_REMEMBER 2
 
 /**
+ * vixp2p_node_options.flags: pass on no messages of others. Without it they are passed on between trusted peers.
+ */
+#define VIXP2P_FLAG_NO_RELAY 16
+
+/**
+ * vixp2p_node_options.flags: neither tell trusted peers where the others accept connections, nor dial whom they name.
+ */
+#define VIXP2P_FLAG_NO_PEER_EXCHANGE 32
+
+/**
  * vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
  * trusted peers only, messages with every connected one. A revoked key is refused under every policy.
  */
@@ -254,19 +264,6 @@
 #define VIXP2P_ABI_VERSION 1
 
 /**
- * vixp2p_target_info.flags: asked for by vixp2p_node_connect() and the like, and dialled until it is told otherwise.
- */
-#define VIXP2P_TARGET_WANTED 8
-
-/**
- * Room for the name of a reason with its terminating zero.
- */
-#define VIXP2P_REASON_SIZE 32
-
-/**
- * Room for the sentence that explains a reason with its terminating zero.
- */
-#define VIXP2P_REASON_TEXT_SIZE 256
  * vixp2p_node_subscribe(): every log, also such that come later; the cursors say where some of them begin, the others begin at
  * their first record.
  */
@@ -296,6 +293,21 @@
  * vixp2p_sync_state.flags: the line is about a connected peer; without it, about this node.
  */
 #define VIXP2P_SYNC_PEER 2
+
+/**
+ * vixp2p_target_info.flags: asked for by vixp2p_node_connect() and the like, and dialled until it is told otherwise.
+ */
+#define VIXP2P_TARGET_WANTED 8
+
+/**
+ * Room for the name of a reason with its terminating zero.
+ */
+#define VIXP2P_REASON_SIZE 32
+
+/**
+ * Room for the sentence that explains a reason with its terminating zero.
+ */
+#define VIXP2P_REASON_TEXT_SIZE 256
 
 /**
  * Bytes of a peer id's text: 64 hex digits and the terminating zero.
@@ -504,6 +516,14 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
     /**
+     * A message sent with vixp2p_node_send_to() has arrived: its recipient has proven it. Has: peer, message_number.
+     */
+    VIXP2P_EVENT_DELIVERED = 24,
+    /**
+     * A message sent with vixp2p_node_send_to() was given up. Has: peer, message_number, reason.
+     */
+    VIXP2P_EVENT_UNDELIVERED = 25,
+    /**
      * The registry named a node that its last answer did not; it is dialled unless the node dials nobody. A rumour. Has: node_id,
      * endpoint.
      */
@@ -516,6 +536,14 @@ typedef enum vixp2p_event_kind {
      * The registry did not answer, or refused; told once, until it fails in another way or works again. Has: retry_in_ms.
      */
     VIXP2P_EVENT_REGISTRY_FAILED = 32,
+    /**
+     * The apply callback called a record poison, now or in an earlier run: its log waits for vixp2p_node_apply_resume(). Has: log, seq.
+     */
+    VIXP2P_EVENT_APPLY_PARKED = 33,
+    /**
+     * A parked log goes on; the text says whether the record is skipped. Has: log, seq.
+     */
+    VIXP2P_EVENT_APPLY_RESUMED = 34,
     /**
      * A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
      */
@@ -1334,9 +1362,6 @@ typedef struct vixp2p_registry_peer {
 } vixp2p_registry_peer;
 
 /**
- * One endpoint that a node dials, or tried in vain. A peer may have several.
- */
-typedef struct vixp2p_target_info {
  * A place in a log.
  */
 typedef struct vixp2p_cursor {
@@ -1354,6 +1379,48 @@ typedef struct vixp2p_cursor {
  * How far a log has come here, or at a connected peer.
  */
 typedef struct vixp2p_sync_state {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_SYNC_OWN and VIXP2P_SYNC_PEER, joined with |.
+     */
+    uint32_t flags;
+    /**
+     * Which log.
+     */
+    struct vixp2p_log_id log;
+    /**
+     * The peer; zeros in a line about this node.
+     */
+    struct vixp2p_peer_id peer;
+    /**
+     * Highest record durable there.
+     */
+    uint64_t durable;
+    /**
+     * Highest record applied there.
+     */
+    uint64_t applied;
+    /**
+     * Of a peer: records that are durable here and not there. Of this node: records that are durable and not applied.
+     */
+    uint64_t lag_records;
+    /**
+     * The same in bytes of log: exact up to 64 KiB and close to it beyond.
+     */
+    uint64_t lag_bytes;
+    /**
+     * Age of the first of these records in milliseconds, by the clock of its origin and this node's.
+     */
+    uint64_t lag_ms;
+} vixp2p_sync_state;
+
+/**
+ * One endpoint that a node dials, or tried in vain. A peer may have several.
+ */
+typedef struct vixp2p_target_info {
     /**
      * Bytes of this struct that the library filled.
      */
@@ -1403,38 +1470,6 @@ typedef struct vixp2p_sync_state {
      */
     char last_reason_text[VIXP2P_REASON_TEXT_SIZE];
 } vixp2p_target_info;
-     * VIXP2P_SYNC_OWN and VIXP2P_SYNC_PEER, joined with |.
-     */
-    uint32_t flags;
-    /**
-     * Which log.
-     */
-    struct vixp2p_log_id log;
-    /**
-     * The peer; zeros in a line about this node.
-     */
-    struct vixp2p_peer_id peer;
-    /**
-     * Highest record durable there.
-     */
-    uint64_t durable;
-    /**
-     * Highest record applied there.
-     */
-    uint64_t applied;
-    /**
-     * Of a peer: records that are durable here and not there. Of this node: records that are durable and not applied.
-     */
-    uint64_t lag_records;
-    /**
-     * The same in bytes of log: exact up to 64 KiB and close to it beyond.
-     */
-    uint64_t lag_bytes;
-    /**
-     * Age of the first of these records in milliseconds, by the clock of its origin and this node's.
-     */
-    uint64_t lag_ms;
-} vixp2p_sync_state;
 
 /**
  * One line of the list of known keys.
@@ -1632,7 +1667,7 @@ VIXP2P_API const char *vixp2p_event_endpoint(const struct vixp2p_event *event);
 VIXP2P_API enum vixp2p_direction vixp2p_event_direction(const struct vixp2p_event *event);
 
 /**
- * Why a connection was not made or ended: a stable name for programs, such as "max_peers".
+ * Why a connection was not made or ended, or a message was given up: a stable name for programs, such as "max_peers".
  *
  * @param event  the event.
  * @return the name, or NULL if the event has none.
@@ -1640,7 +1675,7 @@ VIXP2P_API enum vixp2p_direction vixp2p_event_direction(const struct vixp2p_even
 VIXP2P_API const char *vixp2p_event_reason(const struct vixp2p_event *event);
 
 /**
- * Why a connection was not made or ended: a sentence for people.
+ * Why a connection was not made or ended, or a message was given up: a sentence for people.
  *
  * @param event  the event.
  * @return the sentence, or NULL if the event has none.
@@ -1737,6 +1772,14 @@ VIXP2P_API uint64_t vixp2p_event_seq(const struct vixp2p_event *event);
  * @return milliseconds; -1 if there will be no further attempt or the event has none.
  */
 VIXP2P_API int64_t vixp2p_event_retry_in_ms(const struct vixp2p_event *event);
+
+/**
+ * The message that has arrived or was given up.
+ *
+ * @param event  the event.
+ * @return the number vixp2p_node_send_to() gave it; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_message_number(const struct vixp2p_event *event);
 
 /**
  * How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
@@ -2001,6 +2044,71 @@ enum vixp2p_status vixp2p_node_registry_peers(const struct vixp2p_node *node,
                                               size_t *inout_count);
 
 /**
+ * Sends a message to a peer, connected or not: over its link, or over relays that the node finds by itself. It is sealed end to end:
+ * relays can neither read nor alter it. The recipient gets it like any message from this node, at most once, in no promised order;
+ * VIXP2P_EVENT_DELIVERED or VIXP2P_EVENT_UNDELIVERED tells here what became of it within its life. A node that stops forgets what is
+ * under way. For few messages: vixp2p_node_send() to a connected peer is faster and keeps order, the log survives everything.
+ *
+ * @param node        a running node.
+ * @param peer        whom; not the node itself.
+ * @param data        the message; may be NULL if len is 0.
+ * @param len         its length, at most 64 KiB.
+ * @param life_ms     how long it is tried, at most ten minutes; 0: 30 s.
+ * @param out_number  where the message's number goes, which its event carries; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_ERR_WOULD_BLOCK if too many messages are under way (nothing was taken); VIXP2P_ERR_TOO_LARGE,
+ *         VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_send_to(struct vixp2p_node *node,
+                                       const struct vixp2p_peer_id *peer,
+                                       const void *data,
+                                       size_t len,
+                                       uint32_t life_ms,
+                                       uint64_t *out_number);
+
+/**
+ * Says by which neighbour a peer is reached. Taken by vixp2p_node_send_to() whenever next_hop is connected and the peer itself is not;
+ * without it a way is searched. Holds, also while the node is stopped, until it is removed or the node destroyed.
+ *
+ * @param node      a node, running or not.
+ * @param peer      who is reached; not the node itself.
+ * @param next_hop  the neighbour that gets what is for the peer.
+ * @param ttl       links a message may pass, 1 to 8; 0: 8.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_route_set(struct vixp2p_node *node,
+                                         const struct vixp2p_peer_id *peer,
+                                         const struct vixp2p_peer_id *next_hop,
+                                         uint32_t ttl);
+
+/**
+ * Takes back what vixp2p_node_route_set() said about a peer, and forgets what was found by searching.
+ *
+ * @param node  a node, running or not.
+ * @param peer  who was reached.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if nothing had been said; or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_route_remove(struct vixp2p_node *node, const struct vixp2p_peer_id *peer);
+
+/**
+ * The way a message to a peer would take now: straight to a connected peer, else as the program said, else as it was found.
+ *
+ * @param node           a node.
+ * @param peer           who is reached.
+ * @param out_next_hop   where the neighbour's id goes; may be NULL.
+ * @param out_via_relay  where 1 goes if that neighbour passes it on, 0 if it is the peer itself; may be NULL.
+ * @param out_ttl        where the number of links a message may pass goes; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if a way would have to be searched, or the node does not run; or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_route_resolve(struct vixp2p_node *node,
+                                             const struct vixp2p_peer_id *peer,
+                                             struct vixp2p_peer_id *out_next_hop,
+                                             int32_t *out_via_relay,
+                                             uint32_t *out_ttl);
+
+/**
  * The text of the calling thread's last failed call: function, argument, value and cause in one sentence.
  *
  * A successful call does not clear it.
@@ -2025,19 +2133,6 @@ VIXP2P_API enum vixp2p_status vixp2p_last_error_code(void);
 VIXP2P_API const char *vixp2p_status_str(int32_t status);
 
 /**
- * Every endpoint a running node dials, then every other one where its last attempt failed: what to look at when a peer is missing.
- *
- * @param node         the node.
- * @param infos        an array to fill; may be NULL if *inout_count is 0.
- * @param info_size    sizeof(vixp2p_target_info).
- * @param inout_count  places in the array; becomes the number of targets. It may have grown before the next call: give spare room.
- * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
- */
-VIXP2P_API
-enum vixp2p_status vixp2p_node_targets(const struct vixp2p_node *node,
-                                       struct vixp2p_target_info *infos,
-                                       size_t info_size,
-                                       size_t *inout_count);
  * Follows logs: this node's own and those it carries, from any place on, live afterwards. Records of one log come in order without
  * holes, each when it is durable here, applied or not; between logs there is no order. What is not taken waits in the log's files
  * and costs no memory; nobody remembers how far a subscription came but vixp2p_subscription_cursor().
@@ -2157,6 +2252,21 @@ enum vixp2p_status vixp2p_node_sync_status(const struct vixp2p_node *node,
                                            struct vixp2p_sync_state *states,
                                            size_t state_size,
                                            size_t *inout_count);
+
+/**
+ * Every endpoint a running node dials, then every other one where its last attempt failed: what to look at when a peer is missing.
+ *
+ * @param node         the node.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_target_info).
+ * @param inout_count  places in the array; becomes the number of targets. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_targets(const struct vixp2p_node *node,
+                                       struct vixp2p_target_info *infos,
+                                       size_t info_size,
+                                       size_t *inout_count);
 
 /**
  * Wants a link to an address, now and again after every loss, until vixp2p_node_disconnect(). Returns at once; events tell the
