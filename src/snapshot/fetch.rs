@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::limits;
+use crate::snapshot::manifest::Manifest;
 use crate::snapshot::tree::{Hashes, pieces};
 
 /// What to ask a peer for.
@@ -33,8 +34,9 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// Of a state of this size and root, with nothing of it here.
-    pub fn new(size: u64, root: [u8; 32]) -> Fetch {
+    /// Of this snapshot, with nothing of it here.
+    pub fn new(manifest: &Manifest) -> Fetch {
+        let (size, root) = (manifest.size, manifest.root);
         Fetch { size, root, hashes: None, missing: (0..pieces(size)).collect(), asked: BTreeSet::new() }
     }
 

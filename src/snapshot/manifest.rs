@@ -64,9 +64,20 @@ pub enum ManifestError {
         /// The limit.
         max: u64,
     },
-    /// A log comes twice or out of order, or a seal lies behind what is said to be applied.
+    /// A log comes twice or out of order.
     #[error("snapshot manifest: the places are out of order")]
     Order,
+    /// What is said to be applied does not lie in the group behind the seal.
+    #[error("snapshot manifest: record {applied} of {log} does not follow its seal")]
+    Applied {
+        /// Which log.
+        log: LogId,
+        /// What is said.
+        applied: u64,
+    },
+    /// Snapshots of its maker are not taken here.
+    #[error("snapshots made by {} are not taken here", .0.short())]
+    Maker(PeerId),
     /// A seal is not the origin's.
     #[error("snapshot manifest: {0}")]
     Seal(#[from] GroupError),
@@ -102,8 +113,8 @@ impl Manifest {
         out
     }
 
-    /// Reads and proves: form, order, every origin's seal, the maker's signature.
-    pub fn prove(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+    /// Reads and proves: form, a maker who is welcome, the maker's signature, order, every origin's seal.
+    pub fn prove(bytes: &[u8], is_welcome: impl FnOnce(&PeerId) -> bool) -> Result<Manifest, ManifestError> {
         let mut r = Reader::new(bytes);
         if r.array::<8>()? != *MAGIC || r.u32()? != VERSION {
             return Err(ManifestError::Unknown);
@@ -119,14 +130,17 @@ impl Manifest {
         let signed = bytes.len() - r.remaining();
         let signature = r.array::<64>()?;
         r.finish()?;
-        // One signature before many: whoever cannot sign costs no more.
+        // The cheap questions before the many signatures.
+        if !is_welcome(&maker) {
+            return Err(ManifestError::Maker(maker));
+        }
         if !verify(&maker, &[DOMAIN, &bytes[..signed]].concat(), &signature) {
             return Err(ManifestError::Signature(maker));
         }
-        let places = unproven.into_iter().map(prove_place).collect::<Result<Vec<_>, _>>()?;
-        if !places.is_sorted_by(|a, b| a.log < b.log) {
+        if !unproven.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(ManifestError::Order);
         }
+        let places = unproven.into_iter().map(prove_place).collect::<Result<Vec<_>, _>>()?;
         Ok(Manifest { maker, made_us, schema, size, root, places })
     }
 }
@@ -147,8 +161,10 @@ fn read_place(r: &mut Reader<'_>) -> Result<Unproven, WireError> {
 
 fn prove_place((log, applied, proof): Unproven) -> Result<Place, ManifestError> {
     let sealed = proof.map(|proof| Base::prove(&log, &proof)).transpose()?;
-    if sealed.as_ref().is_some_and(|base| base.seq > applied) {
-        return Err(ManifestError::Order);
+    // Before the first seal there is a group at most.
+    let follows = sealed.as_ref().map_or(applied < limits::GROUP_MAX_RECORDS as u64, |base| base.reaches(applied));
+    if !follows {
+        return Err(ManifestError::Applied { log, applied });
     }
     Ok(Place { log, applied, sealed })
 }

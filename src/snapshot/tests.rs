@@ -59,7 +59,7 @@ fn a_list_of_hashes_of_another_size_or_state_is_refused() {
 fn a_fetch_asks_for_everything_once_and_takes_nothing_false() {
     let bytes = state(6 * PIECE + 9);
     let hashes = sum(&bytes, PIECE);
-    let mut fetch = Fetch::new(bytes.len() as u64, hashes.root());
+    let mut fetch = Fetch::new(&Manifest { size: bytes.len() as u64, root: hashes.root(), ..manifest().0 });
     let (mut got, mut asked) = (vec![0; bytes.len()], Vec::new());
     assert_eq!((fetch.next_ask(), fetch.next_ask()), (Some(Ask::Hashes), None));
     assert_eq!(fetch.take_piece(0, &bytes[..PIECE]), Err(Refused), "nothing to check it with");
@@ -101,31 +101,48 @@ fn manifest() -> (Manifest, LogId) {
     (made, log)
 }
 
+fn prove(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+    Manifest::prove(bytes, |maker| *maker == identity(1).public() || *maker == identity(3).public())
+}
+
+#[test]
+fn a_snapshot_of_a_stranger_is_refused_before_its_seals_are_looked_at() {
+    let (mut made, _) = manifest();
+    made.maker = identity(9).public();
+    assert_eq!(prove(&made.sign(identity(9).as_ref())), Err(ManifestError::Maker(made.maker)));
+}
+
 #[test]
 fn a_manifest_proves_itself_and_no_flipped_bit_does() {
     let (made, _) = manifest();
     let bytes = made.sign(identity(1).as_ref());
-    assert_eq!(Manifest::prove(&bytes), Ok(made));
+    assert_eq!(prove(&bytes), Ok(made));
     for bit in 0..bytes.len() * 8 {
         let mut bad = bytes.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        assert!(Manifest::prove(&bad).is_err(), "bit {bit}");
+        assert!(prove(&bad).is_err(), "bit {bit}");
     }
     for cut in 0..bytes.len() {
-        assert!(Manifest::prove(&bytes[..cut]).is_err(), "cut {cut}");
+        assert!(prove(&bytes[..cut]).is_err(), "cut {cut}");
     }
 }
 
 #[test]
 fn a_maker_cannot_claim_what_no_origin_sealed() {
-    let sign = |manifest: &Manifest| Manifest::prove(&manifest.sign(identity(1).as_ref()));
+    let sign = |manifest: &Manifest| prove(&manifest.sign(identity(1).as_ref()));
     let (made, log) = manifest();
     let mut other = made.clone();
     other.places[0].log = LogId { incarnation: Incarnation(6), ..log };
     assert!(matches!(sign(&other), Err(ManifestError::Seal(_))), "the seal is of another log");
     let mut other = made.clone();
     other.places[0].applied = 2;
-    assert_eq!(sign(&other), Err(ManifestError::Order), "the seal covers more than was applied");
+    assert_eq!(sign(&other), Err(ManifestError::Applied { log, applied: 2 }), "the seal covers more than was applied");
+    for applied in [3 + limits::GROUP_MAX_RECORDS as u64, u64::MAX] {
+        other.places[0].applied = applied;
+        assert_eq!(sign(&other), Err(ManifestError::Applied { log, applied }), "no seal says that there are so many");
+    }
+    other.places[0].sealed = None;
+    assert_eq!(sign(&other), Err(ManifestError::Applied { log, applied: u64::MAX }));
     let mut other = made.clone();
     other.places.push(other.places[0].clone());
     assert_eq!(sign(&other), Err(ManifestError::Order));
@@ -144,10 +161,10 @@ fn a_maker_cannot_claim_what_no_origin_sealed() {
 proptest! {
     #[test]
     fn any_bytes_are_a_manifest_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-        let _ = Manifest::prove(&bytes);
+        let _ = prove(&bytes);
         let mut begun = manifest().0.sign(identity(1).as_ref());
         begun.truncate(12 + bytes.len() % 300);
         begun.extend_from_slice(&bytes);
-        prop_assert!(Manifest::prove(&begun).is_err());
+        prop_assert!(prove(&begun).is_err());
     }
 }

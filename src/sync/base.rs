@@ -15,7 +15,7 @@
 
 use std::io;
 
-use crate::base::LogId;
+use crate::base::{LogId, limits};
 use crate::sync::error::{GroupError, WalError};
 use crate::sync::record::{Kind, Record, SEAL_BYTES};
 use crate::sync::seal::{Head, Seal};
@@ -45,13 +45,19 @@ impl Base {
             return Err(GroupError::Mislabelled("a seal".into()));
         }
         let Seal { first, last, head, .. } = Seal::decode(&record)?;
-        if first == 0 || first > last {
+        if first == 0 || first > last || last == u64::MAX {
             return Err(GroupError::Empty);
         }
         if !Seal::decode(&record)?.is_signed(log) {
             return Err(GroupError::Signature { first, last });
         }
         Ok(Base { seq: last, head, proof: *proof })
+    }
+
+    /// Whether a state that has taken in all records up to `applied` can stand at this place: it lies in the group that follows, or
+    /// before it.
+    pub fn reaches(&self, applied: u64) -> bool {
+        applied >= self.seq && applied - self.seq < limits::GROUP_MAX_RECORDS as u64
     }
 
     /// What the file in `dir` says; `None` if there is none or it does not check.

@@ -4,6 +4,7 @@
 //! the writer may be in the middle of it. A group seen here may be a moment ahead of its sync.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use bytes::Bytes;
 
@@ -126,9 +127,10 @@ impl Place {
         groups: &mut Vec<Group>,
     ) -> Result<bool, WalError> {
         let dir = log_dir(log);
-        if self.segment > 0 {
-            let path = segment_path(&dir, self.segment);
-            let mut scanner = Scanner::new(disk, &path, self.offset, window)?;
+        let path = segment_path(&dir, self.segment);
+        let current = if self.segment > 0 { open(disk, &path, self.offset, window)? } else { None };
+        let is_gone = self.segment > 0 && current.is_none();
+        if let Some(mut scanner) = current {
             while *bytes < max_bytes {
                 let Step::Group { offset, walked, .. } = scanner.step(self.last + 1, &mut self.head)? else { break };
                 let checked = Bytes::copy_from_slice(scanner.stepped(&walked));
@@ -137,23 +139,31 @@ impl Place {
                 *bytes += walked.len;
             }
         }
-        let next = segment_path(&dir, self.last + 1);
-        if self.segment == self.last + 1 {
+        if self.segment == self.last + 1 && !is_gone {
             return Ok(false);
         }
-        if disk.len(&next).is_err() {
+        let next = segment_path(&dir, self.last + 1);
+        let Some(mut scanner) = open(disk, &next, 0, window)? else {
             // The writer may have let go of what was not read yet; what is left begins at its base.
-            let base = Base::load(disk, &dir, log)?.filter(|base| base.seq > self.last);
-            let goes_on = base.is_some();
-            if let Some(base) = base {
-                *self = Place { segment: 0, offset: 0, last: base.seq, head: base.head };
-            }
+            let Some(base) = Base::load(disk, &dir, log)?.filter(|base| base.seq >= self.last + u64::from(!is_gone)) else {
+                return Ok(false);
+            };
+            let goes_on = base.seq > self.last;
+            *self = Place { segment: 0, offset: 0, last: base.seq, head: base.head };
             return Ok(goes_on);
-        }
-        let is_next = Scanner::new(disk, &next, 0, window)?.header_is(&encode_header(log, self.last + 1, &self.head))?;
+        };
+        let is_next = scanner.header_is(&encode_header(log, self.last + 1, &self.head))?;
         if is_next {
             (self.segment, self.offset) = (self.last + 1, HEADER_BYTES as u64);
         }
         Ok(is_next)
+    }
+}
+
+/// A scanner at a place in a segment; `None` if there is no such file (any more).
+fn open<'a, S: Storage>(disk: &'a S, path: &'a str, offset: u64, window: &'a mut Vec<u8>) -> Result<Option<Scanner<'a, S>>, WalError> {
+    match Scanner::new(disk, path, offset, window) {
+        Err(WalError::Disk { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
     }
 }

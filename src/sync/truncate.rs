@@ -5,8 +5,8 @@
 
 use crate::base::{LogId, limits};
 use crate::sync::base::Base;
-use crate::sync::error::{StoreError, WalError};
-use crate::sync::log::Log;
+use crate::sync::error::{GroupError, StoreError, WalError};
+use crate::sync::log::{Log, Segment};
 use crate::sync::record::SEAL_BYTES;
 use crate::sync::storage::Storage;
 use crate::sync::wal::Wal;
@@ -29,8 +29,10 @@ impl<S: Storage> Wal<S> {
         log.place_at(&self.disk, end)
     }
 
-    /// Removes the segments that hold nothing beyond record `upto` (and are not the last one). Returns the new [`Wal::base`].
+    /// Removes the segments that hold nothing beyond record `upto`, nor beyond what is applied (and are not the last one). Returns the
+    /// new [`Wal::base`].
     pub fn truncate(&mut self, log: LogId, upto: u64) -> Result<u64, WalError> {
+        let upto = upto.min(self.applied(log));
         let Some(entry) = self.logs.get_mut(&log) else { return Err(WalError::UnknownLog(log)) };
         let keep = entry.segments.partition_point(|segment| segment.first <= upto.saturating_add(1)).saturating_sub(1);
         let Some(end) = entry.segments.get(keep).filter(|_| keep > 0).map(|segment| segment.first - 1) else {
@@ -40,9 +42,7 @@ impl<S: Storage> Wal<S> {
         base.store(&mut self.disk, &entry.dir)?;
         entry.base = Some(base);
         let gone: Vec<_> = entry.segments.drain(..keep).collect();
-        for segment in gone {
-            self.disk.remove(&segment.path).map_err(|e| WalError::disk("remove", &segment.path, e))?;
-        }
+        remove_all(&mut self.disk, &gone);
         Ok(end)
     }
 
@@ -53,6 +53,9 @@ impl<S: Storage> Wal<S> {
     /// frozen one.
     pub fn adopt(&mut self, log: LogId, base: &Base, applied: u64) -> Result<(), StoreError> {
         let proven = Base::prove(&log, &base.proof)?;
+        if !proven.reaches(applied) {
+            return Err(GroupError::Mislabelled(format!("applied to {applied} behind a seal at {}", proven.seq)).into());
+        }
         let failed = |e: WalError| StoreError::Disk(e.to_string());
         let have = self.durable(log);
         if log == self.own && have < proven.seq {
@@ -62,16 +65,17 @@ impl<S: Storage> Wal<S> {
             return Err(StoreError::TooManyLogs { max: limits::LOGS_MAX });
         }
         let entry = self.logs.entry(log).or_insert_with(|| Log::new(log));
-        if have < proven.seq {
-            if let Some(seq) = entry.frozen {
-                return Err(StoreError::Fork { seq });
-            }
-            entry.begin_behind(&mut self.disk, proven).map_err(failed)?;
+        if let Some(seq) = entry.frozen.filter(|_| have < proven.seq) {
+            return Err(StoreError::Fork { seq });
         }
+        // Before the records go: one that is applied may be missing, one that is missing must not be waited for.
         if applied > entry.cursor.seq() && log.origin != self.own.origin {
             let put = entry.cursor.put(&mut self.disk, applied, &[0; 32]);
             put.map_err(|e| failed(WalError::disk("write applied in", &entry.dir, e)))?;
             entry.cursor.sync(&mut self.disk).map_err(failed)?;
+        }
+        if have < proven.seq {
+            entry.begin_behind(&mut self.disk, proven).map_err(failed)?;
         }
         Ok(())
     }
@@ -100,12 +104,16 @@ impl Log {
         (self.durable, self.head) = (base.seq, base.head);
         self.base = Some(base);
         self.forget_end();
-        // Not needed any more, and the next open removes what this one cannot.
-        for segment in std::mem::take(&mut self.segments) {
-            disk.remove(&segment.path).map_err(|e| WalError::disk("remove", &segment.path, e))?;
-        }
+        remove_all(disk, &std::mem::take(&mut self.segments));
         let (durable, head) = (self.durable, self.head);
         self.mark.put(disk, durable, &head).map_err(|e| WalError::disk("write mark in", &self.dir, e))?;
         self.mark.sync(disk)
+    }
+}
+
+/// Removes files that nothing needs: the base stands, and the next open removes what this cannot.
+fn remove_all<S: Storage>(disk: &mut S, segments: &[Segment]) {
+    for segment in segments {
+        let _ = disk.remove(&segment.path);
     }
 }

@@ -75,6 +75,14 @@ impl State {
 }
 
 impl Faulty {
+    /// As if somebody had removed the file, and that were durable.
+    pub(super) fn forget(&self, path: &str) {
+        let mut state = self.0.lock();
+        state.visible.files_mut().remove(path);
+        state.durable.files_mut().remove(path);
+        state.pending.retain(|(name, _)| name != path);
+    }
+
     pub(super) fn cut_power_after(&self, calls: u32) {
         self.0.lock().power = Some(calls);
     }

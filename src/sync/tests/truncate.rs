@@ -57,6 +57,41 @@ fn whole_segments_go_and_the_rest_stays_through_reopening() {
 }
 
 #[test]
+fn nothing_goes_that_the_application_has_yet_to_apply() {
+    let theirs = source(20);
+    let (log, mut wal) = (theirs.own(), open(MemStorage::new(), 1));
+    wal.set_segment_max(800);
+    groups(&theirs, 1).into_iter().for_each(|group| assert_eq!(wal.store(&[group]), [Ok(Stored::New)]));
+    assert_eq!(wal.truncate(log, 40).expect("memory"), 0);
+    wal.set_applied(log, 21).expect("memory");
+    let base = wal.truncate(log, 40).expect("memory");
+    assert!((10..=21).contains(&base), "{base}");
+    assert_holds_from(&wal, log, base, 40);
+}
+
+#[test]
+fn a_follower_whose_file_goes_away_goes_on_where_the_log_begins() {
+    let disk = Faulty::default();
+    let mut wal = open(disk.clone(), 2);
+    let log = wal.own();
+    let mut reader = Reader::open(disk.clone()).expect("works");
+    let next = |wal: &mut Wal<Faulty>, reader: &mut Reader<Faulty>, seq: u64| {
+        wal.append(1, &payloads(seq, 1, 40)).expect("works");
+        reader.poll(usize::MAX).expect("follows").iter().map(|group| group.first).collect::<Vec<_>>()
+    };
+    wal.set_segment_max(1);
+    assert_eq!(next(&mut wal, &mut reader, 1), [1]);
+    assert_eq!(next(&mut wal, &mut reader, 2), [2]);
+    (3..6).for_each(|seq| drop(wal.append(1, &payloads(seq, 1, 40)).expect("works")));
+    // The reader stands in the second file, and everything up to the fifth goes.
+    assert_eq!(wal.truncate(log, 5).expect("works"), 4);
+    for seq in [1, 2, 3, 4] {
+        disk.forget(&crate::sync::segment::segment_path(&log_dir(&log), seq));
+    }
+    assert_eq!(next(&mut wal, &mut reader, 6), [5, 6]);
+}
+
+#[test]
 fn letting_go_again_goes_on_from_where_it_was() {
     let mut wal = source(20);
     let log = wal.own();
@@ -104,6 +139,9 @@ fn a_log_begun_behind_a_place_takes_the_rest_and_nothing_else() {
     let mut wal = open(MemStorage::new(), 1);
     // What was here before goes: it is shorter.
     assert!(wal.store(&groups(&theirs, 1)[..2]).iter().all(Result::is_ok));
+    for applied in [11, 12 + 256, u64::MAX] {
+        assert!(matches!(wal.adopt(log, &place, applied), Err(StoreError::BadGroup(GroupError::Mislabelled(_)))), "{applied}");
+    }
     wal.adopt(log, &place, 13).expect("memory");
     assert_eq!((wal.base(log), wal.durable(log), wal.applied(log)), (12, 12, 13));
     let mut wal = open(wal.storage().clone(), 1);
