@@ -8,8 +8,9 @@ SEEDS ?= 200
 T ?= 60
 N ?= 1000000
 KILLS ?= 1000
+CYCLES ?= 20000
 
-.PHONY: help setup build demo test check rust-test c python interop bench bench-flood sim crash crash-every fuzz header model clean
+.PHONY: help setup build demo test check rust-test c python interop bench bench-flood bench-scale sim sim-crowd crash crash-every fuzz header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -17,7 +18,9 @@ help:
 	@echo 'make check     format, lints and house rules only (seconds)'
 	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
 	@echo 'make bench-flood   how soon a peer joins amid 10,000 half-open connections, and what one costs in memory'
+	@echo 'make bench-scale   1,000 peers on one node: memory, processor, joining; what comes and goes leaves nothing (CYCLES=20000)'
 	@echo 'make sim SEEDS=N   run N simulator seeds'
+	@echo 'make sim-crowd SEEDS=1000   32 nodes that dial each other at once: one link a pair, no message lost'
 	@echo 'make crash     the log after N=1000000 power cuts and KILLS=1000 killed writers (minutes); crash-every: after every cut and flip (an hour)'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
@@ -70,8 +73,16 @@ bench-flood:
 	    $(CARGO) test --quiet --release --locked --test node_flood -- --ignored --exact $$figure --nocapture || exit 1; \
 	done
 
+bench-scale:
+	$(CARGO) bench --locked --bench scale -- --cycles $(CYCLES)
+
 sim: build
 	scripts/sim $(SEEDS)
+
+# Every seed is 32 nodes that dial each other at once, about a second each.
+sim-crowd:
+	VIXP2P_SIM_ALL_DIAL_ALL=$(SEEDS) $(CARGO) test --locked --features $(FEATURES) --test sim -- --exact --nocapture \
+	    thirty_two_nodes_that_all_dial_each_other_at_once_end_with_one_link_a_pair_and_lose_no_message
 
 CRASH_TEST := $(CARGO) test --quiet --locked --features $(FEATURES)
 

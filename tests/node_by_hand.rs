@@ -8,10 +8,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use common::{PATIENCE, Peer, config};
+use common::{PATIENCE, Peer, config, eventually};
 use vixp2p::base::CloseReason;
 use vixp2p::base::config::Listen;
 use vixp2p::crypto::{Identity, Secret};
+use vixp2p::mesh::{HandshakeStage, PeerState};
 use vixp2p::session::{Established, Handshaking, LocalParty, Progress, RunSecrets};
 use vixp2p::wire::{Inbound, Message};
 use vixp2p::{Endpoint, Event, Node};
@@ -113,4 +114,53 @@ fn config_without_listening() -> vixp2p::Config {
     let mut settings = config("node");
     settings.listen = Listen::Off;
     settings
+}
+
+#[test]
+fn a_peer_that_ends_only_its_own_direction_is_gone_at_once() {
+    let mut node = Peer::named("node");
+    let stream = TcpStream::connect(("127.0.0.1", node.node.port())).expect("listens");
+    let secrets = RunSecrets::draw().expect("random numbers");
+    let _session = handshake(&stream, Handshaking::dial(party(), secrets));
+    node.expect_connected();
+    stream.shutdown(std::net::Shutdown::Write).expect("open");
+    assert!(matches!(node.expect_disconnected(), CloseReason::Lost(_)));
+    let peer = node.node.peers().remove(0);
+    assert_eq!(peer.state, PeerState::Closed);
+    assert!(matches!(peer.last_reason, Some(CloseReason::Lost(_))));
+}
+
+/// What is seen of the only peer there is.
+fn seen(node: &Peer) -> Option<(PeerState, HandshakeStage)> {
+    node.node.peers().first().map(|peer| (peer.state, peer.stage))
+}
+
+#[test]
+fn the_stages_of_an_accepted_handshake_can_be_seen_from_outside() {
+    let node = Peer::named("node");
+    let mut stream = TcpStream::connect(("127.0.0.1", node.node.port())).expect("listens");
+    let mut machine = Handshaking::dial(party(), RunSecrets::draw().expect("random numbers"));
+    stream.write_all(&machine.outgoing()).expect("takes it");
+    eventually("the answer", || seen(&node) == Some((PeerState::Handshaking, HandshakeStage::AckSent)));
+    let _session = handshake(&stream, machine);
+    eventually("the end", || seen(&node) == Some((PeerState::Connected, HandshakeStage::Finished)));
+}
+
+#[test]
+fn the_stages_of_a_dialled_handshake_can_be_seen_from_outside() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let node = Peer::named("node");
+    node.node.connect(Endpoint::tcp("127.0.0.1", listener.local_addr().expect("bound").port())).expect("dials");
+    let (mut stream, _) = listener.accept().expect("is dialled");
+    let (mut machine, mut input) = (Handshaking::accept(party(), RunSecrets::draw().expect("random numbers")), BytesMut::new());
+    eventually("the Hello", || seen(&node) == Some((PeerState::Handshaking, HandshakeStage::HelloSent)));
+    while !machine.has_outgoing() {
+        read_more(&stream, &mut input);
+        assert!(machine.receive(&mut input).expect("agrees").is_none());
+    }
+    stream.write_all(&machine.outgoing()).expect("takes it");
+    eventually("the last step", || seen(&node) == Some((PeerState::Handshaking, HandshakeStage::AckReceived)));
+    let (mut session, _) = handshake(&stream, machine);
+    send(&stream, &mut session, &[Message::Welcome]);
+    eventually("the end", || seen(&node) == Some((PeerState::Connected, HandshakeStage::Finished)));
 }

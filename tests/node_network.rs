@@ -4,9 +4,12 @@ mod common;
 
 use std::time::Duration;
 
+use common::lan::Lan;
 use common::proxy::{Fate, Proxy};
 use common::{Peer, config};
 use vixp2p::base::CloseReason;
+use vixp2p::base::config::Listen;
+use vixp2p::mesh::PeerState;
 use vixp2p::{Config, Endpoint, Event};
 
 /// A node whose heartbeats come too late for any test.
@@ -57,6 +60,31 @@ fn a_link_that_died_without_a_word_is_found_and_dialled_again_when_the_network_c
     assert_eq!(a.expect_connected(), b.id());
     a.send(b.id(), b"again");
     assert_eq!(b.receive(1)[0], "again");
+}
+
+#[test]
+fn a_peer_whose_cable_is_pulled_is_stale_and_then_closed() {
+    let Some(lan) = Lan::ipv4() else { return };
+    let impatient = |name: &str, ip: &str| {
+        let mut settings = config(name);
+        settings.listen = Listen::On { host: ip.into(), port: 0 };
+        (settings.heartbeat_interval, settings.stale_after) = (Duration::from_millis(200), Duration::from_millis(1_500));
+        settings
+    };
+    let mut a = lan.on("A", || Peer::start(impatient("a", "10.77.0.1")));
+    let mut b = lan.on("B", || Peer::start(impatient("b", "10.77.0.2")));
+    a.node.connect(Endpoint::tcp("10.77.0.2", b.node.port())).expect("dials");
+    assert_eq!((a.expect_connected(), b.expect_connected()), (b.id(), a.id()));
+    lan.ip(&["-n", "A", "link", "set", "v0", "down"]);
+    for peer in [&mut a, &mut b] {
+        common::eventually("that it is noticed", || peer.node.peers()[0].state != PeerState::Connected);
+        assert_eq!(peer.expect_disconnected(), CloseReason::Stale);
+    }
+    // The side that was dialled has nothing to do about it.
+    let gone = b.node.peers().remove(0);
+    assert_eq!((gone.state, gone.last_reason, gone.next_attempt_in_ms), (PeerState::Closed, Some(CloseReason::Stale), None));
+    lan.ip(&["-n", "A", "link", "set", "v0", "up"]);
+    assert_eq!((a.expect_connected(), b.expect_connected()), (b.id(), a.id()));
 }
 
 #[test]

@@ -3,15 +3,14 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::base::{CloseReason, Endpoint, Level, LinkId, PeerId, PeerInfo, limits};
-use crate::driver::Shell;
 use crate::driver::transport::{Reader, Stream, Writer};
+use crate::driver::{Shell, patience};
 use crate::mesh::io::Input;
 use crate::session::handshaking::draw_kex;
 use crate::session::{Established, Progress, RecvHalf, SendHalf, key_update};
@@ -32,7 +31,7 @@ pub struct LinkShared {
     /// Why the link is to end, once that is settled.
     closing: OnceLock<CloseReason>,
     farewell: Notify,
-    /// Rung with it, for whoever waits before it reads on.
+    /// Rung with it, for whoever reads on or waits before it does.
     read_on: Notify,
     /// The peer has said goodbye and reads nothing any more.
     left: AtomicBool,
@@ -118,12 +117,23 @@ impl LinkShared {
         drop(send);
         self.bell.notify_one();
         self.farewell.notify_one();
-        self.read_on.notify_one();
+        self.read_on.notify_waiters();
     }
 
     /// Whether what still comes is only taken off the connection.
-    fn is_drained(&self) -> bool {
+    pub(super) fn is_drained(&self) -> bool {
         self.closing.get().is_some_and(|reason| *reason != CloseReason::Duplicate)
+    }
+
+    /// Resolves when a close was asked for, perhaps not the first, and this holds.
+    pub(super) async fn asked(&self, holds: impl Fn() -> bool) {
+        loop {
+            let rung = self.read_on.notified();
+            if holds() {
+                return;
+            }
+            rung.await;
+        }
     }
 
     /// Resolves when the link is to end, with the reason.
@@ -237,7 +247,7 @@ async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, 
                 // A peer that does not read has this long to take it.
                 reason = async {
                     let reason = link.closed_on_request().await;
-                    tokio::time::sleep(grace(&reason).0).await;
+                    tokio::time::sleep(patience::grace(&reason).0).await;
                     reason
                 } => reason,
             }
@@ -245,10 +255,7 @@ async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, 
         let (mut out, mut reading) = (pin!(out), pin!(read(shell, link, &mut reader, recv, input)));
         tokio::select! {
             reason = &mut out => {
-                if let Some(_place) = shell.draining(&reason) {
-                    // Until the other side is done too, which takes a round trip.
-                    let _ = tokio::time::timeout(grace(&reason).1, reading).await;
-                }
+                patience::drain(shell, link, &reason, reading).await;
                 return reason;
             }
             // The other side is done, and this one was told to end: what is queued still goes out.
@@ -265,14 +272,6 @@ async fn carry(shell: &Arc<Shell>, link: &Arc<LinkShared>, stream: &mut Stream, 
         writer.write_now(&last);
     }
     reason
-}
-
-/// How long the goodbye may take, and how long is read after it.
-fn grace(reason: &CloseReason) -> (Duration, Duration) {
-    match reason {
-        CloseReason::Duplicate => (limits::HANDOVER_GRACE, limits::HANDOVER_GRACE),
-        _ => (limits::STOP_GRACE, limits::DRAIN_GRACE),
-    }
 }
 
 async fn write(shell: &Shell, link: &LinkShared, writer: &mut Writer<'_>) -> CloseReason {
@@ -325,7 +324,7 @@ async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut Reader<'_>, mu
             return reason;
         }
         if had_data {
-            wait_for_room(shell, link).await;
+            patience::wait_for_room(shell, link).await;
         }
         if link.idle.load(Ordering::Relaxed) && input.is_empty() {
             chunk = limits::READ_BUFFER_MIN_BYTES;
@@ -344,25 +343,6 @@ async fn read(shell: &Arc<Shell>, link: &LinkShared, reader: &mut Reader<'_>, mu
             Err(e) => return CloseReason::Lost(e.to_string()),
         }
     }
-}
-
-/// Waits until the application has taken enough. The mesh is told when that lasts: meanwhile the link's silence is this node's doing.
-async fn wait_for_room(shell: &Arc<Shell>, link: &LinkShared) {
-    tokio::select! {
-        () = room(shell, link.id) => {}
-        () = async { while !link.is_drained() { link.read_on.notified().await } } => {}
-    }
-}
-
-async fn room(shell: &Arc<Shell>, link: LinkId) {
-    if shell.ring.has_data_room() || tokio::time::timeout(limits::UNREAD_AFTER, shell.ring.data_room()).await.is_ok() {
-        return;
-    }
-    shell.step(Input::Unread { link, unread: true });
-    shell
-        .write_log(Level::Debug, || format!("{link} is not read: the application has {} bytes to take", limits::EVENT_RING_DATA_MAX_BYTES));
-    shell.ring.data_room().await;
-    shell.step(Input::Unread { link, unread: false });
 }
 
 /// Takes every whole record, key updates among them.

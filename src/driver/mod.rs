@@ -17,6 +17,7 @@ pub mod listen;
 pub mod log;
 pub(crate) mod outlet;
 mod paths;
+mod patience;
 pub(crate) mod postal;
 pub(crate) mod progress;
 pub mod ring;
@@ -404,6 +405,11 @@ impl Shell {
     pub(crate) fn close_all(&self, reason: &CloseReason) {
         self.closing.store(true, Ordering::SeqCst);
         self.links.read().values().for_each(|link| link.close(reason.clone()));
+    }
+
+    /// Whether every link is to end.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Waits until every task has ended, or `grace` is over: a link takes up to `STOP_GRACE` for its goodbye. Not on a thread the

@@ -1,0 +1,31 @@
+//! The measured process: one node with the default settings, and an application that takes every event.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use vixp2p::base::TrustPolicy;
+use vixp2p::base::config::Listen;
+use vixp2p::{Config, Node};
+
+use crate::Result;
+
+/// Says the port, then answers every line on stdin with the number of connected peers, until there are no more.
+pub(crate) fn run(max_peers: usize) -> Result<()> {
+    let mut config = Config::new("hub");
+    config.listen = Listen::On { host: "127.0.0.1".into(), port: 0 };
+    config.max_peers = max_peers;
+    config.trust = Some(TrustPolicy::Open);
+    let node = Node::open(config)?;
+    node.start()?;
+    let taker = node.clone();
+    std::thread::spawn(move || while taker.wait_event(Duration::from_secs(3600)).is_some() || taker.is_running() {});
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", node.port())?;
+    for line in std::io::stdin().lock().lines() {
+        line?;
+        let stats = node.stats();
+        writeln!(out, "{} {}", stats.peers_connected, stats.half_open)?;
+    }
+    node.stop_blocking();
+    Ok(())
+}
