@@ -78,7 +78,7 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
     })
 }
 
-pub(super) fn whom(text: &str) -> Result<Whom, String> {
+pub(crate) fn whom(text: &str) -> Result<Whom, String> {
     if Invite::is_meant(text) {
         return text.parse().map(|invite| Whom::Invite(Box::new(invite))).map_err(|error: Error| error.to_string());
     }
