@@ -94,8 +94,8 @@ fn a_private_authority_vouches_for_its_registry_and_no_other() {
 fn an_authority_that_cannot_be_used_is_refused_before_anything_starts() {
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
     for (text, why) in [("nothing".to_owned(), "no certificate"), (broken, "cannot be used")] {
-        let error = Node::open(asking("https://127.0.0.1:1", Some(text))).err().expect("refused").to_string();
+        let error = Node::open(asking("https://127.0.0.1:1", Some(text))).expect_err("refused").to_string();
         assert!(error.contains(why), "{error}");
     }
-    assert!(Node::open(asking("http://127.0.0.1:1", Some(pem(&authority())))).err().expect("refused").to_string().contains("not https"));
+    assert!(Node::open(asking("http://127.0.0.1:1", Some(pem(&authority())))).expect_err("refused").to_string().contains("not https"));
 }
