@@ -160,6 +160,28 @@ fn what_is_wrong_with_a_data_directory_is_named() {
     drop(lock);
 }
 
+/// What doctor finds in a directory on a file system of its own, which `prepare` has made; `None` where that is not permitted.
+fn doctor_on(prepare: &str) -> Option<Vec<Value>> {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let script = format!("cd {} && mkdir A && {prepare} && exec {} doctor --json --data A", text(dir.path()), env!("CARGO_BIN_EXE_vixp2p"));
+    let output = std::process::Command::new("unshare").args(["-m", "sh", "-c", &script]).output().ok()?;
+    if output.stdout.is_empty() {
+        eprintln!("skipped: no file system may be mounted here: {}", stderr(&output));
+        return None;
+    }
+    Some(stdout(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect())
+}
+
+#[test]
+fn a_full_and_a_read_only_disk_are_told_apart() {
+    if let Some(findings) = doctor_on("mount -t tmpfs -o size=32k none A") {
+        bad(&findings, "disk_full");
+    }
+    if let Some(findings) = doctor_on("mount -t tmpfs none A && mount -o remount,ro A") {
+        bad(&findings, "disk_read_only");
+    }
+}
+
 #[test]
 fn a_port_in_use_and_an_address_of_no_interface_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

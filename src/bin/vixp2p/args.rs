@@ -85,6 +85,9 @@ pub(crate) struct NodeArgs {
     /// trace, debug, info, warn, error, critical or off [default: info]
     #[arg(long, value_name = "LEVEL", default_value = "info", hide_default_value = true, value_parser = level)]
     pub(crate) log_level: Level,
+    /// The same as --log-level debug
+    #[arg(long, hide = true, conflicts_with = "log_level")]
+    pub(crate) debug: bool,
     /// Keep identity, log and address book here [default: keep nothing]
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: Option<PathBuf>,

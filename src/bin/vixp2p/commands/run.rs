@@ -30,7 +30,8 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
     let config = settings(&args)?;
     let mut stop = Stop::watch(&args)?;
     // The counters would run between the lines of a talk.
-    let args = NodeArgs { quiet: args.quiet || args.chat, ..args };
+    let log_level = if args.debug { Level::Debug } else { args.log_level };
+    let args = NodeArgs { quiet: args.quiet || args.chat, log_level, ..args };
     let live = !args.quiet && args.tui.map_or_else(|| io::stdout().is_terminal(), |tui| tui == Switch::On);
     let screen = Screen::start(live, args.log_level).map_err(Failure::io("starting the output thread"))?;
     let outcome = live_through(&args, config, &screen, &mut stop).await;
