@@ -59,6 +59,7 @@
             NULL, NULL, NULL, VIXP2P_REGISTRY_PULL_ONLY, 0, 0, 0, 0, 0, 0, 0,                             \
             NULL, 0,                                                                                      \
             VIXP2P_DISCOVERY_OFF, 0, 0, 0, 0, 0, NULL, NULL,                                              \
+            NULL,                                                                                         \
     }
 
 

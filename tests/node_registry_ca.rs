@@ -23,6 +23,12 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
 }
 
+fn pem(authority: &CertifiedIssuer<'static, KeyPair>) -> String {
+    let digits = data_encoding::BASE64.encode(authority.der());
+    let lines: Vec<&str> = digits.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
 /// A registry on the loopback whose certificate for 127.0.0.1 the authority signed; it names one peer. Ends with the test.
 fn registry(authority: &CertifiedIssuer<'static, KeyPair>) -> String {
     let key = KeyPair::generate().expect("a key");
@@ -68,12 +74,12 @@ fn asking(url: &str, ca_pem: Option<String>) -> Config {
 fn a_private_authority_vouches_for_its_registry_and_no_other() {
     let (ours, theirs) = (authority(), authority());
     let url = registry(&ours);
-    let mut node = Peer::start(asking(&url, Some(ours.pem())));
+    let mut node = Peer::start(asking(&url, Some(pem(&ours))));
     node.expect("a name", |event| matches!(event, Event::PeerNamed { node_id, .. } if node_id == "named").then_some(()));
-    let both = format!("{}{}", theirs.pem(), ours.pem());
+    let both = format!("{}{}", pem(&theirs), pem(&ours));
     let mut node = Peer::start(asking(&url, Some(both)));
     node.expect("a name", |event| matches!(event, Event::PeerNamed { .. }).then_some(()));
-    for ca_pem in [None, Some(theirs.pem())] {
+    for ca_pem in [None, Some(pem(&theirs))] {
         let mut node = Peer::start(asking(&url, ca_pem));
         let detail = node.expect("a refusal", |event| match event {
             Event::RegistryFailed { detail, .. } => Some(detail.clone()),
@@ -88,8 +94,8 @@ fn a_private_authority_vouches_for_its_registry_and_no_other() {
 fn an_authority_that_cannot_be_used_is_refused_before_anything_starts() {
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
     for (text, why) in [("nothing".to_owned(), "no certificate"), (broken, "cannot be used")] {
-        let error = Node::open(asking("https://127.0.0.1:1", Some(text))).err().expect("refused").to_string();
+        let error = Node::open(asking("https://127.0.0.1:1", Some(text))).expect_err("refused").to_string();
         assert!(error.contains(why), "{error}");
     }
-    assert!(Node::open(asking("http://127.0.0.1:1", Some(authority().pem()))).err().expect("refused").to_string().contains("not https"));
+    assert!(Node::open(asking("http://127.0.0.1:1", Some(pem(&authority())))).expect_err("refused").to_string().contains("not https"));
 }

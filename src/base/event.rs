@@ -323,6 +323,28 @@ impl Event {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|e| format!("{{\"event\":\"unprintable\",\"error\":\"{e}\"}}"))
     }
+
+    fn fmt_of_registry(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::PeerNamed { node_id, endpoint } => write!(f, "the registry names node \"{}\" at {endpoint}", printable(node_id)),
+            Event::RegistryAnswered { count, new_count } => write!(f, "registry: {count} peers named, {new_count} of them new"),
+            Event::RegistryFailed { detail, retry_in_ms } => {
+                write!(f, "registry: {}", printable(detail))?;
+                retry_in_ms.map_or(Ok(()), |ms| write!(f, "; asked again in {ms} ms"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_of_life(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Ping { peer, direction: Direction::Outbound } => write!(f, "ping to {}", peer.short()),
+            Event::Ping { peer, direction: Direction::Inbound } => write!(f, "ping from {}", peer.short()),
+            Event::Pong { peer, direction: Direction::Outbound } => write!(f, "pong to {}", peer.short()),
+            Event::Pong { peer, direction: Direction::Inbound } => write!(f, "pong from {}", peer.short()),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Event {
@@ -396,16 +418,8 @@ impl fmt::Display for Event {
                 printable(node_id)
             ),
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
-            Event::PeerNamed { node_id, endpoint } => write!(f, "the registry names node \"{}\" at {endpoint}", printable(node_id)),
-            Event::RegistryAnswered { count, new_count } => write!(f, "registry: {count} peers named, {new_count} of them new"),
-            Event::RegistryFailed { detail, retry_in_ms } => {
-                write!(f, "registry: {}", printable(detail))?;
-                retry_in_ms.map_or(Ok(()), |ms| write!(f, "; asked again in {ms} ms"))
-            }
-            Event::Ping { peer, direction: Direction::Outbound } => write!(f, "ping to {}", peer.short()),
-            Event::Ping { peer, direction: Direction::Inbound } => write!(f, "ping from {}", peer.short()),
-            Event::Pong { peer, direction: Direction::Outbound } => write!(f, "pong to {}", peer.short()),
-            Event::Pong { peer, direction: Direction::Inbound } => write!(f, "pong from {}", peer.short()),
+            Event::PeerNamed { .. } | Event::RegistryAnswered { .. } | Event::RegistryFailed { .. } => self.fmt_of_registry(f),
+            Event::Ping { .. } | Event::Pong { .. } => self.fmt_of_life(f),
             Event::Delivered { peer, message } => write!(f, "message {message} has arrived at {}", peer.short()),
             Event::Undelivered { peer, message, reason } => write!(f, "message {message} to {} was given up: {reason}", peer.short()),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use crate::support::{LIMIT, signal, text};
 
@@ -89,7 +90,7 @@ fn is_like(shown: &str, got: &str) -> bool {
 struct Shell {
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    output: Receiver<String>,
     dir: tempfile::TempDir,
     ports: Vec<(u16, u16)>,
 }
@@ -115,7 +116,18 @@ impl Shell {
         // All are held until all are known, so that none is given twice.
         let held: Vec<TcpListener> = PORTS.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
         let ports = PORTS.iter().zip(&held).map(|(shown, free)| (*shown, free.local_addr().expect("bound").port())).collect();
-        Shell { child, input, output: BufReader::new(output), dir, ports }
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(output);
+            loop {
+                // Kept with its line end, since what precedes the mark may have none.
+                let mut line = String::new();
+                if !lines.read_line(&mut line).is_ok_and(|count| count > 0) || tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Shell { child, input, output: told, dir, ports }
     }
 
     fn with_free_ports(&self, text: &str) -> String {
@@ -132,8 +144,7 @@ impl Shell {
         writeln!(self.input, "{command}\nprintf '{END}%d\\n' $?").expect("heard");
         let mut all = String::new();
         loop {
-            let mut line = String::new();
-            assert!(self.output.read_line(&mut line).expect("text") > 0, "the shell ended: {all}");
+            let line = self.output.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("{command} does not end ({error}): {all}"));
             if let Some((rest, code)) = line.split_once(END) {
                 all.push_str(rest);
                 return (self.as_shown(&all), code.trim().parse().expect("a number"));
@@ -162,8 +173,7 @@ impl Drop for Shell {
     fn drop(&mut self) {
         // Nodes that a failed page has left behind.
         if writeln!(self.input, "jobs -p > ../left; printf '{END}0\\n'").is_ok() {
-            let mut line = String::new();
-            while !line.contains(END) && self.output.read_line(&mut line).is_ok_and(|count| count > 0) {}
+            while self.output.recv_timeout(LIMIT).is_ok_and(|line| !line.contains(END)) {}
         }
         let left = fs::read_to_string(self.dir.path().join("left")).unwrap_or_default();
         left.lines().filter_map(|pid| pid.parse().ok()).filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).for_each(|pid: u32| {

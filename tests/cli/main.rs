@@ -1,6 +1,7 @@
 //! The program as its users meet it: options, exit codes, output, files, signals. Everything on 127.0.0.1, nothing by the clock
 //! but upper bounds.
 
+mod chat;
 mod demo;
 mod discovery;
 mod docs;

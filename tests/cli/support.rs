@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ pub(crate) enum From {
 /// A running program whose lines are read as they come. Killed when dropped.
 pub(crate) struct Running {
     child: Child,
+    stdin: Option<ChildStdin>,
     lines: Receiver<(From, String)>,
     pub(crate) seen: Vec<(From, String)>,
     /// How far each stream has been waited through.
@@ -89,8 +90,19 @@ impl Running {
         Running::spawn(vixp2p(args))
     }
 
+    /// Types a line.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().expect("spawned with an input"), "{line}").expect("the program listens");
+    }
+
+    /// Ends the standard input.
+    pub(crate) fn hang_up(&mut self) {
+        self.stdin = None;
+    }
+
     pub(crate) fn spawn(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let stdin = child.stdin.take();
         let (tell, lines) = channel();
         let stdout = child.stdout.take().expect("piped");
         let stderr = child.stderr.take().expect("piped");
@@ -106,7 +118,7 @@ impl Running {
         };
         follow(From::Stdout, Box::new(stdout));
         follow(From::Stderr, Box::new(stderr));
-        Running { child, lines, seen: Vec::new(), read: [0; 2] }
+        Running { child, stdin, lines, seen: Vec::new(), read: [0; 2] }
     }
 
     /// A node on 127.0.0.1 and any free port, and that port.

@@ -129,6 +129,13 @@ fn every_option_stands_in_its_page_with_its_default_and_in_the_help_if_it_is_com
 }
 
 #[test]
+fn debug_is_a_level_and_goes_with_no_other() {
+    let said = stderr(&run(&["--name=A", "--listen=127.0.0.1:0", "--disc-iface=lo", "--run=1", "--quiet", "--debug"]));
+    assert!(said.contains(" debug "), "{said}");
+    assert!(complaint(&run(&["--id=A", "--listen=0", "--debug", "--log-level=info"]), 2).contains("--log-level"));
+}
+
+#[test]
 fn without_options_the_program_says_what_it_needs_and_ends_in_2() {
     let text = complaint(&run(&[]), 2);
     assert!(text.contains("--id") && text.contains("--listen"), "{text}");

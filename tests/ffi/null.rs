@@ -68,6 +68,7 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_stats", "node", vixp2p_node_stats(null(), null_mut(), 0)),
             ("vixp2p_node_stats", "out", vixp2p_node_stats(node, null_mut(), 136)),
             ("vixp2p_node_set_log_level", "node", vixp2p_node_set_log_level(null_mut(), 2)),
+            ("vixp2p_set_process_log", "callback", vixp2p_set_process_log(2, null())),
             ("vixp2p_node_set_log_callback", "node", vixp2p_node_set_log_callback(null_mut(), null())),
             ("vixp2p_node_set_log_callback", "callback", vixp2p_node_set_log_callback(node, null())),
             ("vixp2p_node_set_event_callback", "node", vixp2p_node_set_event_callback(null_mut(), null())),
@@ -170,6 +171,7 @@ fn on_events_and_ids(event: *const vixp2p_event) -> Vec<Row> {
             ("vixp2p_event_retry_in_ms", "event", asked(vixp2p_event_retry_in_ms(null()))),
             ("vixp2p_event_count", "event", asked(vixp2p_event_count(null()))),
             ("vixp2p_event_message_number", "event", asked(vixp2p_event_message_number(null()))),
+            ("vixp2p_event_new_count", "event", asked(vixp2p_event_new_count(null()))),
             ("vixp2p_event_text", "event", asked(vixp2p_event_text(null()))),
             ("vixp2p_event_json", "event", asked(vixp2p_event_json(null()))),
         ]

@@ -17,8 +17,9 @@ use vixp2p::{Endpoint, PeerId};
 
 pub(crate) use discovery::DiscoveryArgs;
 pub(crate) use ops::{CompletionsArgs, DoctorArgs, LogLevelArgs, ManArgs};
+pub(crate) use place::whom;
 pub(crate) use place::{Place, Target, Whom};
-use place::{endpoint, listen, whom};
+use place::{endpoint, listen};
 pub(crate) use registry::{BootstrapArgs, RegistryArgs};
 use sync::SyncArgs;
 
@@ -54,7 +55,7 @@ pub(crate) struct Cli {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct NodeArgs {
     /// Label of this node, shown to its peers
-    #[arg(long, value_name = "NAME", required = true, value_parser = label)]
+    #[arg(long, alias = "name", value_name = "NAME", required = true, value_parser = label)]
     pub(crate) id: Option<String>,
     /// PORT, HOST:PORT or unix:///PATH; 0: do not listen; repeatable
     #[arg(long, value_name = "PORT", required = true, allow_negative_numbers = true, value_parser = listen)]
@@ -92,6 +93,9 @@ pub(crate) struct NodeArgs {
     /// trace, debug, info, warn, error, critical or off [default: info]
     #[arg(long, value_name = "LEVEL", default_value = "info", hide_default_value = true, value_parser = level)]
     pub(crate) log_level: Level,
+    /// The same as --log-level debug
+    #[arg(long, hide = true, conflicts_with = "log_level")]
+    pub(crate) debug: bool,
     /// Keep identity, log and address book here [default: keep nothing]
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: Option<PathBuf>,
@@ -126,6 +130,9 @@ pub(crate) struct NodeArgs {
     /// Stop when standard input ends
     #[arg(long, hide = true)]
     pub(crate) stop_on_eof: bool,
+    /// Lines of standard input are messages to every peer, or orders like /peers
+    #[arg(long, hide = true, conflicts_with = "stop_on_eof")]
+    pub(crate) chat: bool,
 }
 
 /// What else the program does.

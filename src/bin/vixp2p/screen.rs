@@ -23,6 +23,7 @@ const ERASE: &str = "\r\x1b[K";
 
 enum Show {
     Log(String),
+    Said(String),
     Stats(String),
     Final(String),
 }
@@ -79,6 +80,15 @@ impl Screen {
         }
         queue.waiting.push_back(Show::Log(format!("{} {level} {text}", timestamp())));
         self.shared.filled.notify_one();
+    }
+
+    /// A line for a person, on stdout. One that nobody reads is dropped like a log line.
+    pub(crate) fn say(&self, line: String) {
+        let mut queue = self.shared.queue.lock();
+        if queue.waiting.len() < WAITING_MAX {
+            queue.waiting.push_back(Show::Said(line));
+            self.shared.filled.notify_one();
+        }
     }
 
     /// The counters now.
@@ -149,6 +159,7 @@ impl Writer {
                 self.out(&format!("{LIVE_BEGIN}{line}{LIVE_END}"));
                 self.shown = Some(line);
             }
+            Show::Said(line) => self.out(&format!("{line}\n")),
             Show::Stats(line) => self.out(&format!("{line}\n")),
             Show::Final(line) if self.live => self.out(&format!("{ERASE}{}{line}\n", block(&line))),
             Show::Final(line) => self.out(&format!("{line}\n")),

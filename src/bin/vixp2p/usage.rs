@@ -73,9 +73,9 @@ fn conflict(error: &clap::Error, option: &str) -> String {
     }
 }
 
-/// The names in a piece of the error's context: "--id" of "--id <NAME>".
+/// The names in a piece of the error's context: "--id" of "--id <NAME>", "PEER" of "<PEER>".
 fn names(error: &clap::Error, kind: ContextKind) -> Vec<String> {
-    let name = |text: &String| text.split_once(" <").map_or(text.as_str(), |(name, _)| name).to_owned();
+    let name = |text: &String| text.split_once(" <").map_or(text.as_str(), |(name, _)| name).trim_matches(['<', '>', '[', ']']).to_owned();
     match error.get(kind) {
         Some(ContextValue::String(text)) => vec![name(text)],
         Some(ContextValue::Strings(texts)) => texts.iter().map(name).collect(),

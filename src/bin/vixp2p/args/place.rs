@@ -28,14 +28,18 @@ pub(crate) enum Place {
 }
 
 pub(super) fn listen(text: &str) -> Result<Place, String> {
-    let tcp = if text.contains("://") {
-        let endpoint = endpoint(text)?;
-        if endpoint.scheme != Scheme::Tcp {
-            return Ok(Place::Other(endpoint));
+    // Unlike an endpoint to dial, a place to listen at may have port 0: any free one.
+    let tcp = match text.strip_prefix("tcp://") {
+        Some(rest) if rest.parse::<SocketAddr>().is_ok() => rest,
+        Some(_) => "",
+        None if text.contains("://") => {
+            let endpoint = endpoint(text)?;
+            if endpoint.scheme != Scheme::Tcp {
+                return Ok(Place::Other(endpoint));
+            }
+            text.split_once("://").map_or(text, |(_, rest)| rest)
         }
-        text.split_once("://").map_or(text, |(_, rest)| rest)
-    } else {
-        text
+        None => text,
     };
     let expected =
         "expected a port (0-65535), an IP address and port like 127.0.0.1:9001 or [::1]:9001, unix:///path/to.sock or mem://name";
@@ -74,7 +78,7 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
     })
 }
 
-pub(super) fn whom(text: &str) -> Result<Whom, String> {
+pub(crate) fn whom(text: &str) -> Result<Whom, String> {
     if Invite::is_meant(text) {
         return text.parse().map(|invite| Whom::Invite(Box::new(invite))).map_err(|error: Error| error.to_string());
     }
@@ -94,9 +98,12 @@ mod tests {
         assert_eq!(listen("127.0.0.1:0"), on("127.0.0.1", 0));
         assert_eq!(listen("[::1]:9001"), on("::1", 9001));
         assert_eq!(listen("tcp://[::1]:9001"), on("::1", 9001));
+        assert_eq!(listen("tcp://127.0.0.1:0"), on("127.0.0.1", 0));
         assert_eq!(listen("unix:///run/a.sock"), Ok(Place::Other("unix:///run/a.sock".parse().expect("endpoint"))));
         assert!(listen("quic://[::1]:9001").expect_err("unknown").contains("tcp, unix, mem"));
-        for wrong in ["", "unix://a", "tcp://localhost:1", "65536", "-1", "x", "localhost:1", "127.0.0.1", "::1:9001", "1.2.3.4:x"] {
+        for wrong in
+            ["", "unix://a", "tcp://localhost:1", "tcp://9001", "65536", "-1", "x", "localhost:1", "127.0.0.1", "::1:9001", "1.2.3.4:x"]
+        {
             assert!(listen(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod append;
+pub(crate) mod chat;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod invite;

@@ -16,6 +16,7 @@ use vixp2p::{Config, Endpoint, Node, Stats};
 
 use crate::apply::ApplyFile;
 use crate::args::{BootstrapArgs, NodeArgs, Place, Switch, Target, Whom};
+use crate::commands::chat::{self, Order};
 use crate::commands::doctor::running::About;
 use crate::control::server::{Progress, Served, Server};
 use crate::failure::Failure;
@@ -28,6 +29,9 @@ const STOP_MAX: Duration = Duration::from_millis(1_500);
 pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
     let config = settings(&args)?;
     let mut stop = Stop::watch(&args)?;
+    // The counters would run between the lines of a talk.
+    let log_level = if args.debug { Level::Debug } else { args.log_level };
+    let args = NodeArgs { quiet: args.quiet || args.chat, log_level, ..args };
     let live = !args.quiet && args.tui.map_or_else(|| io::stdout().is_terminal(), |tui| tui == Switch::On);
     let screen = Screen::start(live, args.log_level).map_err(Failure::io("starting the output thread"))?;
     let outcome = live_through(&args, config, &screen, &mut stop).await;
@@ -147,6 +151,7 @@ impl<'a> Session<'a> {
         // Without a data directory there is no file to read again, and the signal keeps its meaning.
         let hangup = || signal(SignalKind::hangup()).map_err(Failure::io("listening for signals"));
         let mut hangup = args.data.as_ref().map(|_| hangup()).transpose()?;
+        let mut talk = if args.chat { Some(chat::lines()?) } else { None };
         loop {
             self.show(args.quiet, false);
             tokio::select! {
@@ -158,17 +163,42 @@ impl<'a> Session<'a> {
                 () = async { match &mut hangup { Some(signal) => drop(signal.recv().await), None => std::future::pending().await } } => {
                     self.reload().await;
                 }
+                line = async { match &mut talk { Some(lines) => lines.recv().await, None => std::future::pending().await } } => {
+                    match line.map(|line| chat::order(&line)) {
+                        None | Some(Order::Quit) => return Ok(()),
+                        Some(order) => self.obey(order),
+                    }
+                }
                 _ = ticks.tick() => self.show(args.quiet, true),
                 event = self.node.next_event() => match event {
                     None => return Ok(()),
                     Some(Event::Fatal { detail }) => return Err(Failure::Runtime(format!("the node failed: {detail}"))),
                     Some(event) => {
                         self.about.note(&event);
+                        if let (true, Event::Data { peer, batch }) = (args.chat, event) {
+                            chat::heard(&self.node, peer, batch).into_iter().for_each(|line| self.screen.say(line));
+                        }
                         self.progress.changed();
                     }
                 },
             }
         }
+    }
+
+    /// Carries out an order of `--chat`.
+    fn obey(&self, order: Order) {
+        let answer = match order {
+            Order::Say(text) => chat::say(&self.node, &text).into_iter().collect(),
+            Order::Peers => chat::peers(&self.node),
+            Order::Discover => chat::discover(&self.node),
+            Order::Connect(whom) => match self.dial(&[whom]) {
+                Ok(()) => Vec::new(),
+                Err(failure) => failure.text().into_iter().collect(),
+            },
+            Order::Answer(text) => vec![vixp2p::base::event::printable(&text)],
+            Order::Quit => Vec::new(),
+        };
+        answer.into_iter().for_each(|line| self.screen.say(line));
     }
 
     /// Reads `known_peers` again.

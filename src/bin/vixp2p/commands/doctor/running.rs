@@ -92,6 +92,11 @@ fn of_target(node: &Node, target: &TargetSnapshot, asked: bool) -> Finding {
             format!("connected{id}, but silent although asked"),
             "the network swallows what is sent, or the other machine hangs; it is closed and dialled again soon",
         ),
+        (PeerState::Connecting | PeerState::Handshaking, Some(reason)) if target.failures > 0 => {
+            let mut finding = words::failed(&endpoint, reason, Some(node.id()));
+            finding.says = format!("{} ({} failures in a row), and tried again just now", finding.says, target.failures);
+            finding
+        }
         (state @ (PeerState::Connecting | PeerState::Handshaking), _) => {
             let says = format!("{state} for {} ms, handshake: {}, {} failures before", target.since_ms_ago, target.stage, target.failures);
             Finding::note(&endpoint, state.name(), says)

@@ -31,6 +31,11 @@ fn explain(reason: &CloseReason, own: Option<PeerId>) -> (&'static str, String) 
         CloseReason::Timeout => {
             "whatever is there does not answer: a firewall drops what is sent, the machine is off, or the port is of another program"
         }
+        CloseReason::Lost(why) if why.contains("during the handshake") => {
+            let advice = "most likely the pre-shared keys differ: compare the files of --psk-file on both sides (one without any counts as \
+                          different); else its own log, or doctor there, says why";
+            return ("psk_or_handshake", advice.into());
+        }
         CloseReason::Lost(_) => "the other side ended it without a word: its own log, or doctor there, says why",
         CloseReason::Stale => "the network swallows what is sent, or the other machine hangs",
         CloseReason::Shutdown => "this node is stopping",
@@ -91,7 +96,7 @@ mod tests {
             CloseReason::Refused("No such file or directory (os error 2)".into()),
             CloseReason::Unresolved(text()),
             CloseReason::Timeout,
-            CloseReason::Lost(text()),
+            CloseReason::Lost("reset".into()),
             CloseReason::Stale,
             CloseReason::Shutdown,
             CloseReason::Disconnected,
