@@ -9,7 +9,7 @@ T ?= 60
 N ?= 1000000
 KILLS ?= 1000
 
-.PHONY: help setup build demo test check rust-test c python interop bench bench-flood sim crash crash-every fuzz header model clean
+.PHONY: help setup build demo test check rust-test c python interop bench bench-flood sim sim-nightly crash crash-every fuzz header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -17,7 +17,7 @@ help:
 	@echo 'make check     format, lints and house rules only (seconds)'
 	@echo 'make bench     throughput, round trip, replication and connections beside raw TCP, the disk, rustls and libp2p'
 	@echo 'make bench-flood   how soon a peer joins amid 10,000 half-open connections, and what one costs in memory'
-	@echo 'make sim SEEDS=N   run N simulator seeds'
+	@echo 'make sim SEEDS=N   run N simulator seeds; sim-nightly: 200,000'
 	@echo 'make crash     the log after N=1000000 power cuts and KILLS=1000 killed writers (minutes); crash-every: after every cut and flip (an hour)'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
 	@echo 'make c         build with CMake, install, move, build the examples, ctest'
@@ -72,6 +72,11 @@ bench-flood:
 
 sim: build
 	scripts/sim $(SEEDS)
+
+# Two hundred thousand storms on two cores: hours.
+sim-nightly:
+	VIXP2P_SIM_SEEDS=200000 $(CARGO) test --release --locked --test sim -- --exact --nocapture \
+	    storms_of_every_seed_break_no_rule_and_end_with_equal_nodes
 
 CRASH_TEST := $(CARGO) test --quiet --locked --features $(FEATURES)
 

@@ -23,17 +23,21 @@ mod logwork;
 mod net;
 mod node;
 mod pages;
+mod plan;
 mod script;
+mod shrink;
 mod trace;
 mod world;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::Time;
 
+pub use shrink::{Shrunk, shrink};
 use world::World;
 
 /// What goes on in a run.
@@ -112,11 +116,26 @@ pub struct Options {
     pub scenario: Scenario,
     /// A rule to break.
     pub sabotage: Option<Sabotage>,
+    /// Things of a storm that are left out, counted from 1: for making a failing one smaller.
+    pub omit: BTreeSet<u64>,
+    /// Instead of a scenario: one that is written down (`tests/scenarios`). Its number of nodes counts.
+    pub text: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { seed: 1, nodes: 3, steps: 3_000, trace: false, writes: 400, faults: true, scenario: Scenario::Storm, sabotage: None }
+        Options {
+            seed: 1,
+            nodes: 3,
+            steps: 3_000,
+            trace: false,
+            writes: 400,
+            faults: true,
+            scenario: Scenario::Storm,
+            sabotage: None,
+            omit: BTreeSet::new(),
+            text: None,
+        }
     }
 }
 
@@ -179,6 +198,14 @@ pub struct Counts {
     pub partitions: u64,
     /// Pauses of a node.
     pub pauses: u64,
+    /// Disks that were damaged at rest or exchanged for an older copy.
+    pub hurt: u64,
+    /// Logs of which damage was set aside.
+    pub quarantined: u64,
+    /// Logs that a node found to have two histories.
+    pub forks: u64,
+    /// Times a log was parked at a record.
+    pub parked: u64,
 }
 
 /// A run that held every rule to its end.
@@ -229,6 +256,11 @@ impl fmt::Display for Report {
             "  network     {} connections, {} ends authenticated, {} cut, {} bits flipped, {} partitions, {} pauses, {} messages",
             c.connections, c.authenticated, c.cuts, c.flips, c.partitions, c.pauses, c.messages
         )?;
+        writeln!(
+            f,
+            "  damage      {} disks hurt, {} logs set aside, {} forks found, {} logs parked",
+            c.hurt, c.quarantined, c.forks, c.parked
+        )?;
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }
@@ -267,7 +299,14 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
     if !(least..=26).contains(&options.nodes) {
         return Err(failure(format!("{} nodes, possible are {least} to 26", options.nodes)));
     }
-    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options, out, &progress).play()));
+    let plan = match options.text.as_deref().map(plan::parse).transpose() {
+        Ok(plan) => plan,
+        Err(why) => return Err(failure(why)),
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| match plan {
+        Some(plan) => World::new(&Options { nodes: plan.nodes, writes: u64::MAX, ..options.clone() }, Some(plan), out, &progress).play(),
+        None => World::new(options, None, out, &progress).play(),
+    }));
     match outcome {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(what)) => Err(failure(what)),

@@ -181,3 +181,30 @@ fn an_ack_that_gets_lost_costs_nothing() {
     let seen = solo.receive(link, ack(log(5), 6, 5));
     assert!(matches!(events(&seen)[..], [Event::Acked { durable: 6, applied: 5, .. }]));
 }
+
+#[test]
+fn a_peer_whose_history_goes_on_differently_is_refused_for_that_log_alone() {
+    let mut solo = Solo::new();
+    let (link, _) = solo.join_with(7, &[]);
+    let (other, _) = solo.join_with(8, &[]);
+    solo.receive(link, push(&group(log(1), 1, 2, 100)));
+    solo.receive(other, push(&group(log(1), 1, 2, 100)));
+    let seen = solo.step(Input::Diverged { link, log: log(1) });
+    assert!(closes(&seen).is_empty());
+    assert_eq!((sent(&seen, link), sent(&seen, other)), (vec![nak(log(1), u64::MAX)], vec![nak(log(1), 0)]));
+    for n in 1..=3 {
+        assert!(solo.receive(link, push(&group(log(1), n, n, 100))).is_empty(), "told once");
+    }
+    assert_eq!(stores(&solo.receive(other, push(&group(log(1), 1, 2, 100)))), [(1, 2)]);
+    assert_eq!(stores(&solo.receive(link, push(&group(log(7), 1, 1, 100)))), [(1, 1)], "other logs of the peer go on");
+}
+
+#[test]
+fn a_peer_that_stands_inside_a_group_is_pushed_all_of_it_so_that_it_sees_the_fork() {
+    let mut solo = Solo::with(|_| {}, vec![(log(5), 10, 10)]);
+    let (link, seen) = solo.join_with(7, &[(log(5), 8)]);
+    assert_eq!(reads(&seen), [(link, log(5), 9)]);
+    let seen = solo.step(Input::ReadDone { link, log: log(5), groups: vec![group(log(5), 6, 10, 100)] });
+    assert_eq!(pushes(&seen, link), [(6, 10)]);
+    assert!(solo.step(Input::ReadDone { link, log: log(5), groups: vec![group(log(5), 6, 10, 100)] }).is_empty(), "once");
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::base::{CloseReason, Event, LinkId, LogId, Time, limits};
 use crate::mesh::out::Outbox;
 use crate::mesh::replica::local::Local;
-use crate::mesh::replica::session::{Cost, REFUSED, Session};
+use crate::mesh::replica::session::{Cost, Follower, REFUSED, Session};
 use crate::mesh::replica::{Replica, Retry, offer};
 use crate::sync::Group;
 use crate::wire::message::WalPush;
@@ -50,7 +50,7 @@ impl Replica {
         follower.pushed = follower.pushed.max(last);
         follower.sent = follower.sent.max(last);
         let upto = local.upto();
-        if local.frozen {
+        if local.frozen || follower.nak_sent == Some(REFUSED) {
             if follower.nak_sent != Some(REFUSED) {
                 session.nak(log, REFUSED, out);
             }
@@ -156,6 +156,17 @@ impl Replica {
         self.ask_again(log, out);
     }
 
+    /// A peer's version of a log goes on differently than the one here, and nobody can say which is altered: it is taken from others.
+    pub(in crate::mesh) fn diverged(&mut self, link: LinkId, log: LogId, out: &mut Outbox) {
+        let Some(local) = self.logs.get_mut(&log).filter(|local| local.storing_from() == Some(link)) else { return };
+        let credit = local.give_up();
+        self.give_back(credit);
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.nak(log, REFUSED, out);
+        }
+        self.ask_again(log, out);
+    }
+
     /// The application has applied records of a log.
     pub(in crate::mesh) fn applied(&mut self, log: LogId, seq: u64, out: &mut Outbox) {
         if let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) {
@@ -226,7 +237,8 @@ impl Replica {
         let Some(local) = self.logs.get(&log) else { return };
         let have = if local.frozen { REFUSED } else { local.durable };
         for session in self.sessions.values_mut() {
-            if session.known(&log).is_some_and(|f| f.pushed > local.durable) {
+            let refused = |f: &Follower| have != REFUSED && f.nak_sent == Some(REFUSED);
+            if session.known(&log).is_some_and(|f| f.pushed > local.durable && !refused(f)) {
                 session.nak(log, have, out);
             }
         }

@@ -222,12 +222,13 @@ impl Session {
         self.in_flight.sub(freed);
     }
 
-    /// Pushes a group, if it is the next one and fits the window.
+    /// Pushes a group, if it has the next record and fits the window.
     pub(super) fn push(&mut self, group: &Group, out: &mut Outbox) -> bool {
         let cost = Cost::of(group.first, group.last, group.bytes.len());
         let fits = self.in_flight.leaves_room_for(cost);
         let follower = self.followers.entry(group.log).or_default();
-        if follower.sent.checked_add(1) != Some(group.first) || !fits {
+        // One that the peer has in part shows it that its log has other borders: one of two histories.
+        if group.first > follower.sent.saturating_add(1) || group.last <= follower.sent || !fits {
             return false;
         }
         follower.sent = group.last;
