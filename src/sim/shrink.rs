@@ -26,7 +26,8 @@ pub fn shrink(options: &Options, most: u32) -> Option<Shrunk> {
     // Nothing after the failure matters, if it failed before the end phase.
     let shorter = Options { steps: best.step.clamp(1, options.steps), ..options.clone() };
     best = attempt(shorter, &mut runs).unwrap_or(best);
-    let mut turns: Vec<u64> = (1..=script_of(&best.options).len() as u64).collect();
+    // The less of it happens, the more of the script has its turn: no run comes further than its steps.
+    let mut turns: Vec<u64> = (1..=best.options.steps).collect();
     let mut piece = turns.len().div_ceil(2);
     while piece > 0 && runs < most {
         let mut at = 0;

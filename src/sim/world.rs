@@ -226,6 +226,8 @@ impl<'a> World<'a> {
             What::Script => self.script_turn(),
             What::Restart { node } => self.restart(node),
             What::Resume { node, pause } => self.resume(node, pause),
+            // What flaps stops when everything is healed.
+            What::Do { action: Action::Partition { .. } } if self.phase != Phase::Play => Ok(()),
             What::Do { action } => self.bounded().and_then(|()| self.act(action)),
             What::DiskWell { node } => {
                 self.nodes[node].knobs.set_full(false);

@@ -71,6 +71,10 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_set_event_callback", "callback", vixp2p_node_set_event_callback(node, null())),
             ("vixp2p_node_set_message_callback", "node", vixp2p_node_set_message_callback(null_mut(), null())),
             ("vixp2p_node_set_message_callback", "callback", vixp2p_node_set_message_callback(node, null())),
+            ("vixp2p_node_apply_resume", "node", vixp2p_node_apply_resume(null_mut(), &vixp2p_log_id::default(), 0)),
+            ("vixp2p_node_apply_resume", "log", vixp2p_node_apply_resume(node, null(), 0)),
+            ("vixp2p_node_set_cursor_callback", "node", vixp2p_node_set_cursor_callback(null_mut(), null())),
+            ("vixp2p_node_set_cursor_callback", "callback", vixp2p_node_set_cursor_callback(node, null())),
             ("vixp2p_node_set_apply_callback", "node", vixp2p_node_set_apply_callback(null_mut(), null())),
             ("vixp2p_node_set_apply_callback", "callback", vixp2p_node_set_apply_callback(node, null())),
             ("vixp2p_node_event_fd", "node", asked(vixp2p_node_event_fd(null()))),
@@ -190,6 +194,7 @@ const MAY_BE_NULL: [(&str, &str); 16] = [
     ("vixp2p_node_set_event_callback", "callback"),
     ("vixp2p_node_set_message_callback", "callback"),
     ("vixp2p_node_set_apply_callback", "callback"),
+    ("vixp2p_node_set_cursor_callback", "callback"),
     ("vixp2p_event_log", "out"),
 ];
 
