@@ -49,7 +49,7 @@ fn a_trace_that_is_written_is_the_trace_that_is_hashed() {
 
 /// The storm of a seed: small and quick for most, now and then a large one.
 fn storm(seed: u64) -> Options {
-    let nodes = if seed % 16 == 0 { 9 } else { 2 + (seed % 4) as usize };
+    let nodes = if seed.is_multiple_of(16) { 9 } else { 2 + (seed % 4) as usize };
     Options { seed, nodes, steps: 1_000 + 500 * (seed % 3), ..Options::default() }
 }
 

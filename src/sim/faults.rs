@@ -80,6 +80,20 @@ impl World<'_> {
                 self.after(Duration::from_millis(millis), What::DiskWell { node });
             }
             Action::Refuse { node, per_mille } => self.nodes[node].app.refuses = per_mille,
+            Action::JumpClock { node, wall_us } => self.nodes[node].wall_us = wall_us,
+            Action::Expect { nodes } => {
+                if let Some(lack) = nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, &self.nodes[*node])) {
+                    return Err(format!("by now they should have everything, but {lack}"));
+                }
+            }
+            other => return self.act_on(other),
+        }
+        Ok(())
+    }
+
+    /// What strikes an application, a direction or a disk.
+    fn act_on(&mut self, action: Action) -> Check {
+        match action {
             Action::Poison { node, per_mille } => self.nodes[node].app.poisons = per_mille,
             Action::Resume { node } => return self.resume_parked(node),
             Action::OneWay { from, to, millis } => {
@@ -91,12 +105,7 @@ impl World<'_> {
             Action::Save { node } => self.nodes[node].save(),
             Action::Restore { node, back_ms } => return self.hurt(node, back_ms, |node, _| node.restore()),
             Action::Rot { node, own, back_ms } => return self.hurt(node, back_ms, |node, rng| node.rot(own, rng)),
-            Action::JumpClock { node, wall_us } => self.nodes[node].wall_us = wall_us,
-            Action::Expect { nodes } => {
-                if let Some(lack) = nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, &self.nodes[*node])) {
-                    return Err(format!("by now they should have everything, but {lack}"));
-                }
-            }
+            _ => {}
         }
         Ok(())
     }

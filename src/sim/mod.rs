@@ -270,7 +270,7 @@ impl fmt::Display for Report {
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The run.
-    pub options: Options,
+    pub options: Box<Options>,
     /// The event that broke the rule, counted from 1.
     pub step: u64,
     /// Virtual time.
@@ -293,7 +293,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
     let progress = Cell::new((0, Time::ZERO));
     let failure = |what: String| {
         let (step, time) = progress.get();
-        Failure { options: options.clone(), step, time, what }
+        Failure { options: Box::new(options.clone()), step, time, what }
     };
     let least = if options.scenario == Scenario::Transitive { 3 } else { 2 };
     if !(least..=26).contains(&options.nodes) {

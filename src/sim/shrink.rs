@@ -35,7 +35,7 @@ pub fn shrink(options: &Options, most: u32) -> Option<Shrunk> {
             let mut omit = best.options.omit.clone();
             let end = (at + piece).min(turns.len());
             omit.extend(&turns[at..end]);
-            match attempt(Options { omit, ..best.options.clone() }, &mut runs) {
+            match attempt(Options { omit, ..(*best.options).clone() }, &mut runs) {
                 Some(failure) => {
                     best = failure;
                     turns.drain(at..end);

@@ -71,10 +71,6 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_set_event_callback", "callback", vixp2p_node_set_event_callback(node, null())),
             ("vixp2p_node_set_message_callback", "node", vixp2p_node_set_message_callback(null_mut(), null())),
             ("vixp2p_node_set_message_callback", "callback", vixp2p_node_set_message_callback(node, null())),
-            ("vixp2p_node_apply_resume", "node", vixp2p_node_apply_resume(null_mut(), &vixp2p_log_id::default(), 0)),
-            ("vixp2p_node_apply_resume", "log", vixp2p_node_apply_resume(node, null(), 0)),
-            ("vixp2p_node_set_cursor_callback", "node", vixp2p_node_set_cursor_callback(null_mut(), null())),
-            ("vixp2p_node_set_cursor_callback", "callback", vixp2p_node_set_cursor_callback(node, null())),
             ("vixp2p_node_set_apply_callback", "node", vixp2p_node_set_apply_callback(null_mut(), null())),
             ("vixp2p_node_set_apply_callback", "callback", vixp2p_node_set_apply_callback(node, null())),
             ("vixp2p_node_event_fd", "node", asked(vixp2p_node_event_fd(null()))),
@@ -84,6 +80,18 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_wait_event", "out", vixp2p_node_wait_event(node, 0, null_mut())),
             ("vixp2p_node_dispatch", "node", vixp2p_node_dispatch(null_mut(), 0, &mut 0)),
             ("vixp2p_node_dispatch", "out_done", vixp2p_node_dispatch(node, 0, null_mut())),
+        ]
+    }
+}
+
+fn on_applying(node: *mut vixp2p_node) -> Vec<Row> {
+    let log = &vixp2p_log_id::default();
+    unsafe {
+        vec![
+            ("vixp2p_node_apply_resume", "node", vixp2p_node_apply_resume(null_mut(), log, 0)),
+            ("vixp2p_node_apply_resume", "log", vixp2p_node_apply_resume(node, null(), 0)),
+            ("vixp2p_node_set_cursor_callback", "node", vixp2p_node_set_cursor_callback(null_mut(), null())),
+            ("vixp2p_node_set_cursor_callback", "callback", vixp2p_node_set_cursor_callback(node, null())),
         ]
     }
 }
@@ -178,7 +186,7 @@ unsafe fn created(options: *const vixp2p_node_options) -> vixp2p_status {
 }
 
 /// What NULL may mean without being refused.
-const MAY_BE_NULL: [(&str, &str); 16] = [
+const MAY_BE_NULL: [(&str, &str); 17] = [
     ("vixp2p_node_trust", "label"),
     ("vixp2p_event_former", "out"),
     ("vixp2p_node_create", "options"),
@@ -208,6 +216,7 @@ fn null_is_refused_wherever_it_means_nothing() {
         vixp2p_event_free(null_mut());
     }
     let mut rows = on_nodes(node.0);
+    rows.extend(on_applying(node.0));
     rows.extend(on_keys(node.0));
     rows.extend(on_events_and_ids(event.0));
     for (function, parameter, status) in &rows {
@@ -228,6 +237,7 @@ fn the_sweep_has_a_row_for_every_pointer_of_the_header() {
     let node = polled(c"sweep");
     let pairs = |rows: Vec<Row>| rows.into_iter().map(|row| (row.0.into(), row.1.into())).collect::<Vec<(String, String)>>();
     let mut rows = pairs(on_nodes(node.0));
+    rows.extend(pairs(on_applying(node.0)));
     rows.extend(pairs(on_keys(node.0)));
     // An event is only looked at where one is needed.
     node.start();
