@@ -161,6 +161,51 @@ fn damage_below_the_durable_mark_is_set_aside_and_fetched_again_from_a_peer() {
     store.expect_exactly(log, 20);
 }
 
+fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("writable");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("known").is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn a_node_set_back_that_writes_before_it_meets_anybody_goes_on_in_a_new_log_and_keeps_its_links() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settings = || Config { remember_peers: false, ..on_disk("a", &dir) };
+    let (mut a, mut b, store) = (Peer::start(settings()), Peer::open(config("b")), Store::default());
+    store.attach(&b);
+    b.node.start().expect("starts");
+    a.append(records(1..=5));
+    let old = a.node.own_log();
+    a.node.stop_blocking();
+    copy_directory(&dir.path().join("a"), &dir.path().join("copy"));
+    a.node.start().expect("starts");
+    a.join(&mut b);
+    a.append(records(6..=10));
+    store.expect_exactly(old, 10);
+    a.node.stop_blocking();
+    drop(a);
+    b.expect_disconnected();
+    std::fs::rename(dir.path().join("a"), dir.path().join("lost")).expect("moved");
+    std::fs::rename(dir.path().join("copy"), dir.path().join("a")).expect("moved");
+    let mut a = Peer::start(settings());
+    assert_eq!(a.node.own_log(), old);
+    a.append(records(6..=8));
+    a.join(&mut b);
+    eventually("a new log", || a.node.own_log() != old);
+    eventually("the fork to be seen", || a.node.logs().iter().any(|view| view.log == old && view.frozen));
+    a.append(records(1..=3));
+    store.expect_exactly(a.node.own_log(), 3);
+    store.expect_exactly(old, 10);
+    assert!(!a.has_seen(|e| matches!(e, Event::PeerDisconnected { .. })) && !b.has_seen(|e| matches!(e, Event::PeerDisconnected { .. })));
+}
+
 #[test]
 fn records_reach_a_node_through_another_one() {
     let (mut a, mut b, _, of_b) = pair_with_stores();

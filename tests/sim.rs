@@ -3,11 +3,12 @@
 //! `VIXP2P_SIM_SEEDS=2000 cargo test --release --test sim` plays more seeds; a failure prints the command that plays it again.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use vixp2p::sim::{Failure, Options, Report, Sabotage, Scenario, run};
 
 /// Seeds of one storm test unless the environment asks for more.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 2_000;
 
 fn seeds() -> u64 {
     std::env::var("VIXP2P_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS)
@@ -46,16 +47,47 @@ fn a_trace_that_is_written_is_the_trace_that_is_hashed() {
     assert_eq!(passes(&Options { trace: false, ..options }).trace_hash, report.trace_hash);
 }
 
+/// The storm of a seed: small and quick for most, now and then a large one.
+fn storm(seed: u64) -> Options {
+    let nodes = if seed.is_multiple_of(16) { 9 } else { 2 + (seed % 4) as usize };
+    Options { seed, nodes, steps: 1_000 + 500 * (seed % 3), ..Options::default() }
+}
+
 #[test]
 fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
-    let mut sum = (0, 0, 0);
-    for seed in 1..=seeds() {
-        let report = passes(&Options { seed, nodes: 2 + (seed % 4) as usize, ..Options::default() });
-        let counts = report.counts;
-        sum = (sum.0 + report.records, sum.1 + counts.kills + counts.power_cuts, sum.2 + counts.before_sync);
-    }
-    let (records, crashes, before_sync) = sum;
-    assert!(records > seeds() * 10 && crashes > seeds() && before_sync > 0, "the storms were mild: {sum:?}");
+    let next = AtomicU64::new(1);
+    let play = || {
+        let mut sum = [0; 5];
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > seeds() {
+                return sum;
+            }
+            let report = passes(&storm(seed));
+            let c = report.counts;
+            let counts = [report.records, c.kills + c.power_cuts, c.before_sync, c.quarantined, c.parked];
+            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+    };
+    let sums: Vec<[u64; 5]> = std::thread::scope(|scope| {
+        let players: Vec<_> = (0..2).map(|_| scope.spawn(play)).collect();
+        players.into_iter().map(|player| player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let [records, crashes, before_sync, quarantined, parked] = [0, 1, 2, 3, 4].map(|i| sums.iter().map(|sum| sum[i]).sum::<u64>());
+    assert!(records > seeds() * 10 && crashes > seeds() / 2 && before_sync > 0, "the storms were mild: {sums:?}");
+    assert!(quarantined > seeds() / 100 && parked > seeds() / 100, "the storms were mild: {sums:?}");
+}
+
+#[test]
+fn a_storm_that_fails_is_made_smaller_and_still_fails() {
+    let fails = |seed| Options { seed, nodes: 3, steps: 2_000, sabotage: Some(Sabotage::SwapApply), ..Options::default() };
+    let options = (1..=16).map(fails).find(|options| play(options).is_err()).expect("one of them is noticed");
+    let whole = play(&options).expect_err("fails");
+    let shrunk = vixp2p::sim::shrink(&options, 80).expect("fails");
+    assert!(shrunk.failure.options.steps <= whole.step && shrunk.runs <= 80, "{shrunk:#?}");
+    assert!(shrunk.script.iter().any(|line| line.contains("writes")) && shrunk.script.len() < 20, "{:#?}", shrunk.script);
+    assert_eq!(play(&shrunk.failure.options).expect_err("fails again").what, shrunk.failure.what);
+    assert!(vixp2p::sim::shrink(&Options { seed: 1, steps: 300, faults: false, ..Options::default() }, 9).is_none());
 }
 
 #[test]

@@ -319,6 +319,22 @@ impl Event {
         matches!(self, Event::Ping { .. } | Event::Pong { .. })
     }
 
+    /// What became of a record on its way to the application.
+    fn fmt_apply(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::ApplyRefused { log, seq, retry_in_ms } => {
+                write!(f, "record {seq} of {log} refused by the application; offered again in {retry_in_ms} ms")
+            }
+            Event::ApplyParked { log, seq } => {
+                write!(f, "record {seq} of {log} cannot be applied; the log is parked there: retry or skip it by apply_resume")
+            }
+            Event::ApplyResumed { log, seq, skipped } => {
+                write!(f, "{log} goes on; record {seq} is {}", if *skipped { "skipped by order" } else { "offered again" })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// One JSON object on one line.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|e| format!("{{\"event\":\"unprintable\",\"error\":\"{e}\"}}"))
@@ -383,15 +399,7 @@ impl fmt::Display for Event {
             Event::Stored { log, durable } => write!(f, "{log} durable here to {durable}"),
             Event::LogDamaged { detail } => f.write_str(detail),
             Event::LogForked { log, seq, detail } => write!(f, "log {log} forked at record {seq}; frozen here: {detail}"),
-            Event::ApplyRefused { log, seq, retry_in_ms } => {
-                write!(f, "record {seq} of {log} refused by the application; offered again in {retry_in_ms} ms")
-            }
-            Event::ApplyParked { log, seq } => {
-                write!(f, "record {seq} of {log} cannot be applied; the log is parked there: retry or skip it by apply_resume")
-            }
-            Event::ApplyResumed { log, seq, skipped } => {
-                write!(f, "{log} goes on; record {seq} is {}", if *skipped { "skipped by order" } else { "offered again" })
-            }
+            Event::ApplyRefused { .. } | Event::ApplyParked { .. } | Event::ApplyResumed { .. } => self.fmt_apply(f),
             Event::LogFailed { detail } => write!(f, "log cannot be written: {detail}"),
             Event::Lost { count } => write!(f, "{count} events dropped because the application read too slowly"),
             Event::Fatal { detail } => write!(f, "node failed: {detail}"),

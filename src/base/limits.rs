@@ -53,6 +53,8 @@ pub const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
 pub const LINK_QUEUE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Waiting bytes at which an asynchronous sender yields to the writer, so that buffers stay in L2.
 pub const LINK_QUEUE_SOFT_BYTES: usize = 256 * 1024;
+/// Queued bytes behind which pushed records wait unsealed: so much a heartbeat may find before it, and so much is sealed at a time.
+pub const LINK_BULK_BYTES: usize = 256 * 1024;
 /// Control messages past this on top of a full queue mean the peer does not read: the link is closed.
 pub const LINK_CONTROL_RESERVE_BYTES: usize = 4 * 1024 * 1024;
 /// One read from a socket.
@@ -247,6 +249,8 @@ pub const GROUP_MAX_BYTES: usize = 64 * 1024;
 pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 64 * 1024;
 /// Pushed and not yet acknowledged bytes per link and direction: the receiver's credit.
 pub const REPLICA_WINDOW_BYTES: usize = 4 * 1024 * 1024;
+/// Pushed and not yet acknowledged records per link and direction, so that a flood of tiny ones is bounded too.
+pub const REPLICA_WINDOW_RECORDS: u64 = 65_536;
 /// Bytes read from disk for one laggard at a time.
 pub const READ_RECORDS_MAX_BYTES: usize = 1024 * 1024;
 /// Bytes a subscription reads and holds at a time, unless one group is larger.

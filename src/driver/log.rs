@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
 use crate::base::config::Durability;
-use crate::base::{CloseReason, Error, Event, Incarnation, LinkId, LogId, Result, limits};
+use crate::base::{CloseReason, Error, Event, Incarnation, Level, LinkId, LogId, Result, limits};
 use crate::driver::Shell;
 use crate::driver::asks::{self, Ask, Behind};
 use crate::driver::progress::Progress;
@@ -416,6 +416,10 @@ fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: LinkId, group:
     let detail = error.to_string();
     match &error {
         StoreError::Fork { seq } => return shell.step(Input::Forked { link, log: group.log, seq: *seq, detail }),
+        StoreError::Diverged { .. } => {
+            shell.write_log(Level::Warn, || format!("{} from {link}: {detail}", group.log));
+            return shell.step(Input::Diverged { link, log: group.log });
+        }
         StoreError::Disk(_) => shell.emit(Event::LogFailed { detail: detail.clone() }),
         StoreError::Rollback { .. } => renew(shell, wal, &detail),
         _ => {}

@@ -63,8 +63,7 @@ pub type vixp2p_apply_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, re
 /// records are applied.
 ///
 /// Returns 1 if it has set *out_seq, 0 to leave it to the library's own note.
-pub type vixp2p_cursor_fn =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, log: *const vixp2p_log_id, out_seq: *mut u64) -> i32>;
+pub type vixp2p_cursor_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, log: *const vixp2p_log_id, out_seq: *mut u64) -> i32>;
 
 /// Where log lines go. All members may be NULL.
 ///
@@ -208,10 +207,7 @@ pub unsafe extern "C" fn vixp2p_node_set_apply_callback(node: *mut vixp2p_node, 
 /// @param callback  the new one; NULL for none.
 /// @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vixp2p_node_set_cursor_callback(
-    node: *mut vixp2p_node,
-    callback: *const vixp2p_cursor_callback,
-) -> vixp2p_status {
+pub unsafe extern "C" fn vixp2p_node_set_cursor_callback(node: *mut vixp2p_node, callback: *const vixp2p_cursor_callback) -> vixp2p_status {
     // SAFETY: the caller promises that callback is NULL or points to one.
     let given = unsafe { read_ref(callback, "callback") }.ok();
     let new = Slot::take(given.map(|c| (c.r#fn, c.userdata, c.drop)));

@@ -146,6 +146,14 @@ pub enum Input {
         /// What was seen, for people.
         detail: String,
     },
+    /// Instead of `StoreFailed`: the pushed group does not follow what is here although its origin sealed it. Nothing more of that
+    /// log is taken from that peer.
+    Diverged {
+        /// The link the group came from.
+        link: LinkId,
+        /// Which log.
+        log: LogId,
+    },
     /// The answer to `Output::Read`: whole groups from the asked record on; empty if there is nothing (or reading failed).
     ReadDone {
         /// For which link.
@@ -412,6 +420,7 @@ impl fmt::Display for Input {
             }
             Input::StoreFailed { link, log, durable, reason } => write!(f, "{link} store of {log} failed at {durable}: {reason}"),
             Input::Forked { link, log, seq, detail } => write!(f, "{link} {log} forked at {seq}: {detail}"),
+            Input::Diverged { link, log } => write!(f, "{link} {log} goes on differently"),
             Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
             Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),

@@ -193,6 +193,7 @@ impl Mesh {
                 }
             }
             Input::Forked { link: _, log, seq, detail } => self.replica.forked(log, seq, detail, &mut self.out),
+            Input::Diverged { link, log } => self.replica.diverged(link, log, &mut self.out),
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),

@@ -3,6 +3,8 @@
 //! Many frames share a record, and sealing happens in the caller while the bytes are still in its cache. Never waits and never
 //! limits: how much may pile up is the carrier's decision (`pending`).
 
+use std::collections::VecDeque;
+
 use crate::base::limits;
 use crate::crypto::Secret;
 use crate::crypto::handshake::Role;
@@ -26,13 +28,18 @@ pub struct SendHalf {
     open: Option<usize>,
     frames: u64,
     scratch: Vec<u8>,
+    /// Pushed records that wait behind everything else, and their bytes.
+    bulk: VecDeque<Message>,
+    bulk_bytes: usize,
     pub(super) renewal: Renewal,
 }
 
 impl SendHalf {
     /// The half that seals with `sealer`, whose peer opens with the opener of the same secret.
     pub fn new(sealer: Sealer, role: Role, group: Group) -> SendHalf {
-        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new(), renewal: Renewal::new(role, group) }
+        let renewal = Renewal::new(role, group);
+        let (bulk, bulk_bytes) = (VecDeque::new(), 0);
+        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new(), bulk, bulk_bytes, renewal }
     }
 
     /// Queues an application message.
@@ -53,8 +60,35 @@ impl SendHalf {
         self.push_frame(kind::DATA, payload);
     }
 
-    /// Queues any other message.
+    /// Queues any other message. Pushed records wait, in their order, while much is queued, and everything else goes before them: a
+    /// heartbeat is not behind a backlog. Nothing is behind a goodbye.
     pub fn push(&mut self, message: &Message) {
+        match message {
+            Message::WalPush(push) if !self.bulk.is_empty() || self.out.len() >= limits::LINK_BULK_BYTES => {
+                self.bulk_bytes += push.wal_bytes.len() + FRAME_HEADER_MAX_BYTES;
+                self.bulk.push_back(message.clone());
+            }
+            Message::Close { .. } => {
+                self.queue_bulk(usize::MAX);
+                self.push_now(message);
+            }
+            _ => self.push_now(message),
+        }
+    }
+
+    /// Moves waiting records into the queue until it holds this much.
+    fn queue_bulk(&mut self, upto: usize) {
+        while self.out.len() < upto
+            && let Some(message) = self.bulk.pop_front()
+        {
+            if let Message::WalPush(push) = &message {
+                self.bulk_bytes -= push.wal_bytes.len() + FRAME_HEADER_MAX_BYTES;
+            }
+            self.push_now(&message);
+        }
+    }
+
+    fn push_now(&mut self, message: &Message) {
         let mut body = std::mem::take(&mut self.scratch);
         body.clear();
         message.encode_body(&mut body);
@@ -66,7 +100,7 @@ impl SendHalf {
 
     /// Queues a message that ends its record.
     pub(super) fn push_last(&mut self, message: &Message) {
-        self.push(message);
+        self.push_now(message);
         self.seal_open();
     }
 
@@ -79,7 +113,7 @@ impl SendHalf {
     /// Bytes waiting to be taken.
     #[inline]
     pub fn pending(&self) -> usize {
-        self.out.len()
+        self.out.len() + self.bulk_bytes
     }
 
     /// Messages queued since the start.
@@ -87,8 +121,9 @@ impl SendHalf {
         self.frames
     }
 
-    /// Seals what is open and hands everything over; `spare`, emptied, becomes the next buffer.
+    /// Seals what is open and hands it over, with a piece of what waits behind it if there is any: ask until nothing is pending. `spare`, emptied, becomes the next buffer.
     pub fn take(&mut self, spare: &mut Vec<u8>) {
+        self.queue_bulk(limits::LINK_BULK_BYTES.max(self.out.len() + 1));
         self.seal_open();
         spare.clear();
         std::mem::swap(&mut self.out, spare);

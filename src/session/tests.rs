@@ -420,3 +420,53 @@ fn the_suites_of_both_sides_decide_the_key_agreement() {
         }
     }
 }
+
+/// Pushes of 64 KiB each, numbered.
+fn records(n: u64) -> Message {
+    let log = crate::base::LogId { origin: crate::base::PeerId([3; 32]), incarnation: crate::base::Incarnation(1) };
+    Message::WalPush(crate::wire::message::WalPush { log, seq_begin: n, seq_end: n, wal_bytes: vec![n as u8; 65_536].into() })
+}
+
+/// Everything that is queued, take by take, as the numbers of pushes and 0 for anything else.
+fn order(from: &mut Established, to: &mut Established) -> Vec<u64> {
+    let number = |item: Inbound| if let Inbound::Message(Message::WalPush(push)) = item { push.seq_begin } else { 0 };
+    let mut seen = Vec::new();
+    while from.send.pending() > 0 {
+        seen.extend(carry(from, to).expect("an honest session").into_iter().map(number));
+    }
+    seen
+}
+
+#[test]
+fn a_heartbeat_passes_records_that_wait_and_records_keep_their_order() {
+    let (mut a, mut b) = session(1);
+    (1..=60).for_each(|n| a.send.push(&records(n)));
+    a.send.push(&Message::Ping { nonce: 1 });
+    let seen = order(&mut a, &mut b);
+    let at = seen.iter().position(|n| *n == 0).expect("the heartbeat arrives");
+    assert!(at <= 1 + crate::base::limits::LINK_BULK_BYTES / 65_536, "behind {at} pushes");
+    assert!(seen.into_iter().filter(|n| *n > 0).eq(1..=60));
+}
+
+#[test]
+fn records_that_wait_move_on_however_much_else_is_queued() {
+    let (mut a, mut b) = session(2);
+    (1..=20).for_each(|n| a.send.push(&records(n)));
+    let mut seen = Vec::new();
+    for _ in 0..30 {
+        (0..6).for_each(|_| a.send.push_data(&[7; 60_000]));
+        seen.extend(carry(&mut a, &mut b).expect("an honest session"));
+    }
+    let pushes = seen.iter().filter(|item| matches!(item, Inbound::Message(Message::WalPush(_)))).count();
+    assert_eq!(pushes, 20);
+}
+
+#[test]
+fn nothing_comes_behind_a_goodbye() {
+    let (mut a, mut b) = session(3);
+    (1..=20).for_each(|n| a.send.push(&records(n)));
+    a.send.push(&Message::Close { code: 0, detail: String::new() });
+    let mut want: Vec<u64> = (1..=20).collect();
+    want.push(0);
+    assert_eq!(order(&mut a, &mut b), want);
+}

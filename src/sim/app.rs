@@ -19,6 +19,8 @@ pub(super) struct Applying {
     pub(super) told: u64,
     /// The application refused `next`.
     pub(super) refused: bool,
+    /// It said that it can never apply `next`.
+    pub(super) poisoned: bool,
 }
 
 /// One node's application.
@@ -28,8 +30,12 @@ pub(super) struct App {
     pub(super) own_cursor: bool,
     /// How many of a thousand records it refuses for now.
     pub(super) refuses: u32,
+    /// How many of a thousand records it calls poison.
+    pub(super) poisons: u32,
     /// Highest record of each log whose effect it has; never lost.
     applied: BTreeMap<LogId, u64>,
+    /// What the library's own notes were when they last survived a sync: they never go back behind that.
+    safe: BTreeMap<LogId, u64>,
     /// Next record of each log in this life of the process.
     next: BTreeMap<LogId, u64>,
     /// Ranges waiting.
@@ -44,7 +50,17 @@ impl App {
     /// An application that has applied nothing.
     pub(super) fn new(own_cursor: bool) -> App {
         let (applied, next) = (BTreeMap::new(), BTreeMap::new());
-        App { own_cursor, refuses: 0, applied, next, requests: VecDeque::new(), current: None, called: false }
+        App {
+            own_cursor,
+            refuses: 0,
+            poisons: 0,
+            safe: BTreeMap::new(),
+            applied,
+            next,
+            requests: VecDeque::new(),
+            current: None,
+            called: false,
+        }
     }
 
     /// The process ended: what was under way is forgotten, effects stay.
@@ -60,8 +76,31 @@ impl App {
         if cursor > applied || (self.own_cursor && cursor < applied) {
             return Err(format!("the node goes on after record {cursor} of {log}, the application has applied {applied}"));
         }
+        if let Some(safe) = self.safe.get(&log).filter(|safe| cursor < **safe) {
+            return Err(format!("the node goes on after record {cursor} of {log}, its note of {safe} was synced"));
+        }
         self.next.insert(log, cursor + 1);
         Ok(())
+    }
+
+    /// The library's notes were synced.
+    pub(super) fn noted(&mut self, log: LogId, seq: u64) {
+        self.safe.insert(log, seq);
+    }
+
+    /// The disk was damaged or exchanged: what was synced may be gone.
+    pub(super) fn hurt(&mut self) {
+        self.safe.clear();
+    }
+
+    /// Where the application stands by its own word in a log that it has not been asked about in this life.
+    pub(super) fn first_word(&mut self, log: LogId) -> Option<u64> {
+        if !self.own_cursor || self.next.contains_key(&log) {
+            return None;
+        }
+        let applied = self.applied(log);
+        self.next.insert(log, applied + 1);
+        Some(applied)
     }
 
     /// The effect of a record. Whether it was a repeat.

@@ -107,7 +107,7 @@ impl World<'_> {
                 self.call_log(node);
             }
             Output::Apply { log, from, upto } => {
-                self.nodes[node].app.requests.push_back(Applying { log, next: from, upto, told: from, refused: false });
+                self.nodes[node].app.requests.push_back(Applying { log, next: from, upto, told: from, refused: false, poisoned: false });
                 self.call_app(node);
             }
         }
@@ -210,6 +210,15 @@ impl World<'_> {
             }
             Event::PeerConnected { .. } => {
                 self.counts.authenticated += 1;
+                Ok(())
+            }
+            Event::LogDamaged { .. } if self.nodes[node].hurt => Ok(()),
+            Event::LogForked { log, .. } if self.oracle.is_forked(*log) => {
+                self.counts.forks += 1;
+                Ok(())
+            }
+            Event::ApplyParked { .. } => {
+                self.counts.parked += 1;
                 Ok(())
             }
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::Fatal { .. } => {

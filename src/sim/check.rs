@@ -10,7 +10,7 @@ use crate::base::id::hex;
 use crate::base::{LogId, PeerId, limits};
 use crate::mesh::{LogAcked, LogView};
 use crate::sim::node::{Life, Node, name};
-use crate::sync::{Group, Places, Reader};
+use crate::sync::{Entry, Group, Places, Reader};
 
 type Digest = [u8; 32];
 /// A rule that holds, or a sentence about the one that does not.
@@ -34,6 +34,10 @@ pub(super) struct Oracle {
     people: BTreeMap<PeerId, usize>,
     /// The log each node writes.
     own: Vec<Option<LogId>>,
+    /// What each node has to have after a restart: what it claimed, but for what a damaged disk took.
+    kept: Vec<BTreeMap<LogId, u64>>,
+    /// Logs that a node which had lost its place wrote twice, and the second versions of their records.
+    forked: BTreeMap<LogId, BTreeSet<(u64, Digest)>>,
 }
 
 impl Oracle {
@@ -47,6 +51,8 @@ impl Oracle {
             messages: BTreeMap::new(),
             said: BTreeMap::new(),
             own: vec![None; people.len()],
+            kept: vec![BTreeMap::new(); people.len()],
+            forked: BTreeMap::new(),
             people: people.iter().enumerate().map(|(index, id)| (*id, index)).collect(),
         }
     }
@@ -64,7 +70,7 @@ impl Oracle {
     /// The log has acknowledged these groups to its own writer.
     pub(super) fn appended(&mut self, node: &Node, groups: &[Group]) -> Check {
         for group in groups {
-            self.written(node.index, group)?;
+            self.written(node, group)?;
         }
         match groups.last() {
             Some(group) => self.claim(node, group.log, group.last),
@@ -73,11 +79,16 @@ impl Oracle {
     }
 
     /// Records that are in their origin's own log now, beyond what was known of it.
-    fn written(&mut self, node: usize, group: &Group) -> Check {
+    fn written(&mut self, node: &Node, group: &Group) -> Check {
+        let (hurt, node) = (node.hurt, node.index);
         let records = self.truth.entry(group.log).or_default();
         for entry in group.entries() {
             let digest = *blake3::hash(&entry.payload).as_bytes();
             let next = records.len() as u64 + 1;
+            if hurt && entry.seq < next && self.attempts[node].remove(&digest) {
+                self.forked.entry(group.log).or_default().insert((entry.seq, digest));
+                continue;
+            }
             if entry.seq != next {
                 return Err(format!("{} wrote record {} of its log {} where record {next} belongs", name(node), entry.seq, group.log));
             }
@@ -112,7 +123,25 @@ impl Oracle {
         }
         let claimed = self.claimed[node.index].entry(log).or_insert(0);
         *claimed = durable.max(*claimed);
+        let kept = self.kept[node.index].entry(log).or_insert(0);
+        *kept = durable.max(*kept);
         Ok(())
+    }
+
+    /// Whether a node that had lost its place wrote numbers of that log twice: one history is as true as the other.
+    pub(super) fn is_forked(&self, log: LogId) -> bool {
+        self.forked.contains_key(&log)
+    }
+
+    /// A node that was set back goes on in another log.
+    pub(super) fn renewed(&mut self, node: usize, log: LogId) {
+        self.own[node] = Some(log);
+    }
+
+    /// A disk was damaged or exchanged.
+    pub(super) fn hurt(&mut self, node: usize) {
+        self.synced[node].clear();
+        self.kept[node].clear();
     }
 
     /// A node says, to a peer, how far it has a log durable and applied.
@@ -164,7 +193,9 @@ impl Oracle {
 
     fn is_true(&self, node: usize, log: LogId, seq: u64, payload: &[u8]) -> Check {
         let wrote = self.truth.get(&log).and_then(|records| records.get(usize::try_from(seq).ok()?.checked_sub(1)?));
-        if wrote != Some(blake3::hash(payload).as_bytes()) {
+        let digest = blake3::hash(payload);
+        let twice = || self.forked.get(&log).is_some_and(|second| second.contains(&(seq, *digest.as_bytes())));
+        if wrote != Some(digest.as_bytes()) && !twice() {
             return Err(format!("{} has something else at record {seq} of {log} than its origin wrote there", name(node)));
         }
         Ok(())
@@ -178,8 +209,9 @@ impl Oracle {
             let mut next = 1;
             for group in &groups {
                 let known = self.truth.get(&state.log).map_or(0, |records| records.len() as u64);
-                if state.log.origin == node.identity.id() && group.first > known {
-                    self.written(index, group)?;
+                let is_news = |entry: &Entry| self.is_true(index, state.log, entry.seq, &entry.payload).is_err();
+                if state.log.origin == node.identity.id() && (group.first > known || (node.hurt && group.entries().any(|e| is_news(&e)))) {
+                    self.written(node, group)?;
                 }
                 for entry in group.entries() {
                     if entry.seq != next {
@@ -193,7 +225,7 @@ impl Oracle {
                 return Err(format!("{} has {} to {} and reads it to {}", name(index), state.log, state.durable, next - 1));
             }
         }
-        for (log, claimed) in &self.claimed[index] {
+        for (log, claimed) in &self.kept[index] {
             let durable = life.wal.durable(*log);
             if durable < *claimed {
                 return Err(format!("{} had acknowledged {log} to {claimed}, after the crash it has {durable}", name(index)));
@@ -202,7 +234,9 @@ impl Oracle {
         let own = life.wal.own();
         let before = self.own[index].replace(own);
         match before {
-            Some(before) if before != own => Err(format!("{} begins log {own} although {before} was not damaged", name(index))),
+            Some(before) if before != own && !node.hurt => {
+                Err(format!("{} begins log {own} although {before} was not damaged", name(index)))
+            }
             _ => Ok(()),
         }
     }
@@ -258,18 +292,27 @@ impl Oracle {
         }
     }
 
+    /// The logs that every node has to have in the end, with the number of their records: those of one history, up to what is left of
+    /// it anywhere if its writer's disk was damaged.
+    fn left(&self, nodes: &[Node]) -> Vec<(LogId, u64)> {
+        let hurt = |log: &LogId| nodes.iter().any(|node| node.hurt && node.identity.id() == log.origin);
+        let anywhere = |log: &LogId| nodes.iter().filter_map(|n| Some(n.life.as_ref()?.wal.durable(*log))).max().unwrap_or(0);
+        let logs = self.logs().into_iter().filter(|(log, _)| !self.is_forked(*log));
+        logs.map(|(log, written)| (log, if hurt(&log) { anywhere(&log) } else { written })).filter(|(_, n)| *n > 0).collect()
+    }
+
     /// What keeps this node from having everything, if anything does.
-    pub(super) fn lacks(&self, node: &Node) -> Option<String> {
+    pub(super) fn lacks(&self, nodes: &[Node], node: &Node) -> Option<String> {
         let who = name(node.index);
         let Some(life) = &node.life else { return Some(format!("{who} does not run")) };
         let views = life.mesh.logs();
-        for (log, written) in self.logs().into_iter().filter(|(_, written)| *written > 0) {
+        for (log, written) in self.left(nodes) {
             let durable = life.wal.durable(log);
             if durable != written {
                 return Some(format!("{who} has {log} to {durable} of {written}"));
             }
             let applied = node.app.applied(log);
-            if log.origin != node.identity.id() && applied != written {
+            if log.origin != node.identity.id() && (applied < written || (applied > written && !nodes.iter().any(|n| n.hurt))) {
                 return Some(format!("{who} has applied {log} to {applied} of {written}"));
             }
             let view = views.iter().find(|view| view.log == log);
@@ -291,9 +334,9 @@ impl Oracle {
     }
 
     /// At the end: every record of every log on every node is the one that was written.
-    pub(super) fn holds_everything(&self, node: &Node) -> Check {
+    pub(super) fn holds_everything(&self, nodes: &[Node], node: &Node) -> Check {
         let Some(life) = &node.life else { return Err(format!("{} does not run at the end", name(node.index))) };
-        for (log, written) in self.logs() {
+        for (log, written) in self.left(nodes) {
             let groups = life.wal.read(log, 1, usize::MAX).map_err(|e| format!("{}: {e}", name(node.index)))?;
             let mut last = 0;
             for entry in groups.iter().flat_map(Group::entries) {

@@ -109,6 +109,23 @@ impl SimDisk {
         self.files.retain(|_, file| Arc::make_mut(file).lose_power(fate, rng));
     }
 
+    /// A copy of the files as they are seen, all of it durable.
+    pub(super) fn copy(&self) -> SimDisk {
+        let mut copy = self.clone();
+        copy.dead = false;
+        copy.files.values_mut().for_each(|file| Arc::make_mut(file).sync());
+        copy
+    }
+
+    /// A bit flips in a segment whose path is wanted; whether there was one.
+    pub(super) fn rot(&mut self, wanted: impl Fn(&str) -> bool, rng: &mut fastrand::Rng) -> bool {
+        let segments = self.files.iter_mut().filter(|(path, file)| path.ends_with(".wal") && wanted(path) && !file.seen.is_empty());
+        let mut segments: Vec<&mut Arc<File>> = segments.map(|(_, file)| file).collect();
+        let Some(index) = rng.usize(..segments.len() + 1).checked_sub(1) else { return false };
+        Arc::make_mut(segments[index]).rot(rng);
+        true
+    }
+
     /// What would be left if the power failed now and everything un-synced were lost; only paths that contain `part`.
     pub(super) fn synced<'a>(&'a self, part: &'a str) -> Synced<'a> {
         Synced { disk: self, part }

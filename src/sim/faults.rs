@@ -11,7 +11,7 @@ use crate::mesh::io::Input;
 use crate::sim::Sabotage;
 use crate::sim::check::Check;
 use crate::sim::net::Parcel;
-use crate::sim::node::{Start, endpoint, name};
+use crate::sim::node::{Node, Start, endpoint, name};
 use crate::sim::script::Action;
 use crate::sim::world::{What, World};
 use crate::sync::DamageKind;
@@ -83,12 +83,68 @@ impl World<'_> {
             Action::Refuse { node, per_mille } => self.nodes[node].app.refuses = per_mille,
             Action::JumpClock { node, wall_us } => self.nodes[node].wall_us = wall_us,
             Action::Expect { nodes } => {
-                if let Some(lack) = nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes[*node])) {
+                if let Some(lack) = nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, &self.nodes[*node])) {
                     return Err(format!("by now they should have everything, but {lack}"));
                 }
             }
+            other => return self.act_on(other),
         }
         Ok(())
+    }
+
+    /// What strikes an application, a direction or a disk.
+    fn act_on(&mut self, action: Action) -> Check {
+        match action {
+            Action::Poison { node, per_mille } => self.nodes[node].app.poisons = per_mille,
+            Action::Resume { node } => return self.resume_parked(node),
+            Action::OneWay { from, to, millis } => {
+                self.counts.partitions += 1;
+                self.net.block(from, to);
+                self.after(Duration::from_millis(millis), What::Do { action: Action::Heal });
+            }
+            Action::Flap { node, times, millis } => self.flap(node, times, millis),
+            Action::Save { node } => self.nodes[node].save(),
+            Action::Restore { node, back_ms } => return self.hurt(node, back_ms, |node, _| node.restore()),
+            Action::Rot { node, own, back_ms } => return self.hurt(node, back_ms, |node, rng| node.rot(own, rng)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A node's machine loses its power, something happens to its disk, and it comes back.
+    fn hurt(&mut self, node: usize, back_ms: u64, what: impl FnOnce(&mut Node, &mut fastrand::Rng) -> bool) -> Check {
+        if self.nodes[node].life.is_some() {
+            self.crash(node, true)?;
+            self.after(Duration::from_millis(back_ms), What::Restart { node });
+        }
+        if what(&mut self.nodes[node], &mut self.rng) {
+            self.counts.hurt += 1;
+            self.oracle.hurt(node);
+        }
+        Ok(())
+    }
+
+    /// A node's network comes and goes.
+    fn flap(&mut self, node: usize, times: u32, millis: u64) {
+        let islands: Vec<u8> = (0..self.nodes.len()).map(|other| u8::from(other == node)).collect();
+        for turn in 0..u64::from(times) {
+            let away = Action::Partition { islands: islands.clone(), millis };
+            self.after(Duration::from_millis(2 * turn * millis), What::Do { action: away });
+        }
+    }
+
+    /// The application of a node tries again what it called poison.
+    fn resume_parked(&mut self, node: usize) -> Check {
+        let views = self.nodes[node].life.as_ref().map(|life| life.mesh.logs()).unwrap_or_default();
+        for view in views.into_iter().filter(|view| view.parked.is_some()) {
+            self.tell(node, Input::ApplyResume { log: view.log, skip: false })?;
+        }
+        Ok(())
+    }
+
+    /// The same at every node.
+    pub(super) fn resume_all(&mut self) -> Check {
+        (0..self.nodes.len()).try_for_each(|node| self.resume_parked(node))
     }
 
     /// Gives a node an input if it runs, now or when it goes on.
@@ -202,7 +258,10 @@ impl World<'_> {
         // Who knows whom is the scenario's to say.
         config.peer_exchange = false;
         // So often that keys change in the middle of every fault.
-        (config.rekey_after, config.fresh_keys_after) = (Duration::from_secs(3), Duration::from_secs(7));
+        (config.rekey_after, config.fresh_keys_after) = match self.fresh_keys {
+            None => (Duration::from_secs(3), Duration::from_secs(7)),
+            Some(pause) => (pause, pause),
+        };
         let trust = Arc::new(TrustTable::of_friends(self.nodes.iter().map(|node| node.identity.id())));
         let settings = MeshSettings { trust, ..MeshSettings::from_config(&config, self.nodes[node].identity.id()) };
         let damages = match self.nodes[node].start(settings, &mut self.rng)? {
@@ -225,6 +284,7 @@ impl World<'_> {
             self.trace.line(self.now, format_args!("{} * {damage}", name(node)))?;
             match damage.kind {
                 DamageKind::TornTail => self.counts.torn_tails += 1,
+                _ if self.nodes[node].hurt => self.counts.quarantined += 1,
                 _ => return Err(format!("{} finds damage where there was only a crash: {damage}", name(node))),
             }
         }
@@ -243,7 +303,7 @@ impl World<'_> {
         self.net.heal();
         for node in 0..self.nodes.len() {
             self.nodes[node].knobs.heal();
-            self.nodes[node].app.refuses = 0;
+            (self.nodes[node].app.refuses, self.nodes[node].app.poisons) = (0, 0);
             self.resume(node, self.nodes[node].pauses)?;
             self.restart(node)?;
         }

@@ -2,14 +2,16 @@
 //!
 //! After every call on the log it looks whether an armed crash has struck; then nothing of the call is told to anybody.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use crate::base::{CloseReason, LinkId, LogId, limits};
+use crate::base::{CloseReason, Incarnation, LinkId, LogId, limits};
 use crate::mesh::io::Input;
 use crate::sim::Sabotage;
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
-use crate::sim::node::{LogWork, name};
+use crate::sim::node::{Life, LogWork, name};
 use crate::sim::world::{What, World};
 use crate::sync::{Entry, Group, StoreError};
 
@@ -68,6 +70,7 @@ impl World<'_> {
             if self.struck(node)? {
                 return Ok(());
             }
+            self.call_cursors(node);
         }
         for (log, applied, parked) in parks {
             let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
@@ -86,10 +89,40 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Has the application's places synced a while after they were noted.
+    fn call_cursors(&mut self, node: usize) {
+        let Some(life) = self.nodes[node].life.as_mut().filter(|life| !life.cursors_called) else { return };
+        life.cursors_called = true;
+        let life = life.number;
+        self.after(limits::CURSOR_SYNC_EVERY, What::Cursors { node, life });
+    }
+
+    /// The application's places are synced.
+    pub(super) fn cursors_turn(&mut self, node: usize) -> Check {
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        life.cursors_called = false;
+        let synced = life.wal.sync_cursors(limits::CURSOR_SYNCS_AT_ONCE);
+        if self.struck(node)? {
+            return Ok(());
+        }
+        match synced {
+            Ok(false) => {
+                let states = self.nodes[node].life.as_ref().map(|life| life.wal.states()).unwrap_or_default();
+                let foreign = states.into_iter().filter(|state| state.log.origin != self.nodes[node].identity.id());
+                foreign.collect::<Vec<_>>().iter().for_each(|state| self.nodes[node].app.noted(state.log, state.applied));
+            }
+            Ok(true) | Err(_) => self.call_cursors(node),
+        }
+        Ok(())
+    }
+
     fn append(&mut self, node: usize, payloads: &[Bytes]) -> Result<bool, String> {
         payloads.iter().for_each(|payload| self.oracle.attempt(node, payload));
         self.nodes[node].wall_us = self.nodes[node].wall_us.wrapping_add(1_000);
         let wall_us = self.nodes[node].wall_us;
+        if self.nodes[node].buffered {
+            return self.accept(node, wall_us, payloads);
+        }
         let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
         let appended = life.wal.append(wall_us, payloads);
         if self.struck(node)? {
@@ -109,7 +142,51 @@ impl World<'_> {
         Ok(false)
     }
 
+    /// Appends without waiting for the disk; whether a crash has struck.
+    fn accept(&mut self, node: usize, wall_us: u64, payloads: &[Bytes]) -> Result<bool, String> {
+        let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
+        let accepted = life.wal.append_buffered(wall_us, payloads);
+        if self.struck(node)? {
+            return Ok(true);
+        }
+        let count = payloads.len() as u64;
+        *(if accepted.is_ok() { &mut self.counts.appended } else { &mut self.counts.refused }) += count;
+        self.call_flush(node, limits::BUFFERED_SYNC_EVERY);
+        Ok(false)
+    }
+
+    fn call_flush(&mut self, node: usize, pause: Duration) {
+        let Some(life) = self.nodes[node].life.as_mut().filter(|life| !life.flush_called && life.wal.accepted_bytes() > 0) else { return };
+        life.flush_called = true;
+        let life = life.number;
+        self.after(pause, What::Flush { node, life });
+    }
+
+    /// What a buffered node accepted is made durable; whether a crash has struck.
+    pub(super) fn flush(&mut self, node: usize) -> Result<bool, String> {
+        let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
+        life.flush_called = false;
+        let flushed = life.wal.flush();
+        if self.struck(node)? {
+            return Ok(true);
+        }
+        match flushed {
+            Ok(groups) if groups.is_empty() => {}
+            Ok(groups) => {
+                self.oracle.appended(&self.nodes[node], &groups)?;
+                self.step(node, Input::Durable { groups })?;
+            }
+            Err(_) => self.call_flush(node, limits::BUFFERED_RETRY_AFTER),
+        }
+        Ok(false)
+    }
+
     fn store(&mut self, node: usize, stores: Vec<(LinkId, Group)>) -> Result<bool, String> {
+        // Others' word about the own log is judged by all of it.
+        let is_judged = |life: &Life| stores.iter().any(|(_, group)| group.log == life.wal.own());
+        if self.nodes[node].life.as_ref().is_some_and(is_judged) && self.flush(node)? {
+            return Ok(true);
+        }
         if self.options.sabotage == Some(Sabotage::DurableBeforeWrite) {
             let groups: Vec<Group> = stores.iter().take(1).map(|(_, group)| group.clone()).collect();
             self.step(node, Input::Durable { groups })?;
@@ -140,11 +217,33 @@ impl World<'_> {
     }
 
     fn store_failed(&mut self, node: usize, link: LinkId, log: LogId, error: &StoreError) -> Check {
-        if !matches!(error, StoreError::Disk(_) | StoreError::Gap { .. }) {
+        if let (StoreError::Fork { seq }, true) = (error, self.oracle.is_forked(log)) {
+            return self.step(node, Input::Forked { link, log, seq: *seq, detail: error.to_string() });
+        }
+        if let (StoreError::Diverged { .. }, true) = (error, self.oracle.is_forked(log)) {
+            return self.step(node, Input::Diverged { link, log });
+        }
+        if matches!(error, StoreError::Rollback { .. }) && self.nodes[node].hurt {
+            self.renew(node)?;
+        } else if !matches!(error, StoreError::Disk(_) | StoreError::Gap { .. }) {
             return Err(format!("{} refuses an honest group of {log}: {error}", name(node)));
         }
         let durable = self.nodes[node].life.as_ref().map_or(0, |life| life.wal.durable(log));
         self.step(node, Input::StoreFailed { link, log, durable, reason: CloseReason::Lost(error.to_string()) })
+    }
+
+    /// The node was set back: it goes on in a new incarnation.
+    fn renew(&mut self, node: usize) -> Check {
+        let fresh = Incarnation(self.rng.u64(..));
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        match life.wal.renew(fresh) {
+            Ok(log) => {
+                self.oracle.renewed(node, log);
+                self.step(node, Input::Renewed { log })
+            }
+            // The disk refuses now; the next push of it brings it up again.
+            Err(_) => Ok(()),
+        }
     }
 
     /// The application takes its next few records.
@@ -155,8 +254,17 @@ impl World<'_> {
             None => self.nodes[node].app.requests.pop_front(),
         };
         let Some(mut range) = request else { return Ok(()) };
+        let Some(number) = self.nodes[node].life.as_ref().map(|life| life.number) else { return Ok(()) };
+        if let Some(seq) = self.nodes[node].app.first_word(range.log).filter(|seq| *seq >= range.next) {
+            range.next = seq + 1;
+            self.step(node, Input::Applied { log: range.log, seq })?;
+            if range.next > range.upto {
+                self.call_app(node);
+                return Ok(());
+            }
+            range.told = range.next;
+        }
         let Some(life) = &self.nodes[node].life else { return Ok(()) };
-        let number = life.number;
         let groups = life.wal.read(range.log, range.next, limits::READ_RECORDS_MAX_BYTES).map_err(|e| format!("{}: {e}", name(node)))?;
         let end = range.upto.min(range.next + self.rng.u64(0..APPLY_MAX));
         let mut entries: Vec<Entry> =
@@ -168,6 +276,10 @@ impl World<'_> {
         for entry in entries {
             if self.rng.u32(..1000) < self.nodes[node].app.refuses {
                 range.refused = true;
+                break;
+            }
+            if self.rng.u32(..1000) < self.nodes[node].app.poisons {
+                range.poisoned = true;
                 break;
             }
             self.oracle.applying(&self.nodes[node], range.log, entry.seq, &entry.payload)?;
@@ -205,7 +317,7 @@ impl World<'_> {
     pub(super) fn apply_told(&mut self, node: usize) -> Check {
         self.nodes[node].app.called = false;
         let Some(mut range) = self.nodes[node].app.current.take() else { return Ok(()) };
-        let Applying { log, next, upto, told, refused } = range;
+        let Applying { log, next, upto, told, refused, poisoned } = range;
         if next > told {
             if let Some(life) = &mut self.nodes[node].life {
                 life.work.applied.push((log, next - 1));
@@ -213,7 +325,7 @@ impl World<'_> {
             self.call_log(node);
         }
         range.told = next;
-        if !refused && next <= upto {
+        if !refused && !poisoned && next <= upto {
             self.nodes[node].app.current = Some(range);
         }
         if next > told {
@@ -221,6 +333,9 @@ impl World<'_> {
         }
         if refused {
             self.step(node, Input::ApplyRefused { log, seq: next })?;
+        }
+        if poisoned {
+            self.step(node, Input::ApplyPoisoned { log, seq: next })?;
         }
         self.call_app(node);
         Ok(())

@@ -23,18 +23,22 @@ mod logwork;
 mod net;
 mod node;
 mod pages;
+mod plan;
 mod postal;
 mod script;
+mod shrink;
 mod trace;
 mod world;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::Time;
 
+pub use shrink::{Shrunk, shrink};
 use world::World;
 
 /// Nodes of one run: each is a letter in the trace.
@@ -130,11 +134,26 @@ pub struct Options {
     pub scenario: Scenario,
     /// A rule to break.
     pub sabotage: Option<Sabotage>,
+    /// Things of a storm that are left out, counted from 1: for making a failing one smaller.
+    pub omit: BTreeSet<u64>,
+    /// Instead of a scenario: one that is written down (`tests/scenarios`). Its number of nodes counts.
+    pub text: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { seed: 1, nodes: 3, steps: 3_000, trace: false, writes: 400, faults: true, scenario: Scenario::Storm, sabotage: None }
+        Options {
+            seed: 1,
+            nodes: 3,
+            steps: 3_000,
+            trace: false,
+            writes: 400,
+            faults: true,
+            scenario: Scenario::Storm,
+            sabotage: None,
+            omit: BTreeSet::new(),
+            text: None,
+        }
     }
 }
 
@@ -201,6 +220,14 @@ pub struct Counts {
     pub routed: u64,
     /// Messages over routes whose sender was told that they were given up.
     pub given_up: u64,
+    /// Disks that were damaged at rest or exchanged for an older copy.
+    pub hurt: u64,
+    /// Logs of which damage was set aside.
+    pub quarantined: u64,
+    /// Logs that a node found to have two histories.
+    pub forks: u64,
+    /// Times a log was parked at a record.
+    pub parked: u64,
 }
 
 /// A run that held every rule to its end.
@@ -254,6 +281,11 @@ impl fmt::Display for Report {
         if c.routed + c.given_up > 0 {
             writeln!(f, "  routes      {} messages arrived, {} were given up", c.routed, c.given_up)?;
         }
+        writeln!(
+            f,
+            "  damage      {} disks hurt, {} logs set aside, {} forks found, {} logs parked",
+            c.hurt, c.quarantined, c.forks, c.parked
+        )?;
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }
@@ -263,7 +295,7 @@ impl fmt::Display for Report {
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The run.
-    pub options: Options,
+    pub options: Box<Options>,
     /// The event that broke the rule, counted from 1.
     pub step: u64,
     /// Virtual time.
@@ -286,13 +318,20 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
     let progress = Cell::new((0, Time::ZERO));
     let failure = |what: String| {
         let (step, time) = progress.get();
-        Failure { options: options.clone(), step, time, what }
+        Failure { options: Box::new(options.clone()), step, time, what }
     };
     let least = if options.scenario == Scenario::Transitive { 3 } else { 2 };
     if !(least..=NODES_MAX).contains(&options.nodes) {
         return Err(failure(format!("{} nodes, possible are {least} to {NODES_MAX}", options.nodes)));
     }
-    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(options, out, &progress).play()));
+    let plan = match options.text.as_deref().map(plan::parse).transpose() {
+        Ok(plan) => plan,
+        Err(why) => return Err(failure(why)),
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| match plan {
+        Some(plan) => World::new(&Options { nodes: plan.nodes, writes: u64::MAX, ..options.clone() }, Some(plan), out, &progress).play(),
+        None => World::new(options, None, out, &progress).play(),
+    }));
     match outcome {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(what)) => Err(failure(what)),

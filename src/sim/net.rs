@@ -3,7 +3,7 @@
 //! Knows nodes by number and never looks into a byte. Bandwidth is free; what costs is distance. A lane that a partition or a
 //! stall blocks keeps its bytes and delivers them later, as TCP would.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::base::{LinkId, Time};
@@ -71,13 +71,15 @@ pub(super) struct Net {
     last: u64,
     /// The island each node is on; different islands do not reach each other.
     islands: Vec<u8>,
+    /// From whom nothing reaches whom.
+    one_way: BTreeSet<(usize, usize)>,
     latency_us: (u64, u64),
 }
 
 impl Net {
     /// A network of `nodes` whose one-way latency lies between the two figures, in microseconds.
     pub(super) fn new(nodes: usize, latency_us: (u64, u64)) -> Net {
-        Net { conns: BTreeMap::new(), last: 0, islands: vec![0; nodes], latency_us }
+        Net { conns: BTreeMap::new(), last: 0, islands: vec![0; nodes], one_way: BTreeSet::new(), latency_us }
     }
 
     /// Puts the nodes on islands.
@@ -85,9 +87,15 @@ impl Net {
         self.islands = islands;
     }
 
+    /// Nothing that one node sends reaches the other; the way back is open.
+    pub(super) fn block(&mut self, from: usize, to: usize) {
+        self.one_way.insert((from, to));
+    }
+
     /// Ends every partition, stall and corruption.
     pub(super) fn heal(&mut self) {
         self.islands.fill(0);
+        self.one_way.clear();
         for conn in self.conns.values_mut() {
             for lane in &mut conn.lanes {
                 (lane.stalled, lane.corrupt) = (Time::ZERO, false);
@@ -97,7 +105,7 @@ impl Net {
 
     /// Whether two nodes cannot reach each other.
     pub(super) fn is_blocked(&self, a: usize, b: usize) -> bool {
-        self.islands[a] != self.islands[b]
+        self.islands[a] != self.islands[b] || self.one_way.contains(&(a, b)) || self.one_way.contains(&(b, a))
     }
 
     /// One way across, this time.
@@ -170,7 +178,8 @@ impl Net {
     /// The lane from that end is looked at: what comes out of it now.
     pub(super) fn arrive(&mut self, number: u64, side: usize, now: Time) -> Arrival {
         let Some(conn) = self.conns.get_mut(&number) else { return Arrival::Void };
-        let blocked = self.islands[conn.ends[0].node] != self.islands[conn.ends[1].node];
+        let (from, to) = (conn.ends[side].node, conn.ends[1 - side].node);
+        let blocked = self.islands[from] != self.islands[to] || self.one_way.contains(&(from, to));
         let lane = &mut conn.lanes[side];
         lane.called = false;
         if blocked || lane.stalled > now {

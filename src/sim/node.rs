@@ -17,7 +17,7 @@ use crate::sim::app::App;
 use crate::sim::disk::{Knobs, Lent, SimDisk};
 use crate::sim::link::Link;
 use crate::sim::world::What;
-use crate::sync::{Damage, Group, Wal};
+use crate::sync::{Damage, Group, LogState, Wal};
 
 /// Work waiting for the log, as in the driver.
 #[derive(Default)]
@@ -46,6 +46,10 @@ pub(super) struct Life {
     pub(super) work: LogWork,
     /// Whether the log is on the world's calendar.
     pub(super) log_called: bool,
+    /// Whether the sync of the application's places is.
+    pub(super) cursors_called: bool,
+    /// Whether the sync of what was only accepted is.
+    pub(super) flush_called: bool,
     /// The earliest wake-up on the world's calendar.
     pub(super) armed: Option<Time>,
     /// Ticks at one and the same instant.
@@ -79,6 +83,12 @@ pub(super) struct Node {
     pub(super) segment_max: u64,
     /// Sabotage: a restarted node does not ask the application where it is.
     pub(super) forgetful: bool,
+    /// Whether its appends do not wait for the disk.
+    pub(super) buffered: bool,
+    /// Its disk was damaged or exchanged for an older copy: it may have lost what it had acknowledged.
+    pub(super) hurt: bool,
+    /// A copy of its disk.
+    saved: Option<SimDisk>,
 }
 
 /// What came of an attempt to start.
@@ -140,6 +150,9 @@ impl Node {
             wall_us: 0,
             segment_max: crate::base::limits::SEGMENT_MAX_BYTES,
             forgetful: false,
+            buffered: false,
+            hurt: false,
+            saved: None,
         })
     }
 
@@ -173,7 +186,7 @@ impl Node {
         wal.set_segment_max(self.segment_max);
         if self.app.own_cursor {
             for (log, seq) in self.app.cursors() {
-                if wal.durable(log) < seq {
+                if wal.durable(log) < seq && !self.hurt {
                     return Err(format!(
                         "the application has applied {log} to {seq}, after the restart the log ends at {}",
                         wal.durable(log)
@@ -186,14 +199,14 @@ impl Node {
         let mut logs = Vec::new();
         for state in wal.states() {
             let foreign = state.log.origin != self.identity.id();
-            let cursor = if foreign && self.app.own_cursor { self.app.applied(state.log) } else { state.applied.min(state.durable) };
+            let cursor = if foreign && self.app.own_cursor { self.app.applied(state.log) } else { state.applied };
             let cursor = if self.forgetful && foreign { 0 } else { cursor };
             if foreign {
                 self.app.begin(state.log, cursor)?;
             }
-            logs.push((state.log, state.durable, cursor));
+            logs.push(LogState { applied: cursor, ..state });
         }
-        let mesh = Mesh::new(settings, logs, wal.own(), rng.u64(..));
+        let mesh = Mesh::resume(settings, logs, wal.own(), rng.u64(..));
         self.lives += 1;
         self.powered = true;
         self.life = Some(Life {
@@ -204,10 +217,41 @@ impl Node {
             routes: BTreeMap::new(),
             work: LogWork::default(),
             log_called: false,
+            cursors_called: false,
+            flush_called: false,
             armed: None,
             ticks: (Time::ZERO, 0),
         });
         Ok(Start::Runs(damages))
+    }
+
+    /// A copy of the disk is put aside.
+    pub(super) fn save(&mut self) {
+        self.saved = self.disk().map(SimDisk::copy);
+    }
+
+    /// While nothing runs on it, the disk is exchanged for the copy; whether there was one.
+    pub(super) fn restore(&mut self) -> bool {
+        let Some(copy) = self.saved.as_ref().map(SimDisk::copy).filter(|_| self.life.is_none()) else { return false };
+        self.disk = Some(copy);
+        self.be_hurt();
+        true
+    }
+
+    /// While nothing runs on it, a bit of a log on the disk flips; whether there was one.
+    pub(super) fn rot(&mut self, own: bool, rng: &mut fastrand::Rng) -> bool {
+        let origin = crate::base::id::hex(&self.identity.id().0);
+        let Some(disk) = self.disk.as_mut().filter(|_| self.life.is_none()) else { return false };
+        let struck = disk.rot(|path| path.contains(&origin) == own, rng);
+        if struck {
+            self.be_hurt();
+        }
+        struck
+    }
+
+    fn be_hurt(&mut self) {
+        self.hurt = true;
+        self.app.hurt();
     }
 
     /// The process ends without a word; with `power`, the machine as well. Returns the number of the life that ended.

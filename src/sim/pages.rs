@@ -96,6 +96,14 @@ impl File {
         self.linked = true;
     }
 
+    /// A bit flips, on the platter and for whoever reads.
+    pub(super) fn rot(&mut self, rng: &mut fastrand::Rng) {
+        self.sync();
+        let (at, bit) = (rng.usize(..self.seen.len()), 1 << rng.u8(..8));
+        self.seen[at] ^= bit;
+        self.kept[at] ^= bit;
+    }
+
     /// The system gave up on the dirty pages: some were written, all count as clean.
     pub(super) fn sync_failed(&mut self, rng: &mut fastrand::Rng) {
         if rng.bool() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::Time;
 use crate::sim::node::name;
+use crate::sim::plan::Plan;
 use crate::sim::{Options, Scenario};
 
 /// One thing that is done.
@@ -45,6 +46,20 @@ pub(super) enum Action {
     SickDisk { node: usize, writes: u32, syncs: u32, millis: u64 },
     /// The application refuses so many of a thousand records.
     Refuse { node: usize, per_mille: u32 },
+    /// The application calls so many of a thousand records poison.
+    Poison { node: usize, per_mille: u32 },
+    /// It tries those again that it called poison.
+    Resume { node: usize },
+    /// What one node sends does not reach the other.
+    OneWay { from: usize, to: usize, millis: u64 },
+    /// A node's network goes and comes back, again and again.
+    Flap { node: usize, times: u32, millis: u64 },
+    /// The disk is copied.
+    Save { node: usize },
+    /// The power fails, and the machine comes back with the copy of its disk.
+    Restore { node: usize, back_ms: u64 },
+    /// The power fails, and a bit has flipped in a log on the disk: the own ones, or another's.
+    Rot { node: usize, own: bool, back_ms: u64 },
     /// The wall clock jumps; nothing may depend on it.
     JumpClock { node: usize, wall_us: u64 },
     /// These nodes must have everything that was ever written by now.
@@ -78,6 +93,16 @@ impl fmt::Display for Action {
                 write!(f, "{}'s disk fails {writes} writes and {syncs} syncs of 1000 for {millis} ms", name(*node))
             }
             Action::Refuse { node, per_mille } => write!(f, "{}'s application refuses {per_mille} of 1000 records", name(*node)),
+            Action::Poison { node, per_mille } => write!(f, "{}'s application calls {per_mille} of 1000 records poison", name(*node)),
+            Action::Resume { node } => write!(f, "{}'s application tries again what it called poison", name(*node)),
+            Action::OneWay { from, to, millis } => write!(f, "nothing of {} reaches {} for {millis} ms", name(*from), name(*to)),
+            Action::Flap { node, times, millis } => write!(f, "{}'s network goes {times} times for {millis} ms", name(*node)),
+            Action::Save { node } => write!(f, "{}'s disk is copied", name(*node)),
+            Action::Restore { node, back_ms } => write!(f, "{}'s disk is exchanged for its copy, back in {back_ms} ms", name(*node)),
+            Action::Rot { node, own, back_ms } => {
+                let whose = if *own { "its own" } else { "another's" };
+                write!(f, "a bit of {whose} log flips on {}'s disk, back in {back_ms} ms", name(*node))
+            }
             Action::JumpClock { node, wall_us } => write!(f, "{}'s wall clock jumps to {wall_us}", name(*node)),
             Action::Expect { nodes } => write!(f, "{} must have everything", nodes.iter().map(|n| name(*n)).collect::<String>()),
         }
@@ -106,9 +131,13 @@ pub(super) struct Profile {
     pub(super) own_cursor: Vec<bool>,
     /// The longest a disk operation takes, in microseconds.
     pub(super) disk_us: u64,
+    /// Whose disk is damaged or exchanged for an older copy, if any is.
+    victim: usize,
+    /// Whether each node's appends do not wait for the disk.
+    pub(super) buffered: Vec<bool>,
 }
 
-const KINDS: usize = 14;
+const KINDS: usize = 20;
 
 fn edges(nodes: usize, rng: &mut fastrand::Rng) -> Vec<(usize, usize)> {
     let mut edges: Vec<(usize, usize)> = match rng.u8(..5) {
@@ -131,6 +160,10 @@ impl Profile {
         let mut weights = [0; KINDS];
         if options.faults {
             weights.fill_with(|| if rng.u8(..3) == 0 { 0 } else { rng.u32(1..6) });
+            // Most worlds are strict: no disk is hurt, so nothing at all may be missing.
+            if rng.u8(..4) > 0 {
+                weights[18..].fill(0);
+            }
         }
         Profile {
             latency_us: [(50, 400), (200, 5_000), (5_000, 60_000), (250_000, 330_000)][[0, 1, 1, 2, 2, 3][rng.usize(..6)]],
@@ -148,12 +181,15 @@ impl Profile {
             edges: edges(nodes, rng),
             own_cursor: (0..nodes).map(|_| rng.u8(..3) > 0).collect(),
             disk_us: [500, 3_000, 30_000][rng.usize(..3)],
+            victim: rng.usize(..nodes),
+            buffered: (0..nodes).map(|_| options.faults && rng.u8(..4) == 0).collect(),
         }
     }
 
     /// The quiet, fully equipped world of a written scenario.
     fn calm(mut self, edges: Vec<(usize, usize)>) -> Profile {
         self.dial_loss = 0;
+        self.buffered.fill(false);
         self.edges = edges;
         self
     }
@@ -169,7 +205,10 @@ pub(super) enum Script {
 
 impl Script {
     /// The script of a scenario and the world it needs.
-    pub(super) fn new(options: &Options, profile: Profile) -> (Script, Profile) {
+    pub(super) fn new(options: &Options, plan: Option<Plan>, profile: Profile) -> (Script, Profile) {
+        if let Some(Plan { edges, steps, .. }) = plan {
+            return (Script::Plan(steps), profile.calm(edges));
+        }
         let nodes = options.nodes;
         match options.scenario {
             Scenario::Storm => (Script::Storm, profile),
@@ -311,7 +350,7 @@ impl Profile {
         }
         match kind {
             0 => Action::Cut { pick: rng.u64(..) },
-            1 => Action::Stall { pick: rng.u64(..), millis: millis(rng, 40_000) },
+            1 => Action::Stall { pick: rng.u64(..), millis: millis(rng, 65_536) },
             2 => Action::Partition { islands: (0..nodes).map(|_| rng.u8(..2)).collect(), millis: millis(rng, 60_000) },
             3 => Action::Crash { node, power: false, back_ms: Some(millis(rng, 20_000)) },
             4 => Action::Crash { node, power: true, back_ms: Some(millis(rng, 20_000)) },
@@ -324,6 +363,14 @@ impl Profile {
             11 => Action::JumpClock { node, wall_us: rng.u64(..) },
             12 => self.rewire(rng),
             13 => Action::Corrupt { pick: rng.u64(..) },
+            14 => Action::Poison { node, per_mille: [0, 0, 10, 100][rng.usize(..4)] },
+            15 => Action::Resume { node },
+            16 => Action::OneWay { from: node, to: (node + rng.usize(1..nodes)) % nodes, millis: millis(rng, 60_000) },
+            17 => Action::Flap { node, times: rng.u32(2..8), millis: millis(rng, 8_000) },
+            // One node alone: of what every disk loses nothing is left.
+            18 => Action::Rot { node: self.victim, own: rng.bool(), back_ms: millis(rng, 20_000) },
+            19 if rng.u8(..3) == 0 => Action::Restore { node: self.victim, back_ms: millis(rng, 20_000) },
+            19 => Action::Save { node: self.victim },
             _ if rng.u8(..6) == 0 => Action::Talk { node, messages: rng.u64(1..20) },
             _ => Action::Write { node, records: rng.u64(1..=self.batch_max) },
         }

@@ -13,6 +13,7 @@ use crate::mesh::io::Input;
 use crate::sim::check::{Check, Oracle};
 use crate::sim::net::Net;
 use crate::sim::node::{Node, name};
+use crate::sim::plan::Plan;
 use crate::sim::postal::Letters;
 use crate::sim::script::{Action, Profile, Script};
 use crate::sim::trace::Trace;
@@ -39,6 +40,10 @@ pub(super) enum What {
     Apply { node: usize, life: u32 },
     /// It tells the node.
     Told { node: usize, life: u32 },
+    /// The application's places are synced.
+    Cursors { node: usize, life: u32 },
+    /// What a buffered node accepted is made durable.
+    Flush { node: usize, life: u32 },
     /// A dial reaches its target.
     Dialled { from: usize, life: u32, link: LinkId, to: usize },
     /// A dial has failed, if it is still under way.
@@ -91,6 +96,10 @@ pub(super) struct World<'a> {
     pub(super) profile: Profile,
     pub(super) counts: Counts,
     pub(super) written: u64,
+    /// Lines of a storm's script so far.
+    turn: u64,
+    /// How often links agree on fresh keys, if the scenario says so.
+    pub(super) fresh_keys: Option<Duration>,
     /// Applied records so far: what sabotage counts by.
     pub(super) sabotage_turn: u64,
     script: Script,
@@ -101,10 +110,11 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     /// A world in which nobody runs yet.
-    pub(super) fn new(options: &'a Options, out: &'a mut dyn Write, progress: &'a Cell<(u64, Time)>) -> World<'a> {
+    pub(super) fn new(options: &'a Options, plan: Option<Plan>, out: &'a mut dyn Write, progress: &'a Cell<(u64, Time)>) -> World<'a> {
         let mut rng = fastrand::Rng::with_seed(options.seed);
         let profile = Profile::draw(options, &mut rng);
-        let (script, profile) = Script::new(options, profile);
+        let fresh_keys = plan.as_ref().and_then(|plan| plan.keys);
+        let (script, profile) = Script::new(options, plan, profile);
         let psk = profile.psk.map(Psk::new);
         let mut nodes = Vec::new();
         let mut setup = Ok(());
@@ -113,6 +123,7 @@ impl<'a> World<'a> {
                 Ok(mut node) => {
                     node.app.own_cursor = profile.own_cursor[index];
                     node.segment_max = profile.segment_max;
+                    node.buffered = profile.buffered[index];
                     node.forgetful = options.sabotage == Some(crate::sim::Sabotage::ForgetCursor);
                     node.wall_us = rng.u64(..);
                     node.targets = profile.edges.iter().filter(|(from, _)| *from == index).map(|(_, to)| *to).collect();
@@ -136,6 +147,8 @@ impl<'a> World<'a> {
             profile,
             counts: Counts::default(),
             written: 0,
+            turn: 0,
+            fresh_keys,
             sabotage_turn: 0,
             script,
             phase: Phase::Play,
@@ -209,7 +222,9 @@ impl<'a> World<'a> {
             What::Log { node, life } if self.lives(node, life) => self.log_turn(node),
             What::Apply { node, life } if self.lives(node, life) => self.apply_turn(node),
             What::Told { node, life } if self.lives(node, life) => self.apply_told(node),
-            What::Log { .. } | What::Apply { .. } | What::Told { .. } => Ok(()),
+            What::Cursors { node, life } if self.lives(node, life) => self.cursors_turn(node),
+            What::Flush { node, life } if self.lives(node, life) => self.flush(node).map(drop),
+            What::Log { .. } | What::Apply { .. } | What::Told { .. } | What::Cursors { .. } | What::Flush { .. } => Ok(()),
             What::Dialled { from, life, link, to } => self.dial_arrives(from, life, link, to),
             What::DialFails { node, life, link, reason } => self.dial_fails(node, life, link, reason),
             What::LinkEnds { node, life, link } => self.link_ends(node, life, link),
@@ -217,7 +232,9 @@ impl<'a> World<'a> {
             What::Script => self.script_turn(),
             What::Restart { node } => self.restart(node),
             What::Resume { node, pause } => self.resume(node, pause),
-            What::Do { action } => self.act(action),
+            // What flaps stops when everything is healed.
+            What::Do { action: Action::Partition { .. } } if self.phase != Phase::Play => Ok(()),
+            What::Do { action } => self.bounded().and_then(|()| self.act(action)),
             What::DiskWell { node } => {
                 self.nodes[node].knobs.set_full(false);
                 self.nodes[node].knobs.set_errors(0, 0);
@@ -230,7 +247,8 @@ impl<'a> World<'a> {
     /// The node whose process has to run for this to happen.
     fn concerns(&self, what: &What) -> Option<usize> {
         match what {
-            What::Wake { node, .. } | What::Log { node, .. } | What::Apply { node, .. } | What::Told { node, .. } => Some(*node),
+            What::Wake { node, .. } | What::Log { node, .. } | What::Apply { node, .. } => Some(*node),
+            What::Told { node, .. } | What::Cursors { node, .. } | What::Flush { node, .. } => Some(*node),
             What::DialFails { node, .. } | What::LinkEnds { node, .. } => Some(*node),
             What::Dialled { to, .. } => Some(*to),
             What::Lane { conn, side } => self.net.far_end(*conn, *side).map(|end| end.node),
@@ -274,12 +292,14 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// No table of any node is beyond its cap.
+    fn bounded(&self) -> Check {
+        let lives = self.nodes.iter().filter_map(|node| Some((node.index, node.life.as_ref()?)));
+        lives.into_iter().try_for_each(|(index, life)| self.oracle.bounded(life, index, self.now))
+    }
+
     fn script_turn(&mut self) -> Check {
-        for node in &self.nodes {
-            if let Some(life) = &node.life {
-                self.oracle.bounded(life, node.index, self.now)?;
-            }
-        }
+        self.bounded()?;
         if self.phase != Phase::Play {
             return Ok(());
         }
@@ -289,7 +309,8 @@ impl<'a> World<'a> {
         let action = self.profile.action(&mut self.rng);
         let pause = self.profile.gap(&mut self.rng);
         self.after(pause, What::Script);
-        self.act(action)
+        self.turn += 1;
+        if self.options.omit.contains(&self.turn) { Ok(()) } else { self.act(action) }
     }
 
     fn heal_everything(&mut self) -> Check {
@@ -302,6 +323,7 @@ impl<'a> World<'a> {
     /// Whether the end phase is over, or has lasted too long.
     fn look(&mut self) -> Check {
         let Phase::Converge { since, equal } = self.phase else { return Ok(()) };
+        self.resume_all()?;
         match (self.lack(), equal) {
             (None, None) => {
                 self.trace.line(self.now, format_args!("* everybody has everything"))?;
@@ -321,7 +343,7 @@ impl<'a> World<'a> {
 
     fn lack(&self) -> Option<String> {
         let forgotten = || self.letters.forgotten(self.now, |node, life| self.lives(node, life));
-        self.nodes.iter().find_map(|node| self.oracle.lacks(node)).or_else(|| self.unlinked()).or_else(forgotten)
+        self.nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, node)).or_else(|| self.unlinked()).or_else(forgotten)
     }
 
     /// A pair that should be connected by exactly one link, the same one at both ends, and is not.
@@ -354,7 +376,7 @@ impl<'a> World<'a> {
 
     fn report(&mut self, steps: u64, healed: Duration) -> Result<Report, String> {
         for node in &self.nodes {
-            self.oracle.holds_everything(node)?;
+            self.oracle.holds_everything(&self.nodes, node)?;
         }
         if self.options.scenario == Scenario::AllDialAll {
             self.oracle.heard_everything()?;

@@ -90,7 +90,7 @@ impl Cell {
         self.unsynced = self.value.is_some();
     }
 
-    /// Writes a new value into the slot that is not pinned. After an error the old value stands, here and on disk.
+    /// Writes a new value into the slot that is not pinned. After an error the old value stands, here and after the next sync.
     pub(super) fn put<S: Storage>(&mut self, disk: &mut S, seq: u64, head: &Head) -> io::Result<()> {
         let turn = self.turn + 1;
         let mut slot = [0u8; SLOT_BYTES];
@@ -99,7 +99,11 @@ impl Cell {
         slot[16..48].copy_from_slice(head);
         let crc = crc32c::crc32c(&slot[..CHECKED_BYTES]);
         slot[CHECKED_BYTES..].copy_from_slice(&crc.to_le_bytes());
-        disk.write(&self.path, (1 - self.pinned) * SLOT_BYTES as u64, &slot)?;
+        if let Err(error) = disk.write(&self.path, (1 - self.pinned) * SLOT_BYTES as u64, &slot) {
+            // It may have spoiled the value before, if that is in the same slot and not synced.
+            self.adrift |= self.written;
+            return Err(error);
+        }
         (self.turn, self.value, self.unsynced, self.written) = (turn, Some((seq, *head)), true, true);
         Ok(())
     }

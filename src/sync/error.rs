@@ -274,6 +274,13 @@ pub enum StoreError {
         /// First record known to differ.
         seq: u64,
     },
+    /// The group is sealed by its origin and does not follow what is here: somebody altered its records, or there is another history
+    /// before it. Which of the two cannot be told from it, so its sender is not blamed, and nothing is stored.
+    #[error("the group after record {have} does not follow what is here: it was altered, or its origin sealed two histories")]
+    Diverged {
+        /// Highest durable record here.
+        have: u64,
+    },
     /// The group breaks a rule or is forged.
     #[error("bad group: {0}")]
     BadGroup(#[from] GroupError),

@@ -369,6 +369,10 @@ impl<'a, S: Storage> Storing<'a, S> {
                     (self.last, self.head) = (group.last, head);
                     return;
                 }
+                // Before the first record there is one history only.
+                Err(GroupError::Chain { .. }) if group.first > 1 && prove_seal(group).is_ok() => {
+                    Err(StoreError::Diverged { have: self.last })
+                }
                 Err(why) => Err(StoreError::BadGroup(why)),
             }
         };

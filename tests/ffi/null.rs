@@ -88,6 +88,18 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
     }
 }
 
+fn on_applying(node: *mut vixp2p_node) -> Vec<Row> {
+    let log = &vixp2p_log_id::default();
+    unsafe {
+        vec![
+            ("vixp2p_node_apply_resume", "node", vixp2p_node_apply_resume(null_mut(), log, 0)),
+            ("vixp2p_node_apply_resume", "log", vixp2p_node_apply_resume(node, null(), 0)),
+            ("vixp2p_node_set_cursor_callback", "node", vixp2p_node_set_cursor_callback(null_mut(), null())),
+            ("vixp2p_node_set_cursor_callback", "callback", vixp2p_node_set_cursor_callback(node, null())),
+        ]
+    }
+}
+
 fn on_keys(node: *mut vixp2p_node) -> Vec<Row> {
     let peer = &NOBODY;
     let text = c"127.0.0.1:1".as_ptr();
@@ -190,7 +202,7 @@ unsafe fn created(options: *const vixp2p_node_options) -> vixp2p_status {
 }
 
 /// What NULL may mean without being refused.
-const MAY_BE_NULL: [(&str, &str); 16] = [
+const MAY_BE_NULL: [(&str, &str); 17] = [
     ("vixp2p_node_trust", "label"),
     ("vixp2p_event_former", "out"),
     ("vixp2p_node_create", "options"),
@@ -206,6 +218,7 @@ const MAY_BE_NULL: [(&str, &str); 16] = [
     ("vixp2p_node_set_event_callback", "callback"),
     ("vixp2p_node_set_message_callback", "callback"),
     ("vixp2p_node_set_apply_callback", "callback"),
+    ("vixp2p_node_set_cursor_callback", "callback"),
     ("vixp2p_event_log", "out"),
 ];
 
@@ -219,6 +232,7 @@ fn null_is_refused_wherever_it_means_nothing() {
         vixp2p_event_free(null_mut());
     }
     let mut rows = on_nodes(node.0);
+    rows.extend(on_applying(node.0));
     rows.extend(on_keys(node.0));
     rows.extend(on_events_and_ids(event.0));
     for (function, parameter, status) in &rows {
@@ -239,6 +253,7 @@ fn the_sweep_has_a_row_for_every_pointer_of_the_header() {
     let node = polled(c"sweep");
     let pairs = |rows: Vec<Row>| rows.into_iter().map(|row| (row.0.into(), row.1.into())).collect::<Vec<(String, String)>>();
     let mut rows = pairs(on_nodes(node.0));
+    rows.extend(pairs(on_applying(node.0)));
     rows.extend(pairs(on_keys(node.0)));
     // An event is only looked at where one is needed.
     node.start();

@@ -4,6 +4,7 @@ mod applying;
 mod dialling;
 mod halfopen;
 mod links;
+mod promises;
 mod property;
 mod replication;
 mod solo;

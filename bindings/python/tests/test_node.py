@@ -246,7 +246,7 @@ def test_a_poisoned_record_parks_its_log_until_it_is_skipped_by_order():
     def on_apply(record):
         if record.seq == 2:
             raise vixp2p.Poison("cannot be read")
-        applied.append(record.payload)
+        applied.append(record.data)
 
     a = Node("a", **TOFU).start()
     b = Node("b", **TOFU, on_apply=on_apply).start()
@@ -254,7 +254,7 @@ def test_a_poisoned_record_parks_its_log_until_it_is_skipped_by_order():
         a.append(payload)
     a.connect(f"127.0.0.1:{b.port}")
     parked = wait_for(b, EventKind.APPLY_PARKED)
-    assert (parked.log, parked.seq, applied) == (a.own_log, 2, [b"one"])
+    assert (parked.log, parked.seq, applied) == (a.own_log(), 2, [b"one"])
     b.apply_resume(parked.log, skip=True)
     assert wait_for(b, EventKind.APPLY_RESUMED).seq == 2
     while applied != [b"one", b"three"]:
@@ -273,13 +273,13 @@ def test_the_programs_own_cursor_decides_where_records_begin():
         return 2
 
     a = Node("a", **TOFU).start()
-    b = Node("b", **TOFU, on_apply=lambda r: applied.append(r.payload), on_cursor=on_cursor).start()
+    b = Node("b", **TOFU, on_apply=lambda r: applied.append(r.data), on_cursor=on_cursor).start()
     for payload in (b"one", b"two", b"three"):
         a.append(payload)
     a.connect(f"127.0.0.1:{b.port}")
     while not applied:
         b.wait_event(0.05)
-    assert (applied, asked) == ([b"three"], [a.own_log])
+    assert (applied, asked) == ([b"three"], [a.own_log()])
     a.close()
     b.close()
 

@@ -6,16 +6,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::base::{LinkId, Time, limits};
+use crate::mesh::replica::session::Cost;
 
-/// Credit to give back to a link: bytes it pushed that are settled now.
-pub(super) type Credit = (LinkId, usize);
+/// Credit to give back to a link: what it pushed that is settled now.
+pub(super) type Credit = (LinkId, Cost);
 
 /// Groups handed out for storage and not answered yet, all from one link, so that a bad group spoils only its sender's others.
 #[derive(Debug)]
 struct Storing {
     link: LinkId,
     /// Last record and cost of each.
-    groups: VecDeque<(u64, usize)>,
+    groups: VecDeque<(u64, Cost)>,
 }
 
 /// What the application is doing with the log.
@@ -79,7 +80,7 @@ impl Local {
     }
 
     /// A group goes to storage.
-    pub(super) fn store(&mut self, link: LinkId, last: u64, cost: usize) {
+    pub(super) fn store(&mut self, link: LinkId, last: u64, cost: Cost) {
         let storing = self.storing.get_or_insert_with(|| Storing { link, groups: VecDeque::new() });
         storing.groups.push_back((last, cost));
     }
@@ -88,9 +89,9 @@ impl Local {
     pub(super) fn advance(&mut self, durable: u64) -> Option<Credit> {
         self.durable = self.durable.max(durable);
         let storing = self.storing.as_mut()?;
-        let (link, mut freed) = (storing.link, 0);
+        let (link, mut freed) = (storing.link, Cost::default());
         while let Some((_, cost)) = storing.groups.front().filter(|(last, _)| *last <= self.durable) {
-            freed += cost;
+            freed.add(*cost);
             storing.groups.pop_front();
         }
         if storing.groups.is_empty() {
@@ -101,7 +102,10 @@ impl Local {
 
     /// Nothing in storage will come to anything.
     pub(super) fn give_up(&mut self) -> Option<Credit> {
-        self.storing.take().map(|s| (s.link, s.groups.iter().map(|(_, cost)| cost).sum()))
+        let storing = self.storing.take()?;
+        let mut freed = Cost::default();
+        storing.groups.iter().for_each(|(_, cost)| freed.add(*cost));
+        Some((storing.link, freed))
     }
 
     /// Highest applied record among those that are durable.
@@ -269,10 +273,10 @@ mod tests {
     fn credit_comes_back_when_a_group_is_durable_or_given_up() {
         let mut log = Local::new(0, 0);
         for last in 1..=3 {
-            log.store(LinkId(7), last, 100);
+            log.store(LinkId(7), last, Cost { bytes: 100, records: 1 });
         }
-        assert_eq!((log.upto(), log.advance(2)), (3, Some((LinkId(7), 200))));
-        assert_eq!((log.upto(), log.give_up()), (3, Some((LinkId(7), 100))));
+        assert_eq!((log.upto(), log.advance(2)), (3, Some((LinkId(7), Cost { bytes: 200, records: 2 }))));
+        assert_eq!((log.upto(), log.give_up()), (3, Some((LinkId(7), Cost { bytes: 100, records: 1 }))));
         assert_eq!((log.upto(), log.storing_from()), (2, None));
     }
 }

@@ -317,10 +317,10 @@ impl Replica {
     }
 
     fn give_back(&mut self, credit: Option<Credit>) {
-        if let Some((link, bytes)) = credit
+        if let Some((link, cost)) = credit
             && let Some(session) = self.sessions.get_mut(&link)
         {
-            session.receiving = session.receiving.saturating_sub(bytes);
+            session.receiving.sub(cost);
         }
     }
 }

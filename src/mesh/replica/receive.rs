@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::base::{CloseReason, Event, LinkId, LogId, Time, limits};
 use crate::mesh::out::Outbox;
 use crate::mesh::replica::local::Local;
-use crate::mesh::replica::session::{REFUSED, cost};
+use crate::mesh::replica::session::{Cost, Follower, REFUSED, Session};
 use crate::mesh::replica::{Replica, Retry, offer};
 use crate::sync::Group;
 use crate::wire::message::WalPush;
@@ -22,48 +22,62 @@ impl Replica {
         if seq_begin == 0 || seq_end < seq_begin || wal_bytes.is_empty() {
             return Err(CloseReason::Protocol(format!("push of records {seq_begin}..={seq_end} in {} bytes", wal_bytes.len())));
         }
+        let pushed = Group { log, first: seq_begin, last: seq_end, bytes: wal_bytes };
+        let upto = self.logs.get(&log).map_or(0, Local::upto);
+        if seq_begin > upto || seq_end <= upto {
+            return self.take(now, link, pushed, out);
+        }
+        // An overlap: the part that is known is ignored. A group that is known in part has other borders than here, which storage judges.
+        for group in cut(&pushed)?.into_iter().filter(|group| group.last > upto) {
+            self.take(now, link, group, out)?;
+        }
+        Ok(())
+    }
+
+    /// One group of a push.
+    fn take(&mut self, now: Time, link: LinkId, group: Group, out: &mut Outbox) -> Result<(), CloseReason> {
+        let (log, first, last) = (group.log, group.first, group.last);
+        let cost = Cost::of(first, last, group.bytes.len());
+        if cost.records > Cost::LARGEST.records {
+            return Err(CloseReason::Protocol(format!("{} records in one group, limit is {}", cost.records, Cost::LARGEST.records)));
+        }
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
-        if !self.logs.contains_key(&log) {
-            // Only what can be stored makes a row: a false push must not use up a place.
-            if self.logs.len() >= limits::LOGS_MAX {
-                session.nak(log, REFUSED, out);
-                return Ok(());
-            }
-            if seq_begin > 1 {
-                if session.known(&log).is_none_or(|f| f.nak_sent != Some(0)) {
-                    session.nak(log, 0, out);
-                }
-                return Ok(());
-            }
+        if !self.logs.contains_key(&log) && !may_begin(session, &group, self.logs.len(), out) {
+            return Ok(());
         }
         let local = self.logs.entry(log).or_insert_with(|| Local::new(0, 0));
         let Some(follower) = session.follower(log, true) else { return Ok(()) };
-        follower.pushed = follower.pushed.max(seq_end);
-        follower.sent = follower.sent.max(seq_end);
-        let (upto, cost) = (local.upto(), cost(wal_bytes.len()));
-        if local.frozen {
+        follower.pushed = follower.pushed.max(last);
+        follower.sent = follower.sent.max(last);
+        let upto = local.upto();
+        if local.frozen || follower.nak_sent == Some(REFUSED) {
             if follower.nak_sent != Some(REFUSED) {
                 session.nak(log, REFUSED, out);
             }
-        } else if seq_end <= upto {
+        } else if last <= upto {
             self.awaited.insert((link, log));
         } else if local.paused.is_some() || local.storing_from().is_some_and(|from| from != link) {
             follower.held = true;
             if local.watch() {
                 self.retries.insert((now + limits::SPREAD_DELAY, log, Retry::Store));
             }
-        } else if seq_begin == upto.saturating_add(1) {
-            (follower.pushed, follower.held, follower.nak_sent) = (seq_end, false, None);
-            session.receiving += cost;
-            if session.receiving > limits::REPLICA_WINDOW_BYTES {
-                let (got, max) = (session.receiving, limits::REPLICA_WINDOW_BYTES);
+        } else if first <= upto.saturating_add(1) {
+            (follower.pushed, follower.held, follower.nak_sent) = (last, false, None);
+            if !session.receiving.leaves_room_for(cost) {
+                session.receiving.add(cost);
+                let Cost { bytes, records } = session.receiving;
+                let (max_bytes, max) = (limits::REPLICA_WINDOW_BYTES, limits::REPLICA_WINDOW_RECORDS);
                 if local.durable == 0 && local.storing_from().is_none() && log != self.own {
                     self.logs.remove(&log);
                 }
-                return Err(CloseReason::Protocol(format!("{got} bytes pushed without waiting for an ack, window is {max}")));
+                let rule = format!(
+                    "{bytes} bytes in {records} records pushed without waiting for an ack, window is {max_bytes} bytes and {max} records"
+                );
+                return Err(CloseReason::Protocol(rule));
             }
-            local.store(link, seq_end, cost);
-            out.store(link, Group { log, first: seq_begin, last: seq_end, bytes: wal_bytes });
+            session.receiving.add(cost);
+            local.store(link, last, cost);
+            out.store(link, group);
         } else if !follower.held && follower.nak_sent != Some(upto) {
             session.nak(log, upto, out);
         }
@@ -142,6 +156,17 @@ impl Replica {
         self.ask_again(log, out);
     }
 
+    /// A peer's version of a log goes on differently than the one here, and nobody can say which is altered: it is taken from others.
+    pub(in crate::mesh) fn diverged(&mut self, link: LinkId, log: LogId, out: &mut Outbox) {
+        let Some(local) = self.logs.get_mut(&log).filter(|local| local.storing_from() == Some(link)) else { return };
+        let credit = local.give_up();
+        self.give_back(credit);
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.nak(log, REFUSED, out);
+        }
+        self.ask_again(log, out);
+    }
+
     /// The application has applied records of a log.
     pub(in crate::mesh) fn applied(&mut self, log: LogId, seq: u64, out: &mut Outbox) {
         if let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) {
@@ -212,7 +237,8 @@ impl Replica {
         let Some(local) = self.logs.get(&log) else { return };
         let have = if local.frozen { REFUSED } else { local.durable };
         for session in self.sessions.values_mut() {
-            if session.known(&log).is_some_and(|f| f.pushed > local.durable) {
+            let refused = |f: &Follower| have != REFUSED && f.nak_sent == Some(REFUSED);
+            if session.known(&log).is_some_and(|f| f.pushed > local.durable && !refused(f)) {
                 session.nak(log, have, out);
             }
         }
@@ -230,4 +256,28 @@ impl Replica {
         self.news.insert(log);
         self.spread(now, log, before);
     }
+}
+
+/// Whether a log that is not known here may begin with this group: only what can be stored makes a row, so that a false push does not
+/// use up a place.
+fn may_begin(session: &mut Session, group: &Group, logs: usize, out: &mut Outbox) -> bool {
+    if logs >= limits::LOGS_MAX {
+        session.nak(group.log, REFUSED, out);
+        return false;
+    }
+    if group.first > 1 && session.known(&group.log).is_none_or(|f| f.nak_sent != Some(0)) {
+        session.nak(group.log, 0, out);
+    }
+    group.first == 1
+}
+
+/// The groups of a push, which must be what it says they are.
+fn cut(pushed: &Group) -> Result<Vec<Group>, CloseReason> {
+    let groups = Group::split(pushed.log, &pushed.bytes).map_err(|e| CloseReason::Protocol(e.to_string()))?;
+    let ends = (groups.first().map(|g| g.first), groups.last().map(|g| g.last));
+    let holes = groups.windows(2).any(|pair| pair[0].last.checked_add(1) != Some(pair[1].first));
+    if holes || ends != (Some(pushed.first), Some(pushed.last)) {
+        return Err(CloseReason::Protocol(format!("push of records {}..={} holds others", pushed.first, pushed.last)));
+    }
+    Ok(groups)
 }

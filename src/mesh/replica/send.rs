@@ -9,7 +9,7 @@ use crate::base::{LinkId, LogId, Time, limits};
 use crate::mesh::guard;
 use crate::mesh::out::Outbox;
 use crate::mesh::replica::Replica;
-use crate::mesh::replica::session::{Session, cost};
+use crate::mesh::replica::session::Session;
 use crate::sync::Group;
 
 impl Replica {
@@ -81,7 +81,7 @@ impl Replica {
             }
             pushed += 1;
         }
-        let had_room = session.free() >= cost(limits::WAL_PUSH_MAX_BYTES);
+        let had_room = session.has_room();
         if pushed == 0 && had_room && sent < local.durable && from == sent.saturating_add(1) {
             // The log could not be read where it should be: not at once again.
             park(&mut self.later, session, log, now + limits::REPLICA_RETRY);

@@ -17,9 +17,40 @@ const PUSH_OVERHEAD_BYTES: usize = 64;
 /// The `have` of a nak that says: nothing of this log, please, as long as this link lives.
 pub(super) const REFUSED: u64 = u64::MAX;
 
-/// What pushing this many bytes costs of the window.
-pub(super) fn cost(bytes: usize) -> usize {
-    bytes.saturating_add(PUSH_OVERHEAD_BYTES)
+/// A part of a link's window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Cost {
+    pub(super) bytes: usize,
+    pub(super) records: u64,
+}
+
+impl Cost {
+    /// All of it.
+    const WINDOW: Cost = Cost { bytes: limits::REPLICA_WINDOW_BYTES, records: limits::REPLICA_WINDOW_RECORDS };
+    /// The largest push.
+    pub(super) const LARGEST: Cost =
+        Cost { bytes: limits::WAL_PUSH_MAX_BYTES + PUSH_OVERHEAD_BYTES, records: limits::GROUP_MAX_RECORDS as u64 };
+
+    /// What pushing records `first..=last` in so many bytes takes of it.
+    pub(super) fn of(first: u64, last: u64, bytes: usize) -> Cost {
+        Cost { bytes: bytes.saturating_add(PUSH_OVERHEAD_BYTES), records: last.saturating_sub(first).saturating_add(1) }
+    }
+
+    pub(super) fn add(&mut self, other: Cost) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.records = self.records.saturating_add(other.records);
+    }
+
+    pub(super) fn sub(&mut self, other: Cost) {
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+        self.records = self.records.saturating_sub(other.records);
+    }
+
+    /// Whether there is room for `other` beside this in the window.
+    pub(super) fn leaves_room_for(mut self, other: Cost) -> bool {
+        self.add(other);
+        self.bytes <= Cost::WINDOW.bytes && self.records <= Cost::WINDOW.records
+    }
 }
 
 /// What is known about one log at the other end of a link.
@@ -32,7 +63,7 @@ pub(super) struct Follower {
     /// Nothing up to here needs pushing: pushed already, or the peer has it.
     pub(super) sent: u64,
     /// Pushed and not acknowledged: last record and cost.
-    unacked: VecDeque<(u64, usize)>,
+    unacked: VecDeque<(u64, Cost)>,
     /// The highest record the peer pushed here.
     pub(super) pushed: u64,
     /// Where the last nak to the peer said to begin again; nothing it pushed from there has been taken yet.
@@ -71,11 +102,11 @@ pub(super) struct Session {
     /// A read under way: which log, from which record.
     pub(super) reading: Option<(LogId, u64)>,
     /// Pushed by the peer and in storage here.
-    pub(super) receiving: usize,
+    pub(super) receiving: Cost,
     followers: BTreeMap<LogId, Follower>,
     behind: BTreeSet<LogId>,
     turn: Option<LogId>,
-    in_flight: usize,
+    in_flight: Cost,
 }
 
 impl Session {
@@ -91,11 +122,11 @@ impl Session {
             early: Vec::new(),
             lines: 0,
             reading: None,
-            receiving: 0,
+            receiving: Cost::default(),
             followers: BTreeMap::new(),
             behind: BTreeSet::new(),
             turn: None,
-            in_flight: 0,
+            in_flight: Cost::default(),
         }
     }
 
@@ -125,9 +156,9 @@ impl Session {
         self.behind.is_empty()
     }
 
-    /// Bytes that may still be pushed.
-    pub(super) fn free(&self) -> usize {
-        limits::REPLICA_WINDOW_BYTES.saturating_sub(self.in_flight)
+    /// Whether the largest push fits the window.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight.leaves_room_for(Cost::LARGEST)
     }
 
     /// Puts a log in the queue for reading if the peer lacks some of it, takes it out if not.
@@ -170,12 +201,12 @@ impl Session {
         follower.durable = follower.durable.max(ack.durable);
         follower.applied = follower.applied.max(ack.applied.min(ack.durable));
         follower.sent = follower.sent.max(follower.durable);
-        let mut freed = 0;
+        let mut freed = Cost::default();
         while let Some((_, cost)) = follower.unacked.front().filter(|(last, _)| *last <= follower.durable) {
-            freed += cost;
+            freed.add(*cost);
             follower.unacked.pop_front();
         }
-        self.in_flight -= freed;
+        self.in_flight.sub(freed);
         news
     }
 
@@ -183,24 +214,26 @@ impl Session {
     pub(super) fn rewind(&mut self, log: LogId, have: u64, refuses: bool) {
         let Some(follower) = self.followers.get_mut(&log) else { return };
         follower.sent = have.max(follower.durable);
-        let mut freed = 0;
+        let mut freed = Cost::default();
         while let Some((_, cost)) = follower.unacked.back().filter(|(last, _)| refuses || *last > have) {
-            freed += cost;
+            freed.add(*cost);
             follower.unacked.pop_back();
         }
-        self.in_flight -= freed;
+        self.in_flight.sub(freed);
     }
 
-    /// Pushes a group, if it is the next one and fits the window.
+    /// Pushes a group, if it has the next record and fits the window.
     pub(super) fn push(&mut self, group: &Group, out: &mut Outbox) -> bool {
-        let (cost, free) = (cost(group.bytes.len()), self.free());
+        let cost = Cost::of(group.first, group.last, group.bytes.len());
+        let fits = self.in_flight.leaves_room_for(cost);
         let follower = self.followers.entry(group.log).or_default();
-        if follower.sent.checked_add(1) != Some(group.first) || cost > free {
+        // One that the peer has in part shows it that its log has other borders: one of two histories.
+        if group.first > follower.sent.saturating_add(1) || group.last <= follower.sent || !fits {
             return false;
         }
         follower.sent = group.last;
         follower.unacked.push_back((group.last, cost));
-        self.in_flight += cost;
+        self.in_flight.add(cost);
         let push = WalPush { log: group.log, seq_begin: group.first, seq_end: group.last, wal_bytes: group.bytes.clone() };
         out.send(self.link, Message::WalPush(push));
         true
@@ -208,8 +241,10 @@ impl Session {
 
     /// Asks for a read for the next log in turn, if none is under way and the window has room for the largest group.
     pub(super) fn pump(&mut self, out: &mut Outbox) {
-        let room = self.free().checked_sub(cost(limits::WAL_PUSH_MAX_BYTES));
-        let Some(room) = room.filter(|_| self.complete && self.reading.is_none()) else { return };
+        if !self.complete || self.reading.is_some() || !self.has_room() {
+            return;
+        }
+        let room = Cost::WINDOW.bytes - self.in_flight.bytes - Cost::LARGEST.bytes;
         let after = self.turn.map_or(Bound::Unbounded, Bound::Excluded);
         let Some(log) = self.behind.range((after, Bound::Unbounded)).next().or(self.behind.first()).copied() else { return };
         let from = self.followers.entry(log).or_default().sent.saturating_add(1);

@@ -85,3 +85,20 @@ fn the_places_of_many_logs_are_synced_a_few_at_a_time() {
     let after = after_power_cut(&disk, 1);
     assert!((2..=6).all(|n| after.applied(log_of(n, 1)) == 1));
 }
+
+#[test]
+fn a_note_that_cannot_be_written_does_not_spoil_the_one_before_it() {
+    let log = log_of(2, 1);
+    let disk = Faulty::default();
+    let mut wal = holding(&disk, 9);
+    wal.set_applied(log, 3).expect("works");
+    assert!(!wal.sync_cursors(9).expect("works"));
+    wal.set_applied(log, 5).expect("works");
+    disk.cut_power_after(0);
+    assert!(wal.set_applied(log, 7).is_err(), "torn in the middle");
+    let disk = disk.after_kill();
+    assert!(!wal.sync_cursors(9).expect("works again"));
+    for seed in 0..50 {
+        assert_eq!(after_power_cut(&disk, seed).applied(log), 5, "seed {seed}");
+    }
+}

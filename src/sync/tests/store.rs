@@ -89,6 +89,19 @@ fn two_sealed_histories_freeze_the_log_for_good_and_both_are_kept() {
 }
 
 #[test]
+fn a_sealed_group_that_does_not_follow_what_is_here_is_not_stored_and_nobody_is_blamed() {
+    let (groups, mut elsewhere) = (groups_of_two(), open(MemStorage::new(), 2));
+    elsewhere.append(1, &payloads(1, 1, 10)).expect("memory");
+    elsewhere.append(1, &[Bytes::from_static(b"another second record")]).expect("memory");
+    let later = elsewhere.append(1, &payloads(3, 2, 10)).expect("memory");
+    let mut wal = open(MemStorage::new(), 1);
+    assert_eq!(wal.store(&groups[..1]), all(Stored::New, 1));
+    let refused = wal.store(&later).remove(0).expect_err("another history");
+    assert_eq!((refused.blames_peer(), refused), (false, StoreError::Diverged { have: 2 }));
+    assert_eq!(wal.store(&groups[1..]), all(Stored::New, 2), "the log goes on from whoever has its history");
+}
+
+#[test]
 fn altered_records_under_a_genuine_seal_are_a_forgery_and_no_fork() {
     let groups = groups_of_two();
     let mut wal = open(MemStorage::new(), 1);
