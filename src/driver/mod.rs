@@ -15,6 +15,7 @@ pub mod known;
 pub mod link;
 pub mod listen;
 pub mod log;
+pub mod outbox;
 pub(crate) mod outlet;
 mod paths;
 pub(crate) mod progress;
@@ -86,6 +87,8 @@ pub struct Shell {
     drained: (Mutex<()>, parking_lot::Condvar),
     /// What discovery hears; a leaf lock. Set once, if it is on.
     pub(crate) discovery: OnceLock<Arc<Mutex<Discovery>>>,
+    /// The outbox, once it was asked for.
+    pub(crate) outbox: Mutex<Option<Arc<outbox::Room>>>,
     /// What broke. Set once; from then on nothing is decided any more.
     failed: OnceLock<String>,
 }
@@ -140,6 +143,7 @@ impl Shell {
             present: AtomicUsize::new(0),
             drained: Default::default(),
             discovery: OnceLock::new(),
+            outbox: Mutex::default(),
             failed: OnceLock::new(),
         })
     }

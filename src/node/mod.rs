@@ -3,6 +3,7 @@
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
 mod lifecycle;
+mod outbox;
 mod progress;
 mod trust;
 
@@ -33,6 +34,8 @@ use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal, WalError};
 
 pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
+pub use crate::driver::outbox::Operation;
+pub use outbox::NodeOutbox;
 pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
@@ -301,6 +304,7 @@ impl Node {
     /// Under [`Durability::Buffered`](crate::base::config::Durability) a running node resolves once they are accepted, before the disk has them.
     /// Once polled, the records may be appended even if the future is dropped.
     pub async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        check_marks(&payloads)?;
         match self.shell() {
             Ok(shell) => shell.log.append(payloads).await.map_err(|e| unanswered(e, &shell)),
             Err(Error::Stopped) => self.append_offline(&payloads),
@@ -310,6 +314,7 @@ impl Node {
 
     /// [`Node::append`] for threads without a runtime: blocks until the records are durable, or accepted (`Config::durability`).
     pub fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        check_marks(&payloads)?;
         match self.shell() {
             Ok(shell) => shell.log.append_blocking(payloads).map_err(|e| unanswered(e, &shell)),
             Err(Error::Stopped) => self.append_offline(&payloads),
@@ -413,6 +418,14 @@ impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Node({} \"{}\")", self.id().short(), self.node_id())
     }
+}
+
+/// A payload from elsewhere that the application appends must not speak as the outbox.
+fn check_marks(payloads: &[Bytes]) -> Result<()> {
+    if payloads.iter().any(|payload| crate::outbox::is_ours(payload)) {
+        return Err(Error::Invalid("a record begins with the outbox's mark (ff 76 69 78 6f 75 74 01), which is the outbox's own".into()));
+    }
+    Ok(())
 }
 
 /// What this node appended under an earlier key is its own: nothing of it is offered to the application.

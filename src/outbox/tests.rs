@@ -1,3 +1,5 @@
+//! The outbox against simple models: what is executed, what is answered, what a restart and any order of reading give.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, DiscoveryMode, Durability, EventKind, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy, TrustState, lib
+from ._abi import Direction, DiscoveryMode, Durability, EventKind, KeyAgreement, LogLevel, OutboxState, PeerState, Status, TrustPolicy, TrustState, lib
 from ._node import Node
+from ._outbox import OpId, Operation, OutboxEntry
 from ._sync import LogProgress, Subscription
 from ._types import (
     Discovered,
@@ -37,6 +38,10 @@ __all__ = [
     "LogState",
     "Node",
     "NotConnected",
+    "OpId",
+    "Operation",
+    "OutboxEntry",
+    "OutboxState",
     "Peer",
     "PeerId",
     "PeerState",
