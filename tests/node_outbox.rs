@@ -9,7 +9,7 @@ use common::{PATIENCE, Peer, config, eventually};
 use vixp2p::base::LogId;
 use vixp2p::node::{AckLevel, Ackers, Operation, Subscribe};
 use vixp2p::outbox::{Side, State, Target};
-use vixp2p::{Config, Error, PeerId};
+use vixp2p::{Config, Error, Event, PeerId};
 
 const SOON: Duration = Duration::from_millis(1);
 
@@ -43,7 +43,7 @@ fn an_operation_is_executed_by_its_target_alone_and_its_sender_learns_of_it() {
     assert_eq!((&operation.key[..], &operation.payload[..]), (&b"key"[..], &b"for c only"[..]));
     eventually("the target to have it", || state_of(&a, id.seq) == Some(State::InFlight));
     c.node.outbox().expect("runs").done(&id).expect("claimed");
-    eventually("the receipt", || state_of(&a, id.seq) == Some(State::Done));
+    assert_eq!(outbox.wait(&id, PATIENCE).expect("put here"), State::Done);
     carries(&b, id.log, id.seq);
     let carried = b.node.outbox().expect("runs");
     assert!(carried.list().is_empty() && carried.claim(SOON).expect("runs").is_none());
@@ -87,6 +87,11 @@ fn a_writes_for_c_and_dies_b_carries_c_executes_once_and_the_next_life_of_a_lear
     assert_eq!(held.iter().map(|held| (held.log, held.first, held.last)).collect::<Vec<_>>(), [(id.log, id.seq, twin.seq)]);
     let mut c = Peer::start(c_config.clone());
     c.join(&mut b);
+    c.node.outbox().expect("runs").ask(b.id(), c_id, 128).expect("connected");
+    let told =
+        c.expect("OutboxHeld", |e| if let Event::OutboxHeld { target, ranges, .. } = e { Some((*target, ranges.clone())) } else { None });
+    assert_eq!(told, (c_id, held));
+    b.expect("OutboxPulled", |e| matches!(e, Event::OutboxPulled { peer, .. } if *peer == c_id).then_some(()));
     assert_eq!((claim(&c).payload, claimable(&c)), (b"sealed for c".to_vec(), false));
     c.node.stop_blocking();
     drop(c);

@@ -66,8 +66,10 @@ fn the_kinds_of_the_protocol_text_are_those_of_the_code() {
         (kind::KEY_UPDATE, "KeyUpdate"),
         (kind::WAL_PUSH, "WalPush"),
         (kind::WAL_ACK, "WalAck"),
+        (kind::OUTBOX_PULL, "OutboxPull"),
         (kind::VECTOR, "Vector"),
         (kind::WAL_NAK, "WalNak"),
+        (kind::OUTBOX_HELD, "OutboxHeld"),
         (kind::DATA, "application data"),
     ] {
         assert!(section.contains(&format!("\n| {number} | {name} |")), "{name}");

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::batch::DataBatch;
 use crate::base::close::CloseReason;
 use crate::base::endpoint::Endpoint;
-use crate::base::id::{LogId, PeerId};
+use crate::base::id::{LogId, LogRange, PeerId};
 use crate::base::log::Level;
 
 /// Who opened a connection.
@@ -212,6 +212,24 @@ pub enum Event {
         /// Where its announcement came from, and the port it names.
         endpoint: Endpoint,
     },
+    /// A peer asks where operations for a node lie; the node's outbox answers.
+    OutboxPulled {
+        /// Who asks.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Operations asked for at most.
+        max_items: u32,
+    },
+    /// A peer tells where operations for a node lie: its answer to `NodeOutbox::ask`.
+    OutboxHeld {
+        /// Who answers.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Records that hold operations which the target has not answered for, as far as the peer knows.
+        ranges: Vec<LogRange>,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -231,11 +249,24 @@ impl Event {
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
             Event::PeerDiscovered { .. } => Level::Debug,
+            Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => Level::Debug,
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,
+        }
+    }
+
+    fn describe_outbox(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::OutboxPulled { peer, target, max_items } => {
+                write!(f, "peer {} asks for up to {max_items} operations for {}", peer.short(), target.short())
+            }
+            Event::OutboxHeld { peer, target, ranges } => {
+                write!(f, "peer {} knows operations for {} in {} ranges of records", peer.short(), target.short(), ranges.len())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -310,6 +341,7 @@ impl fmt::Display for Event {
                 printable(node_id)
             ),
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
+            Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => self.describe_outbox(f),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }

@@ -291,6 +291,8 @@ pub const OUTBOX_KEYS_MAX: usize = 1024 * 1024;
 pub const OUTBOX_CARRIED_MAX: usize = 64 * 1024;
 /// Receipts that were read before their operation; further ones may leave an operation listed that is finished.
 pub const OUTBOX_EARLY_MAX: usize = 4096;
+/// Operations asked for by one OutboxPull, and ranges in its answer.
+pub const OUTBOX_PULL_MAX: usize = 1024;
 /// Operations settled by one record.
 pub const OUTBOX_SETTLED_MAX: usize = 1024;
 

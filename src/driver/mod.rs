@@ -88,7 +88,7 @@ pub struct Shell {
     /// What discovery hears; a leaf lock. Set once, if it is on.
     pub(crate) discovery: OnceLock<Arc<Mutex<Discovery>>>,
     /// The outbox, once it was asked for.
-    pub(crate) outbox: Mutex<Option<Arc<outbox::Room>>>,
+    pub(crate) outbox: outbox::Slot,
     /// What broke. Set once; from then on nothing is decided any more.
     failed: OnceLock<String>,
 }
@@ -143,7 +143,7 @@ impl Shell {
             present: AtomicUsize::new(0),
             drained: Default::default(),
             discovery: OnceLock::new(),
-            outbox: Mutex::default(),
+            outbox: outbox::Slot::default(),
             failed: OnceLock::new(),
         })
     }
@@ -256,7 +256,12 @@ impl Shell {
                 }
             }
             Output::Route { peer, link } => self.route(peer, link),
-            Output::Event(event) => self.note(event),
+            Output::Event(event) => {
+                if let Event::OutboxPulled { peer, target, max_items } = &event {
+                    outbox::answer(self, (*peer, *target), *max_items as usize);
+                }
+                self.note(event);
+            }
             Output::Store { link, group } => self.log.store(link, group),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
             Output::Apply { log, from, upto } => {

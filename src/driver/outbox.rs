@@ -3,7 +3,7 @@
 //! Begun at the first use in a run of the node. One thread follows the logs, those of this node first, so that what was executed is
 //! known before anything is offered; it never runs the application's code.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -16,7 +16,8 @@ use crate::crypto::parcel;
 use crate::driver::Shell;
 use crate::driver::runtime::{self, ThreadStart};
 use crate::driver::subscribe::{Subscribe, Subscription};
-use crate::outbox::{Body, Claimed, Held, OpId, OpView, Outbox, Refusal, RetryPolicy, Target};
+use crate::mesh::io::Input;
+use crate::outbox::{Body, Claimed, Held, OpId, OpView, Outbox, Refusal, RetryPolicy, State, Target};
 use crate::wire::cursor::Writer;
 
 /// An operation to be executed.
@@ -55,6 +56,52 @@ pub(crate) struct Room {
     mine: Vec<PeerId>,
 }
 
+/// Where a running node keeps its outbox, once it was asked for.
+#[derive(Default)]
+pub(crate) struct Slot {
+    room: Mutex<Option<Arc<Room>>>,
+    /// This node's earlier keys, and what a thread begins with.
+    prepared: OnceLock<(Vec<PeerId>, Option<ThreadStart>)>,
+}
+
+impl Slot {
+    /// What the outbox is begun with, if it is.
+    pub(crate) fn prepare(&self, formerly: &[PeerId], on_start: Option<ThreadStart>) {
+        let _ = self.prepared.set((formerly.to_vec(), on_start));
+    }
+
+    /// The outbox, begun if need be.
+    pub(crate) fn room(&self, shell: &Arc<Shell>) -> Result<Arc<Room>> {
+        let mut room = self.room.lock();
+        if let Some(room) = room.as_ref() {
+            return Ok(room.clone());
+        }
+        let (formerly, on_start) = self.prepared.get().cloned().unwrap_or_default();
+        Ok(room.insert(Room::begin(shell, &formerly, on_start)?).clone())
+    }
+
+    /// Waits for its thread, once the log takes nothing more.
+    pub(crate) fn end(&self) {
+        let room = self.room.lock().take();
+        let thread = room.and_then(|room| room.thread.lock().take());
+        // A panic there has been reported by its own event.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+/// Answers a peer's OutboxPull, on a thread that may wait: the logs may have to be read first.
+pub(crate) fn answer(shell: &Arc<Shell>, (peer, target): (PeerId, PeerId), max: usize) {
+    let theirs = shell.clone();
+    shell.handle.spawn_blocking(move || {
+        let room = theirs.outbox.room(&theirs).and_then(|room| room.wait_caught_up().map(|()| room));
+        // A node that stops answers nobody.
+        if let Ok(room) = room {
+            let ranges = room.pull(target, max);
+            theirs.step(Input::TellHeld { peer, target, ranges });
+        }
+    });
+}
+
 impl Room {
     /// Begins to follow the logs of a running node.
     pub(crate) fn begin(shell: &Arc<Shell>, formerly: &[PeerId], on_start: Option<ThreadStart>) -> Result<Arc<Room>> {
@@ -79,12 +126,6 @@ impl Room {
         };
         *room.thread.lock() = Some(runtime::spawn("vixp2p-outbox", on_start, work)?);
         Ok(room)
-    }
-
-    /// Waits for its thread, once the log takes nothing more.
-    pub(crate) fn join(&self) {
-        let thread = self.thread.lock().take();
-        let _ = thread.map(JoinHandle::join);
     }
 
     /// The body of the thread.
@@ -133,6 +174,25 @@ impl Room {
             }
         }
         Ok(())
+    }
+
+    /// Waits until an operation that this node put is over, or `deadline`; where it stands then.
+    pub(crate) fn wait(&self, shell: &Shell, id: &OpId, deadline: Option<Instant>) -> Result<State> {
+        let mut inside = self.inside.lock();
+        loop {
+            let gone = || Error::Invalid(format!("operation {id} was not put by this node, or is settled"));
+            let state = inside.outbox.stands(id).ok_or_else(gone)?;
+            if matches!(state, State::Done | State::PermanentFailed) || deadline.is_some_and(|deadline| now() >= deadline) {
+                return Ok(state);
+            }
+            if inside.ended {
+                return Err(Error::from(shell));
+            }
+            match deadline {
+                Some(until) => drop(self.bell.wait_until(&mut inside, until)),
+                None => self.bell.wait(&mut inside),
+            }
+        }
     }
 
     /// Every operation that this node put or is to execute.

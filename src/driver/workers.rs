@@ -124,8 +124,7 @@ impl Workers {
             handler = apply.join().ok().flatten();
         }
         shell.log.stop();
-        let outbox = shell.outbox.lock().take();
-        outbox.into_iter().for_each(|room| room.join());
+        shell.outbox.end();
         let wal = log.join().ok().flatten();
         drop(own_runtime);
         Ended { wal, handler, lingering }

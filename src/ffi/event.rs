@@ -63,6 +63,12 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_PEER_DISCOVERED = 22,
     /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /// A peer asks where operations for a node lie; the node's outbox answers by itself. Has: peer, target, count (operations asked
+    /// for at most).
+    VIXP2P_EVENT_OUTBOX_PULLED = 37,
+    /// A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges of records;
+    /// the JSON form names them).
+    VIXP2P_EVENT_OUTBOX_HELD = 38,
 }
 
 use vixp2p_event_kind as Kind;
@@ -170,6 +176,8 @@ impl vixp2p_event {
             Event::KnownPeersFaulty { .. } => Kind::VIXP2P_EVENT_KNOWN_PEERS_FAULTY,
             Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
             Event::PeerDiscovered { .. } => Kind::VIXP2P_EVENT_PEER_DISCOVERED,
+            Event::OutboxPulled { .. } => Kind::VIXP2P_EVENT_OUTBOX_PULLED,
+            Event::OutboxHeld { .. } => Kind::VIXP2P_EVENT_OUTBOX_HELD,
         }
     }
 
@@ -185,6 +193,8 @@ impl vixp2p_event {
                 | Event::PeerPinned { peer, .. }
                 | Event::IdentityChanged { peer, .. }
                 | Event::TrustChanged { peer, .. }
+                | Event::OutboxPulled { peer, .. }
+                | Event::OutboxHeld { peer, .. }
                 | Event::SyncDeclined { peer, .. },
             ) => Some(*peer),
             Body::Event(Event::ConnectFailed { peer, .. }) => *peer,

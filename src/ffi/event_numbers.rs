@@ -87,7 +87,12 @@ pub unsafe extern "C" fn vixp2p_event_retry_in_ms(event: *const vixp2p_event) ->
 /// @return the number; 0 if the event has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_event_count(event: *const vixp2p_event) -> u64 {
-    let read = |event: &vixp2p_event| if let Some(Event::Lost { count }) = event.event() { *count } else { 0 };
+    let read = |event: &vixp2p_event| match event.event() {
+        Some(Event::Lost { count }) => *count,
+        Some(Event::OutboxPulled { max_items, .. }) => u64::from(*max_items),
+        Some(Event::OutboxHeld { ranges, .. }) => ranges.len() as u64,
+        _ => 0,
+    };
     // SAFETY: the caller promises NULL or a live event.
     unsafe { look("vixp2p_event_count", event, 0, read) }
 }

@@ -3,13 +3,16 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::time::Duration;
 
-use crate::base::PeerId;
-use crate::ffi::boundary::{Answer, Failure, c_text, guard_or, read_bytes, read_ref, read_str, write_optional, write_out, write_sized};
+use crate::base::{Event, PeerId};
+use crate::ffi::boundary::{
+    Answer, Failure, c_text, guard, guard_or, read_bytes, read_ref, read_str, write_optional, write_out, write_sized,
+};
 use crate::ffi::callbacks::refuse_inside_callback;
 use crate::ffi::delivery::inside_log_callback;
+use crate::ffi::event::vixp2p_event;
 use crate::ffi::handle::{Inner, on_node};
 use crate::ffi::peers::{fixed, write_array};
-use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, VIXP2P_TIMEOUT, vixp2p_status};
+use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_BAD_HANDLE, VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, VIXP2P_TIMEOUT, vixp2p_status};
 use crate::ffi::types::{vixp2p_log_id, vixp2p_node, vixp2p_peer_id};
 use crate::node::{NodeOutbox, Operation};
 use crate::outbox::{OpId, OpView, Side, State, Target};
@@ -206,6 +209,35 @@ pub unsafe extern "C" fn vixp2p_outbox_fail(
     })
 }
 
+/// Waits until an operation that this node put is over: done, or failed for good.
+///
+/// @param node        a running node.
+/// @param id          which.
+/// @param timeout_ms  how long to wait; -1 for ever, 0 only looks.
+/// @param out_state   where its #vixp2p_outbox_state goes, also at VIXP2P_TIMEOUT; may be NULL.
+/// @return VIXP2P_OK; VIXP2P_TIMEOUT; VIXP2P_ERR_INVALID if this node did not put it, or has pruned it; VIXP2P_ERR_STOPPED once the node
+///         stops; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback if timeout_ms is not 0; another error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_outbox_wait(
+    node: *mut vixp2p_node,
+    id: *const vixp2p_op_id,
+    timeout_ms: i32,
+    out_state: *mut i32,
+) -> vixp2p_status {
+    on_node("vixp2p_outbox_wait", node, |inner| {
+        // SAFETY: the caller promises NULL or an operation's name.
+        let id = unsafe { read_ref(id, "id") }?;
+        if timeout_ms != 0 {
+            refuse_inside_callback()?;
+        }
+        let timeout = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
+        let state = outbox(inner)?.wait(&id.into(), timeout)?;
+        // SAFETY: the caller promises NULL or a place for the state.
+        unsafe { write_optional(out_state, number(state) as i32) };
+        Ok(if matches!(state, State::Done | State::PermanentFailed) { VIXP2P_OK } else { VIXP2P_TIMEOUT })
+    })
+}
+
 /// Every operation that this node put and has not pruned, or is to execute.
 ///
 /// @param node         a running node.
@@ -253,6 +285,46 @@ pub unsafe extern "C" fn vixp2p_outbox_prune(node: *mut vixp2p_node, id: *const 
         // SAFETY: as above.
         unsafe { write_optional(out_count, count) };
         Ok(if count > 0 { VIXP2P_OK } else { VIXP2P_EMPTY })
+    })
+}
+
+/// Asks a connected peer for where operations for a node lie in the logs it carries; VIXP2P_EVENT_OUTBOX_HELD tells, if the peer trusts
+/// this node. Their records come by replication, as all do.
+///
+/// @param node       a running node.
+/// @param peer       whom.
+/// @param target     for whom.
+/// @param max_items  operations named at most: 1 to 1024.
+/// @return VIXP2P_OK, VIXP2P_ERR_NOT_CONNECTED, VIXP2P_ERR_STOPPED or another error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_outbox_ask(
+    node: *mut vixp2p_node,
+    peer: *const vixp2p_peer_id,
+    target: *const vixp2p_peer_id,
+    max_items: u32,
+) -> vixp2p_status {
+    on_node("vixp2p_outbox_ask", node, |inner| {
+        // SAFETY: the caller promises NULL or peer ids.
+        let (peer, target) = unsafe { (read_ref(peer, "peer")?, read_ref(target, "target")?) };
+        outbox(inner)?.ask(peer.into(), target.into(), max_items)?;
+        Ok(VIXP2P_OK)
+    })
+}
+
+/// The node that operations are for, of VIXP2P_EVENT_OUTBOX_PULLED and VIXP2P_EVENT_OUTBOX_HELD.
+///
+/// @param event  the event.
+/// @param out    where the peer id goes.
+/// @return VIXP2P_OK, VIXP2P_EMPTY if the event has none, or an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_event_target(event: *const vixp2p_event, out: *mut vixp2p_peer_id) -> vixp2p_status {
+    guard("vixp2p_event_target", || {
+        // SAFETY: the caller promises NULL or a live event, and NULL or a place for the result.
+        let event = unsafe { event.as_ref() }.ok_or_else(|| Failure::new(VIXP2P_ERR_BAD_HANDLE, "event is NULL"))?;
+        let Some(Event::OutboxPulled { target, .. } | Event::OutboxHeld { target, .. }) = event.event() else { return Ok(VIXP2P_EMPTY) };
+        // SAFETY: as above.
+        unsafe { write_out(out, (*target).into(), "out") }?;
+        Ok(VIXP2P_OK)
     })
 }
 
@@ -316,25 +388,28 @@ impl Given {
     }
 }
 
+fn number(state: State) -> vixp2p_outbox_state {
+    match state {
+        State::Pending => vixp2p_outbox_state::VIXP2P_OUTBOX_PENDING,
+        State::InFlight => vixp2p_outbox_state::VIXP2P_OUTBOX_IN_FLIGHT,
+        State::Done => vixp2p_outbox_state::VIXP2P_OUTBOX_DONE,
+        State::Failed => vixp2p_outbox_state::VIXP2P_OUTBOX_FAILED,
+        State::PermanentFailed => vixp2p_outbox_state::VIXP2P_OUTBOX_PERMANENT_FAILED,
+    }
+}
+
 fn describe(op: &OpView) -> vixp2p_outbox_info {
     let received = if op.side == Side::Received { VIXP2P_OUTBOX_RECEIVED } else { 0 };
     let (for_all, target) = match op.target {
         Target::All => (VIXP2P_OUTBOX_FOR_ALL, PeerId([0; 32])),
         Target::Peer(peer) => (0, peer),
     };
-    let state = match op.state {
-        State::Pending => vixp2p_outbox_state::VIXP2P_OUTBOX_PENDING,
-        State::InFlight => vixp2p_outbox_state::VIXP2P_OUTBOX_IN_FLIGHT,
-        State::Done => vixp2p_outbox_state::VIXP2P_OUTBOX_DONE,
-        State::Failed => vixp2p_outbox_state::VIXP2P_OUTBOX_FAILED,
-        State::PermanentFailed => vixp2p_outbox_state::VIXP2P_OUTBOX_PERMANENT_FAILED,
-    };
     vixp2p_outbox_info {
         struct_size: 0,
         flags: received | for_all,
         id: op.id.into(),
         target: target.into(),
-        state: state as i32,
+        state: number(op.state) as i32,
         attempts: op.attempts,
         kind: fixed(&crate::base::event::printable(&op.kind)),
         detail: fixed(&crate::base::event::printable(&op.detail)),

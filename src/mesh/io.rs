@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::endpoint::Source;
-use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId, TrustTable};
+use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, LogRange, PeerId, TrustTable};
 use crate::sync::Group;
 use crate::wire::Message;
 
@@ -156,6 +156,24 @@ pub enum Input {
         /// The new log, still empty.
         log: LogId,
     },
+    /// The application asks a connected peer where operations for a node lie; `Event::OutboxHeld` follows if it answers.
+    PullOutbox {
+        /// Whom.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Operations at most.
+        max_items: u32,
+    },
+    /// The answer to `Event::OutboxPulled`.
+    TellHeld {
+        /// Who asked.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Where operations lie.
+        ranges: Vec<LogRange>,
+    },
     /// Keys were trusted, revoked, pinned or forgotten. A table older than the last one changes nothing.
     Trust {
         /// What holds from now on, for links that stand as well.
@@ -259,6 +277,8 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Message::WalAck(m) => write!(f, "ack {} durable={} applied={}", m.log, m.durable, m.applied),
         Message::Vector(entries) => write!(f, "vector({})", entries.len()),
         Message::WalNak(m) => write!(f, "nak {} have={}", m.log, m.have),
+        Message::OutboxPull(m) => write!(f, "outbox pull {} max={}", m.target.short(), m.max_items),
+        Message::OutboxHeld(m) => write!(f, "outbox held {} ranges={}", m.target.short(), m.ranges.len()),
     }
 }
 
@@ -292,6 +312,8 @@ impl fmt::Display for Input {
             Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
             Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),
+            Input::PullOutbox { peer, target, .. } => write!(f, "pull operations for {} from {}", target.short(), peer.short()),
+            Input::TellHeld { peer, target, ranges } => write!(f, "tell {} of {} ranges for {}", peer.short(), ranges.len(), target.short()),
             Input::Renewed { log } => write!(f, "own log is now {log}"),
             Input::Trust { table } => write!(f, "trust {} keys, policy {}", table.entries().count(), table.policy()),
             Input::Tick => f.write_str("tick"),

@@ -18,6 +18,7 @@ mod halfopen;
 mod heartbeat;
 pub mod io;
 mod lifecycle;
+mod mailbox;
 mod out;
 pub mod peers;
 mod rekey;
@@ -25,6 +26,7 @@ mod replica;
 mod stats;
 mod trust;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +102,8 @@ pub struct Mesh {
     replica: Replica,
     handshakes: Handshakes,
     half_open: HalfOpen,
+    /// Links whose OutboxPull has not been answered.
+    pulls: BTreeSet<LinkId>,
 }
 
 impl Mesh {
@@ -116,6 +120,7 @@ impl Mesh {
             replica: Replica::new(logs, own_log, seed, &mut out),
             handshakes: Handshakes::default(),
             half_open: HalfOpen::new(settings.half_open_max),
+            pulls: BTreeSet::new(),
             settings,
             out,
         }
@@ -158,6 +163,8 @@ impl Mesh {
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
+            Input::PullOutbox { peer, target, max_items } => self.pull_outbox(&peer, target, max_items),
+            Input::TellHeld { peer, target, ranges } => self.tell_held(&peer, target, ranges),
             Input::Renewed { log } => self.replica.renewed(log),
             Input::Trust { table } => self.trust(now, table),
             Input::Tick => self.tick(now),
@@ -260,6 +267,8 @@ impl Mesh {
                     self.declined(link);
                 }
             }
+            Message::OutboxPull(pull) => self.outbox_pulled(link, &pull),
+            Message::OutboxHeld(held) => self.outbox_held(link, held),
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
             Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),

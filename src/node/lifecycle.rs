@@ -53,6 +53,7 @@ impl Node {
             return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
         };
         let shell = self.make_shell(wal, handle.clone())?;
+        shell.outbox.prepare(&self.inner.formerly, state.on_thread_start);
         let beacon = Beacon::prepare(&self.inner.config, port, shell.now())?;
         if state.apply_in_ring {
             shell.apply.use_ring();

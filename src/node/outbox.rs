@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::{PeerId, Result};
+use crate::base::{Error, PeerId, Result};
 use crate::driver::Shell;
 use crate::driver::outbox::{Operation, Room};
-use crate::outbox::{Held, OpId, OpView, Target};
+use crate::mesh::io::Input;
+use crate::outbox::{Held, OpId, OpView, State, Target};
 
 use super::Node;
 
@@ -30,14 +31,7 @@ impl Node {
     /// operations calls it after every start.
     pub fn outbox(&self) -> Result<NodeOutbox> {
         let shell = self.shell()?;
-        let on_start = self.inner.state.lock().on_thread_start;
-        let room = {
-            let mut begun = shell.outbox.lock();
-            match begun.as_ref() {
-                Some(room) => room.clone(),
-                None => begun.insert(Room::begin(&shell, &self.inner.formerly, on_start)?).clone(),
-            }
-        };
+        let room = shell.outbox.room(&shell)?;
         room.wait_caught_up()?;
         Ok(NodeOutbox { shell, room })
     }
@@ -70,6 +64,14 @@ impl NodeOutbox {
         self.room.fail(&self.shell, id, for_good, detail)
     }
 
+    /// Waits until an operation that this node put is over ([`State::Done`] or [`State::PermanentFailed`]), or `timeout`; where it stands
+    /// then.
+    pub fn wait(&self, id: &OpId, timeout: Duration) -> Result<State> {
+        #[expect(clippy::disallowed_methods, reason = "the caller's timeout is in real time")]
+        let deadline = Instant::now().checked_add(timeout);
+        self.room.wait(&self.shell, id, deadline)
+    }
+
     /// Every operation that this node put, or is to execute.
     pub fn list(&self) -> Vec<OpView> {
         self.room.list(&self.shell)
@@ -83,6 +85,14 @@ impl NodeOutbox {
     /// Takes an operation back that this node put: targets that have not claimed it will not execute it. Whether there was one.
     pub fn withdraw(&self, id: OpId) -> Result<bool> {
         self.room.settle(&self.shell, Some(vec![id])).map(|count| count > 0)
+    }
+
+    /// Asks a connected peer for where operations for `target` lie in the logs it carries; if it trusts this node,
+    /// [`Event::OutboxHeld`](crate::Event) tells. Their records come by replication, as all do.
+    pub fn ask(&self, peer: PeerId, target: PeerId, max_items: u32) -> Result<()> {
+        self.shell.route_to(&peer).ok_or(Error::NotConnected(peer))?;
+        self.shell.step(Input::PullOutbox { peer, target, max_items });
+        Ok(())
     }
 
     /// Where operations for `target` lie in the logs here that it has not answered for, whoever put them.

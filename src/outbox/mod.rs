@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::base::{LogId, PeerId, Time, limits};
+use crate::base::{LogId, LogRange, PeerId, Time, limits};
 
 use inbox::Inbox;
 use sent::Sent;
@@ -92,16 +92,8 @@ pub enum Refusal {
     NotClaimed(OpId),
 }
 
-/// A range of records that holds operations for somebody.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct Held {
-    /// Whose log.
-    pub log: LogId,
-    /// First record.
-    pub first: u64,
-    /// Last record; all between are operations for the same node.
-    pub last: u64,
-}
+/// A range of records all of which are operations for the same node.
+pub type Held = LogRange;
 
 /// The outbox of one node.
 #[derive(Debug)]
@@ -266,6 +258,11 @@ impl Outbox {
     /// The settlement of these operations is durable in the own log.
     pub fn settle(&mut self, ops: &[OpId]) {
         ops.iter().for_each(|op| self.sent.settled(op));
+    }
+
+    /// Where an operation stands that this node put; `None` if it did not, or has settled it.
+    pub fn stands(&self, id: &OpId) -> Option<State> {
+        self.sent.stands(id, &self.everybody())
     }
 
     /// Whether this node put it and has not settled it.

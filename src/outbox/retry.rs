@@ -49,7 +49,8 @@ mod tests {
     fn pauses_double_from_half_a_second_to_half_a_minute_with_a_fifth_of_jitter() {
         let policy = RetryPolicy::default();
         for (attempt, middle) in (1..=8).zip([500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]) {
-            let pauses: Vec<u64> = (0..1000u64).map(|n| policy.pause(attempt, n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).as_millis() as u64).collect();
+            let pauses: Vec<u64> =
+                (0..1000u64).map(|n| policy.pause(attempt, n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).as_millis() as u64).collect();
             let (least, most) = (pauses.iter().min().expect("some"), pauses.iter().max().expect("some"));
             assert!(*least >= middle * 8 / 10 && *most <= (middle * 12 / 10).min(30_000), "{attempt}: {least} to {most}");
             assert!(most - least > middle / 10, "{attempt}: {least} to {most}");

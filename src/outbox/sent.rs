@@ -58,6 +58,11 @@ impl Sent {
         self.ops.iter().filter(is_over).map(|(id, _)| *id).collect()
     }
 
+    /// Where an operation stands; `None` if it was not put here, or is settled.
+    pub(super) fn stands(&self, id: &OpId, everybody: &BTreeSet<PeerId>) -> Option<State> {
+        self.ops.get(id).map(|op| self.state(op, Some(id), everybody))
+    }
+
     fn state(&self, op: &Op, id: Option<&OpId>, everybody: &BTreeSet<PeerId>) -> State {
         let has = |peer: &PeerId| id.is_some_and(|id| self.held.get(&(*peer, id.log)).is_some_and(|durable| *durable >= id.seq));
         match op.target {

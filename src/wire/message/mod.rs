@@ -3,6 +3,7 @@
 //! `frame = varint(len) || kind(u8) || body`, `len` counting kind and body. PROTOCOL.md has the registry of kinds.
 
 pub mod key_update;
+pub mod outbox;
 pub mod wal;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::base::{DataBatch, limits};
 use crate::wire::cursor::{Reader, WireError, Writer};
 
 pub use key_update::KeyUpdate;
+pub use outbox::{OutboxHeld, OutboxPull};
 pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
 
 /// Kind numbers. Those of v1 keep their number.
@@ -29,10 +31,14 @@ pub mod kind {
     pub const WAL_PUSH: u8 = 10;
     /// Cumulative progress on one log.
     pub const WAL_ACK: u8 = 11;
+    /// Where do operations for a node lie?
+    pub const OUTBOX_PULL: u8 = 12;
     /// What the sender has of every log.
     pub const VECTOR: u8 = 13;
     /// A push left a gap; push again from here.
     pub const WAL_NAK: u8 = 14;
+    /// The answer to an OutboxPull.
+    pub const OUTBOX_HELD: u8 = 19;
     /// Application bytes.
     pub const DATA: u8 = 32;
 }
@@ -69,6 +75,10 @@ pub enum Message {
     Vector(Vec<VectorEntry>),
     /// A push left a gap.
     WalNak(WalNak),
+    /// Where do operations for a node lie?
+    OutboxPull(OutboxPull),
+    /// There.
+    OutboxHeld(OutboxHeld),
 }
 
 /// One thing received on a link: application data as it came, or a decoded message.
@@ -95,6 +105,8 @@ impl Message {
             Message::WalAck(_) => kind::WAL_ACK,
             Message::Vector(_) => kind::VECTOR,
             Message::WalNak(_) => kind::WAL_NAK,
+            Message::OutboxPull(_) => kind::OUTBOX_PULL,
+            Message::OutboxHeld(_) => kind::OUTBOX_HELD,
         }
     }
 
@@ -113,6 +125,8 @@ impl Message {
             Message::WalAck(m) => m.encode(&mut w),
             Message::Vector(entries) => wal::encode_vector(entries, &mut w),
             Message::WalNak(m) => m.encode(&mut w),
+            Message::OutboxPull(m) => m.encode(&mut w),
+            Message::OutboxHeld(m) => m.encode(&mut w),
         }
     }
 
@@ -129,6 +143,8 @@ impl Message {
             kind::WAL_ACK => Message::WalAck(WalAck::decode(&mut r)?),
             kind::VECTOR => Message::Vector(wal::decode_vector(&mut r)?),
             kind::WAL_NAK => Message::WalNak(WalNak::decode(&mut r)?),
+            kind::OUTBOX_PULL => Message::OutboxPull(OutboxPull::decode(&mut r)?),
+            kind::OUTBOX_HELD => Message::OutboxHeld(OutboxHeld::decode(&mut r)?),
             other => return Err(WireError::UnknownKind(other)),
         };
         r.finish()?;

@@ -89,6 +89,8 @@ class EventKind(enum.IntEnum):
     FRESH_KEYS = 21
     PEER_DISCOVERED = 22
     ADDRESS_BOOK_FAULTY = 23
+    OUTBOX_PULLED = 37
+    OUTBOX_HELD = 38
 
 
 class Durability(enum.IntEnum):
@@ -508,6 +510,9 @@ FUNCTIONS = {
     "vixp2p_outbox_fail": (_STATUS, NODE, POINTER(OpIdStruct), c_uint32, c_char_p),
     "vixp2p_outbox_list": (_STATUS, NODE, POINTER(OutboxInfoStruct), c_size_t, _SIZE),
     "vixp2p_outbox_prune": (_STATUS, NODE, POINTER(OpIdStruct), _SIZE),
+    "vixp2p_outbox_wait": (_STATUS, NODE, POINTER(OpIdStruct), c_int32, POINTER(c_int32)),
+    "vixp2p_outbox_ask": (_STATUS, NODE, POINTER(PeerIdStruct), POINTER(PeerIdStruct), c_uint32),
+    "vixp2p_event_target": (_STATUS, EVENT, POINTER(PeerIdStruct)),
     "vixp2p_operation_free": (None, POINTER(OperationStruct)),
     "vixp2p_node_flush": (_STATUS, NODE, _U64),
     "vixp2p_node_wait_ack": (_STATUS, NODE, _LOG, c_uint64, POINTER(PeerIdStruct), c_size_t, c_uint32, c_int32, _SIZE),

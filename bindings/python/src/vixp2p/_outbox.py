@@ -1,7 +1,7 @@
 """Operations for one node or all: executed once, answered for by their targets."""
 
 import ctypes
-from ctypes import byref, c_size_t
+from ctypes import byref, c_int32, c_size_t
 from dataclasses import dataclass
 from typing import List, Optional
 
@@ -86,6 +86,18 @@ class Outbox:
     def outbox_fail(self, id: OpId, detail: str = "", *, for_good: bool = False) -> None:
         """A claimed operation could not be executed: it is tried again, eight times in all, or given up."""
         check(lib.vixp2p_outbox_fail(self._handle, id._as_struct(), int(for_good), detail.encode()))
+
+    def outbox_wait(self, id: OpId, timeout: Optional[float] = None) -> OutboxState:
+        """Waits until an operation that this node put is done or has failed for good, or `timeout` seconds; where it stands then."""
+        state = c_int32()
+        for wait_ms in _pieces(timeout):
+            if check(lib.vixp2p_outbox_wait(self._handle, id._as_struct(), wait_ms, state)) == Status.OK:
+                break
+        return OutboxState(state.value)
+
+    def outbox_ask(self, peer: PeerId, target: PeerId, max_items: int = 128) -> None:
+        """Asks a connected peer for where operations for a node lie in the logs it carries; EventKind.OUTBOX_HELD tells."""
+        check(lib.vixp2p_outbox_ask(self._handle, PeerId(peer)._as_struct(), PeerId(target)._as_struct(), max_items))
 
     def outbox_list(self) -> List[OutboxEntry]:
         """Every operation that this node put and has not pruned, or is to execute."""
