@@ -504,6 +504,16 @@ typedef enum vixp2p_event_kind {
      * The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
      */
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /**
+     * A peer asks where operations for a node lie; the node's outbox answers by itself. Has: peer, target, count (operations asked
+     * for at most).
+     */
+    VIXP2P_EVENT_OUTBOX_PULLED = 37,
+    /**
+     * A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges of records;
+     * the JSON form names them).
+     */
+    VIXP2P_EVENT_OUTBOX_HELD = 38,
 } vixp2p_event_kind;
 
 /**
@@ -1897,6 +1907,22 @@ enum vixp2p_status vixp2p_outbox_fail(struct vixp2p_node *node,
                                       const char *detail);
 
 /**
+ * Waits until an operation that this node put is over: done, or failed for good.
+ *
+ * @param node        a running node.
+ * @param id          which.
+ * @param timeout_ms  how long to wait; -1 for ever, 0 only looks.
+ * @param out_state   where its #vixp2p_outbox_state goes, also at VIXP2P_TIMEOUT; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_TIMEOUT; VIXP2P_ERR_INVALID if this node did not put it, or has pruned it; VIXP2P_ERR_STOPPED once the node
+ *         stops; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback if timeout_ms is not 0; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_wait(struct vixp2p_node *node,
+                                      const struct vixp2p_op_id *id,
+                                      int32_t timeout_ms,
+                                      int32_t *out_state);
+
+/**
  * Every operation that this node put and has not pruned, or is to execute.
  *
  * @param node         a running node.
@@ -1923,6 +1949,31 @@ VIXP2P_API
 enum vixp2p_status vixp2p_outbox_prune(struct vixp2p_node *node,
                                        const struct vixp2p_op_id *id,
                                        size_t *out_count);
+
+/**
+ * Asks a connected peer for where operations for a node lie in the logs it carries; VIXP2P_EVENT_OUTBOX_HELD tells, if the peer trusts
+ * this node. Their records come by replication, as all do.
+ *
+ * @param node       a running node.
+ * @param peer       whom.
+ * @param target     for whom.
+ * @param max_items  operations named at most: 1 to 1024.
+ * @return VIXP2P_OK, VIXP2P_ERR_NOT_CONNECTED, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_ask(struct vixp2p_node *node,
+                                     const struct vixp2p_peer_id *peer,
+                                     const struct vixp2p_peer_id *target,
+                                     uint32_t max_items);
+
+/**
+ * The node that operations are for, of VIXP2P_EVENT_OUTBOX_PULLED and VIXP2P_EVENT_OUTBOX_HELD.
+ *
+ * @param event  the event.
+ * @param out    where the peer id goes.
+ * @return VIXP2P_OK, VIXP2P_EMPTY if the event has none, or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_event_target(const struct vixp2p_event *event, struct vixp2p_peer_id *out);
 
 /**
  * Frees an operation and what it points to. That reports nothing about it.
