@@ -20,6 +20,7 @@ mod disk;
 mod faults;
 mod link;
 mod logwork;
+mod mail;
 mod net;
 mod node;
 mod pages;
@@ -50,12 +51,20 @@ pub enum Scenario {
     Transitive,
     /// Every pair of nodes dials each other at the same moment, again and again.
     SimultaneousDial,
+    /// A puts operations for C and is gone, B carries them, C executes them through crashes, and A's next life learns of it.
+    Mail,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 5] =
-        [Scenario::Storm, Scenario::PartitionHeals, Scenario::CrashBeforeSync, Scenario::Transitive, Scenario::SimultaneousDial];
+    pub const ALL: [Scenario; 6] = [
+        Scenario::Storm,
+        Scenario::PartitionHeals,
+        Scenario::CrashBeforeSync,
+        Scenario::Transitive,
+        Scenario::SimultaneousDial,
+        Scenario::Mail,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -65,6 +74,7 @@ impl Scenario {
             Scenario::CrashBeforeSync => "crash-before-sync",
             Scenario::Transitive => "transitive",
             Scenario::SimultaneousDial => "simultaneous-dial",
+            Scenario::Mail => "mail",
         }
     }
 
@@ -263,7 +273,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
         let (step, time) = progress.get();
         Failure { options: options.clone(), step, time, what }
     };
-    let least = if options.scenario == Scenario::Transitive { 3 } else { 2 };
+    let least = if matches!(options.scenario, Scenario::Transitive | Scenario::Mail) { 3 } else { 2 };
     if !(least..=26).contains(&options.nodes) {
         return Err(failure(format!("{} nodes, possible are {least} to 26", options.nodes)));
     }

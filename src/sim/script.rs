@@ -171,6 +171,7 @@ impl Script {
             Scenario::PartitionHeals => (Script::partition_heals(nodes), profile.calm(ring(nodes))),
             Scenario::CrashBeforeSync => (Script::crash_before_sync(nodes), profile.calm(ring(nodes))),
             Scenario::Transitive => (Script::transitive(nodes), profile.calm(vec![(0, 1)])),
+            Scenario::Mail => (Script::mail(nodes), profile.calm(vec![(0, 1)])),
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
         }
     }
@@ -212,6 +213,21 @@ impl Script {
         ];
         steps.extend((2..nodes).map(|from| (30_000, Action::Connect { from, to: 1 })));
         steps.push((60_000, Action::Expect { nodes: (1..nodes).collect() }));
+        Script::plan(steps)
+    }
+
+    fn mail(nodes: usize) -> Script {
+        let mut steps = vec![
+            (5_000, Action::Write { node: 0, records: 20 }),
+            (20_000, Action::Expect { nodes: vec![0, 1] }),
+            (20_000, Action::Crash { node: 0, power: true, back_ms: Some(60_000) }),
+        ];
+        steps.extend((2..nodes).map(|from| (30_000, Action::Connect { from, to: 1 })));
+        steps.push((30_100, Action::ArmCrash { node: 2, changes: 3, power: true }));
+        steps.push((45_000, Action::ArmCrash { node: 2, changes: 2, power: false }));
+        steps.push((45_000, Action::Write { node: 1, records: 9 }));
+        steps.push((60_000, Action::CrashAtSync { node: 2 }));
+        steps.push((90_000, Action::Write { node: 0, records: 9 }));
         Script::plan(steps)
     }
 

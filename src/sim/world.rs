@@ -11,6 +11,7 @@ use crate::base::config::Psk;
 use crate::base::{CloseReason, LinkId, PeerId, Time};
 use crate::mesh::io::Input;
 use crate::sim::check::{Check, Oracle};
+use crate::sim::mail::Mail;
 use crate::sim::net::Net;
 use crate::sim::node::{Node, name};
 use crate::sim::script::{Action, Profile, Script};
@@ -89,6 +90,7 @@ pub(super) struct World<'a> {
     pub(super) written: u64,
     /// Applied records so far: what sabotage counts by.
     pub(super) sabotage_turn: u64,
+    pub(super) mail: Mail,
     script: Script,
     phase: Phase,
     progress: &'a Cell<(u64, Time)>,
@@ -132,6 +134,7 @@ impl<'a> World<'a> {
             counts: Counts::default(),
             written: 0,
             sabotage_turn: 0,
+            mail: Mail::default(),
             script,
             phase: Phase::Play,
             progress,
@@ -314,7 +317,7 @@ impl<'a> World<'a> {
     }
 
     fn lack(&self) -> Option<String> {
-        self.nodes.iter().find_map(|node| self.oracle.lacks(node)).or_else(|| self.unlinked())
+        self.nodes.iter().find_map(|node| self.oracle.lacks(node)).or_else(|| self.unlinked()).or_else(|| self.mail_lacks())
     }
 
     /// A pair that should be connected by exactly one link, the same one at both ends, and is not.
@@ -348,6 +351,8 @@ impl<'a> World<'a> {
         for node in &self.nodes {
             self.oracle.holds_everything(node)?;
         }
+        self.mail_holds()?;
+        self.counts.repeated += self.mail.repeats;
         self.counts.connections = self.net.opened();
         for disk in self.nodes.iter().filter_map(Node::disk) {
             self.counts.disk_errors += disk.errors;
