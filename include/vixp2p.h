@@ -220,6 +220,26 @@
 #define VIXP2P_NODE_OPTIONS_SIZE_MIN 176
 
 /**
+ * Room for an operation's kind with its terminating zero.
+ */
+#define VIXP2P_OUTBOX_KIND_SIZE 65
+
+/**
+ * Room for why an attempt failed, with the terminating zero.
+ */
+#define VIXP2P_OUTBOX_DETAIL_SIZE 201
+
+/**
+ * vixp2p_outbox_info.flags: this node is to execute it; without, this node put it.
+ */
+#define VIXP2P_OUTBOX_RECEIVED 1
+
+/**
+ * vixp2p_outbox_info.flags: for every node, not for target alone.
+ */
+#define VIXP2P_OUTBOX_FOR_ALL 2
+
+/**
  * vixp2p_peer_info.flags: id is known.
  */
 #define VIXP2P_PEER_HAS_ID 1
@@ -554,6 +574,15 @@ typedef enum vixp2p_event_kind {
      * direction.
      */
     VIXP2P_EVENT_PONG = 41,
+     * A peer asks where operations for a node lie; the node's outbox answers by itself. Has: peer, target, count (operations asked
+     * for at most).
+     */
+    VIXP2P_EVENT_OUTBOX_PULLED = 37,
+    /**
+     * A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges of records;
+     * the JSON form names them).
+     */
+    VIXP2P_EVENT_OUTBOX_HELD = 38,
 } vixp2p_event_kind;
 
 /**
@@ -637,6 +666,32 @@ typedef enum vixp2p_log_level {
      */
     VIXP2P_LOG_OFF = 6,
 } vixp2p_log_level;
+
+/**
+ * Where an operation stands.
+ */
+typedef enum vixp2p_outbox_state {
+    /**
+     * Put here: the target is not known to have it. For this node: nobody has claimed it.
+     */
+    VIXP2P_OUTBOX_PENDING = 0,
+    /**
+     * Put here: the target has it on its disk. For this node: claimed.
+     */
+    VIXP2P_OUTBOX_IN_FLIGHT = 1,
+    /**
+     * Executed, as the target says.
+     */
+    VIXP2P_OUTBOX_DONE = 2,
+    /**
+     * For this node: an attempt failed and another one follows.
+     */
+    VIXP2P_OUTBOX_FAILED = 3,
+    /**
+     * Not executed, and not tried again.
+     */
+    VIXP2P_OUTBOX_PERMANENT_FAILED = 4,
+} vixp2p_outbox_state;
 
 /**
  * Where a peer stands.
@@ -1194,6 +1249,105 @@ typedef struct vixp2p_node_options {
 /**
  * One line of the peer list: a peer met, an address being dialled that nobody has answered for yet, or an accepted connection whose
  * peer has said hello.
+ * Names an operation: the record that put it.
+ */
+typedef struct vixp2p_op_id {
+    /**
+     * The log of whoever put it.
+     */
+    struct vixp2p_log_id log;
+    /**
+     * The record's number.
+     */
+    uint64_t seq;
+} vixp2p_op_id;
+
+/**
+ * An operation that was claimed. Read it, execute it, report it, free it.
+ */
+typedef struct vixp2p_operation {
+    /**
+     * Bytes of this struct as the library knows it; fields beyond it do not exist.
+     */
+    uint32_t struct_size;
+    /**
+     * Which attempt this is, from 1.
+     */
+    uint32_t attempt;
+    /**
+     * Which.
+     */
+    struct vixp2p_op_id id;
+    /**
+     * The sender's wall clock when it put it, in microseconds since 1970; information only.
+     */
+    uint64_t time_us;
+    /**
+     * What is to be done, in the sender's words; zero-terminated.
+     */
+    const char *kind;
+    /**
+     * Idempotency key; kept with the effect, it makes the effect happen once whatever fails.
+     */
+    const void *key;
+    /**
+     * Its length; 0: none.
+     */
+    size_t key_len;
+    /**
+     * What the sender gave.
+     */
+    const void *data;
+    /**
+     * Its length in bytes.
+     */
+    size_t len;
+} vixp2p_operation;
+
+/**
+ * A line of the list of operations.
+ */
+typedef struct vixp2p_outbox_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * VIXP2P_OUTBOX_RECEIVED and VIXP2P_OUTBOX_FOR_ALL, joined with |.
+     */
+    uint32_t flags;
+    /**
+     * Which.
+     */
+    struct vixp2p_op_id id;
+    /**
+     * For whom; zeros if for all.
+     */
+    struct vixp2p_peer_id target;
+    /**
+     * A #vixp2p_outbox_state.
+     */
+    int32_t state;
+    /**
+     * Attempts so far.
+     */
+    uint32_t attempts;
+    /**
+     * What is to be done, cut if need be, zero-terminated.
+     */
+    char kind[VIXP2P_OUTBOX_KIND_SIZE];
+    /**
+     * Why the last attempt failed, zero-terminated.
+     */
+    char detail[VIXP2P_OUTBOX_DETAIL_SIZE];
+    /**
+     * 0.
+     */
+    uint8_t reserved[6];
+} vixp2p_outbox_info;
+
+/**
+ * One line of the peer list: a peer met, or an address being dialled that nobody has answered for yet.
  */
 typedef struct vixp2p_peer_info {
     /**
@@ -1950,6 +2104,151 @@ VIXP2P_API enum vixp2p_status vixp2p_node_port(const struct vixp2p_node *node, u
  * @return VIXP2P_OK, or VIXP2P_ERR_INVALID if options is NULL or size is smaller than in the first release.
  */
 VIXP2P_API enum vixp2p_status vixp2p_node_options_init(struct vixp2p_node_options *options, size_t size);
+
+/**
+ * Puts an operation for one node, sealed so that nobody else can read it, or for all. Blocks until it is durable. Whoever meets carries
+ * it; its target executes it once, however often one with the same key is put, and says so in its own log.
+ *
+ * The first call on the outbox of a running node reads every log that is here once, and blocks meanwhile.
+ *
+ * @param node     a running node.
+ * @param target   for whom; NULL: for every other node.
+ * @param kind     what is to be done, at most 64 bytes.
+ * @param key      idempotency key, at most 64 bytes; may be NULL if key_len is 0: then every operation is another one.
+ * @param key_len  its length.
+ * @param data     what the target is to have; may be NULL if len is 0.
+ * @param len      its length, at most 1 MiB less 512 bytes.
+ * @param out      where the operation's name goes; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_WOULD_BLOCK if too many are not pruned; VIXP2P_ERR_LOG; VIXP2P_ERR_STOPPED;
+ *         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_put(struct vixp2p_node *node,
+                                     const struct vixp2p_peer_id *target,
+                                     const char *kind,
+                                     const void *key,
+                                     size_t key_len,
+                                     const void *data,
+                                     size_t len,
+                                     struct vixp2p_op_id *out);
+
+/**
+ * Takes an operation for this node, to be executed and reported by vixp2p_outbox_done() or vixp2p_outbox_fail() within 30 seconds;
+ * otherwise it is offered again.
+ *
+ * @param node        a running node.
+ * @param timeout_ms  how long to wait for one; -1 for ever, 0 not at all.
+ * @param out         where the operation goes, to be freed with vixp2p_operation_free(); NULL there if there is none.
+ * @return VIXP2P_OK; VIXP2P_EMPTY (0 given) or VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED once the node stops; VIXP2P_ERR_WOULD_DEADLOCK from
+ *         inside a callback if timeout_ms is not 0, or from the log callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_claim(struct vixp2p_node *node,
+                                       int32_t timeout_ms,
+                                       const struct vixp2p_operation **out);
+
+/**
+ * A claimed operation has taken effect. When this returns VIXP2P_OK its receipt is durable and it is never offered again; if the program
+ * ends before, it is offered once more.
+ *
+ * @param node  a running node.
+ * @param id    which.
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or was answered for; VIXP2P_ERR_STOPPED; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_done(struct vixp2p_node *node,
+                                      const struct vixp2p_op_id *id);
+
+/**
+ * A claimed operation could not be executed. It is tried again, eight times in all with growing pauses, or given up at once.
+ *
+ * @param node      a running node.
+ * @param id        which.
+ * @param for_good  not 0: another attempt is no use; the sender is told.
+ * @param detail    why, at most 200 bytes of it are kept; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or the claim has timed out; VIXP2P_ERR_STOPPED; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_fail(struct vixp2p_node *node,
+                                      const struct vixp2p_op_id *id,
+                                      uint32_t for_good,
+                                      const char *detail);
+
+/**
+ * Waits until an operation that this node put is over: done, or failed for good.
+ *
+ * @param node        a running node.
+ * @param id          which.
+ * @param timeout_ms  how long to wait; -1 for ever, 0 only looks.
+ * @param out_state   where its #vixp2p_outbox_state goes, also at VIXP2P_TIMEOUT; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_TIMEOUT; VIXP2P_ERR_INVALID if this node did not put it, or has pruned it; VIXP2P_ERR_STOPPED once the node
+ *         stops; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback if timeout_ms is not 0; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_wait(struct vixp2p_node *node,
+                                      const struct vixp2p_op_id *id,
+                                      int32_t timeout_ms,
+                                      int32_t *out_state);
+
+/**
+ * Every operation that this node put and has not pruned, or is to execute.
+ *
+ * @param node         a running node.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_outbox_info).
+ * @param inout_count  places in the array; becomes the number of operations. It may have grown before the next call: give spare room.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_list(struct vixp2p_node *node,
+                                      struct vixp2p_outbox_info *infos,
+                                      size_t info_size,
+                                      size_t *inout_count);
+
+/**
+ * Takes an operation back that this node put: targets that have not claimed it will not execute it, and it is listed no more.
+ *
+ * @param node  a running node.
+ * @param id    which; NULL: all that are finished, which only lists them no more.
+ * @param out_count  where the number of operations goes; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if there was none; VIXP2P_ERR_LOG; VIXP2P_ERR_STOPPED; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_prune(struct vixp2p_node *node,
+                                       const struct vixp2p_op_id *id,
+                                       size_t *out_count);
+
+/**
+ * Asks a connected peer for where operations for a node lie in the logs it carries; VIXP2P_EVENT_OUTBOX_HELD tells, if the peer trusts
+ * this node. Their records come by replication, as all do.
+ *
+ * @param node       a running node.
+ * @param peer       whom.
+ * @param target     for whom.
+ * @param max_items  operations named at most: 1 to 1024.
+ * @return VIXP2P_OK, VIXP2P_ERR_NOT_CONNECTED, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_outbox_ask(struct vixp2p_node *node,
+                                     const struct vixp2p_peer_id *peer,
+                                     const struct vixp2p_peer_id *target,
+                                     uint32_t max_items);
+
+/**
+ * The node that operations are for, of VIXP2P_EVENT_OUTBOX_PULLED and VIXP2P_EVENT_OUTBOX_HELD.
+ *
+ * @param event  the event.
+ * @param out    where the peer id goes.
+ * @return VIXP2P_OK, VIXP2P_EMPTY if the event has none, or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_event_target(const struct vixp2p_event *event, struct vixp2p_peer_id *out);
+
+/**
+ * Frees an operation and what it points to. That reports nothing about it.
+ *
+ * @param operation  the operation; NULL is ignored.
+ */
+VIXP2P_API void vixp2p_operation_free(const struct vixp2p_operation *operation);
 
 /**
  * Everybody a running node knows of, connected or not.

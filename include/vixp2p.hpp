@@ -242,6 +242,11 @@ struct Attached {
         const vixp2p_event_kind kind = vixp2p_event_get_kind(event);
         if (kind == VIXP2P_EVENT_PEER_CONNECTED && vixp2p_event_peer(event, &id) == VIXP2P_OK) {
             offer(to_hex(id));
+        } else if (kind == VIXP2P_EVENT_OUTBOX_PULLED && vixp2p_event_peer(event, &id) == VIXP2P_OK) {
+            vixp2p_peer_id target{};
+            check(vixp2p_event_target(event, &target));
+            const auto most = static_cast<std::uint32_t>(vixp2p_event_count(event));
+            sync->on_outbox_pull(to_hex(id), OutboxPullRequest{to_hex(target), most});
         } else if (kind == VIXP2P_EVENT_ACKED && vixp2p_event_peer(event, &id) == VIXP2P_OK) {
             check(vixp2p_node_own_log(node, &own));
             if (vixp2p_event_log(event, &log) == VIXP2P_OK && std::memcmp(&log, &own, sizeof log) == 0) {

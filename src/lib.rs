@@ -10,6 +10,7 @@ pub mod driver;
 pub mod ffi;
 pub mod mesh;
 pub mod node;
+pub mod outbox;
 pub mod registry;
 pub mod session;
 pub mod sim;

@@ -54,6 +54,17 @@ fn storm(seed: u64) -> Options {
 }
 
 #[test]
+fn operations_reach_a_target_their_sender_never_meets_are_executed_once_and_answered_to_its_next_life() {
+    let mut repeated = 0;
+    for seed in 1..=seeds() {
+        let report = passes(&scenario(Scenario::Mail, seed, 3 + (seed % 2) as usize));
+        assert!(report.counts.power_cuts > 0, "seed {seed}");
+        repeated += report.counts.repeated;
+    }
+    assert!(repeated > 0, "no crash ever struck between an effect and its receipt");
+}
+
+#[test]
 fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
     let next = AtomicU64::new(1);
     let play = || {

@@ -17,14 +17,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("mesh", &["base", "wire", "sync"]),
     ("registry", &["base"]),
     ("discovery", &["base", "wire", "crypto"]),
-    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "discovery"]),
-    ("sim", &["base", "wire", "crypto", "session", "sync", "mesh"]),
-    ("node", &["base", "crypto", "session", "sync", "mesh", "registry", "driver"]),
-    ("ffi", &["base", "mesh", "registry", "driver", "node"]),
+    ("outbox", &["base", "wire"]),
+    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "discovery", "outbox"]),
+    ("sim", &["base", "wire", "crypto", "session", "sync", "mesh", "outbox"]),
+    ("node", &["base", "crypto", "session", "sync", "mesh", "registry", "outbox", "driver"]),
+    ("ffi", &["base", "mesh", "registry", "outbox", "driver", "node"]),
 ];
 
 /// Rooms that only compute: no clock, socket, file, thread, lock or task.
-const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "registry", "discovery", "sim"];
+const PURE: &[&str] = &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "registry", "discovery", "outbox", "sim"];
 const BANNED_IN_PURE: &[&str] = &[
     "std::net::",
     "std::fs",

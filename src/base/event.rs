@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::batch::DataBatch;
 use crate::base::close::CloseReason;
 use crate::base::endpoint::Endpoint;
-use crate::base::id::{LogId, PeerId};
+use crate::base::id::{LogId, LogRange, PeerId};
 use crate::base::log::Level;
 use crate::base::route::Undelivered;
 
@@ -282,6 +282,24 @@ pub enum Event {
         /// Why.
         reason: Undelivered,
     },
+    /// A peer asks where operations for a node lie; the node's outbox answers.
+    OutboxPulled {
+        /// Who asks.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Operations asked for at most.
+        max_items: u32,
+    },
+    /// A peer tells where operations for a node lie: its answer to `NodeOutbox::ask`.
+    OutboxHeld {
+        /// Who answers.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Records that hold operations which the target has not answered for, as far as the peer knows.
+        ranges: Vec<LogRange>,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -301,6 +319,7 @@ impl Event {
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
             Event::PeerDiscovered { .. } | Event::PeerNamed { .. } | Event::Delivered { .. } => Level::Debug,
+            Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => Level::Debug,
             Event::Ping { .. } | Event::Pong { .. } => Level::Trace,
             Event::RegistryAnswered { .. } => Level::Info,
             Event::RegistryFailed { .. } | Event::Undelivered { .. } => Level::Warn,
@@ -330,6 +349,19 @@ impl Event {
             }
             Event::ApplyResumed { log, seq, skipped } => {
                 write!(f, "{log} goes on; record {seq} is {}", if *skipped { "skipped by order" } else { "offered again" })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What peers ask and tell of operations.
+    fn describe_outbox(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::OutboxPulled { peer, target, max_items } => {
+                write!(f, "peer {} asks for up to {max_items} operations for {}", peer.short(), target.short())
+            }
+            Event::OutboxHeld { peer, target, ranges } => {
+                write!(f, "peer {} knows operations for {} in {} ranges of records", peer.short(), target.short(), ranges.len())
             }
             _ => Ok(()),
         }
@@ -430,6 +462,7 @@ impl fmt::Display for Event {
             Event::Ping { .. } | Event::Pong { .. } => self.fmt_of_life(f),
             Event::Delivered { peer, message } => write!(f, "message {message} has arrived at {}", peer.short()),
             Event::Undelivered { peer, message, reason } => write!(f, "message {message} to {} was given up: {reason}", peer.short()),
+            Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => self.describe_outbox(f),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }

@@ -101,6 +101,17 @@ pub struct LogId {
     pub incarnation: Incarnation,
 }
 
+/// A range of records of a log.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+pub struct LogRange {
+    /// Which log.
+    pub log: LogId,
+    /// First record.
+    pub first: u64,
+    /// Last record, inclusive.
+    pub last: u64,
+}
+
 /// Who the other end of a link proved to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerInfo {

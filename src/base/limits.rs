@@ -358,6 +358,37 @@ pub const RUMOURS_MAX: usize = 64;
 /// Dials of what neighbours name are spread over this time: all are told of a newcomer at once.
 pub const RUMOUR_SPREAD: Duration = Duration::from_secs(5);
 
+// ---- the outbox ------------------------------------------------------------------------------------------------
+
+/// Name of an operation's kind.
+pub const OUTBOX_KIND_MAX_BYTES: usize = 64;
+/// Idempotency key of an operation: a UUID as text, or a hash.
+pub const OUTBOX_KEY_MAX_BYTES: usize = 64;
+/// What an operation's payload is short of a record's: its envelope and the seal around it.
+pub const OUTBOX_ENVELOPE_MAX_BYTES: usize = 512;
+/// Attempts at one operation (figure of the C++ sync module, as the four below).
+pub const OUTBOX_ATTEMPTS_MAX: u32 = 8;
+/// Pause after the first failed attempt; doubles after each.
+pub const OUTBOX_RETRY_BASE: Duration = Duration::from_millis(500);
+/// Longest pause between two attempts.
+pub const OUTBOX_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Hundredths by which a pause is longer or shorter.
+pub const OUTBOX_JITTER_PERCENT: u32 = 20;
+/// A claimed operation that nobody answers for is free again after this.
+pub const OUTBOX_CLAIM_TIMEOUT: Duration = Duration::from_secs(30);
+/// Operations for this node, and such put by it, that are not finished; further ones wait in the log. Some 200 bytes each.
+pub const OUTBOX_OPEN_MAX: usize = 64 * 1024;
+/// Idempotency keys that were executed and are known for ever; past it nothing new is executed. Some 150 bytes each.
+pub const OUTBOX_KEYS_MAX: usize = 1024 * 1024;
+/// Operations of others for others that a third node can be asked for; further ones are carried all the same.
+pub const OUTBOX_CARRIED_MAX: usize = 64 * 1024;
+/// Receipts that were read before their operation; further ones may leave an operation listed that is finished.
+pub const OUTBOX_EARLY_MAX: usize = 4096;
+/// Operations asked for by one OutboxPull, and ranges in its answer.
+pub const OUTBOX_PULL_MAX: usize = 1024;
+/// Operations settled by one record.
+pub const OUTBOX_SETTLED_MAX: usize = 1024;
+
 // ---- registries ------------------------------------------------------------------------------------------------
 
 /// Address of a registry as text, and the target of a redirect.

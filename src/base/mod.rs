@@ -29,7 +29,7 @@ pub use discovery::{Discovered, DiscoveryConfig, DiscoveryMode};
 pub use endpoint::Endpoint;
 pub use error::{Error, Result};
 pub use event::{Direction, Event};
-pub use id::{Incarnation, LinkId, LogId, PeerId, PeerInfo};
+pub use id::{Incarnation, LinkId, LogId, LogRange, PeerId, PeerInfo};
 pub use invite::Invite;
 pub use log::Level;
 pub use passphrase::Passphrase;

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::base::{LogId, limits};
 use crate::driver::Shell;
 use crate::mesh::io::Input;
+use crate::outbox;
 use crate::sync::Group;
 
 /// One replicated record, as the application sees it.
@@ -202,6 +203,11 @@ fn offer(
             return None;
         }
         if entry.seq != *next {
+            continue;
+        }
+        if outbox::is_ours(&entry.payload) {
+            // None of the application's.
+            *next += 1;
             continue;
         }
         let record = Record { log, seq: entry.seq, time_us: entry.time_us, payload: &entry.payload };

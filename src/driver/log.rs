@@ -96,6 +96,13 @@ impl LogQueue {
         told.recv().unwrap_or(Err(Error::Stopped))
     }
 
+    /// [`LogQueue::append_blocking`] that returns once the records are durable, also under `Durability::Buffered`.
+    pub(crate) fn append_durable(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        let range = self.append_blocking(payloads)?;
+        self.flush_blocking()?;
+        Ok(range)
+    }
+
     /// Appends and resolves once the records are durable. No records are the numbers (0, 0).
     pub(crate) async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
         if payloads.is_empty() {

@@ -15,6 +15,7 @@ pub mod known;
 pub mod link;
 pub mod listen;
 pub mod log;
+pub mod outbox;
 pub(crate) mod outlet;
 mod paths;
 mod patience;
@@ -95,6 +96,8 @@ pub struct Shell {
     drained: (Mutex<()>, parking_lot::Condvar),
     /// What discovery hears; a leaf lock. Set once, if it is on.
     pub(crate) discovery: OnceLock<Arc<Mutex<Discovery>>>,
+    /// The outbox, once it was asked for.
+    pub(crate) outbox: outbox::Slot,
     /// What broke. Set once; from then on nothing is decided any more.
     failed: OnceLock<String>,
 }
@@ -161,6 +164,7 @@ impl Shell {
             present: AtomicUsize::new(0),
             drained: Default::default(),
             discovery: OnceLock::new(),
+            outbox: outbox::Slot::default(),
             failed: OnceLock::new(),
         })
     }
@@ -279,7 +283,12 @@ impl Shell {
                 self.postal.queue(Job::Seal { number, to, from_run, to_run, payload });
             }
             Output::Open { ticket, parcel } => self.postal.queue(Job::Open { ticket, parcel }),
-            Output::Event(event) => self.note(event),
+            Output::Event(event) => {
+                if let Event::OutboxPulled { peer, target, max_items } = &event {
+                    outbox::answer(self, (*peer, *target), *max_items as usize);
+                }
+                self.note(event);
+            }
             Output::Store { link, group } => self.log.store(link, group),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
             Output::Park { log, applied, parked } => self.log.park(log, applied, parked),

@@ -14,10 +14,11 @@ use bytes::Bytes;
 use crate::base::{Error, LogId, Result, limits};
 use crate::driver::Shell;
 use crate::driver::progress::Watcher;
+use crate::outbox;
 use crate::sync::Group;
 use crate::sync::group::Entries;
 
-/// One durable record of any log, this node's own among them.
+/// One durable record of any log, this node's own among them. Records of the outbox are not the application's and left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogRecord {
     /// Whose log, and which life of it.
@@ -79,6 +80,8 @@ pub struct Subscription {
     turn: Option<LogId>,
     watcher: Option<u64>,
     cancelled: Arc<AtomicBool>,
+    /// Whether records of the outbox are given out.
+    unfiltered: bool,
 }
 
 /// Ends a subscription from elsewhere, also one that waits.
@@ -120,7 +123,14 @@ impl Subscription {
             }
         }
         let (parked, shell) = (BTreeMap::new(), Arc::downgrade(shell));
-        Subscription { shell, all: wanted.all, next, parked, piece: None, turn: None, watcher: None, cancelled: Arc::default() }
+        let (piece, turn, watcher, cancelled) = (None, None, None, Arc::default());
+        Subscription { shell, all: wanted.all, next, parked, piece, turn, watcher, cancelled, unfiltered: false }
+    }
+
+    /// The same with the records of the outbox.
+    pub(crate) fn unfiltered(mut self) -> Subscription {
+        self.unfiltered = true;
+        self
     }
 
     /// What ends it while another thread waits in it.
@@ -207,6 +217,9 @@ impl Subscription {
         for entry in entries {
             if entry.seq == *next {
                 *next += 1;
+                if !self.unfiltered && outbox::is_ours(&entry.payload) {
+                    continue;
+                }
                 return Some(LogRecord { log, seq: entry.seq, time_us: entry.time_us, payload: entry.payload });
             }
         }

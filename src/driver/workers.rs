@@ -128,6 +128,7 @@ impl Workers {
             handler = apply.join().ok().flatten();
         }
         shell.log.stop();
+        shell.outbox.end();
         let wal = log.join().ok().flatten();
         drop(own_runtime);
         Ended { wal, handler, lingering }

@@ -78,6 +78,12 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_APPLY_PARKED = 33,
     /// A parked log goes on; the text says whether the record is skipped. Has: log, seq.
     VIXP2P_EVENT_APPLY_RESUMED = 34,
+    /// A peer asks where operations for a node lie; the node's outbox answers by itself. Has: peer, target, count (operations asked
+    /// for at most).
+    VIXP2P_EVENT_OUTBOX_PULLED = 37,
+    /// A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges of records;
+    /// the JSON form names them).
+    VIXP2P_EVENT_OUTBOX_HELD = 38,
     /// A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
     VIXP2P_EVENT_PING = 40,
     /// The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,
@@ -199,6 +205,8 @@ impl vixp2p_event {
             Event::RegistryFailed { .. } => Kind::VIXP2P_EVENT_REGISTRY_FAILED,
             Event::Ping { .. } => Kind::VIXP2P_EVENT_PING,
             Event::Pong { .. } => Kind::VIXP2P_EVENT_PONG,
+            Event::OutboxPulled { .. } => Kind::VIXP2P_EVENT_OUTBOX_PULLED,
+            Event::OutboxHeld { .. } => Kind::VIXP2P_EVENT_OUTBOX_HELD,
         }
     }
 
@@ -218,6 +226,8 @@ impl vixp2p_event {
                 | Event::TrustChanged { peer, .. }
                 | Event::Delivered { peer, .. }
                 | Event::Undelivered { peer, .. }
+                | Event::OutboxPulled { peer, .. }
+                | Event::OutboxHeld { peer, .. }
                 | Event::SyncDeclined { peer, .. },
             ) => Some(*peer),
             Body::Event(Event::ConnectFailed { peer, .. }) => *peer,

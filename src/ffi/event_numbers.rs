@@ -109,6 +109,8 @@ pub unsafe extern "C" fn vixp2p_event_count(event: *const vixp2p_event) -> u64 {
     let read = |event: &vixp2p_event| match event.event() {
         Some(Event::Lost { count }) => *count,
         Some(Event::RegistryAnswered { count, .. }) => *count as u64,
+        Some(Event::OutboxPulled { max_items, .. }) => u64::from(*max_items),
+        Some(Event::OutboxHeld { ranges, .. }) => ranges.len() as u64,
         _ => 0,
     };
     // SAFETY: the caller promises NULL or a live event.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::base::endpoint::Source;
-use crate::base::{CloseReason, Endpoint, Event, HandshakeStage, LinkId, LogId, PeerId, TrustTable};
+use crate::base::{CloseReason, Endpoint, Event, HandshakeStage, LinkId, LogId, LogRange, PeerId, TrustTable};
 use crate::sync::Group;
 use crate::wire::Message;
 use crate::wire::message::{Parcel, ParcelId, Verdict};
@@ -195,6 +195,24 @@ pub enum Input {
     Renewed {
         /// The new log, still empty.
         log: LogId,
+    },
+    /// The application asks a connected peer where operations for a node lie; `Event::OutboxHeld` follows if it answers.
+    PullOutbox {
+        /// Whom.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Operations at most.
+        max_items: u32,
+    },
+    /// The answer to `Event::OutboxPulled`.
+    TellHeld {
+        /// Who asked.
+        peer: PeerId,
+        /// For whom.
+        target: PeerId,
+        /// Where operations lie.
+        ranges: Vec<LogRange>,
     },
     /// Keys were trusted, revoked, pinned or forgotten. A table older than the last one changes nothing.
     Trust {
@@ -388,6 +406,8 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         Message::Search(m) => write!(f, "search {} for {} {:?}", m.origin.short(), m.target.short(), m.step),
         Message::Neighbours(m) => write!(f, "neighbours port={} others={}", m.port, m.others.len()),
+        Message::OutboxPull(m) => write!(f, "outbox pull {} max={}", m.target.short(), m.max_items),
+        Message::OutboxHeld(m) => write!(f, "outbox held {} ranges={}", m.target.short(), m.ranges.len()),
     }
 }
 
@@ -426,6 +446,8 @@ impl fmt::Display for Input {
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),
             Input::ApplyPoisoned { log, seq } => write!(f, "apply poisoned {log} at {seq}"),
             Input::ApplyResume { log, skip } => write!(f, "resume {log}{}", if *skip { ", skipping" } else { "" }),
+            Input::PullOutbox { peer, target, .. } => write!(f, "pull operations for {} from {}", target.short(), peer.short()),
+            Input::TellHeld { peer, target, ranges } => write!(f, "tell {} of {} ranges for {}", peer.short(), ranges.len(), target.short()),
             Input::Renewed { log } => write!(f, "own log is now {log}"),
             Input::Trust { table } => write!(f, "trust {} keys, policy {}", table.entries().count(), table.policy()),
             Input::Post { number, to, payload, .. } => write!(f, "post {number} to {}: {} bytes", to.short(), payload.len()),

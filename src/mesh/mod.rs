@@ -23,6 +23,7 @@ mod handover;
 mod heartbeat;
 pub mod io;
 mod lifecycle;
+mod mailbox;
 mod out;
 mod peers;
 mod rekey;
@@ -32,6 +33,7 @@ mod snapshot;
 mod stats;
 mod trust;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +126,8 @@ pub struct Mesh {
     handover: Handover,
     route: Routing,
     exchange: Exchange,
+    /// Links whose OutboxPull has not been answered.
+    pulls: BTreeSet<LinkId>,
 }
 
 impl Mesh {
@@ -149,6 +153,7 @@ impl Mesh {
             handover: Handover::default(),
             route: Routing::new(&settings, seed),
             exchange: Exchange::new(&settings, seed),
+            pulls: BTreeSet::new(),
             settings,
             out,
         }
@@ -199,6 +204,8 @@ impl Mesh {
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
             Input::ApplyPoisoned { log, seq } => self.replica.apply_poisoned(log, seq, &mut self.out),
             Input::ApplyResume { log, skip } => self.replica.apply_resume(log, skip, &mut self.out),
+            Input::PullOutbox { peer, target, max_items } => self.pull_outbox(&peer, target, max_items),
+            Input::TellHeld { peer, target, ranges } => self.tell_held(&peer, target, ranges),
             Input::Renewed { log } => self.replica.renewed(log),
             Input::Trust { table } => self.trust(now, table),
             Input::Post { number, to, payload, life } => self.post(now, number, to, payload, life),
@@ -326,6 +333,8 @@ impl Mesh {
                     self.declined(link);
                 }
             }
+            Message::OutboxPull(pull) => self.outbox_pulled(link, &pull),
+            Message::OutboxHeld(held) => self.outbox_held(link, held),
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
             Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),

@@ -65,6 +65,7 @@ impl Node {
         let asked = logs.iter().map(|state| state.log).collect();
         let shell = self.make_shell(wal, logs, handle.clone(), port)?;
         shell.apply.ask(state.cursor.clone(), asked);
+        shell.outbox.prepare(&self.inner.formerly, state.on_thread_start);
         let beacon = Beacon::prepare(&self.inner.config, port, shell.now())?;
         if state.apply_in_ring {
             shell.apply.use_ring();

@@ -4,6 +4,7 @@
 
 mod applying;
 mod lifecycle;
+mod outbox;
 mod progress;
 mod route;
 mod trust;
@@ -36,6 +37,8 @@ use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal};
 
 pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
+pub use crate::driver::outbox::Operation;
+pub use outbox::NodeOutbox;
 pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
@@ -303,6 +306,7 @@ impl Node {
     /// Under [`Durability::Buffered`](crate::base::config::Durability) a running node resolves once they are accepted, before the disk has them.
     /// Once polled, the records may be appended even if the future is dropped.
     pub async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        check_marks(&payloads)?;
         match self.shell() {
             Ok(shell) => shell.log.append(payloads).await.map_err(|e| unanswered(e, &shell)),
             Err(Error::Stopped) => self.append_offline(&payloads),
@@ -312,6 +316,7 @@ impl Node {
 
     /// [`Node::append`] for threads without a runtime: blocks until the records are durable, or accepted (`Config::durability`).
     pub fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
+        check_marks(&payloads)?;
         match self.shell() {
             Ok(shell) => shell.log.append_blocking(payloads).map_err(|e| unanswered(e, &shell)),
             Err(Error::Stopped) => self.append_offline(&payloads),
@@ -429,6 +434,14 @@ fn ephemeral_keys(config: &mut Config) -> Result<keyfile::Keys> {
         Some(path) => keyfile::load_file(path, config.key_passphrase.take().as_ref()),
         None => keyfile::Keys::random(),
     }
+}
+
+/// A payload from elsewhere that the application appends must not speak as the outbox.
+fn check_marks(payloads: &[Bytes]) -> Result<()> {
+    if payloads.iter().any(|payload| crate::outbox::is_ours(payload)) {
+        return Err(Error::Invalid("a record begins with the outbox's mark (ff 76 69 78 6f 75 74 01), which is the outbox's own".into()));
+    }
+    Ok(())
 }
 
 /// What this node appended under an earlier key is its own: nothing of it is offered to the application.

@@ -46,6 +46,16 @@ impl LocalParty {
         Ok(LocalParty { identity, claim, clusters: vec![ClusterKeys::new(psk)], suites: Suite::supported(KeyAgreement::Any) })
     }
 
+    /// What the cluster's secret gives; without one, what its absence gives.
+    pub fn cluster(&self) -> &ClusterKeys {
+        &self.clusters[0]
+    }
+
+    /// The same of the present secret and the one before it.
+    pub fn clusters(&self) -> &[ClusterKeys] {
+        &self.clusters
+    }
+
     /// The same party telling its peers which keys it had before: proven records, the oldest first. The last ones count.
     pub fn with_rotations(mut self, records: &[Rotation]) -> Result<LocalParty, crate::base::Error> {
         self.claim.cert = Rotation::encode_all(&records[records.len().saturating_sub(Rotation::MAX)..]);

@@ -7,13 +7,13 @@ use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
 use crate::session::handshaking::seeded_kex;
-use crate::sim::{Sabotage, Scenario};
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
 use crate::sim::link::Link;
 use crate::sim::net::{Arrival, End, Parcel};
 use crate::sim::node::{Life, host, listener, name};
 use crate::sim::world::{What, World};
+use crate::sim::{Sabotage, Scenario};
 use crate::wire::Message;
 
 impl World<'_> {
@@ -24,9 +24,12 @@ impl World<'_> {
             self.trace.line(self.now, format_args!("{} <- {input}", name(node)))?;
             self.counts.inputs += 1;
             let now = self.now;
+            let is_mail = self.options.scenario == Scenario::Mail;
+            let durable = if let Input::Durable { groups } = &input { is_mail.then(|| groups.clone()) } else { None };
             let Some(life) = self.life(node) else { return Ok(()) };
             life.mesh.handle(now, input);
             self.drain(node, &mut inputs)?;
+            durable.map_or(Ok(()), |groups| self.mail(node, &groups))?;
             if let Some(life) = &self.nodes[node].life {
                 self.oracle.believes(&self.nodes, node, &life.mesh.logs())?;
             }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::base::{LinkId, TrustTable};
 use crate::mesh::MeshSettings;
 use crate::mesh::io::Input;
-use crate::sim::Sabotage;
 use crate::sim::check::Check;
 use crate::sim::net::Parcel;
 use crate::sim::node::{Node, Start, endpoint, name};
 use crate::sim::script::Action;
 use crate::sim::world::{What, World};
+use crate::sim::{Sabotage, Scenario};
 use crate::sync::DamageKind;
 
 /// Time between two attempts to start a node whose disk refuses.
@@ -159,6 +159,11 @@ impl World<'_> {
         }
         for _ in 0..records {
             self.written += 1;
+            if self.options.scenario == Scenario::Mail {
+                let operation = self.operation(node);
+                self.nodes[node].life.iter_mut().for_each(|life| life.work.appends.push(operation.clone()));
+                continue;
+            }
             let len = self.rng.usize(..=self.profile.payload_max);
             let mut payload = format!("{} {} ", name(node), self.written).into_bytes();
             payload.resize(payload.len() + len, self.written as u8);
@@ -292,6 +297,7 @@ impl World<'_> {
             self.oracle.restarted(&self.nodes[node], life)?;
         }
         self.first_outputs(node)?;
+        self.mail(node, &[])?;
         for to in self.nodes[node].targets.clone() {
             self.step(node, Input::Connect { endpoint: endpoint(to), manual: true, expected: None })?;
         }

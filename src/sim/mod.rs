@@ -20,6 +20,7 @@ mod disk;
 mod faults;
 mod link;
 mod logwork;
+mod mail;
 mod net;
 mod node;
 mod pages;
@@ -63,11 +64,13 @@ pub enum Scenario {
     AllDialAll,
     /// Only neighbours in a row, or in a ring, are linked; messages go from anybody to anybody while links, partitions and relays come and go.
     Relays,
+    /// A puts operations for C and is gone, B carries them, C executes them through crashes, and A's next life learns of it.
+    Mail,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 7] = [
+    pub const ALL: [Scenario; 8] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
@@ -75,6 +78,7 @@ impl Scenario {
         Scenario::SimultaneousDial,
         Scenario::AllDialAll,
         Scenario::Relays,
+        Scenario::Mail,
     ];
 
     /// The name on the command line.
@@ -87,6 +91,7 @@ impl Scenario {
             Scenario::SimultaneousDial => "simultaneous-dial",
             Scenario::AllDialAll => "all-dial-all",
             Scenario::Relays => "relays",
+            Scenario::Mail => "mail",
         }
     }
 
@@ -320,7 +325,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
         let (step, time) = progress.get();
         Failure { options: Box::new(options.clone()), step, time, what }
     };
-    let least = if options.scenario == Scenario::Transitive { 3 } else { 2 };
+    let least = if matches!(options.scenario, Scenario::Transitive | Scenario::Mail) { 3 } else { 2 };
     if !(least..=NODES_MAX).contains(&options.nodes) {
         return Err(failure(format!("{} nodes, possible are {least} to {NODES_MAX}", options.nodes)));
     }

@@ -215,6 +215,7 @@ impl Script {
             Scenario::PartitionHeals => (Script::partition_heals(nodes), profile.calm(ring(nodes))),
             Scenario::CrashBeforeSync => (Script::crash_before_sync(nodes), profile.calm(ring(nodes))),
             Scenario::Transitive => (Script::transitive(nodes), profile.calm(vec![(0, 1)])),
+            Scenario::Mail => (Script::mail(nodes), profile.calm(vec![(0, 1)])),
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
             Scenario::AllDialAll => (Script::all_dial_all(nodes), profile.calm(both_ways(nodes))),
             Scenario::Relays => {
@@ -296,6 +297,22 @@ impl Script {
         }
         steps.push((252_000, Action::Expect { nodes: (0..nodes).collect() }));
         steps.sort_by_key(|(at, _)| *at);
+        Script::plan(steps)
+    }
+
+    /// A writes for C and goes, B carries, C executes through crashes.
+    fn mail(nodes: usize) -> Script {
+        let mut steps = vec![
+            (5_000, Action::Write { node: 0, records: 20 }),
+            (20_000, Action::Expect { nodes: vec![0, 1] }),
+            (20_000, Action::Crash { node: 0, power: true, back_ms: Some(60_000) }),
+        ];
+        steps.extend((2..nodes).map(|from| (30_000, Action::Connect { from, to: 1 })));
+        steps.push((30_100, Action::ArmCrash { node: 2, changes: 3, power: true }));
+        steps.push((45_000, Action::ArmCrash { node: 2, changes: 2, power: false }));
+        steps.push((45_000, Action::Write { node: 1, records: 9 }));
+        steps.push((60_000, Action::CrashAtSync { node: 2 }));
+        steps.push((90_000, Action::Write { node: 0, records: 9 }));
         Script::plan(steps)
     }
 

@@ -11,6 +11,7 @@ use crate::base::config::Psk;
 use crate::base::{CloseReason, LinkId, PeerId, Time};
 use crate::mesh::io::Input;
 use crate::sim::check::{Check, Oracle};
+use crate::sim::mail::Mail;
 use crate::sim::net::Net;
 use crate::sim::node::{Node, name};
 use crate::sim::plan::Plan;
@@ -102,6 +103,7 @@ pub(super) struct World<'a> {
     pub(super) fresh_keys: Option<Duration>,
     /// Applied records so far: what sabotage counts by.
     pub(super) sabotage_turn: u64,
+    pub(super) mail: Mail,
     script: Script,
     phase: Phase,
     progress: &'a Cell<(u64, Time)>,
@@ -150,6 +152,7 @@ impl<'a> World<'a> {
             turn: 0,
             fresh_keys,
             sabotage_turn: 0,
+            mail: Mail::default(),
             script,
             phase: Phase::Play,
             progress,
@@ -343,7 +346,7 @@ impl<'a> World<'a> {
 
     fn lack(&self) -> Option<String> {
         let forgotten = || self.letters.forgotten(self.now, |node, life| self.lives(node, life));
-        self.nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, node)).or_else(|| self.unlinked()).or_else(forgotten)
+        self.nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, node)).or_else(|| self.unlinked()).or_else(forgotten).or_else(|| self.mail_lacks())
     }
 
     /// A pair that should be connected by exactly one link, the same one at both ends, and is not.
@@ -381,6 +384,8 @@ impl<'a> World<'a> {
         if self.options.scenario == Scenario::AllDialAll {
             self.oracle.heard_everything()?;
         }
+        self.mail_holds()?;
+        self.counts.repeated += self.mail.repeats;
         self.counts.connections = self.net.opened();
         (self.counts.routed, self.counts.given_up) = self.letters.counts();
         for disk in self.nodes.iter().filter_map(Node::disk) {

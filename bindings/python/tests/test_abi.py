@@ -18,6 +18,7 @@ ENUMS = {
     "vixp2p_log_level": (_abi.LogLevel, "VIXP2P_LOG_"),
     "vixp2p_peer_state": (_abi.PeerState, "VIXP2P_PEER_"),
     "vixp2p_handshake_stage": (_abi.HandshakeStage, "VIXP2P_STAGE_"),
+    "vixp2p_outbox_state": (_abi.OutboxState, "VIXP2P_OUTBOX_"),
     "vixp2p_trust_state": (_abi.TrustState, "VIXP2P_TRUST_STATE_"),
 }
 

@@ -3,6 +3,7 @@
 //! `frame = varint(len) || kind(u8) || body`, `len` counting kind and body. PROTOCOL.md has the registry of kinds.
 
 pub mod key_update;
+pub mod outbox;
 pub mod route;
 pub mod wal;
 
@@ -12,6 +13,7 @@ use crate::base::{DataBatch, limits};
 use crate::wire::cursor::{Reader, WireError, Writer};
 
 pub use key_update::KeyUpdate;
+pub use outbox::{OutboxHeld, OutboxPull};
 pub use route::{Neighbours, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
 pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
 
@@ -31,6 +33,8 @@ pub mod kind {
     pub const WAL_PUSH: u8 = 10;
     /// Cumulative progress on one log.
     pub const WAL_ACK: u8 = 11;
+    /// Where do operations for a node lie?
+    pub const OUTBOX_PULL: u8 = 12;
     /// What the sender has of every log.
     pub const VECTOR: u8 = 13;
     /// A push left a gap; push again from here.
@@ -43,6 +47,8 @@ pub mod kind {
     pub const SEARCH: u8 = 42;
     /// Where the sender and others accept connections.
     pub const NEIGHBOURS: u8 = 43;
+    /// The answer to an OutboxPull.
+    pub const OUTBOX_HELD: u8 = 19;
     /// Application bytes.
     pub const DATA: u8 = 32;
 }
@@ -87,6 +93,10 @@ pub enum Message {
     Search(Search),
     /// Where the sender and others accept connections.
     Neighbours(Neighbours),
+    /// Where do operations for a node lie?
+    OutboxPull(OutboxPull),
+    /// There.
+    OutboxHeld(OutboxHeld),
 }
 
 /// One thing received on a link: application data as it came, or a decoded message.
@@ -117,6 +127,8 @@ impl Message {
             Message::Notice(_) => kind::NOTICE,
             Message::Search(_) => kind::SEARCH,
             Message::Neighbours(_) => kind::NEIGHBOURS,
+            Message::OutboxPull(_) => kind::OUTBOX_PULL,
+            Message::OutboxHeld(_) => kind::OUTBOX_HELD,
         }
     }
 
@@ -139,6 +151,8 @@ impl Message {
             Message::Notice(m) => m.encode(&mut w),
             Message::Search(m) => m.encode(&mut w),
             Message::Neighbours(m) => m.encode(&mut w),
+            Message::OutboxPull(m) => m.encode(&mut w),
+            Message::OutboxHeld(m) => m.encode(&mut w),
         }
     }
 
@@ -159,6 +173,8 @@ impl Message {
             kind::NOTICE => Message::Notice(Notice::decode(&mut r)?),
             kind::SEARCH => Message::Search(Search::decode(&mut r)?),
             kind::NEIGHBOURS => Message::Neighbours(Neighbours::decode(&mut r)?),
+            kind::OUTBOX_PULL => Message::OutboxPull(OutboxPull::decode(&mut r)?),
+            kind::OUTBOX_HELD => Message::OutboxHeld(OutboxHeld::decode(&mut r)?),
             other => return Err(WireError::UnknownKind(other)),
         };
         r.finish()?;

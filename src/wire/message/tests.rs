@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{Incarnation, LogId, PeerId};
+use crate::base::{Incarnation, LogId, LogRange, PeerId};
 use crate::wire::cursor::encode_varint;
 
 fn logs() -> impl Strategy<Value = LogId> {
@@ -67,6 +67,11 @@ fn messages() -> impl Strategy<Value = Message> {
         prop::collection::vec(acks(), 0..5).prop_map(Message::Vector),
         (logs(), any::<u64>()).prop_map(|(log, have)| Message::WalNak(WalNak { log, have })),
         routing(),
+        (logs(), 1u32..).prop_map(|(log, max_items)| Message::OutboxPull(OutboxPull { target: log.origin, max_items })),
+        (logs(), prop::collection::vec((logs(), 1u64.., any::<u64>()), 0..5)).prop_map(|(log, ranges)| {
+            let range = |(log, a, b): (LogId, u64, u64)| LogRange { log, first: a.min(b.max(1)), last: a.max(b) };
+            Message::OutboxHeld(OutboxHeld { target: log.origin, ranges: ranges.into_iter().map(range).collect() })
+        }),
     ]
 }
 

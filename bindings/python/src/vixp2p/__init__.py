@@ -1,8 +1,9 @@
 """vixp2p: nodes that authenticate each other by key, exchange messages and replicate a signed append-only log."""
 
-from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStage, KeyAgreement, LogLevel, PeerState, Status, TrustPolicy
-from ._abi import TrustState, lib
+from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStage, KeyAgreement, LogLevel, OutboxState, PeerState, Status
+from ._abi import TrustPolicy, TrustState, lib
 from ._node import Node, Poison, clear_process_log, set_process_log
+from ._outbox import OpId, Operation, OutboxEntry
 from ._sync import LogProgress, Subscription
 from ._types import (
     Discovered,
@@ -41,6 +42,10 @@ __all__ = [
     "LogState",
     "Node",
     "NotConnected",
+    "OpId",
+    "Operation",
+    "OutboxEntry",
+    "OutboxState",
     "Peer",
     "PeerId",
     "PeerState",

@@ -27,6 +27,8 @@ DISCOVERED_AUTHENTICATED = 1
 SUBSCRIBE_ALL, SUBSCRIBE_NEW = 1, 2
 ACK_DURABLE, ACK_APPLIED = 0, 1
 SYNC_OWN, SYNC_PEER = 1, 2
+OUTBOX_RECEIVED, OUTBOX_FOR_ALL = 1, 2
+OUTBOX_KIND_SIZE, OUTBOX_DETAIL_SIZE = 65, 201
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 ENDPOINT_SIZE = 320
@@ -99,6 +101,8 @@ class EventKind(enum.IntEnum):
     REGISTRY_FAILED = 32
     APPLY_PARKED = 33
     APPLY_RESUMED = 34
+    OUTBOX_PULLED = 37
+    OUTBOX_HELD = 38
     PING = 40
     PONG = 41
 
@@ -187,6 +191,16 @@ class HandshakeStage(enum.IntEnum):
     FINISHED = 5
 
 
+class OutboxState(enum.IntEnum):
+    """Where an operation stands."""
+
+    PENDING = 0
+    IN_FLIGHT = 1
+    DONE = 2
+    FAILED = 3
+    PERMANENT_FAILED = 4
+
+
 class PeerIdStruct(ctypes.Structure):
     _fields_ = [("bytes", c_uint8 * 32)]
 
@@ -201,6 +215,38 @@ class LogRecord(ctypes.Structure):
 
 class CursorStruct(ctypes.Structure):
     _fields_ = [("log", LogIdStruct), ("seq", c_uint64)]
+
+
+class OpIdStruct(ctypes.Structure):
+    _fields_ = [("log", LogIdStruct), ("seq", c_uint64)]
+
+
+class OperationStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("attempt", c_uint32),
+        ("id", OpIdStruct),
+        ("time_us", c_uint64),
+        ("kind", c_char_p),
+        ("key", c_void_p),
+        ("key_len", c_size_t),
+        ("data", c_void_p),
+        ("len", c_size_t),
+    ]
+
+
+class OutboxInfoStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("id", OpIdStruct),
+        ("target", PeerIdStruct),
+        ("state", c_int32),
+        ("attempts", c_uint32),
+        ("kind", c_char * OUTBOX_KIND_SIZE),
+        ("detail", c_char * OUTBOX_DETAIL_SIZE),
+        ("reserved", c_uint8 * 6),
+    ]
 
 
 class SyncStateStruct(ctypes.Structure):
@@ -439,6 +485,9 @@ STRUCTS = {
     "vixp2p_peer_id": PeerIdStruct,
     "vixp2p_log_id": LogIdStruct,
     "vixp2p_cursor": CursorStruct,
+    "vixp2p_op_id": OpIdStruct,
+    "vixp2p_operation": OperationStruct,
+    "vixp2p_outbox_info": OutboxInfoStruct,
     "vixp2p_sync_state": SyncStateStruct,
     "vixp2p_log_record": LogRecord,
     "vixp2p_record": Record,
@@ -506,6 +555,26 @@ FUNCTIONS = {
     "vixp2p_node_apply_resume": (_STATUS, NODE, _LOG, c_int32),
     "vixp2p_node_own_log": (_STATUS, NODE, _LOG),
     "vixp2p_node_logs": (_STATUS, NODE, POINTER(LogStateStruct), c_size_t, _SIZE),
+    "vixp2p_outbox_put": (
+        _STATUS,
+        NODE,
+        POINTER(PeerIdStruct),
+        c_char_p,
+        c_char_p,
+        c_size_t,
+        c_char_p,
+        c_size_t,
+        POINTER(OpIdStruct),
+    ),
+    "vixp2p_outbox_claim": (_STATUS, NODE, c_int32, POINTER(POINTER(OperationStruct))),
+    "vixp2p_outbox_done": (_STATUS, NODE, POINTER(OpIdStruct)),
+    "vixp2p_outbox_fail": (_STATUS, NODE, POINTER(OpIdStruct), c_uint32, c_char_p),
+    "vixp2p_outbox_list": (_STATUS, NODE, POINTER(OutboxInfoStruct), c_size_t, _SIZE),
+    "vixp2p_outbox_prune": (_STATUS, NODE, POINTER(OpIdStruct), _SIZE),
+    "vixp2p_outbox_wait": (_STATUS, NODE, POINTER(OpIdStruct), c_int32, POINTER(c_int32)),
+    "vixp2p_outbox_ask": (_STATUS, NODE, POINTER(PeerIdStruct), POINTER(PeerIdStruct), c_uint32),
+    "vixp2p_event_target": (_STATUS, EVENT, POINTER(PeerIdStruct)),
+    "vixp2p_operation_free": (None, POINTER(OperationStruct)),
     "vixp2p_node_flush": (_STATUS, NODE, _U64),
     "vixp2p_node_wait_ack": (_STATUS, NODE, _LOG, c_uint64, POINTER(PeerIdStruct), c_size_t, c_uint32, c_int32, _SIZE),
     "vixp2p_node_sync_status": (_STATUS, NODE, POINTER(SyncStateStruct), c_size_t, _SIZE),

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 from . import _abi
 from ._abi import DiscoveryMode, Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
+from ._outbox import Outbox
 from ._sync import Progress
 from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, Route, Target, TrustEntry, VixP2PError
 from ._types import check, log_id, peer_id
@@ -125,7 +126,7 @@ def _destroy(handle: int, _callbacks: _Callbacks) -> None:
     lib.vixp2p_node_destroy(handle)
 
 
-class Node(Progress):
+class Node(Progress, Outbox):
     """A peer-to-peer node. Use it in a `with` block, which starts it and ends it.
 
     Callbacks run inside `dispatch()`; `on_log` and `on_apply` also inside `next_event()`, `wait_event()` and `events()`. What they

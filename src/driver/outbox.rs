@@ -1,0 +1,396 @@
+//! Carries the outbox: reads every log into it, writes its receipts, seals and opens what is for one node. Decides nothing itself.
+//!
+//! Begun at the first use in a run of the node. One thread follows the logs, those of this node first, so that what was executed is
+//! known before anything is offered; it never runs the application's code.
+
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use crate::base::{Error, LogId, PeerId, Result, limits};
+use crate::crypto::Secret;
+use crate::crypto::parcel;
+use crate::driver::Shell;
+use crate::driver::runtime::{self, ThreadStart};
+use crate::driver::subscribe::{Subscribe, Subscription};
+use crate::mesh::io::Input;
+use crate::outbox::{Body, Claimed, Held, OpId, OpView, Outbox, Refusal, RetryPolicy, State, Target};
+use crate::wire::cursor::Writer;
+
+/// An operation to be executed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Operation {
+    /// Which.
+    pub id: OpId,
+    /// What is to be done, in the sender's words.
+    pub kind: String,
+    /// Idempotency key; empty for none. Kept with the effect it makes the effect happen once whatever fails.
+    pub key: Vec<u8>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The sender's wall clock when it put it, microseconds since 1970; information only.
+    pub time_us: u64,
+    /// What the sender gave.
+    pub payload: Vec<u8>,
+}
+
+struct Inside {
+    outbox: Outbox,
+    /// Every record that was durable when it began has been read.
+    caught_up: bool,
+    ended: bool,
+}
+
+/// The outbox of a running node.
+pub(crate) struct Room {
+    inside: Mutex<Inside>,
+    /// Rung at every change.
+    bell: Condvar,
+    /// Held while receipts are written, so that none is written twice.
+    writing: Mutex<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// This node's keys, the present and earlier ones.
+    mine: Vec<PeerId>,
+}
+
+/// Where a running node keeps its outbox, once it was asked for.
+#[derive(Default)]
+pub(crate) struct Slot {
+    room: Mutex<Option<Arc<Room>>>,
+    /// This node's earlier keys, and what a thread begins with.
+    prepared: OnceLock<(Vec<PeerId>, Option<ThreadStart>)>,
+}
+
+impl Slot {
+    /// What the outbox is begun with, if it is.
+    pub(crate) fn prepare(&self, formerly: &[PeerId], on_start: Option<ThreadStart>) {
+        let _ = self.prepared.set((formerly.to_vec(), on_start));
+    }
+
+    /// The outbox, begun if need be.
+    pub(crate) fn room(&self, shell: &Arc<Shell>) -> Result<Arc<Room>> {
+        let mut room = self.room.lock();
+        if let Some(room) = room.as_ref() {
+            return Ok(room.clone());
+        }
+        let (formerly, on_start) = self.prepared.get().cloned().unwrap_or_default();
+        Ok(room.insert(Room::begin(shell, &formerly, on_start)?).clone())
+    }
+
+    /// Waits for its thread, once the log takes nothing more.
+    pub(crate) fn end(&self) {
+        let room = self.room.lock().take();
+        let thread = room.and_then(|room| room.thread.lock().take());
+        // A panic there has been reported by its own event.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+/// Answers a peer's OutboxPull, on a thread that may wait: the logs may have to be read first.
+pub(crate) fn answer(shell: &Arc<Shell>, (peer, target): (PeerId, PeerId), max: usize) {
+    let theirs = shell.clone();
+    shell.handle.spawn_blocking(move || {
+        let room = theirs.outbox.room(&theirs).and_then(|room| room.wait_caught_up().map(|()| room));
+        // A node that stops answers nobody.
+        if let Ok(room) = room {
+            let ranges = room.pull(target, max);
+            theirs.step(Input::TellHeld { peer, target, ranges });
+        }
+    });
+}
+
+impl Room {
+    /// Begins to follow the logs of a running node.
+    pub(crate) fn begin(shell: &Arc<Shell>, formerly: &[PeerId], on_start: Option<ThreadStart>) -> Result<Arc<Room>> {
+        let seed = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
+        let outbox = Outbox::new(shell.party.identity.id(), formerly, RetryPolicy::default(), seed);
+        let mine = formerly.iter().copied().chain([shell.party.identity.id()]).collect();
+        let room = Arc::new(Room {
+            inside: Mutex::new(Inside { outbox, caught_up: false, ended: false }),
+            bell: Condvar::new(),
+            writing: Mutex::new(()),
+            thread: Mutex::new(None),
+            mine,
+        });
+        let (theirs, shell) = (room.clone(), Arc::downgrade(shell));
+        let work = move || {
+            if let Some(shell) = shell.upgrade() {
+                // An end of the node is the only one there is.
+                let _ = theirs.follow(&shell);
+            }
+            theirs.inside.lock().ended = true;
+            theirs.bell.notify_all();
+        };
+        *room.thread.lock() = Some(runtime::spawn("vixp2p-outbox", on_start, work)?);
+        Ok(room)
+    }
+
+    /// The body of the thread.
+    fn follow(&self, shell: &Arc<Shell>) -> Result<()> {
+        let own: Vec<(LogId, u64)> =
+            shell.look(|mesh, _| mesh.durables()).into_iter().filter(|(log, _)| self.mine.contains(&log.origin)).collect();
+        let mut wanted = Subscribe::all();
+        for (log, durable) in &own {
+            self.read(shell, Subscribe::log(*log, 1), *log, *durable)?;
+            wanted = wanted.and(*log, durable + 1);
+        }
+        let mut logs = Subscription::new(shell, wanted).unfiltered();
+        loop {
+            self.write_receipts(shell)?;
+            let due = self.due(shell);
+            if self.inside.lock().outbox.is_full() {
+                self.wait_for_room(shell)?;
+                continue;
+            }
+            // What is there, before what is to come is waited for.
+            let mut changed = false;
+            while let Some(record) = logs.next_before(Some(now()))? {
+                let mut inside = self.inside.lock();
+                inside.outbox.record(record.log, record.seq, &record.payload);
+                changed |= crate::outbox::is_ours(&record.payload);
+                if inside.outbox.is_full() {
+                    break;
+                }
+            }
+            self.inside.lock().caught_up = true;
+            self.bell.notify_all();
+            if !changed && let Some(record) = logs.next_before(due)? {
+                self.inside.lock().outbox.record(record.log, record.seq, &record.payload);
+            }
+            let now = shell.now();
+            self.inside.lock().outbox.tick(now);
+            self.bell.notify_all();
+        }
+    }
+
+    fn read(&self, shell: &Arc<Shell>, wanted: Subscribe, log: LogId, upto: u64) -> Result<()> {
+        let mut records = Subscription::new(shell, wanted).unfiltered();
+        for _ in 0..upto {
+            if let Some(record) = records.next_before(None)? {
+                self.inside.lock().outbox.record(log, record.seq, &record.payload);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until an operation that this node put is over, or `deadline`; where it stands then.
+    pub(crate) fn wait(&self, shell: &Shell, id: &OpId, deadline: Option<Instant>) -> Result<State> {
+        let mut inside = self.inside.lock();
+        loop {
+            let gone = || Error::Invalid(format!("operation {id} was not put by this node, or is settled"));
+            let state = inside.outbox.stands(id).ok_or_else(gone)?;
+            if matches!(state, State::Done | State::PermanentFailed) || deadline.is_some_and(|deadline| now() >= deadline) {
+                return Ok(state);
+            }
+            if inside.ended {
+                return Err(Error::from(shell));
+            }
+            match deadline {
+                Some(until) => drop(self.bell.wait_until(&mut inside, until)),
+                None => self.bell.wait(&mut inside),
+            }
+        }
+    }
+
+    /// Every operation that this node put or is to execute.
+    pub(crate) fn list(&self, shell: &Shell) -> Vec<OpView> {
+        let views: Vec<_> = shell.look(|mesh, _| {
+            let own = mesh.durables().into_iter().filter(|(log, _)| self.mine.contains(&log.origin));
+            own.filter_map(|(log, _)| mesh.log(log)).collect()
+        });
+        let mut inside = self.inside.lock();
+        for view in views {
+            view.acked.iter().for_each(|acked| inside.outbox.held(acked.peer, view.log, acked.durable));
+        }
+        inside.outbox.list()
+    }
+
+    /// When something may be claimed or times out next.
+    fn due(&self, shell: &Shell) -> Option<Instant> {
+        let at = shell.now();
+        self.inside.lock().outbox.deadline(at).and_then(|due| now().checked_add(due.since(at)))
+    }
+
+    fn wait_for_room(&self, shell: &Shell) -> Result<()> {
+        let mut inside = self.inside.lock();
+        inside.caught_up = true;
+        self.bell.notify_all();
+        while inside.outbox.is_full() && !shell.log.progress.has_ended() {
+            self.bell.wait_for(&mut inside, limits::REPLICA_RETRY);
+            let now = shell.now();
+            inside.outbox.tick(now);
+        }
+        if shell.log.progress.has_ended() { Err(Error::from(shell)) } else { Ok(()) }
+    }
+
+    /// Appends the receipts that are not in the own log yet. Blocks until they are durable.
+    fn write_receipts(&self, shell: &Shell) -> Result<()> {
+        let _writing = self.writing.lock();
+        loop {
+            let receipts = self.inside.lock().outbox.unwritten();
+            if receipts.is_empty() {
+                return Ok(());
+            }
+            for chunk in receipts.chunks(limits::GROUP_MAX_RECORDS) {
+                let records = chunk.iter().map(|receipt| Bytes::from(Body::Receipt(receipt.clone()).encode())).collect();
+                match shell.log.append_durable(records) {
+                    Ok(_) => chunk.iter().for_each(|receipt| self.inside.lock().outbox.written(receipt)),
+                    Err(Error::Log(_)) => return Ok(()), // An event has said so; they come again.
+                    Err(other) => return Err(other),
+                }
+            }
+            self.bell.notify_all();
+        }
+    }
+
+    /// Blocks until everything that was durable when it began has been read.
+    pub(crate) fn wait_caught_up(&self) -> Result<()> {
+        let mut inside = self.inside.lock();
+        while !inside.caught_up && !inside.ended {
+            self.bell.wait(&mut inside);
+        }
+        if inside.caught_up { Ok(()) } else { Err(Error::Stopped) }
+    }
+
+    /// Puts an operation; its number once it is durable.
+    pub(crate) fn put(&self, shell: &Shell, target: Target, kind: &str, key: &[u8], payload: &[u8]) -> Result<OpId> {
+        let too_large = |what, got, max| if got > max { Err(Error::TooLarge { what, got, max }) } else { Ok(()) };
+        too_large("kind of an operation", kind.len(), limits::OUTBOX_KIND_MAX_BYTES)?;
+        too_large("idempotency key", key.len(), limits::OUTBOX_KEY_MAX_BYTES)?;
+        too_large("operation", payload.len(), limits::RECORD_PAYLOAD_MAX_BYTES - limits::OUTBOX_ENVELOPE_MAX_BYTES)?;
+        if self.inside.lock().outbox.is_sent_full() {
+            return Err(Error::WouldBlock);
+        }
+        let payload = match target {
+            Target::All => payload.to_vec(),
+            Target::Peer(peer) => seal(shell, peer, kind, key, payload)?,
+        };
+        let log = shell.look(|mesh, _| mesh.own_log());
+        let body = Body::Put { target, kind: kind.to_owned(), key: key.to_vec(), payload };
+        let (seq, _) = shell.log.append_durable(vec![body.encode().into()])?;
+        let id = OpId { log, seq };
+        self.inside.lock().outbox.put(id, target, kind.to_owned(), key.to_vec());
+        self.bell.notify_all();
+        Ok(id)
+    }
+
+    /// The next operation for this node that is due, waited for until `deadline`.
+    pub(crate) fn claim(&self, shell: &Shell, deadline: Option<Instant>) -> Result<Option<Operation>> {
+        let mut inside = self.inside.lock();
+        loop {
+            let at = shell.now();
+            if let Some(claimed) = inside.outbox.claim(at, 1).pop() {
+                drop(inside);
+                // This claim may time out before what the thread waits for.
+                shell.log.progress.ring();
+                if let Some(operation) = self.fetch(shell, claimed)? {
+                    return Ok(Some(operation));
+                }
+                inside = self.inside.lock();
+                continue;
+            }
+            if inside.ended || shell.log.progress.has_ended() {
+                return Err(Error::from(shell));
+            }
+            if deadline.is_some_and(|deadline| now() >= deadline) {
+                return Ok(None);
+            }
+            let due = inside.outbox.deadline(at).and_then(|due| now().checked_add(due.since(at)));
+            match deadline.into_iter().chain(due).min() {
+                Some(until) => drop(self.bell.wait_until(&mut inside, until)),
+                None => self.bell.wait(&mut inside),
+            }
+        }
+    }
+
+    /// Reads what a claimed operation is about. One that cannot be read is tried again, one that cannot be opened never can be.
+    fn fetch(&self, shell: &Shell, claimed: Claimed) -> Result<Option<Operation>> {
+        let Claimed { id, kind, key, attempt } = claimed;
+        let groups = shell.log.read_blocking(id.log, id.seq, 1);
+        let entry = groups.iter().flat_map(crate::sync::Group::entries).find(|entry| entry.seq == id.seq);
+        let body = entry.as_ref().and_then(|entry| Body::decode(&entry.payload).ok());
+        let (Some(entry), Some(Body::Put { target, payload, .. })) = (entry, body) else {
+            self.fail(shell, &id, false, "the record cannot be read")?;
+            return Ok(None);
+        };
+        let payload = match target {
+            Target::All => Some(payload),
+            Target::Peer(_) => open(shell, id.log.origin, &kind, &key, &payload),
+        };
+        let Some(payload) = payload else {
+            self.fail(shell, &id, true, "the seal cannot be opened with this node's key and secret")?;
+            return Ok(None);
+        };
+        Ok(Some(Operation { id, kind, key, attempt, time_us: entry.time_us, payload }))
+    }
+
+    /// A claimed operation has taken effect; its receipt is durable when this returns.
+    pub(crate) fn done(&self, shell: &Shell, id: &OpId) -> Result<()> {
+        self.inside.lock().outbox.done(id).map_err(refused)?;
+        self.write_receipts(shell)
+    }
+
+    /// A claimed operation could not be executed.
+    pub(crate) fn fail(&self, shell: &Shell, id: &OpId, for_good: bool, detail: &str) -> Result<()> {
+        self.inside.lock().outbox.fail(shell.now(), id, for_good, detail).map_err(refused)?;
+        self.bell.notify_all();
+        shell.log.progress.ring();
+        self.write_receipts(shell)
+    }
+
+    pub(crate) fn pull(&self, target: PeerId, max: usize) -> Vec<Held> {
+        self.inside.lock().outbox.pull(target, max)
+    }
+
+    /// Settles the operations given, put by this node, or all that are finished; how many there were.
+    pub(crate) fn settle(&self, shell: &Shell, ops: Option<Vec<OpId>>) -> Result<usize> {
+        let ops = {
+            let inside = self.inside.lock();
+            let ops = ops.unwrap_or_else(|| inside.outbox.finished());
+            ops.into_iter().filter(|op| inside.outbox.has_sent(op)).collect::<Vec<_>>()
+        };
+        for chunk in ops.chunks(limits::OUTBOX_SETTLED_MAX) {
+            shell.log.append_durable(vec![Body::Settled(chunk.to_vec()).encode().into()])?;
+            self.inside.lock().outbox.settle(chunk);
+        }
+        self.bell.notify_all();
+        Ok(ops.len())
+    }
+}
+
+fn refused(refusal: Refusal) -> Error {
+    Error::Invalid(refusal.to_string())
+}
+
+/// What is bound to the parcel beside sender and target.
+fn header(kind: &str, key: &[u8]) -> Vec<u8> {
+    let mut header = b"vixp2p outbox v1\0".to_vec();
+    let mut w = Writer::new(&mut header);
+    w.str(kind);
+    w.bytes_var(key);
+    header
+}
+
+fn seal(shell: &Shell, to: PeerId, kind: &str, key: &[u8], payload: &[u8]) -> Result<Vec<u8>> {
+    let mut ephemeral = Secret::<32>::zero();
+    getrandom::fill(ephemeral.expose_mut()).map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
+    let identity = &shell.party.identity;
+    if to == identity.id() {
+        return Err(Error::Invalid("an operation for this node itself needs no outbox; do it".into()));
+    }
+    let sealed = parcel::seal(identity, &to, shell.party.cluster(), &ephemeral, &header(kind, key), payload);
+    sealed.map(|sealed| sealed.bytes).ok_or_else(|| Error::Invalid(format!("{to} is no public key")))
+}
+
+fn open(shell: &Shell, from: PeerId, kind: &str, key: &[u8], parcel: &[u8]) -> Option<Vec<u8>> {
+    let party = &shell.party;
+    parcel::open(&party.identity, &from, party.clusters(), &header(kind, key), parcel).ok().map(|opened| opened.payload)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+fn now() -> Instant {
+    Instant::now()
+}
