@@ -5,6 +5,7 @@ mod halfopen;
 mod links;
 mod property;
 mod replication;
+mod routes;
 mod solo;
 mod trust;
 mod world;

@@ -154,7 +154,11 @@ impl Posts {
                 Need::Seal { to: post.to, run, payload: post.payload.clone() }
             }
         };
-        self.again(now, number);
+        match need {
+            // Only a copy is a try.
+            Need::Seal { .. } => self.set_due(number, now + limits::ROUTE_RETRY.0),
+            Need::Send(_) | Need::Nothing => self.again(now, number),
+        }
         need
     }
 
