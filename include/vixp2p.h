@@ -171,6 +171,16 @@
 #define VIXP2P_FLAG_NO_REMEMBER 2
 
 /**
+ * vixp2p_node_options.flags: pass on no messages of others. Without it they are passed on between trusted peers.
+ */
+#define VIXP2P_FLAG_NO_RELAY 16
+
+/**
+ * vixp2p_node_options.flags: neither tell trusted peers where the others accept connections, nor dial whom they name.
+ */
+#define VIXP2P_FLAG_NO_PEER_EXCHANGE 32
+
+/**
  * vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
  * trusted peers only, messages with every connected one. A revoked key is refused under every policy.
  */
@@ -453,6 +463,14 @@ typedef enum vixp2p_event_kind {
      * The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
      */
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /**
+     * A message sent with vixp2p_node_send_to() has arrived: its recipient has proven it. Has: peer, message_number.
+     */
+    VIXP2P_EVENT_DELIVERED = 24,
+    /**
+     * A message sent with vixp2p_node_send_to() was given up. Has: peer, message_number, reason.
+     */
+    VIXP2P_EVENT_UNDELIVERED = 25,
 } vixp2p_event_kind;
 
 /**
@@ -1347,7 +1365,7 @@ VIXP2P_API const char *vixp2p_event_endpoint(const struct vixp2p_event *event);
 VIXP2P_API enum vixp2p_direction vixp2p_event_direction(const struct vixp2p_event *event);
 
 /**
- * Why a connection was not made or ended: a stable name for programs, such as "max_peers".
+ * Why a connection was not made or ended, or a message was given up: a stable name for programs, such as "max_peers".
  *
  * @param event  the event.
  * @return the name, or NULL if the event has none.
@@ -1355,7 +1373,7 @@ VIXP2P_API enum vixp2p_direction vixp2p_event_direction(const struct vixp2p_even
 VIXP2P_API const char *vixp2p_event_reason(const struct vixp2p_event *event);
 
 /**
- * Why a connection was not made or ended: a sentence for people.
+ * Why a connection was not made or ended, or a message was given up: a sentence for people.
  *
  * @param event  the event.
  * @return the sentence, or NULL if the event has none.
@@ -1452,6 +1470,14 @@ VIXP2P_API uint64_t vixp2p_event_seq(const struct vixp2p_event *event);
  * @return milliseconds; -1 if there will be no further attempt or the event has none.
  */
 VIXP2P_API int64_t vixp2p_event_retry_in_ms(const struct vixp2p_event *event);
+
+/**
+ * The message that has arrived or was given up.
+ *
+ * @param event  the event.
+ * @return the number vixp2p_node_send_to() gave it; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_message_number(const struct vixp2p_event *event);
 
 /**
  * How many events were dropped.
@@ -1682,6 +1708,71 @@ enum vixp2p_status vixp2p_node_registry_peers(const struct vixp2p_node *node,
                                               struct vixp2p_registry_peer *peers,
                                               size_t peer_size,
                                               size_t *inout_count);
+
+/**
+ * Sends a message to a peer, connected or not: over its link, or over relays that the node finds by itself. It is sealed end to end:
+ * relays can neither read nor alter it. The recipient gets it like any message from this node, at most once, in no promised order;
+ * VIXP2P_EVENT_DELIVERED or VIXP2P_EVENT_UNDELIVERED tells here what became of it within its life. A node that stops forgets what is
+ * under way. For few messages: vixp2p_node_send() to a connected peer is faster and keeps order, the log survives everything.
+ *
+ * @param node        a running node.
+ * @param peer        whom; not the node itself.
+ * @param data        the message; may be NULL if len is 0.
+ * @param len         its length, at most 64 KiB.
+ * @param life_ms     how long it is tried, at most ten minutes; 0: 30 s.
+ * @param out_number  where the message's number goes, which its event carries; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_ERR_WOULD_BLOCK if too many messages are under way (nothing was taken); VIXP2P_ERR_TOO_LARGE,
+ *         VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_send_to(struct vixp2p_node *node,
+                                       const struct vixp2p_peer_id *peer,
+                                       const void *data,
+                                       size_t len,
+                                       uint32_t life_ms,
+                                       uint64_t *out_number);
+
+/**
+ * Says by which neighbour a peer is reached. Taken by vixp2p_node_send_to() whenever next_hop is connected and the peer itself is not;
+ * without it a way is searched. Holds, also while the node is stopped, until it is removed or the node destroyed.
+ *
+ * @param node      a node, running or not.
+ * @param peer      who is reached; not the node itself.
+ * @param next_hop  the neighbour that gets what is for the peer.
+ * @param ttl       links a message may pass, 1 to 8; 0: 8.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID or another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_route_set(struct vixp2p_node *node,
+                                         const struct vixp2p_peer_id *peer,
+                                         const struct vixp2p_peer_id *next_hop,
+                                         uint32_t ttl);
+
+/**
+ * Takes back what vixp2p_node_route_set() said about a peer, and forgets what was found by searching.
+ *
+ * @param node  a node, running or not.
+ * @param peer  who was reached.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if nothing had been said; or an error.
+ */
+VIXP2P_API enum vixp2p_status vixp2p_node_route_remove(struct vixp2p_node *node, const struct vixp2p_peer_id *peer);
+
+/**
+ * The way a message to a peer would take now: straight to a connected peer, else as the program said, else as it was found.
+ *
+ * @param node           a node.
+ * @param peer           who is reached.
+ * @param out_next_hop   where the neighbour's id goes; may be NULL.
+ * @param out_via_relay  where 1 goes if that neighbour passes it on, 0 if it is the peer itself; may be NULL.
+ * @param out_ttl        where the number of links a message may pass goes; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if a way would have to be searched, or the node does not run; or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_route_resolve(struct vixp2p_node *node,
+                                             const struct vixp2p_peer_id *peer,
+                                             struct vixp2p_peer_id *out_next_hop,
+                                             int32_t *out_via_relay,
+                                             uint32_t *out_ttl);
 
 /**
  * The text of the calling thread's last failed call: function, argument, value and cause in one sentence.
