@@ -1938,6 +1938,7 @@ VIXP2P_API uint64_t vixp2p_event_message_number(const struct vixp2p_event *event
 
 /**
  * How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
+ * How many events were dropped.
  *
  * @param event  the event.
  * @return the number; 0 if the event has none.

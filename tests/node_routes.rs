@@ -155,7 +155,7 @@ fn a_message_to_what_is_no_key_is_given_up_at_once() {
 
 #[test]
 fn peers_of_one_neighbour_learn_of_each_other_and_connect() {
-    let mut peers: Vec<Peer> = (0..4)
+    let peers: Vec<Peer> = (0..4)
         .map(|n| {
             let mut config = member(&format!("n{n}"));
             config.peer_exchange = true;

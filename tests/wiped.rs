@@ -17,7 +17,7 @@ use vixp2p::base::passphrase::Passphrase;
 use vixp2p::crypto::handshake::{ClusterKeys, Role};
 use vixp2p::crypto::kex::{self, Group, KexSecrets, Offer};
 use vixp2p::crypto::record::{Opener, Sealer};
-use vixp2p::crypto::{Identity, Secret, Suite, keyfile, schedule};
+use vixp2p::crypto::{Identity, Secret, Suite, keyfile, parcel, schedule};
 use vixp2p::session::{Handshaking, LocalParty, RunSecrets, key_update};
 use vixp2p::wire::Message;
 use watch::leaks;
@@ -86,6 +86,20 @@ fn offers_and_answers_are_wiped() {
             assert_eq!(leaks(&[&shared, &SCALAR, &XWING], || drops(|| offer.complete(group, &reply))), 0, "{group:?}");
         }
     }
+}
+
+#[test]
+fn what_parcels_are_agreed_with_is_wiped() {
+    let (from, to) = (Identity::from_seed(&Secret::new([1; 32])), Identity::from_seed(&Secret::new(SEED)));
+    // The recipient's key in its X25519 form.
+    let scalar = ed25519_dalek::SigningKey::from_bytes(&SEED).to_scalar_bytes();
+    let watched: [&[u8]; 4] = [&SEED, &SCALAR, &SHARED, &scalar];
+    let psk = Psk::new(SHARED);
+    let seal = || parcel::seal(&from, &to.id(), &ClusterKeys::new(Some(&psk)), &Secret::new(SCALAR), b"", b"hello").expect("a key");
+    assert_eq!(leaks(&watched, || drops(seal)), 0);
+    let sealed = seal();
+    let open = || parcel::open(&to, &from.id(), &[ClusterKeys::new(Some(&psk))], b"", &sealed.bytes).expect("right");
+    assert_eq!(leaks(&watched, || drops(open)), 0);
 }
 
 #[test]

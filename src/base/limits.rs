@@ -331,7 +331,7 @@ pub const SEARCHES_MAX: usize = 1024;
 pub const SEARCH_BURST: u32 = 64;
 /// One more of them each time this has passed: 16 a second.
 pub const SEARCH_EVERY: Duration = Duration::from_micros(62_500);
-/// Parcels of one sender relayed in a row.
+/// Parcels of one sender that one neighbour has relayed in a row.
 pub const RELAY_BURST: u32 = 256;
 /// One more of them each time this has passed: 200 a second, at most 12 MiB of them.
 pub const RELAY_EVERY: Duration = Duration::from_millis(5);
@@ -339,7 +339,7 @@ pub const RELAY_EVERY: Duration = Duration::from_millis(5);
 pub const RELAY_LINK_BURST: u32 = 1024;
 /// One more of them each time this has passed: 800 a second.
 pub const RELAY_LINK_EVERY: Duration = Duration::from_micros(1_250);
-/// Senders and neighbours whose rate is watched; the one silent longest gives way.
+/// Neighbours, and senders behind each, whose rate is watched; the one silent longest gives way.
 pub const RELAY_SOURCES_MAX: usize = 1024;
 /// Parcels that are being opened at once; each costs a tenth of a millisecond, and the application may be slow.
 pub const OPENINGS_MAX: usize = 64;

@@ -37,7 +37,7 @@ impl Exchange {
             news: BTreeSet::new(),
             tell_at: None,
             rumours: BTreeMap::new(),
-            rng: fastrand::Rng::with_seed(seed ^ 0x7065_6572_73),
+            rng: fastrand::Rng::with_seed(seed ^ 0x0070_6565_7273),
         }
     }
 

@@ -7,6 +7,7 @@ mod links;
 mod promises;
 mod property;
 mod replication;
+mod routes;
 mod solo;
 mod states;
 mod trust;

@@ -82,6 +82,7 @@ pub(crate) fn own(node: usize) -> LogId {
 fn mesh(node: usize, logs: &BTreeMap<LogId, Vec<Group>>, applied: &BTreeMap<LogId, u64>, seed: u64) -> Mesh {
     let mut settings = MeshSettings::from_config(&Config::new("node"), id(node as u8 + 1));
     settings.trust = everybody();
+    settings.peer_exchange = false;
     let logs = logs.iter().map(|(log, groups)| (*log, last(groups), applied.get(log).copied().unwrap_or(0))).collect();
     Mesh::new(settings, logs, own(node), seed)
 }
@@ -230,6 +231,7 @@ impl World {
                 Output::Send { link, message } => self.send(node, link, message),
                 Output::Close { link, reason } => self.close(node, link, &reason),
                 Output::Route { .. } | Output::Rekey { .. } => {}
+                Output::Seal { .. } | Output::Open { .. } => unreachable!("nobody writes to anybody"),
                 Output::Event(event) => self.nodes[node].events.push(event),
                 Output::Store { link, group } => self.nodes[node].disk.push_back(Task::Store(link, group)),
                 Output::Read { link, log, from, max_bytes } => {

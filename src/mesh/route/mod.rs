@@ -45,9 +45,10 @@ pub(super) struct Routing {
     searches: Searches,
     search_number: u64,
     crumbs: Crumbs,
-    relayed: Rates,
-    carried: Rates,
-    asked: Rates,
+    /// By neighbour and sender: nobody proves to a relay whose name it writes on a parcel.
+    relayed: Rates<(PeerId, PeerId)>,
+    carried: Rates<PeerId>,
+    asked: Rates<PeerId>,
     replays: Replays,
     /// Parcels the carrier is opening: whom each came from, and the run it was sealed for.
     openings: BTreeMap<u64, (PeerId, ParcelId, u64)>,
@@ -323,7 +324,7 @@ impl Mesh {
             self.route.table.forget_via(&parcel.to, &carrier);
             return Err(Verdict::NoRoute);
         };
-        if !self.route.carried.allow(now, carrier) || !self.route.relayed.allow(now, parcel.id.from) {
+        if !self.route.relayed.allow(now, (carrier, parcel.id.from)) || !self.route.carried.allow(now, carrier) {
             return Err(Verdict::Busy);
         }
         self.route.crumbs.drop_one(parcel.id, (carrier, on, parcel.to));

@@ -149,12 +149,21 @@ impl Posts {
                     Need::Send(Parcel { id, to: post.to, to_run: run, ttl: 0, sealed: bytes.clone() })
                 }
             }
+            // What is unaccounted for may have been taken in that run: first it has to come back.
+            Seal::Made { run: made @ 1.., open, .. } if *made != run && !open.is_empty() => {
+                post.why = Undelivered::Restarted;
+                Need::Nothing
+            }
             Seal::Open | Seal::Made { .. } => {
                 post.seal = Seal::Making(run);
                 Need::Seal { to: post.to, run, payload: post.payload.clone() }
             }
         };
-        self.again(now, number);
+        match need {
+            // Only a copy is a try.
+            Need::Seal { .. } => self.set_due(number, now + limits::ROUTE_RETRY.0),
+            Need::Send(_) | Need::Nothing => self.again(now, number),
+        }
         need
     }
 
@@ -218,8 +227,8 @@ impl Posts {
         }
     }
 
-    /// The recipient names its run. What was sealed for another may have been taken there if further copies are unaccounted for: it is
-    /// not sealed again.
+    /// The recipient names its run. What was sealed for another may have been taken there while copies are unaccounted for: it is
+    /// sealed again when every one has come back.
     fn renew(&mut self, now: Time, id: &ParcelId, run: u64) -> Heard {
         let number = id.number;
         let Some(post) = self.posts.get_mut(&number) else { return Heard::Nothing };
@@ -227,16 +236,20 @@ impl Posts {
         if *made == run || run == 0 || !open.remove(&id.attempt) {
             return Heard::Nothing;
         }
-        if (*made != 0 && !open.is_empty()) || post.reseals >= limits::RESEALS_MAX {
+        if self.runs.len() >= limits::ROUTES_MAX && !self.runs.contains_key(&to) {
+            self.runs.pop_first();
+        }
+        self.runs.insert(to, run);
+        if *made != 0 && !open.is_empty() {
+            post.why = Undelivered::Restarted;
+            return Heard::Nothing;
+        }
+        if post.reseals >= limits::RESEALS_MAX {
             self.remove(number);
             self.runs.remove(&to);
             return Heard::Failed(to, Undelivered::Restarted);
         }
         (post.seal, post.reseals, post.stranded, post.tries) = (Seal::Open, post.reseals + 1, true, 0);
-        if self.runs.len() >= limits::ROUTES_MAX && !self.runs.contains_key(&to) {
-            self.runs.pop_first();
-        }
-        self.runs.insert(to, run);
         self.set_due(number, now);
         Heard::Renew(to)
     }
@@ -306,9 +319,13 @@ mod tests {
         let id = send(&mut posts, Time::ZERO);
         assert_eq!(posts.heard(Time::ZERO, &id, Verdict::Run(5)), Heard::Nothing, "an old answer");
         assert_eq!(posts.heard(Time::ZERO, &id, Verdict::Run(6)), Heard::Renew(TO), "the only copy was refused");
-        send(&mut posts, Time::ZERO);
-        let id = send(&mut posts, Time::ZERO);
-        assert_eq!(posts.heard(Time::ZERO, &id, Verdict::Run(8)), Heard::Failed(TO, Undelivered::Restarted), "one may have been taken");
+        let first = send(&mut posts, Time::ZERO);
+        let second = send(&mut posts, Time::ZERO);
+        assert_eq!(posts.heard(Time::ZERO, &second, Verdict::Run(8)), Heard::Nothing, "the first may have been taken");
+        assert_eq!(posts.ready(Time::ZERO, 1, ME), Need::Nothing);
+        assert_eq!(posts.posts[&1].why, Undelivered::Restarted);
+        assert_eq!(posts.heard(Time::ZERO, &first, Verdict::Run(8)), Heard::Renew(TO), "neither was");
+        assert_eq!(send(&mut posts, Time::ZERO).attempt, 4);
     }
 
     #[test]

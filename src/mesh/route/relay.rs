@@ -107,19 +107,19 @@ impl Searches {
 
 /// How often each of many may do something: a bucket each, as the time at which it is full again.
 #[derive(Debug)]
-pub(super) struct Rates {
+pub(super) struct Rates<K> {
     every: Duration,
     burst: u32,
-    full_at: BTreeMap<PeerId, Time>,
+    full_at: BTreeMap<K, Time>,
 }
 
-impl Rates {
-    pub(super) fn new(burst: u32, every: Duration) -> Rates {
+impl<K: Ord + Copy> Rates<K> {
+    pub(super) fn new(burst: u32, every: Duration) -> Rates<K> {
         Rates { every, burst, full_at: BTreeMap::new() }
     }
 
     /// Whether it may, now; counts it if so.
-    pub(super) fn allow(&mut self, now: Time, who: PeerId) -> bool {
+    pub(super) fn allow(&mut self, now: Time, who: K) -> bool {
         let full_at = self.full_at.get(&who).copied().unwrap_or(now).max(now);
         if full_at.since(now) > self.every * (self.burst - 1) {
             return false;

@@ -141,9 +141,38 @@ fn an_explanation_over_its_limit_is_refused() {
 }
 
 #[test]
+fn the_routing_messages_have_the_layouts_of_the_protocol_text() {
+    let id = ParcelId { from: PeerId([1; 32]), from_run: 2, number: 3, attempt: 4 };
+    let mut named = vec![1; 32];
+    named.extend_from_slice(&[2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4]);
+    let parcel = Parcel { id, to: PeerId([5; 32]), to_run: 6, ttl: 7, sealed: Bytes::from_static(b"xyz") };
+    assert_eq!(parcel.header(), [2, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+    let want = [&named[..], &[5; 32], &[6, 0, 0, 0, 0, 0, 0, 0, 7, 3], b"xyz"].concat();
+    assert_eq!(body(&Message::Parcel(parcel)), want);
+    assert_eq!(body(&Message::Notice(Notice { id, verdict: Verdict::Loop })), [&named[..], &[6]].concat());
+    let search = Search { origin: PeerId([1; 32]), number: 2, target: PeerId([3; 32]), step: SearchStep::Found { hops: 4 } };
+    assert_eq!(body(&Message::Search(search)), [&[1; 32][..], &[2, 0, 0, 0, 0, 0, 0, 0], &[3; 32], &[1, 4]].concat());
+    let told = Neighbours { port: 9001, others: vec![(PeerId([1; 32]), "h:1".into())] };
+    assert_eq!(body(&Message::Neighbours(told)), [&[0x29, 0x23, 1][..], &[1; 32], &[3], b"h:1"].concat());
+}
+
+#[test]
+fn routing_messages_over_their_limits_are_refused() {
+    let id = ParcelId { from: PeerId([1; 32]), from_run: 2, number: 3, attempt: 4 };
+    let parcel = |len| Message::Parcel(Parcel { id, to: PeerId([5; 32]), to_run: 6, ttl: 7, sealed: vec![0; len].into() });
+    assert!(decode(kind::PARCEL, &body(&parcel(limits::PARCEL_MAX_BYTES))).is_ok());
+    assert!(matches!(decode(kind::PARCEL, &body(&parcel(limits::PARCEL_MAX_BYTES + 1))), Err(WireError::TooLarge { .. })));
+    let told = |n| Message::Neighbours(Neighbours { port: 1, others: vec![(PeerId([1; 32]), "h:1".into()); n] });
+    assert!(decode(kind::NEIGHBOURS, &body(&told(limits::NEIGHBOURS_TOLD_MAX))).is_ok());
+    assert!(matches!(decode(kind::NEIGHBOURS, &body(&told(limits::NEIGHBOURS_TOLD_MAX + 1))), Err(WireError::TooLarge { .. })));
+    let search = [&[1; 32][..], &[0; 8], &[3; 32], &[2, 4]].concat();
+    assert!(matches!(decode(kind::SEARCH, &search), Err(WireError::Malformed(_))));
+}
+
+#[test]
 fn a_kind_nobody_defined_is_refused_by_its_number() {
-    use kind::{CLOSE, KEY_UPDATE, PING, PONG, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WELCOME};
-    let defined = [PING, PONG, WELCOME, CLOSE, KEY_UPDATE, WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK];
+    use kind::{CLOSE, KEY_UPDATE, NEIGHBOURS, NOTICE, PARCEL, PING, PONG, SEARCH, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WELCOME};
+    let defined = [PING, PONG, WELCOME, CLOSE, KEY_UPDATE, WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK, PARCEL, NOTICE, SEARCH, NEIGHBOURS];
     for kind in (0..=255).filter(|kind| !defined.contains(kind)) {
         assert_eq!(decode(kind, &[]), Err(WireError::UnknownKind(kind)));
     }

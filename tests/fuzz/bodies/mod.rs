@@ -6,6 +6,7 @@ mod discovery;
 mod edits;
 mod handshake;
 mod mesh;
+mod routes;
 mod session;
 mod text;
 mod wal;
@@ -69,6 +70,9 @@ pub(crate) const TARGETS: &[Target] = &[
     target("session_tampered", session::tampered, session::tampered_seeds, 2_000).holding(10, 2048 * KIB),
     // Tables of links, targets, peers and logs, each with its own limit; however long the input, they get no larger.
     target("mesh", mesh::inputs, mesh::inputs_seeds, 5_000).holding(4, 768 * KIB),
+    target("parcel", routes::parcels, routes::parcels_seeds, 2_000),
+    // As for mesh: a few bytes are a row of a table, each table with its own limit.
+    target("routes", routes::node, routes::node_seeds, 5_000).holding(64, 768 * KIB),
     target("wal_segment", wal::segment, wal::segment_seeds, 5_000).holding(6, 64 * KIB),
     target("wal_disk", wal::disk, wal::disk_seeds, 3_000),
     target("wal_group", wal::group, wal::group_seeds, 5_000),
