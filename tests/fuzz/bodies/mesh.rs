@@ -101,7 +101,6 @@ impl Carrier {
                 Output::Route { link, .. } => assert!(link.is_none_or(|link| self.links.contains_key(&link))),
                 Output::Event(event) => _ = event.to_string(),
                 // The target `routes` has these.
-                Output::Seal { .. } | Output::Open { .. } => {}
                 Output::Store { link, group } => {
                     assert!(!self.frozen.contains(&group.log));
                     assert!(group.first > self.durable(&group.log) && group.first <= group.last, "stored in order");
