@@ -6,6 +6,7 @@ mod demo;
 mod discovery;
 mod docs;
 mod doctor;
+mod events;
 mod keys;
 mod log;
 mod node;

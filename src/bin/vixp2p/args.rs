@@ -96,6 +96,9 @@ pub(crate) struct NodeArgs {
     /// The same as --log-level debug
     #[arg(long, hide = true, conflicts_with = "log_level")]
     pub(crate) debug: bool,
+    /// Add every event to FILE, one JSON object a line
+    #[arg(long, value_name = "FILE", hide = true, value_parser = path)]
+    pub(crate) events: Option<PathBuf>,
     /// Keep identity, log and address book here [default: keep nothing]
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! A node until it is told to stop: starts it, shows its counters. Decides nothing about peers.
 
-use std::io::{self, IsTerminal};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -118,6 +119,7 @@ struct Session<'a> {
     progress: Arc<Progress>,
     about: Arc<About>,
     door: Option<Server>,
+    events: Option<File>,
     shown: Option<Stats>,
 }
 
@@ -130,6 +132,11 @@ impl<'a> Session<'a> {
         let lines = screen.clone();
         node.on_log(args.log_level, move |level, text| lines.log(level, text));
         let about = Arc::new(About::new(args));
+        let events = args.events.as_deref().map(|path| {
+            let opened = OpenOptions::new().append(true).create(true).open(path);
+            opened.map_err(Failure::io(format!("opening --events {}", path.display())))
+        });
+        let events = events.transpose()?;
         let progress = apply_to(args.apply_to.as_deref(), &node, screen)?;
         screen.log(Level::Info, &format!("node {} is {}", vixp2p::base::event::printable(node.node_id()), node.id()));
         node.start()?;
@@ -138,7 +145,7 @@ impl<'a> Session<'a> {
             let opened = Server::open(dir, served);
             opened.inspect_err(|error| screen.log(Level::Warn, &format!("no control socket, append will be refused: {error}"))).ok()
         });
-        Ok(Session { node, screen, progress, about, door, shown: None })
+        Ok(Session { node, screen, progress, about, door, events, shown: None })
     }
 
     /// Runs until it is time to stop or the node fails.
@@ -175,12 +182,24 @@ impl<'a> Session<'a> {
                     Some(Event::Fatal { detail }) => return Err(Failure::Runtime(format!("the node failed: {detail}"))),
                     Some(event) => {
                         self.about.note(&event);
+                        self.events = self.events.take().and_then(|file| self.write_event(file, &event));
                         if let (true, Event::Data { peer, batch }) = (args.chat, event) {
                             chat::heard(&self.node, peer, batch).into_iter().for_each(|line| self.screen.say(line));
                         }
                         self.progress.changed();
                     }
                 },
+            }
+        }
+    }
+
+    /// Adds an event to the file of `--events`; a file that takes no more is given up.
+    fn write_event(&self, mut file: File, event: &Event) -> Option<File> {
+        match writeln!(file, "{}", event.to_json()) {
+            Ok(()) => Some(file),
+            Err(error) => {
+                self.screen.log(Level::Error, &format!("events are no longer written: {error}"));
+                None
             }
         }
     }
@@ -242,6 +261,9 @@ impl<'a> Session<'a> {
         let stopping = tokio::task::spawn_blocking(move || node.stop_blocking());
         if tokio::time::timeout(STOP_MAX, stopping).await.is_err() {
             self.screen.log(Level::Warn, "stopping takes too long, leaving; what is durable stays");
+        }
+        while let Some((file, event)) = self.events.take().and_then(|file| Some((file, self.node.try_next_event()?))) {
+            self.events = self.write_event(file, &event);
         }
     }
 }
