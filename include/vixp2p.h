@@ -566,14 +566,6 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_APPLY_RESUMED = 34,
     /**
-     * A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
-     */
-    VIXP2P_EVENT_PING = 40,
-    /**
-     * The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,
-     * direction.
-     */
-    VIXP2P_EVENT_PONG = 41,
      * A peer asks where operations for a node lie; the node's outbox answers by itself. Has: peer, target, count (operations asked
      * for at most).
      */
@@ -583,6 +575,15 @@ typedef enum vixp2p_event_kind {
      * the JSON form names them).
      */
     VIXP2P_EVENT_OUTBOX_HELD = 38,
+    /**
+     * A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
+     */
+    VIXP2P_EVENT_PING = 40,
+    /**
+     * The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,
+     * direction.
+     */
+    VIXP2P_EVENT_PONG = 41,
 } vixp2p_event_kind;
 
 /**
@@ -1247,8 +1248,6 @@ typedef struct vixp2p_node_options {
 } vixp2p_node_options;
 
 /**
- * One line of the peer list: a peer met, an address being dialled that nobody has answered for yet, or an accepted connection whose
- * peer has said hello.
  * Names an operation: the record that put it.
  */
 typedef struct vixp2p_op_id {
@@ -1347,7 +1346,8 @@ typedef struct vixp2p_outbox_info {
 } vixp2p_outbox_info;
 
 /**
- * One line of the peer list: a peer met, or an address being dialled that nobody has answered for yet.
+ * One line of the peer list: a peer met, an address being dialled that nobody has answered for yet, or an accepted connection whose
+ * peer has said hello.
  */
 typedef struct vixp2p_peer_info {
     /**
@@ -1938,7 +1938,6 @@ VIXP2P_API uint64_t vixp2p_event_message_number(const struct vixp2p_event *event
 
 /**
  * How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
- * How many events were dropped.
  *
  * @param event  the event.
  * @return the number; 0 if the event has none.
