@@ -7,13 +7,13 @@ use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
 use crate::mesh::io::{Input, Output};
 use crate::session::RunSecrets;
 use crate::session::handshaking::seeded_kex;
-use crate::sim::{Sabotage, Scenario};
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
 use crate::sim::link::Link;
 use crate::sim::net::{Arrival, End, Parcel};
 use crate::sim::node::{Life, host, listener, name};
 use crate::sim::world::{What, World};
+use crate::sim::{Sabotage, Scenario};
 use crate::wire::Message;
 
 impl World<'_> {
