@@ -35,8 +35,7 @@ struct Hub {
 impl Hub {
     fn start(max_peers: usize) -> Result<Hub> {
         let program = std::env::current_exe()?;
-        let mut child =
-            Command::new(program).args(["hub", &max_peers.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = Command::new(program).args(["hub", &max_peers.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (ask, out) = (child.stdin.take().ok_or("no stdin")?, child.stdout.take().ok_or("no stdout")?);
         let mut hub = Hub { child, ask, answers: BufReader::new(out), port: 0 };
         hub.port = hub.line()?.parse()?;
@@ -91,7 +90,10 @@ pub(crate) fn run(options: Options) -> Result<bool> {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let needed = 2 * options.peers as u64 + 200;
     if files < needed {
-        return Err(format!("{files} open files are allowed, {needed} are needed: half of a node's are for unfinished handshakes; ulimit -n").into());
+        return Err(format!(
+            "{files} open files are allowed, {needed} are needed: half of a node's are for unfinished handshakes; ulimit -n"
+        )
+        .into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut met = runtime.block_on(standing(options))?;

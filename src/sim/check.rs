@@ -274,7 +274,11 @@ impl Oracle {
         let stores: usize = life.work.stores.iter().map(|(_, group)| group.bytes.len()).sum();
         let links = life.links.len();
         let facts = [
-            ("peers", life.mesh.peers(now).len(), limits::GONE_PEERS_MAX + limits::MAX_PEERS_DEFAULT + limits::DIAL_TARGETS_MAX + limits::GREETED_MAX),
+            (
+                "peers",
+                life.mesh.peers(now).len(),
+                limits::GONE_PEERS_MAX + limits::MAX_PEERS_DEFAULT + limits::DIAL_TARGETS_MAX + limits::GREETED_MAX,
+            ),
             ("tracked endpoints", life.mesh.stats().tracked_endpoints as usize, limits::TRACKED_ENDPOINTS_MAX),
             ("links", links, limits::HALF_OPEN_MAX + limits::GREETED_MAX + limits::MAX_PEERS_DEFAULT + limits::DIALS_MAX),
             ("logs", life.mesh.logs().len(), limits::LOGS_MAX),
