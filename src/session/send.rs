@@ -27,6 +27,8 @@ pub struct SendHalf {
     /// Where the open record begins in `out`.
     open: Option<usize>,
     frames: u64,
+    /// How many there were at the last step, if that was a plain one.
+    stepped_at: Option<u64>,
     scratch: Vec<u8>,
     /// Pushed records that wait behind everything else, and their bytes.
     bulk: VecDeque<Message>,
@@ -39,7 +41,7 @@ impl SendHalf {
     pub fn new(sealer: Sealer, role: Role, group: Group) -> SendHalf {
         let renewal = Renewal::new(role, group);
         let (bulk, bulk_bytes) = (VecDeque::new(), 0);
-        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new(), bulk, bulk_bytes, renewal }
+        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, stepped_at: None, scratch: Vec::new(), bulk, bulk_bytes, renewal }
     }
 
     /// Queues an application message.
@@ -104,10 +106,15 @@ impl SendHalf {
         self.seal_open();
     }
 
-    /// What is queued from now on goes under the next key.
+    /// What is queued from now on goes under the next key. The peer follows one plain step at a record, so a second one in a row waits
+    /// until something was queued under the key it would replace.
     pub fn step(&mut self, fresh: Option<&Secret<HASH_BYTES>>) {
+        if fresh.is_none() && self.stepped_at == Some(self.frames) {
+            return;
+        }
         self.seal_open();
         self.sealer.step(fresh);
+        self.stepped_at = fresh.is_none().then_some(self.frames);
     }
 
     /// Bytes waiting to be taken.

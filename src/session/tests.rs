@@ -462,6 +462,15 @@ fn records_that_wait_move_on_however_much_else_is_queued() {
 }
 
 #[test]
+fn a_side_that_is_silent_while_its_keys_step_again_and_again_is_still_understood() {
+    let (mut a, mut b) = session(4);
+    for silent in 0..5 {
+        (0..silent).for_each(|_| a.send.step(None));
+        exchange(&mut a, &mut b, b"after the steps");
+    }
+}
+
+#[test]
 fn nothing_comes_behind_a_goodbye() {
     let (mut a, mut b) = session(3);
     (1..=20).for_each(|n| a.send.push(&records(n)));
