@@ -123,12 +123,18 @@ class Event:
     count: Optional[int] = None
     trusted: Optional[bool] = None
     former: Optional[PeerId] = None
+    target: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
 
 
 def _peer(event: int) -> Optional[PeerId]:
     out = _abi.PeerIdStruct()
     return peer_id(out) if check(lib.vixp2p_event_peer(event, out)) == Status.OK else None
+
+
+def _target(event: int) -> Optional[PeerId]:
+    out = _abi.PeerIdStruct()
+    return peer_id(out) if check(lib.vixp2p_event_target(event, out)) == Status.OK else None
 
 
 def _former(event: int) -> Optional[PeerId]:
@@ -171,6 +177,7 @@ _READ = {
     "count": lib.vixp2p_event_count,
     "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
     "former": _former,
+    "target": _target,
 }
 _LINK = ("endpoint", "direction", "reason", "reason_text")
 _HAS = {
@@ -186,6 +193,8 @@ _HAS = {
     EventKind.LOST: ("count",),
     EventKind.FRESH_KEYS: ("peer",),
     EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),
+    EventKind.OUTBOX_PULLED: ("peer", "target", "count"),
+    EventKind.OUTBOX_HELD: ("peer", "target", "count"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
     EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
     EventKind.TRUST_CHANGED: ("peer", "node_id", "trusted"),
