@@ -115,7 +115,9 @@ impl ApplyQueue {
 pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Handler> {
     while let Some(request) = shell.apply.take() {
         match &mut handler {
-            Some(handler) => apply(shell, request, handler),
+            Some(handler) => {
+                apply(shell, request, handler);
+            }
             None => {
                 shell.records_applied.fetch_add(request.upto + 1 - request.from, Ordering::Relaxed);
                 shell.log.applied(request.log, request.upto);
@@ -126,8 +128,8 @@ pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Ha
     handler
 }
 
-/// Offers every record of the request to `handler`, until it refuses one or the node stops.
-pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
+/// Offers every record of the request to `handler`, until it refuses one or the node stops; the last record that is applied.
+pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) -> u64 {
     let ApplyRequest { log, from, upto } = request;
     let mut next = from;
     while next <= upto && !shell.apply.is_stopping() {
@@ -143,9 +145,10 @@ pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn
         let unreadable = next == before && !shell.apply.is_stopping();
         if refused || unreadable {
             shell.step(Input::ApplyRefused { log, seq: next });
-            return;
+            break;
         }
     }
+    next - 1
 }
 
 /// Offers the records of `groups` from `next` to `upto` and moves `next`; whether one was refused.

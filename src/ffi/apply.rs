@@ -93,14 +93,7 @@ impl Inner {
             return;
         }
         let upto = request.upto.min(request.from.saturating_add(APPLY_RUN_RECORDS - 1));
-        let mut applied = 0;
-        self.node.apply(ApplyRequest { upto, ..request }, &mut |record| {
-            let outcome = self.apply_record(record);
-            if outcome == Outcome::Applied {
-                applied = record.seq;
-            }
-            outcome
-        });
+        let applied = self.node.apply(ApplyRequest { upto, ..request }, &mut |record| self.apply_record(record));
         // Anything less than the whole run means that the node was told of a refusal and offers the rest again itself.
         if applied == upto && upto < request.upto {
             self.desk.defer(run, ApplyRequest { from: upto + 1, ..request });

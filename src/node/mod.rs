@@ -394,11 +394,9 @@ impl Node {
         }
     }
 
-    /// Runs one apply request that came through the ring.
-    pub(crate) fn apply(&self, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) {
-        if let Ok(shell) = self.shell() {
-            apply::apply(&shell, request, handler);
-        }
+    /// Runs one apply request that came through the ring; the last record that is applied.
+    pub(crate) fn apply(&self, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) -> u64 {
+        self.shell().map_or(request.from - 1, |shell| apply::apply(&shell, request, handler))
     }
 
     pub(crate) fn ring(&self) -> &EventRing {

@@ -6,6 +6,7 @@
 mod delivery;
 mod life;
 mod null;
+mod null_sync;
 mod options;
 #[cfg(feature = "test-ffi")]
 mod panic;

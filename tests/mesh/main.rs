@@ -3,6 +3,7 @@
 mod dialling;
 mod halfopen;
 mod links;
+mod mailbox;
 mod property;
 mod replication;
 mod solo;
