@@ -903,7 +903,7 @@ typedef struct vixp2p_record {
      */
     struct vixp2p_log_id log;
     /**
-     * The record's number in that log: from 1, without holes.
+     * The record's number in that log: from 1, rising; only numbers of the outbox's own records are left out.
      */
     uint64_t seq;
     /**
@@ -2433,8 +2433,8 @@ VIXP2P_API enum vixp2p_status vixp2p_last_error_code(void);
 VIXP2P_API const char *vixp2p_status_str(int32_t status);
 
 /**
- * Follows logs: this node's own and those it carries, from any place on, live afterwards. Records of one log come in order without
- * holes, each when it is durable here, applied or not; between logs there is no order. What is not taken waits in the log's files
+ * Follows logs: this node's own and those it carries, from any place on, live afterwards. Records of one log come in order, each when
+ * it is durable here, applied or not, and none but the outbox's own is left out; between logs there is no order. What is not taken waits in the log's files
  * and costs no memory; nobody remembers how far a subscription came but vixp2p_subscription_cursor().
  *
  * @param node     a running node. When it stops the subscription ends; vixp2p_subscription_next() then says VIXP2P_ERR_STOPPED.

@@ -19,7 +19,7 @@ use crate::sync::Group;
 pub struct Record<'a> {
     /// Whose log, and which life of it.
     pub log: LogId,
-    /// The record's number, from 1, without holes.
+    /// The record's number, from 1, rising; only numbers of the outbox's own records are left out.
     pub seq: u64,
     /// Wall clock of the origin when it appended, microseconds since 1970; information only.
     pub time_us: u64,
@@ -139,7 +139,9 @@ impl ApplyQueue {
 pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Handler> {
     while let Some(request) = shell.apply.take() {
         match &mut handler {
-            Some(handler) => drop(apply(shell, request, handler)),
+            Some(handler) => {
+                apply(shell, request, handler);
+            }
             None => {
                 shell.records_applied.fetch_add(request.upto + 1 - request.from, Ordering::Relaxed);
                 shell.log.applied(request.log, request.upto);

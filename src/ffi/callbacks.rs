@@ -32,7 +32,7 @@ pub struct vixp2p_record {
     pub reserved: u32,
     /// Whose log, and which life of it.
     pub log: vixp2p_log_id,
-    /// The record's number in that log: from 1, without holes.
+    /// The record's number in that log: from 1, rising; only numbers of the outbox's own records are left out.
     pub seq: u64,
     /// The origin's wall clock when it appended, in microseconds since 1970; information only.
     pub time_us: u64,

@@ -56,8 +56,8 @@ struct Held {
 // SAFETY: the pointer in view leads to the record beside it, which is only dropped after view was set anew or with it.
 unsafe impl Send for Held {}
 
-/// Follows logs: this node's own and those it carries, from any place on, live afterwards. Records of one log come in order without
-/// holes, each when it is durable here, applied or not; between logs there is no order. What is not taken waits in the log's files
+/// Follows logs: this node's own and those it carries, from any place on, live afterwards. Records of one log come in order, each when
+/// it is durable here, applied or not, and none but the outbox's own is left out; between logs there is no order. What is not taken waits in the log's files
 /// and costs no memory; nobody remembers how far a subscription came but vixp2p_subscription_cursor().
 ///
 /// @param node     a running node. When it stops the subscription ends; vixp2p_subscription_next() then says VIXP2P_ERR_STOPPED.

@@ -403,10 +403,9 @@ impl Node {
         }
     }
 
-    /// Runs one apply request that came through the ring.
-    /// The last record that is applied; 0 if the node does not run.
+    /// Runs one apply request that came through the ring; the last record that is applied.
     pub(crate) fn apply(&self, request: ApplyRequest, handler: &mut dyn FnMut(&Record<'_>) -> Outcome) -> u64 {
-        self.shell().map_or(0, |shell| apply::apply(&shell, request, handler))
+        self.shell().map_or(request.from - 1, |shell| apply::apply(&shell, request, handler))
     }
 
     pub(crate) fn ring(&self) -> &EventRing {

@@ -7,6 +7,7 @@ mod applying;
 mod delivery;
 mod life;
 mod null;
+mod null_sync;
 mod options;
 #[cfg(feature = "test-ffi")]
 mod panic;

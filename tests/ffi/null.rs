@@ -7,10 +7,10 @@ use vixp2p::ffi::*;
 
 use crate::support::{last_error, polled};
 
-type Row = (&'static str, &'static str, vixp2p_status);
+pub(crate) type Row = (&'static str, &'static str, vixp2p_status);
 
 /// An accessor that returns no status: what the last error says.
-fn asked<T>(_value: T) -> vixp2p_status {
+pub(crate) fn asked<T>(_value: T) -> vixp2p_status {
     vixp2p_last_error_code()
 }
 
@@ -259,6 +259,8 @@ fn the_sweep_has_a_row_for_every_pointer_of_the_header() {
     node.start();
     let event = node.until(vixp2p_event_kind::VIXP2P_EVENT_STARTED);
     rows.extend(pairs(on_events_and_ids(event.0)));
+    rows.extend(pairs(crate::null_sync::rows(node.0, event.0)));
+    rows.extend([("vixp2p_subscription_free", "subscription"), ("vixp2p_operation_free", "operation")].map(|(f, p)| (f.into(), p.into())));
     rows.extend([("vixp2p_node_destroy".into(), "node".into()), ("vixp2p_event_free".into(), "event".into())]);
     let header = include_str!("../../include/vixp2p.h");
     for declaration in header.split("\nVIXP2P_API").skip(1).map(|rest| &rest[..rest.find(';').expect("an end")]) {

@@ -100,6 +100,38 @@ fn a_long_history_is_applied_once_each_over_a_restart() {
 }
 
 #[test]
+fn a_record_of_the_outbox_at_the_end_of_a_run_holds_up_nothing() {
+    // As many as are given to the callback in one go.
+    const RUN: u64 = 4096;
+    let open = std::sync::Arc::new(AtomicBool::new(false));
+    let gate = open.clone();
+    let records = Trial::new(move |_| if gate.load(Ordering::SeqCst) { VIXP2P_APPLY_OK } else { VIXP2P_APPLY_RETRY });
+    let with = vixp2p_node_options { apply: records.apply(), ..options(c"reader") };
+    let (writer, reader) = connected_pair(&with);
+    let (nothing, one) = (std::ptr::null_mut(), vixp2p_slice { data: c"x".as_ptr().cast(), len: 1 });
+    let before = vec![one; RUN as usize - 1];
+    assert_eq!(unsafe { vixp2p_node_append_batch(writer.0, before.as_ptr(), before.len(), nothing, nothing) }, VIXP2P_OK);
+    let mut id = vixp2p_op_id::default();
+    let (all, none) = (std::ptr::null(), std::ptr::null());
+    assert_eq!(unsafe { vixp2p_outbox_put(writer.0, all, c"k".as_ptr(), none, 0, none, 0, &raw mut id) }, VIXP2P_OK);
+    assert_eq!(id.seq, RUN);
+    assert_eq!(writer.append(b"behind"), RUN + 1);
+    let peer = reader.id();
+    let status = unsafe {
+        vixp2p_node_wait_ack(writer.0, &raw const id.log, RUN + 1, &raw const peer, 1, VIXP2P_ACK_DURABLE, 30_000, std::ptr::null_mut())
+    };
+    assert_eq!(status, VIXP2P_OK);
+    open.store(true, Ordering::SeqCst);
+    loop {
+        match records.next() {
+            Seen::Record(seq, data) if seq == RUN + 1 => break assert_eq!(data, b"behind"),
+            Seen::Record(seq, _) => assert_ne!(seq, RUN, "the application sees nothing of the outbox"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn appending_is_allowed_while_a_record_is_applied() {
     let node = std::sync::Arc::new(std::sync::atomic::AtomicPtr::new(std::ptr::null_mut()));
     let inside = node.clone();

@@ -4,6 +4,7 @@ mod applying;
 mod dialling;
 mod halfopen;
 mod links;
+mod mailbox;
 mod promises;
 mod property;
 mod replication;

@@ -39,5 +39,6 @@ def test_a_peer_is_asked_where_operations_for_another_node_lie(pair):
     absent = PeerId("7f" * 32)
     a.outbox_ask(b.id, absent)
     event = wait_for(a, EventKind.OUTBOX_HELD)
-    assert event.peer == b.id and json.loads(event.json)["ranges"] == []
-    assert wait_for(b, EventKind.OUTBOX_PULLED).peer == a.id
+    assert (event.peer, event.target, event.count) == (b.id, absent, 0) and json.loads(event.json)["ranges"] == []
+    asked = wait_for(b, EventKind.OUTBOX_PULLED)
+    assert (asked.peer, asked.target, asked.count) == (a.id, absent, 128)

@@ -171,10 +171,29 @@ fn routing_messages_over_their_limits_are_refused() {
 
 #[test]
 fn a_kind_nobody_defined_is_refused_by_its_number() {
-    use kind::{CLOSE, KEY_UPDATE, NEIGHBOURS, NOTICE, PARCEL, PING, PONG, SEARCH, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WELCOME};
-    let defined = [PING, PONG, WELCOME, CLOSE, KEY_UPDATE, WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK, PARCEL, NOTICE, SEARCH, NEIGHBOURS];
+    use kind::{CLOSE, KEY_UPDATE, OUTBOX_HELD, OUTBOX_PULL, PING, PONG, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WELCOME};
+    use kind::{NEIGHBOURS, NOTICE, PARCEL, SEARCH};
+    let log = [WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK, OUTBOX_PULL, OUTBOX_HELD];
+    let defined = [&[PING, PONG, WELCOME, CLOSE, KEY_UPDATE][..], &log, &[PARCEL, NOTICE, SEARCH, NEIGHBOURS]].concat();
     for kind in (0..=255).filter(|kind| !defined.contains(kind)) {
         assert_eq!(decode(kind, &[]), Err(WireError::UnknownKind(kind)));
+    }
+}
+
+#[test]
+fn a_pull_names_its_target_in_one_way_and_asks_for_something() {
+    let pull = |target: &str, max_items: u32| {
+        let mut out = Vec::new();
+        let mut w = crate::wire::cursor::Writer::new(&mut out);
+        w.str(target);
+        w.u32(max_items);
+        decode(kind::OUTBOX_PULL, &out)
+    };
+    assert_eq!(pull(&"ab".repeat(32), 1), Ok(Message::OutboxPull(OutboxPull { target: PeerId([0xab; 32]), max_items: 1 })));
+    for (target, max_items) in
+        [("AB".repeat(32), 1), ("ab".repeat(31), 1), ("ab".repeat(33), 1), ("zz".repeat(32), 1), ("ab".repeat(32), 0)]
+    {
+        assert!(pull(&target, max_items).is_err(), "{target} {max_items}");
     }
 }
 

@@ -6,6 +6,7 @@ mod discovery;
 mod edits;
 mod handshake;
 mod mesh;
+mod outbox;
 mod routes;
 mod session;
 mod text;
@@ -49,6 +50,8 @@ pub(crate) const TARGETS: &[Target] = &[
     target("envelope", wire::envelope, wire::envelope_seeds, 20_000),
     target("handshake_message", wire::handshake_message, wire::handshake_message_seeds, 20_000),
     target("message", wire::message, wire::message_seeds, 20_000),
+    // An operation of a few bytes is a row with two names here, and in the tables beside it.
+    target("outbox", outbox::outbox, outbox::outbox_seeds, 5_000).holding(64, 64 * KIB),
     target("announce", wire::announce, wire::announce_seeds, 20_000),
     // A few bytes of input are an honest datagram here, and a row of each table.
     target("discovery", discovery::datagrams, discovery::datagrams_seeds, 5_000).holding(4, 512 * KIB),

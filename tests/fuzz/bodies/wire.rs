@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use vixp2p::base::{Incarnation, LogId, PeerId, limits};
+use vixp2p::base::{Incarnation, LogId, LogRange, PeerId, limits};
 use vixp2p::wire::announce::Announce;
 use vixp2p::wire::envelope::{Envelope, peek_version};
 use vixp2p::wire::frame::{self, Framer};
 use vixp2p::wire::handshake::{Claim, Hello, HelloAck, HelloFinish, Identity, from_frame, kind};
-use vixp2p::wire::message::{KeyUpdate, WalAck, WalNak, WalPush};
+use vixp2p::wire::message::{KeyUpdate, OutboxHeld, OutboxPull, WalAck, WalNak, WalPush};
 use vixp2p::wire::{Message, v1};
 
 use super::edits::Choices;
@@ -104,6 +104,8 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::WalAck(ack),
         Message::Vector(vec![ack, ack]),
         Message::WalNak(WalNak { log, have: 7 }),
+        Message::OutboxPull(OutboxPull { target: log.origin, max_items: 128 }),
+        Message::OutboxHeld(OutboxHeld { target: log.origin, ranges: vec![LogRange { log, first: 1, last: 9 }] }),
     ];
     let bytes = |message: &Message| {
         let mut out = vec![message.kind()];

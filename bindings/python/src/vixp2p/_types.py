@@ -125,12 +125,18 @@ class Event:
     message_number: Optional[int] = None
     trusted: Optional[bool] = None
     former: Optional[PeerId] = None
+    target: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
 
 
 def _peer(event: int) -> Optional[PeerId]:
     out = _abi.PeerIdStruct()
     return peer_id(out) if check(lib.vixp2p_event_peer(event, out)) == Status.OK else None
+
+
+def _target(event: int) -> Optional[PeerId]:
+    out = _abi.PeerIdStruct()
+    return peer_id(out) if check(lib.vixp2p_event_target(event, out)) == Status.OK else None
 
 
 def _former(event: int) -> Optional[PeerId]:
@@ -175,6 +181,7 @@ _READ = {
     "message_number": lib.vixp2p_event_message_number,
     "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
     "former": _former,
+    "target": _target,
 }
 _LINK = ("endpoint", "direction", "reason", "reason_text")
 _HAS = {
@@ -199,6 +206,8 @@ _HAS = {
     EventKind.REGISTRY_FAILED: ("retry_in_ms",),
     EventKind.PING: ("peer", "direction"),
     EventKind.PONG: ("peer", "direction"),
+    EventKind.OUTBOX_PULLED: ("peer", "target", "count"),
+    EventKind.OUTBOX_HELD: ("peer", "target", "count"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
     EventKind.IDENTITY_CHANGED: ("peer", "node_id", "former", "endpoint", "direction"),
     EventKind.TRUST_CHANGED: ("peer", "node_id", "trusted"),
