@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::base::TrustTable;
 use crate::mesh::MeshSettings;
 use crate::mesh::io::Input;
-use crate::sim::Sabotage;
 use crate::sim::check::Check;
 use crate::sim::net::Parcel;
 use crate::sim::node::{Start, endpoint, name};
 use crate::sim::script::Action;
 use crate::sim::world::{What, World};
+use crate::sim::{Sabotage, Scenario};
 use crate::sync::DamageKind;
 
 /// Time between two attempts to start a node whose disk refuses.
@@ -193,11 +193,14 @@ impl World<'_> {
         }
         let mut config = crate::base::Config::new(name(node).to_string());
         // Who knows whom is the scenario's to say.
-        config.peer_exchange = false;
-        // So often that keys change in the middle of every fault.
-        (config.rekey_after, config.fresh_keys_after) = (Duration::from_secs(3), Duration::from_secs(7));
+        config.peer_exchange = self.options.scenario == Scenario::Introductions;
+        if !config.peer_exchange {
+            // So often that keys change in the middle of every fault.
+            (config.rekey_after, config.fresh_keys_after) = (Duration::from_secs(3), Duration::from_secs(7));
+        }
         let trust = Arc::new(TrustTable::of_friends(self.nodes.iter().map(|node| node.identity.id())));
-        let settings = MeshSettings { trust, ..MeshSettings::from_config(&config, self.nodes[node].identity.id()) };
+        let port = endpoint(node).port;
+        let settings = MeshSettings { trust, port, ..MeshSettings::from_config(&config, self.nodes[node].identity.id()) };
         let damages = match self.nodes[node].start(settings, &mut self.rng)? {
             Start::Runs(damages) => damages,
             Start::Refused(why) => {

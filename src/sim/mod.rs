@@ -53,17 +53,20 @@ pub enum Scenario {
     SimultaneousDial,
     /// Only neighbours in a row, or in a ring, are linked; messages go from anybody to anybody while links, partitions and relays come and go.
     Relays,
+    /// Every node is told of the first one only; from it they learn of each other, and all have to be linked in the end.
+    Introductions,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 6] = [
+    pub const ALL: [Scenario; 7] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
         Scenario::Transitive,
         Scenario::SimultaneousDial,
         Scenario::Relays,
+        Scenario::Introductions,
     ];
 
     /// The name on the command line.
@@ -75,6 +78,7 @@ impl Scenario {
             Scenario::Transitive => "transitive",
             Scenario::SimultaneousDial => "simultaneous-dial",
             Scenario::Relays => "relays",
+            Scenario::Introductions => "introductions",
         }
     }
 
