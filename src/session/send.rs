@@ -25,6 +25,8 @@ pub struct SendHalf {
     /// Where the open record begins in `out`.
     open: Option<usize>,
     frames: u64,
+    /// No record has gone under the present key since it was stepped to.
+    stepped: bool,
     scratch: Vec<u8>,
     pub(super) renewal: Renewal,
 }
@@ -32,7 +34,7 @@ pub struct SendHalf {
 impl SendHalf {
     /// The half that seals with `sealer`, whose peer opens with the opener of the same secret.
     pub fn new(sealer: Sealer, role: Role, group: Group) -> SendHalf {
-        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, scratch: Vec::new(), renewal: Renewal::new(role, group) }
+        SendHalf { sealer, out: Vec::new(), open: None, frames: 0, stepped: false, scratch: Vec::new(), renewal: Renewal::new(role, group) }
     }
 
     /// Queues an application message.
@@ -70,10 +72,14 @@ impl SendHalf {
         self.seal_open();
     }
 
-    /// What is queued from now on goes under the next key.
+    /// What is queued from now on goes under the next key. A plain step from a key that was stepped to and has sealed
+    /// nothing is left out: the other side follows by the records, one step at a time.
     pub fn step(&mut self, fresh: Option<&Secret<HASH_BYTES>>) {
         self.seal_open();
-        self.sealer.step(fresh);
+        if fresh.is_some() || !self.stepped {
+            self.sealer.step(fresh);
+            self.stepped = true;
+        }
     }
 
     /// Bytes waiting to be taken.
@@ -137,6 +143,7 @@ impl SendHalf {
     fn seal_open(&mut self) {
         if let Some(start) = self.open.take() {
             let tag = self.sealer.seal(&mut self.out[start..]);
+            self.stepped = false;
             self.out.extend_from_slice(&tag);
         }
     }
