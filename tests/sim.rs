@@ -162,6 +162,16 @@ fn thirty_two_nodes_that_all_dial_each_other_at_once_end_with_one_link_a_pair_an
 }
 
 #[test]
+fn nodes_that_know_only_the_first_one_end_up_linked_by_one_link_per_pair() {
+    for seed in 1..=seeds() / 2 {
+        // The end of every run checks that.
+        let nodes = 3 + (seed % 6) as usize;
+        let report = passes(&scenario(Scenario::Introductions, seed, nodes));
+        assert!(report.counts.connections as usize >= nodes * (nodes - 1) / 2, "seed {seed}");
+    }
+}
+
+#[test]
 fn messages_over_relays_arrive_once_and_unaltered_or_their_senders_are_told() {
     let (mut arrived, mut given_up) = (0, 0);
     for seed in 1..=4 * seeds() {

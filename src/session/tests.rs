@@ -377,6 +377,24 @@ fn a_plain_step_is_followed_in_both_directions() {
 }
 
 #[test]
+fn plain_steps_of_an_idle_direction_are_one_and_none_spoils_fresh_keys() {
+    let (mut initiator, mut responder) = session(1);
+    for round in 0..8u64 {
+        (0..round).for_each(|_| initiator.send.step(None));
+        exchange(&mut initiator, &mut responder, b"after silence");
+        key_update::renew(&mut initiator.send, &secrets(round));
+        carry(&mut initiator, &mut responder).expect("an offer");
+        // The timer of the side that has answered runs on.
+        responder.send.step(None);
+        carry(&mut responder, &mut initiator).expect("an answer");
+        initiator.send.step(None);
+        carry(&mut initiator, &mut responder).expect("a switch");
+        (0..round).for_each(|_| responder.send.step(None));
+        exchange(&mut responder, &mut initiator, b"after silence");
+    }
+}
+
+#[test]
 fn a_node_with_two_pre_shared_keys_meets_those_who_have_either() {
     let both = |seed| Arc::new(Arc::into_inner(party(seed, Some(7))).expect("sole owner").with_previous_psk(Some(&Psk::new([6; 32]))));
     let (old, new, two) = (party(1, Some(6)), party(2, Some(7)), both(3));

@@ -261,14 +261,16 @@ impl World<'_> {
         }
         let mut config = crate::base::Config::new(name(node).to_string());
         // Who knows whom is the scenario's to say.
-        config.peer_exchange = false;
+        config.peer_exchange = self.options.scenario == Scenario::Introductions;
         // So often that keys change in the middle of every fault.
         (config.rekey_after, config.fresh_keys_after) = match self.fresh_keys {
+            _ if config.peer_exchange => (config.rekey_after, config.fresh_keys_after),
             None => (Duration::from_secs(3), Duration::from_secs(7)),
             Some(pause) => (pause, pause),
         };
         let trust = Arc::new(TrustTable::of_friends(self.nodes.iter().map(|node| node.identity.id())));
-        let settings = MeshSettings { trust, ..MeshSettings::from_config(&config, self.nodes[node].identity.id()) };
+        let port = endpoint(node).port;
+        let settings = MeshSettings { trust, port, ..MeshSettings::from_config(&config, self.nodes[node].identity.id()) };
         let damages = match self.nodes[node].start(settings, &mut self.rng)? {
             Start::Runs(damages) => damages,
             Start::Refused(why) => {

@@ -66,11 +66,13 @@ pub enum Scenario {
     Relays,
     /// A puts operations for C and is gone, B carries them, C executes them through crashes, and A's next life learns of it.
     Mail,
+    /// Every node is told of the first one only; from it they learn of each other, and all have to be linked in the end.
+    Introductions,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 8] = [
+    pub const ALL: [Scenario; 9] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
@@ -79,6 +81,7 @@ impl Scenario {
         Scenario::AllDialAll,
         Scenario::Relays,
         Scenario::Mail,
+        Scenario::Introductions,
     ];
 
     /// The name on the command line.
@@ -92,6 +95,7 @@ impl Scenario {
             Scenario::AllDialAll => "all-dial-all",
             Scenario::Relays => "relays",
             Scenario::Mail => "mail",
+            Scenario::Introductions => "introductions",
         }
     }
 

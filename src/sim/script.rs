@@ -218,6 +218,7 @@ impl Script {
             Scenario::Mail => (Script::mail(nodes), profile.calm(vec![(0, 1)])),
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
             Scenario::AllDialAll => (Script::all_dial_all(nodes), profile.calm(both_ways(nodes))),
+            Scenario::Introductions => (Script::introductions(nodes), profile.calm((1..nodes).map(|n| (n, 0)).collect())),
             Scenario::Relays => {
                 let mut rng = fastrand::Rng::with_seed(options.seed);
                 let mut edges = ring(nodes);
@@ -265,6 +266,16 @@ impl Script {
         steps.extend((2..nodes).map(|from| (30_000, Action::Connect { from, to: 1 })));
         steps.push((60_000, Action::Expect { nodes: (1..nodes).collect() }));
         Script::plan(steps)
+    }
+
+    /// The last to come goes and comes again, under the eyes of all.
+    fn introductions(nodes: usize) -> Script {
+        let last = nodes - 1;
+        Script::plan(vec![
+            (20_000, Action::Write { node: last, records: 5 }),
+            (30_000, Action::Crash { node: last, power: false, back_ms: Some(2_000) }),
+            (50_000, Action::Write { node: 0, records: 5 }),
+        ])
     }
 
     /// Two minutes in which everything moves, then one in which every message has to arrive.

@@ -8,7 +8,8 @@ use vixp2p::wire::announce::Announce;
 use vixp2p::wire::envelope::{Envelope, peek_version};
 use vixp2p::wire::frame::{self, Framer};
 use vixp2p::wire::handshake::{Claim, Hello, HelloAck, HelloFinish, Identity, from_frame, kind};
-use vixp2p::wire::message::{KeyUpdate, OutboxHeld, OutboxPull, WalAck, WalNak, WalPush};
+use vixp2p::wire::message::{KeyUpdate, Neighbours, Notice, OutboxHeld, OutboxPull, Parcel, ParcelId, Search, SearchStep};
+use vixp2p::wire::message::{Verdict, WalAck, WalNak, WalPush};
 use vixp2p::wire::{Message, v1};
 
 use super::edits::Choices;
@@ -93,6 +94,7 @@ pub(crate) fn message(input: &[u8]) {
 pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
     let log = LogId { origin: PeerId([1; 32]), incarnation: Incarnation(2) };
     let ack = WalAck { log, durable: 9, applied: 4 };
+    let id = ParcelId { from: PeerId([1; 32]), from_run: 2, number: 3, attempt: 4 };
     let messages = [
         Message::Ping { nonce: 1 },
         Message::Pong { nonce: 2 },
@@ -106,6 +108,11 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::WalNak(WalNak { log, have: 7 }),
         Message::OutboxPull(OutboxPull { target: log.origin, max_items: 128 }),
         Message::OutboxHeld(OutboxHeld { target: log.origin, ranges: vec![LogRange { log, first: 1, last: 9 }] }),
+        Message::Parcel(Parcel { id, to: PeerId([5; 32]), to_run: 6, ttl: 7, sealed: Bytes::from_static(b"sealed") }),
+        Message::Notice(Notice { id, verdict: Verdict::Received([8; 32]) }),
+        Message::Notice(Notice { id, verdict: Verdict::NoRoute }),
+        Message::Search(Search { origin: id.from, number: 1, target: PeerId([5; 32]), step: SearchStep::Seek { ttl: 8 } }),
+        Message::Neighbours(Neighbours { port: 9001, others: vec![(id.from, "tcp://192.0.2.1:9001".into())] }),
     ];
     let bytes = |message: &Message| {
         let mut out = vec![message.kind()];
