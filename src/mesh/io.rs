@@ -447,7 +447,9 @@ impl fmt::Display for Input {
             Input::ApplyPoisoned { log, seq } => write!(f, "apply poisoned {log} at {seq}"),
             Input::ApplyResume { log, skip } => write!(f, "resume {log}{}", if *skip { ", skipping" } else { "" }),
             Input::PullOutbox { peer, target, .. } => write!(f, "pull operations for {} from {}", target.short(), peer.short()),
-            Input::TellHeld { peer, target, ranges } => write!(f, "tell {} of {} ranges for {}", peer.short(), ranges.len(), target.short()),
+            Input::TellHeld { peer, target, ranges } => {
+                write!(f, "tell {} of {} ranges for {}", peer.short(), ranges.len(), target.short())
+            }
             Input::Renewed { log } => write!(f, "own log is now {log}"),
             Input::Trust { table } => write!(f, "trust {} keys, policy {}", table.entries().count(), table.policy()),
             Input::Post { number, to, payload, .. } => write!(f, "post {number} to {}: {} bytes", to.short(), payload.len()),

@@ -36,8 +36,8 @@ use crate::registry::BootstrapPeer;
 use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal};
 
-pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
 pub use crate::driver::outbox::Operation;
+pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
 pub use outbox::NodeOutbox;
 pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 

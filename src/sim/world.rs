@@ -346,7 +346,12 @@ impl<'a> World<'a> {
 
     fn lack(&self) -> Option<String> {
         let forgotten = || self.letters.forgotten(self.now, |node, life| self.lives(node, life));
-        self.nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, node)).or_else(|| self.unlinked()).or_else(forgotten).or_else(|| self.mail_lacks())
+        self.nodes
+            .iter()
+            .find_map(|node| self.oracle.lacks(&self.nodes, node))
+            .or_else(|| self.unlinked())
+            .or_else(forgotten)
+            .or_else(|| self.mail_lacks())
     }
 
     /// A pair that should be connected by exactly one link, the same one at both ends, and is not.
