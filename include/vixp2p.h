@@ -468,6 +468,10 @@ typedef enum vixp2p_event_kind {
      * The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
      */
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /**
+     * A connected peer is silent although it was asked; its link is closed soon unless something comes. Has: peer, node_id.
+     */
+    VIXP2P_EVENT_PEER_STALE = 27,
 } vixp2p_event_kind;
 
 /**

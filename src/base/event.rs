@@ -212,6 +212,15 @@ pub enum Event {
         /// Where its announcement came from, and the port it names.
         endpoint: Endpoint,
     },
+    /// A connected peer is silent although it was asked: its link is closed soon unless something comes.
+    PeerStale {
+        /// Its identity.
+        peer: PeerId,
+        /// Its label.
+        node_id: String,
+        /// Milliseconds since anything came from it.
+        silent_ms: u64,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -231,7 +240,7 @@ impl Event {
             Event::FreshKeys { .. } => Level::Debug,
             Event::Started { .. } | Event::Stopped | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Level::Info,
             Event::PeerDiscovered { .. } => Level::Debug,
-            Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => Level::Info,
+            Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } | Event::PeerStale { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
@@ -310,6 +319,9 @@ impl fmt::Display for Event {
                 printable(node_id)
             ),
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
+            Event::PeerStale { peer, node_id, silent_ms } => {
+                write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
+            }
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }

@@ -63,6 +63,8 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_PEER_DISCOVERED = 22,
     /// The address book (the file peers) has lines that cannot be used, or cannot be written; the text says which.
     VIXP2P_EVENT_ADDRESS_BOOK_FAULTY = 23,
+    /// A connected peer is silent although it was asked; its link is closed soon unless something comes. Has: peer, node_id.
+    VIXP2P_EVENT_PEER_STALE = 27,
 }
 
 use vixp2p_event_kind as Kind;
@@ -170,6 +172,7 @@ impl vixp2p_event {
             Event::KnownPeersFaulty { .. } => Kind::VIXP2P_EVENT_KNOWN_PEERS_FAULTY,
             Event::FreshKeys { .. } => Kind::VIXP2P_EVENT_FRESH_KEYS,
             Event::PeerDiscovered { .. } => Kind::VIXP2P_EVENT_PEER_DISCOVERED,
+            Event::PeerStale { .. } => Kind::VIXP2P_EVENT_PEER_STALE,
         }
     }
 
@@ -181,6 +184,7 @@ impl vixp2p_event {
                 | Event::PeerDisconnected { peer, .. }
                 | Event::Data { peer, .. }
                 | Event::FreshKeys { peer }
+                | Event::PeerStale { peer, .. }
                 | Event::Acked { peer, .. }
                 | Event::PeerPinned { peer, .. }
                 | Event::IdentityChanged { peer, .. }
@@ -200,6 +204,7 @@ impl vixp2p_event {
             | Event::IdentityChanged { node_id, .. }
             | Event::TrustChanged { node_id, .. }
             | Event::PeerDiscovered { node_id, .. }
+            | Event::PeerStale { node_id, .. }
             | Event::SyncDeclined { node_id, .. } => Some(node_id),
             _ => None,
         }

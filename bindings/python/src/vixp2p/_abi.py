@@ -87,6 +87,7 @@ class EventKind(enum.IntEnum):
     FRESH_KEYS = 21
     PEER_DISCOVERED = 22
     ADDRESS_BOOK_FAULTY = 23
+    PEER_STALE = 27
 
 
 class Durability(enum.IntEnum):
