@@ -56,9 +56,8 @@ async fn handshake(
             shell.count_sent(out.len());
             stream.write_all(&out).await.map_err(|e| broken(&e, machine))?;
             // Of what a side sends after its first message, this much is not said otherwise.
-            match machine.stage() {
-                stage @ (HandshakeStage::AckSent | HandshakeStage::AckReceived) => shell.step(Input::Stage { link, stage }),
-                _ => {}
+            if let stage @ (HandshakeStage::AckSent | HandshakeStage::AckReceived) = machine.stage() {
+                shell.step(Input::Stage { link, stage });
             }
         }
         let met = machine.met();
