@@ -584,6 +584,9 @@ typedef enum vixp2p_event_kind {
      * direction.
      */
     VIXP2P_EVENT_PONG = 41,
+     * A connected peer is silent although it was asked; its link is closed soon unless something comes. Has: peer, node_id.
+     */
+    VIXP2P_EVENT_PEER_STALE = 27,
 } vixp2p_event_kind;
 
 /**

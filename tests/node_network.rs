@@ -77,7 +77,7 @@ fn a_peer_whose_cable_is_pulled_is_stale_and_then_closed() {
     assert_eq!((a.expect_connected(), b.expect_connected()), (b.id(), a.id()));
     lan.ip(&["-n", "A", "link", "set", "v0", "down"]);
     for peer in [&mut a, &mut b] {
-        common::eventually("that it is noticed", || peer.node.peers()[0].state != PeerState::Connected);
+        peer.expect("PeerStale", |e| matches!(e, Event::PeerStale { .. }).then_some(()));
         assert_eq!(peer.expect_disconnected(), CloseReason::Stale);
     }
     // The side that was dialled has nothing to do about it.

@@ -22,6 +22,8 @@ enum Phase {
         probe: Option<Time>,
         /// This node does not read it: its silence says nothing about the peer.
         unread: bool,
+        /// Its silence has been told.
+        told: bool,
     },
 }
 
@@ -41,6 +43,8 @@ pub(super) struct Heartbeat {
     nonce: u64,
     /// Links that were asked since this was last taken.
     asked: Vec<LinkId>,
+    /// Links whose silence is to be told.
+    silent: Vec<LinkId>,
 }
 
 impl Heartbeat {
@@ -52,6 +56,7 @@ impl Heartbeat {
             checks: BTreeSet::new(),
             nonce: 0,
             asked: Vec::new(),
+            silent: Vec::new(),
         }
     }
 
@@ -62,13 +67,13 @@ impl Heartbeat {
 
     /// The link is authenticated.
     pub(super) fn alive(&mut self, now: Time, link: LinkId) {
-        self.set(link, Phase::Live { heard: now, pinged: now, probe: None, unread: false }, now + self.interval);
+        self.set(link, Phase::Live { heard: now, pinged: now, probe: None, unread: false, told: false }, now + self.interval);
     }
 
     /// Something arrived on a link.
     pub(super) fn heard(&mut self, now: Time, link: LinkId) {
-        if let Some(Pulse { phase: Phase::Live { heard, probe, .. }, .. }) = self.pulses.get_mut(&link) {
-            (*heard, *probe) = (now, None);
+        if let Some(Pulse { phase: Phase::Live { heard, probe, told, .. }, .. }) = self.pulses.get_mut(&link) {
+            (*heard, *probe, *told) = (now, None, false);
         }
     }
 
@@ -90,9 +95,19 @@ impl Heartbeat {
     /// Since when a link's silence has lasted so long that a Ping must have gone unanswered.
     pub(super) fn stale_since(&self, now: Time, link: LinkId) -> Option<Time> {
         match self.pulses.get(&link)?.phase {
-            Phase::Live { heard, unread: false, .. } => Some(heard + (self.interval + self.stale_after) / 2).filter(|since| *since < now),
+            Phase::Live { heard, unread: false, .. } => Some(heard + self.patience()).filter(|since| *since <= now),
             Phase::Live { .. } | Phase::Expected => None,
         }
+    }
+
+    /// Silence in which a Ping must have gone unanswered.
+    fn patience(&self) -> Duration {
+        (self.interval + self.stale_after) / 2
+    }
+
+    /// Links that have become silent since the last question.
+    pub(super) fn take_silent(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.silent)
     }
 
     /// The link is gone.
@@ -140,6 +155,7 @@ impl Heartbeat {
     /// Asks the silent, and names the links whose time is up.
     pub(super) fn tick(&mut self, now: Time, out: &mut Outbox) -> Vec<(LinkId, CloseReason)> {
         let mut over = Vec::new();
+        let patience = self.patience();
         while let Some((at, link)) = self.checks.first().copied().filter(|(at, _)| *at <= now) {
             self.checks.remove(&(at, link));
             let Some(pulse) = self.pulses.get_mut(&link) else { continue };
@@ -154,7 +170,11 @@ impl Heartbeat {
                     over.push((link, CloseReason::Stale));
                     now + self.interval
                 }
-                Phase::Live { heard, pinged, probe, unread } => {
+                Phase::Live { heard, pinged, probe, unread, told } => {
+                    if !*unread && !*told && now >= *heard + patience {
+                        *told = true;
+                        self.silent.push(link);
+                    }
                     if now >= (*heard).max(*pinged) + self.interval {
                         *pinged = now;
                         self.nonce += 1;
@@ -162,7 +182,8 @@ impl Heartbeat {
                         out.send(link, Message::Ping { nonce: self.nonce });
                     }
                     let next = (*heard).max(*pinged) + self.interval;
-                    let check = if *unread { next } else { next.min(*heard + self.stale_after) };
+                    let silence = if *told { self.stale_after } else { patience };
+                    let check = if *unread { next } else { next.min(*heard + silence) };
                     probe.filter(|at| *at > now).map_or(check, |at| check.min(at))
                 }
             };
@@ -222,7 +243,7 @@ mod tests {
         }
         assert_eq!(pings(&mut out), 0);
         assert!(
-            heart.stale_since(Time::from_millis(69_000), LINK).is_none() && heart.stale_since(Time::from_millis(70_000), LINK).is_some()
+            heart.stale_since(Time::from_millis(68_999), LINK).is_none() && heart.stale_since(Time::from_millis(69_000), LINK).is_some()
         );
     }
 

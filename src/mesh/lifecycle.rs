@@ -94,6 +94,17 @@ impl Mesh {
         self.link_came(now);
     }
 
+    /// Tells which peers are silent although they were asked.
+    pub(super) fn tell_silent(&mut self, now: Time) {
+        for link in self.heartbeat.take_silent() {
+            let heard = self.heartbeat.last_heard(link);
+            let known = self.peers.peer_of(link).and_then(|id| Some((id, self.peers.peer(&id)?.node_id.clone())));
+            if let (Some((peer, node_id)), Some(heard)) = (known, heard) {
+                self.out.event(Event::PeerStale { peer, node_id, silent_ms: now.since(heard).as_millis() as u64 });
+            }
+        }
+    }
+
     /// The application wants no link to `peer`, and no redial.
     pub(super) fn disconnect(&mut self, now: Time, peer: PeerId) {
         let dialling = self.dialer.disconnect(&peer);

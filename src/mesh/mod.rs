@@ -273,6 +273,7 @@ impl Mesh {
         for (link, reason) in self.heartbeat.tick(now, &mut self.out) {
             self.close(now, link, reason);
         }
+        self.tell_silent(now);
         self.rekey.tick(now, &mut self.out);
         self.replica.tick(now, &mut self.out);
         self.route_tick(now);

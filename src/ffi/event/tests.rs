@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::*;
 use crate::base::close::Distrust;
 use crate::base::route::Undelivered;
-use crate::base::{CloseReason, DataBatch, Incarnation};
+use crate::base::{CloseReason, DataBatch, Incarnation, LogRange};
 use crate::ffi::event_numbers::*;
+use crate::ffi::outbox::vixp2p_event_target;
 
 const HEADER: &str = include_str!("../../../include/vixp2p.h");
 const ABI_PY: &str = include_str!("../../../bindings/python/src/vixp2p/_abi.py");
@@ -57,6 +58,9 @@ fn samples() -> Vec<Event> {
         Event::RegistryFailed { detail: detail.clone(), retry_in_ms: Some(30_000) },
         Event::ApplyParked { log, seq: 12 },
         Event::ApplyResumed { log, seq: 12, skipped: true },
+        Event::OutboxPulled { peer, target: former, max_items: 9 },
+        Event::OutboxHeld { peer, target: former, ranges: vec![LogRange { log, first: 1, last: 3 }] },
+        Event::PeerStale { peer, node_id: label(), silent_ms: 6000 },
         Event::Delivered { peer, message: 9 },
         Event::Undelivered { peer, message: 9, reason: Undelivered::NoRoute },
         Event::Ping { peer, direction },
@@ -88,6 +92,12 @@ fn kinds() -> BTreeMap<String, (i32, String)> {
 fn object(event: &Event) -> (String, BTreeMap<String, Value>) {
     let mut members: BTreeMap<String, Value> = serde_json::from_str(&event.to_json()).expect("JSON");
     let name = members.remove("event").expect("a name").as_str().expect("text").to_owned();
+    // C has one number for what is counted.
+    if let Some(count) =
+        members.remove("max_items").or_else(|| members.remove("ranges").map(|all| all.as_array().map_or(0, Vec::len).into()))
+    {
+        members.insert("count".into(), count);
+    }
     // C takes the messages of a batch one by one.
     (if name == "data" { "message".to_owned() } else { name }, members)
 }
@@ -113,6 +123,7 @@ fn every_member_of_the_json_is_what_the_accessor_of_c_gives() {
             // SAFETY: as above.
             let got: Value = unsafe {
                 match member.as_str() {
+                    "target" => hex(|out| vixp2p_event_target(lent, out)),
                     "peer" => hex(|out| vixp2p_event_peer(lent, out)),
                     "former" => hex(|out| vixp2p_event_former(lent, out)),
                     "node_id" => read_text(vixp2p_event_node_id(lent)).into(),
@@ -133,6 +144,10 @@ fn every_member_of_the_json_is_what_the_accessor_of_c_gives() {
                         let reason = read_text(vixp2p_event_reason(lent)).expect("a reason");
                         let named = value.as_str().map_or_else(|| value.get(&reason).is_some(), |name| name == reason);
                         assert!(named && text.contains(&read_text(vixp2p_event_reason_text(lent)).expect("its text")), "{name}: {value}");
+                        continue;
+                    }
+                    "silent_ms" => {
+                        assert!(text.contains("6000 ms"), "{name}: {text}");
                         continue;
                     }
                     "skipped" => {
@@ -188,7 +203,7 @@ fn expected(name: &str, members: &BTreeMap<String, Value>) -> Vec<String> {
     if name == "message" {
         return vec!["data".into(), "peer".into()];
     }
-    members.keys().filter(|member| !["detail", "skipped"].contains(&member.as_str())).cloned().collect()
+    members.keys().filter(|member| !["detail", "skipped", "silent_ms"].contains(&member.as_str())).cloned().collect()
 }
 
 #[test]
