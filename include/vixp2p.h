@@ -545,6 +545,10 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_UNDELIVERED = 25,
     /**
+     * A connected peer is silent although it was asked; its link is closed soon unless something comes. Has: peer, node_id.
+     */
+    VIXP2P_EVENT_PEER_STALE = 27,
+    /**
      * The registry named a node that its last answer did not; it is dialled unless the node dials nobody. A rumour. Has: node_id,
      * endpoint.
      */
@@ -584,9 +588,6 @@ typedef enum vixp2p_event_kind {
      * direction.
      */
     VIXP2P_EVENT_PONG = 41,
-     * A connected peer is silent although it was asked; its link is closed soon unless something comes. Has: peer, node_id.
-     */
-    VIXP2P_EVENT_PEER_STALE = 27,
 } vixp2p_event_kind;
 
 /**
