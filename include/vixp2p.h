@@ -575,8 +575,7 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_OUTBOX_PULLED = 37,
     /**
-     * A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges of records;
-     * the JSON form names them).
+     * A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges in the JSON form).
      */
     VIXP2P_EVENT_OUTBOX_HELD = 38,
     /**

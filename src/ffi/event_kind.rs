@@ -73,8 +73,7 @@ pub enum vixp2p_event_kind {
     /// A peer asks where operations for a node lie; the node's outbox answers by itself. Has: peer, target, count (operations asked
     /// for at most).
     VIXP2P_EVENT_OUTBOX_PULLED = 37,
-    /// A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges of records;
-    /// the JSON form names them).
+    /// A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges in the JSON form).
     VIXP2P_EVENT_OUTBOX_HELD = 38,
     /// A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
     VIXP2P_EVENT_PING = 40,

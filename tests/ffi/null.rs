@@ -88,6 +88,29 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
     }
 }
 
+/// Calls about routes.
+fn on_routes(node: *mut vixp2p_node) -> Vec<Row> {
+    let peer = &NOBODY;
+    unsafe {
+        vec![
+            ("vixp2p_node_send_to", "node", vixp2p_node_send_to(null_mut(), peer, null(), 0, 0, null_mut())),
+            ("vixp2p_node_send_to", "peer", vixp2p_node_send_to(node, null(), null(), 0, 0, null_mut())),
+            ("vixp2p_node_send_to", "data", vixp2p_node_send_to(node, peer, null(), 1, 0, null_mut())),
+            ("vixp2p_node_send_to", "out_number", vixp2p_node_send_to(node, peer, null(), 0, 0, null_mut())),
+            ("vixp2p_node_route_set", "node", vixp2p_node_route_set(null_mut(), peer, peer, 0)),
+            ("vixp2p_node_route_set", "peer", vixp2p_node_route_set(node, null(), peer, 0)),
+            ("vixp2p_node_route_set", "next_hop", vixp2p_node_route_set(node, peer, null(), 0)),
+            ("vixp2p_node_route_remove", "node", vixp2p_node_route_remove(null_mut(), peer)),
+            ("vixp2p_node_route_remove", "peer", vixp2p_node_route_remove(node, null())),
+            ("vixp2p_node_route_resolve", "node", vixp2p_node_route_resolve(null_mut(), peer, null_mut(), null_mut(), null_mut())),
+            ("vixp2p_node_route_resolve", "peer", vixp2p_node_route_resolve(node, null(), null_mut(), null_mut(), null_mut())),
+            ("vixp2p_node_route_resolve", "out_next_hop", vixp2p_node_route_resolve(node, peer, null_mut(), null_mut(), null_mut())),
+            ("vixp2p_node_route_resolve", "out_via_relay", vixp2p_node_route_resolve(node, peer, null_mut(), null_mut(), null_mut())),
+            ("vixp2p_node_route_resolve", "out_ttl", vixp2p_node_route_resolve(node, peer, null_mut(), null_mut(), null_mut())),
+        ]
+    }
+}
+
 fn on_applying(node: *mut vixp2p_node) -> Vec<Row> {
     let log = &vixp2p_log_id::default();
     unsafe {
@@ -111,16 +134,6 @@ fn on_keys(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_forget_endpoint", "node", vixp2p_node_forget_endpoint(null_mut(), c"h:1".as_ptr())),
             ("vixp2p_node_forget_endpoint", "endpoint", vixp2p_node_forget_endpoint(node, null())),
             ("vixp2p_node_network_changed", "node", vixp2p_node_network_changed(null_mut())),
-            ("vixp2p_node_send_to", "node", vixp2p_node_send_to(null_mut(), peer, null(), 0, 0, null_mut())),
-            ("vixp2p_node_send_to", "peer", vixp2p_node_send_to(node, null(), null(), 0, 0, null_mut())),
-            ("vixp2p_node_send_to", "data", vixp2p_node_send_to(node, peer, null(), 1, 0, null_mut())),
-            ("vixp2p_node_route_set", "node", vixp2p_node_route_set(null_mut(), peer, peer, 0)),
-            ("vixp2p_node_route_set", "peer", vixp2p_node_route_set(node, null(), peer, 0)),
-            ("vixp2p_node_route_set", "next_hop", vixp2p_node_route_set(node, peer, null(), 0)),
-            ("vixp2p_node_route_remove", "node", vixp2p_node_route_remove(null_mut(), peer)),
-            ("vixp2p_node_route_remove", "peer", vixp2p_node_route_remove(node, null())),
-            ("vixp2p_node_route_resolve", "node", vixp2p_node_route_resolve(null_mut(), peer, null_mut(), null_mut(), null_mut())),
-            ("vixp2p_node_route_resolve", "peer", vixp2p_node_route_resolve(node, null(), null_mut(), null_mut(), null_mut())),
             ("vixp2p_node_rekey", "node", vixp2p_node_rekey(null_mut(), peer)),
             ("vixp2p_node_rekey", "peer", vixp2p_node_rekey(node, null())),
             ("vixp2p_node_trust", "node", vixp2p_node_trust(null_mut(), peer, text)),
@@ -202,7 +215,11 @@ unsafe fn created(options: *const vixp2p_node_options) -> vixp2p_status {
 }
 
 /// What NULL may mean without being refused.
-const MAY_BE_NULL: [(&str, &str); 17] = [
+const MAY_BE_NULL: [(&str, &str); 21] = [
+    ("vixp2p_node_send_to", "out_number"),
+    ("vixp2p_node_route_resolve", "out_next_hop"),
+    ("vixp2p_node_route_resolve", "out_via_relay"),
+    ("vixp2p_node_route_resolve", "out_ttl"),
     ("vixp2p_node_trust", "label"),
     ("vixp2p_event_former", "out"),
     ("vixp2p_node_create", "options"),
@@ -233,6 +250,7 @@ fn null_is_refused_wherever_it_means_nothing() {
     }
     let mut rows = on_nodes(node.0);
     rows.extend(on_applying(node.0));
+    rows.extend(on_routes(node.0));
     rows.extend(on_keys(node.0));
     rows.extend(on_events_and_ids(event.0));
     for (function, parameter, status) in &rows {
@@ -254,6 +272,7 @@ fn the_sweep_has_a_row_for_every_pointer_of_the_header() {
     let pairs = |rows: Vec<Row>| rows.into_iter().map(|row| (row.0.into(), row.1.into())).collect::<Vec<(String, String)>>();
     let mut rows = pairs(on_nodes(node.0));
     rows.extend(pairs(on_applying(node.0)));
+    rows.extend(pairs(on_routes(node.0)));
     rows.extend(pairs(on_keys(node.0)));
     // An event is only looked at where one is needed.
     node.start();

@@ -222,7 +222,11 @@ fn a_silent_link_is_pinged_listed_as_stale_and_closed() {
     assert_eq!(sent(&solo.wait(5_000), link).len(), 1);
     assert_eq!(solo.state_of(7), Some(PeerState::Connected));
     let seen = solo.wait(6_000);
-    assert!(matches!(events(&seen)[..], [Event::PeerStale { peer, silent_ms: 10_000, .. }] if peer == id(7)), "{:?}", events(&seen));
+    assert!(
+        matches!(events(&seen)[..], [Event::PeerStale { peer, silent_ms: 10_000, .. }, Event::Ping { .. }] if peer == id(7)),
+        "{:?}",
+        events(&seen)
+    );
     assert_eq!(solo.state_of(7), Some(PeerState::Stale));
     let seen = solo.wait(4_000);
     assert_eq!(closes(&seen), [(link, CloseReason::Stale)]);

@@ -69,8 +69,7 @@ impl fmt::Display for Event {
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
             Event::PeerNamed { .. } | Event::RegistryAnswered { .. } | Event::RegistryFailed { .. } => self.fmt_of_registry(f),
             Event::Ping { .. } | Event::Pong { .. } => self.fmt_of_life(f),
-            Event::Delivered { peer, message } => write!(f, "message {message} has arrived at {}", peer.short()),
-            Event::Undelivered { peer, message, reason } => write!(f, "message {message} to {} was given up: {reason}", peer.short()),
+            Event::Delivered { .. } | Event::Undelivered { .. } => self.fmt_of_post(f),
             Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => self.describe_outbox(f),
             Event::PeerStale { peer, node_id, silent_ms } => {
                 write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
@@ -106,6 +105,15 @@ impl Event {
             Event::OutboxHeld { peer, target, ranges } => {
                 write!(f, "peer {} knows operations for {} in {} ranges of records", peer.short(), target.short(), ranges.len())
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// What became of a message over a route.
+    fn fmt_of_post(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Delivered { peer, message } => write!(f, "message {message} has arrived at {}", peer.short()),
+            Event::Undelivered { peer, message, reason } => write!(f, "message {message} to {} was given up: {reason}", peer.short()),
             _ => Ok(()),
         }
     }

@@ -121,7 +121,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     pub(crate) trust: Option<TrustPolicy>,
     /// Appends wait for the disk: durable or buffered [default: durable]
-    #[arg(long, value_name = "MODE", default_value = "durable", hide_default_value = true, requires = "data", value_parser = durability)]
+    #[arg(long, value_name = "MODE", default_value = "durable", hide_default_value = true, hide = true, requires = "data", value_parser = durability)]
     pub(crate) durability: Durability,
     #[command(flatten)]
     pub(crate) discovery: DiscoveryArgs,

@@ -36,7 +36,7 @@ fn whole_segments_go_and_the_rest_stays_through_reopening() {
         let mut wal = source(20);
         let log = wal.own();
         let base = wal.truncate(log, upto).expect("memory");
-        assert!(base <= upto && base % 2 == 0, "{base} of {upto}");
+        assert!(base <= upto && base.is_multiple_of(2), "{base} of {upto}");
         assert_holds_from(&wal, log, base, 40);
         if base > 0 {
             let error = wal.read(log, base, 1).expect_err("gone").to_string();

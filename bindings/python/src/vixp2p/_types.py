@@ -201,6 +201,7 @@ _HAS = {
     EventKind.DELIVERED: ("peer", "message_number"),
     EventKind.UNDELIVERED: ("peer", "message_number", "reason", "reason_text"),
     EventKind.PEER_DISCOVERED: ("node_id", "endpoint"),
+    EventKind.PEER_STALE: ("peer", "node_id"),
     EventKind.PEER_NAMED: ("node_id", "endpoint"),
     EventKind.REGISTRY_ANSWERED: ("count", "new_count"),
     EventKind.REGISTRY_FAILED: ("retry_in_ms",),
