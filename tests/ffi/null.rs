@@ -88,9 +88,9 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
     }
 }
 
-/// Calls about routes.
+/// Calls about ways to peers.
 fn on_routes(node: *mut vixp2p_node) -> Vec<Row> {
-    let peer = &NOBODY;
+    let (peer, text) = (&NOBODY, c"127.0.0.1:1".as_ptr());
     unsafe {
         vec![
             ("vixp2p_node_send_to", "node", vixp2p_node_send_to(null_mut(), peer, null(), 0, 0, null_mut())),
