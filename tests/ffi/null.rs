@@ -16,7 +16,6 @@ pub(crate) fn asked<T>(_value: T) -> vixp2p_status {
 
 fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
     let peer = &NOBODY;
-    let text = c"127.0.0.1:1".as_ptr();
     let (byte, len) = (c"x".as_ptr().cast(), 1);
     let mut event = null_mut();
     let event = &raw mut event;
@@ -32,8 +31,6 @@ fn on_nodes(node: *mut vixp2p_node) -> Vec<Row> {
             ("vixp2p_node_id", "out", vixp2p_node_id(node, null_mut())),
             ("vixp2p_node_port", "node", vixp2p_node_port(null(), &mut 0)),
             ("vixp2p_node_port", "out", vixp2p_node_port(node, null_mut())),
-            ("vixp2p_node_connect", "node", vixp2p_node_connect(null_mut(), text)),
-            ("vixp2p_node_connect", "endpoint", vixp2p_node_connect(node, null())),
             ("vixp2p_node_disconnect", "node", vixp2p_node_disconnect(null_mut(), peer)),
             ("vixp2p_node_disconnect", "peer", vixp2p_node_disconnect(node, null())),
             ("vixp2p_node_send", "node", vixp2p_node_send(null_mut(), peer, byte, len)),
@@ -93,6 +90,8 @@ fn on_routes(node: *mut vixp2p_node) -> Vec<Row> {
     let (peer, text) = (&NOBODY, c"127.0.0.1:1".as_ptr());
     unsafe {
         vec![
+            ("vixp2p_node_connect", "node", vixp2p_node_connect(null_mut(), text)),
+            ("vixp2p_node_connect", "endpoint", vixp2p_node_connect(node, null())),
             ("vixp2p_node_send_to", "node", vixp2p_node_send_to(null_mut(), peer, null(), 0, 0, null_mut())),
             ("vixp2p_node_send_to", "peer", vixp2p_node_send_to(node, null(), null(), 0, 0, null_mut())),
             ("vixp2p_node_send_to", "data", vixp2p_node_send_to(node, peer, null(), 1, 0, null_mut())),
