@@ -151,7 +151,7 @@ impl Mesh {
             return self.seek(now, to);
         };
         let local = (self.settings.local, self.route.run);
-        match self.route.posts.ready(now, number, local) {
+        match self.route.posts.ready(now, number, local, route.next_hop) {
             Need::Seal { to, run, payload } => self.out.seal(number, to, (self.route.run, run), payload),
             Need::Send(parcel) => self.send_to_peer(&route.next_hop, Message::Parcel(Parcel { ttl: route.ttl, ..parcel })),
             Need::Nothing => {}
@@ -337,7 +337,7 @@ impl Mesh {
     pub(super) fn unsent(&mut self, now: Time, id: ParcelId) {
         let verdict = Verdict::Busy;
         if id.from == self.settings.local {
-            self.heard(now, &id, verdict);
+            self.heard(now, &id, None, verdict);
         } else if let Some(back) = self.route.crumbs.get(&id).map(|crumb| crumb.back) {
             self.send_to_peer(&back, Message::Notice(Notice { id, verdict }));
         }
@@ -348,7 +348,7 @@ impl Mesh {
         let Notice { id, verdict } = notice;
         if id.from == self.settings.local {
             return if id.from_run == self.route.run {
-                self.heard(now, &id, verdict)
+                self.heard(now, &id, Some(by), verdict)
             };
         }
         let Some(crumb) = self.route.crumbs.get(&id).copied().filter(|crumb| crumb.on == by) else { return };
@@ -360,12 +360,11 @@ impl Mesh {
         }
     }
 
-    /// A notice about an own message.
-    fn heard(&mut self, now: Time, id: &ParcelId, verdict: Verdict) {
+    /// A notice about an own message, from a neighbour or this node itself.
+    fn heard(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, verdict: Verdict) {
         let message = id.number;
-        match self.route.posts.heard(now, id, verdict) {
+        match self.route.posts.heard(now, id, by, verdict) {
             Heard::Delivered(peer) => self.out.event(Event::Delivered { peer, message }),
-            Heard::Failed(peer, reason) => self.out.event(Event::Undelivered { peer, message, reason }),
             Heard::Renew(_) => self.push_post(now, message),
             Heard::Astray(peer) => {
                 self.route.table.forget(&peer);
