@@ -355,6 +355,14 @@ pub const NEIGHBOURS_TOLD_MAX: usize = 16;
 pub const NEIGHBOURS_TELL_AFTER: Duration = Duration::from_secs(1);
 /// Endpoints named by neighbours that wait for their dial; further ones are passed over.
 pub const RUMOURS_MAX: usize = 64;
+/// Endpoints of these that one neighbour may have named: as many as one message tells of.
+pub const RUMOURS_PER_TELLER_MAX: usize = 16;
+/// Dials of what neighbours name that may be under way at once: nobody's word makes this node knock at many doors.
+pub const RUMOUR_DIALS_MAX: usize = 4;
+/// Least time between two such dials.
+pub const RUMOUR_DIAL_EVERY: Duration = Duration::from_millis(500);
+/// How long nothing that neighbours say of an endpoint counts where another key answered than they named.
+pub const RUMOUR_DOUBT: Duration = Duration::from_secs(5 * 60);
 /// Dials of what neighbours name are spread over this time: all are told of a newcomer at once.
 pub const RUMOUR_SPREAD: Duration = Duration::from_secs(5);
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use vixp2p::base::close::Distrust;
 use vixp2p::base::route::Undelivered;
 use vixp2p::base::trust::{TrustEntry, TrustState};
-use vixp2p::base::{Endpoint, Event, LinkId, PeerId, TrustPolicy, TrustTable, limits};
+use vixp2p::base::{CloseReason, Endpoint, Event, LinkId, PeerId, TrustPolicy, TrustTable, limits};
 use vixp2p::mesh::{Input, Output};
 use vixp2p::wire::Message;
 use vixp2p::wire::message::{Neighbours, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
 
-use crate::solo::{Solo, events, id, sent};
+use crate::solo::{self, Solo, closes, events, id, sent};
 
 /// The identity of the mesh under test.
 const ME: u8 = 5;
@@ -331,6 +332,86 @@ fn rumours_are_bounded_and_worth_nothing_from_strangers_or_where_they_are_switch
         solo.receive(one, Message::Neighbours(Neighbours { port: 0, others: list }));
     }
     assert!(dials(&solo.wait(6_000)).len() <= limits::RUMOURS_MAX);
+}
+
+fn tell(solo: &mut Solo, link: LinkId, list: &[(u8, &str)]) {
+    solo.receive(link, Message::Neighbours(Neighbours { port: 0, others: others(list) }));
+}
+
+/// The hosts that are dialled within 20 s, none of which answers.
+fn dialled(solo: &mut Solo) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for _ in 0..40 {
+        for output in solo.wait(500) {
+            if let Output::Dial { link, endpoint, .. } = output {
+                hosts.push(endpoint.host);
+                solo.fail(link, CloseReason::Timeout);
+            }
+        }
+    }
+    hosts.sort();
+    hosts
+}
+
+#[test]
+fn a_neighbour_is_believed_only_about_addresses_that_mean_the_same_to_both() {
+    let list = [
+        (100, "tcp://127.0.0.1:1"),
+        (101, "tcp://[::1]:1"),
+        (102, "tcp://[::ffff:127.0.0.1]:1"),
+        (103, "tcp://169.254.1.1:1"),
+        (104, "tcp://0.0.0.0:1"),
+        (105, "tcp://224.0.0.1:1"),
+        (106, "tcp://a.example:1"),
+        (107, "tcp://10.0.0.7:1"),
+        (108, "tcp://192.0.2.8:1"),
+    ];
+    for (teller, believed) in [
+        ("192.0.2.1", vec!["192.0.2.8"]),
+        ("10.0.0.1", vec!["10.0.0.7", "192.0.2.8"]),
+        ("127.0.0.1", vec!["10.0.0.7", "127.0.0.1", "169.254.1.1", "192.0.2.8", "::1"]),
+    ] {
+        let mut solo = Solo::new();
+        let link = solo::dials(&solo.connect(teller, true))[0];
+        solo.authenticate(link, 1);
+        tell(&mut solo, link, &list);
+        assert_eq!(dialled(&mut solo), believed, "told by {teller}");
+    }
+}
+
+#[test]
+fn few_rumours_are_dialled_at_a_time_and_one_neighbour_names_so_many_only() {
+    let mut solo = Solo::new();
+    let (one, _) = solo.join(1);
+    for round in 0..4u8 {
+        let names: Vec<String> = (0..16).map(|n| format!("tcp://192.0.2.{}:1", 16 * round + n)).collect();
+        let list: Vec<(u8, &str)> = names.iter().enumerate().map(|(n, name)| (100 + 16 * round + n as u8, name.as_str())).collect();
+        tell(&mut solo, one, &list);
+    }
+    let counts: Vec<usize> = (0..10).map(|_| dials(&solo.wait(limits::RUMOUR_DIAL_EVERY.as_millis() as u64 - 1)).len()).collect();
+    assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");
+    let first: usize = counts.iter().sum();
+    assert!((1..=limits::RUMOUR_DIALS_MAX).contains(&first), "none has ended: {first}");
+    assert_eq!(first + dialled(&mut solo).len(), limits::RUMOURS_PER_TELLER_MAX);
+}
+
+#[test]
+fn a_rumour_that_names_a_wrong_key_stands_in_nobodys_way() {
+    let mut solo = Solo::new();
+    let (one, _) = solo.join(1);
+    tell(&mut solo, one, &[(9, "tcp://192.0.2.9:1")]);
+    let link = solo::dials(&solo.wait(limits::RUMOUR_SPREAD.as_millis() as u64))[0];
+    let out = solo.connect("192.0.2.9", true);
+    assert_eq!(dials(&out), [(Endpoint::tcp("192.0.2.9", 1), None)], "a person's dial takes any key's answer");
+    assert_eq!(closes(&out), [(link, CloseReason::Disconnected)]);
+    let mut solo = Solo::new();
+    let (one, _) = solo.join(1);
+    tell(&mut solo, one, &[(9, "tcp://192.0.2.9:1")]);
+    let link = solo::dials(&solo.wait(limits::RUMOUR_SPREAD.as_millis() as u64))[0];
+    solo.fail(link, CloseReason::Untrusted(Distrust::Unexpected { wanted: id(9), got: id(8) }));
+    tell(&mut solo, one, &[(7, "tcp://192.0.2.9:1")]);
+    assert!(dialled(&mut solo).is_empty(), "another rumour about it");
+    assert_eq!(dials(&solo.connect("192.0.2.9", false)).len(), 1, "no backoff");
 }
 
 #[test]
