@@ -327,10 +327,18 @@ pub const CRUMBS_MAX: usize = 8192;
 pub const CRUMB_NOTICES_MAX: u8 = 4;
 /// Searches of others that are remembered; the oldest gives way.
 pub const SEARCHES_MAX: usize = 1024;
-/// Searches of one neighbour passed on in a row, its own among them.
+/// Searches of one neighbour that are looked at in a row, its own among them.
 pub const SEARCH_BURST: u32 = 64;
 /// One more of them each time this has passed: 16 a second.
 pub const SEARCH_EVERY: Duration = Duration::from_micros(62_500);
+/// Searches passed on in a row for all neighbours together: half of what each neighbour takes, so that this node's own find room.
+pub const SEARCH_FORWARD_BURST: u32 = 32;
+/// One more of them each time this has passed: 8 a second.
+pub const SEARCH_FORWARD_EVERY: Duration = Duration::from_millis(125);
+/// Searches passed on in a row for one neighbour.
+pub const SEARCH_SHARE_BURST: u32 = 16;
+/// One more of them each time this has passed: 4 a second.
+pub const SEARCH_SHARE_EVERY: Duration = Duration::from_millis(250);
 /// Parcels of one sender that one neighbour has relayed in a row.
 pub const RELAY_BURST: u32 = 256;
 /// One more of them each time this has passed: 200 a second, at most 12 MiB of them.
@@ -345,10 +353,16 @@ pub const RELAY_SOURCES_MAX: usize = 1024;
 pub const OPENINGS_MAX: usize = 64;
 /// Runs of senders whose numbers are remembered against replays. Past it this node begins a new run, which voids what was sealed before.
 pub const REPLAY_SOURCES_MAX: usize = 256;
+/// Those of them that only senders get whom the trust table lists.
+pub const REPLAY_SOURCES_LISTED: usize = 64;
+/// Runs of one sender among them.
+pub const REPLAY_RUNS_PER_SENDER_MAX: usize = 8;
 /// Numbers remembered of each; lower ones are refused.
 pub const REPLAY_WINDOW: usize = 1024;
-/// Least time between two runs of one process.
+/// Least time between two runs of one process that a listed sender's lack of room may cause.
 pub const REPLAY_RUN_MIN: Duration = Duration::from_secs(60);
+/// The same for a sender nobody listed: a new run costs everybody another seal.
+pub const REPLAY_RUN_MIN_UNLISTED: Duration = Duration::from_secs(10 * 60);
 /// Peers told of in one message.
 pub const NEIGHBOURS_TOLD_MAX: usize = 16;
 /// Pause before neighbours are told of a new one, so that many that come at once make one message.

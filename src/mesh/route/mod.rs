@@ -43,12 +43,15 @@ pub(super) struct Routing {
     /// Own searches by target: the last one's number and time.
     searched: BTreeMap<PeerId, (u64, Time)>,
     searches: Searches,
-    search_number: u64,
+    /// Numbers of searches, which tell nothing of each other.
+    numbers: fastrand::Rng,
     crumbs: Crumbs,
     /// By neighbour and sender: nobody proves to a relay whose name it writes on a parcel.
     relayed: Rates<(PeerId, PeerId)>,
     carried: Rates<PeerId>,
     asked: Rates<PeerId>,
+    /// Searches passed on: for each neighbour, and in all.
+    forwarded: (Rates<PeerId>, Rates<()>),
     replays: Replays,
     /// Parcels the carrier is opening: whom each came from, and the run it was sealed for.
     openings: BTreeMap<u64, (PeerId, ParcelId, u64)>,
@@ -65,11 +68,15 @@ impl Routing {
             posts: Posts::default(),
             searched: BTreeMap::new(),
             searches: Searches::default(),
-            search_number: 0,
+            numbers: fastrand::Rng::with_seed(rng.u64(..)),
             crumbs: Crumbs::default(),
             relayed: Rates::new(limits::RELAY_BURST, limits::RELAY_EVERY),
             carried: Rates::new(limits::RELAY_LINK_BURST, limits::RELAY_LINK_EVERY),
             asked: Rates::new(limits::SEARCH_BURST, limits::SEARCH_EVERY),
+            forwarded: (
+                Rates::new(limits::SEARCH_SHARE_BURST, limits::SEARCH_SHARE_EVERY),
+                Rates::new(limits::SEARCH_FORWARD_BURST, limits::SEARCH_FORWARD_EVERY),
+            ),
             replays: Replays::new(rng.u64(..)),
             openings: BTreeMap::new(),
             ticket: 0,
@@ -173,13 +180,11 @@ impl Mesh {
         if self.route.searched.len() >= limits::ROUTES_MAX && !self.route.searched.contains_key(&target) {
             self.route.searched.pop_first();
         }
-        self.route.search_number += 1;
-        let number = self.route.search_number;
+        let number = self.route.numbers.u64(..);
         self.route.searched.insert(target, (number, now));
         let named = self.route.table.given(&target).filter(|next_hop| self.peers.link_of(next_hop).is_some());
         let step = SearchStep::Seek { ttl: limits::ROUTE_TTL };
-        // Numbers of different runs do not meet.
-        let search = Search { origin: self.settings.local, number: number.wrapping_add(self.route.run), target, step };
+        let search = Search { origin: self.settings.local, number, target, step };
         match named {
             Some(next_hop) => self.send_to_peer(&next_hop, Message::Search(search)),
             None => self.ask_all(search, None),
@@ -221,7 +226,7 @@ impl Mesh {
                 let is_new = origin != self.settings.local
                     && !self.is_revoked(&origin)
                     && self.route.asked.allow(now, asker)
-                    && self.route.searches.asked((origin, number), target, asker);
+                    && self.route.searches.asked((origin, number, target), asker);
                 if !is_new {
                     return;
                 }
@@ -230,12 +235,18 @@ impl Mesh {
                     self.out.send(link, found(0));
                 } else if self.route.relay && target != asker && self.is_friend(&target) {
                     self.out.send(link, found(1));
-                } else if self.route.relay && ttl > 1 {
+                } else if self.route.relay && ttl > 1 && self.may_forward(now, asker) {
                     let step = SearchStep::Seek { ttl: ttl.min(limits::ROUTE_TTL) - 1 };
                     self.ask_all(Search { step, ..search }, Some(asker));
                 }
             }
         }
+    }
+
+    /// Whether a neighbour's question is passed on: the rest of what others take from here is for own ones.
+    fn may_forward(&mut self, now: Time, asker: PeerId) -> bool {
+        let (of_each, of_all) = &mut self.route.forwarded;
+        of_each.allow(now, asker) && of_all.allow(now, ())
     }
 
     fn found(&mut self, now: Time, by: PeerId, search: Search, hops: u8) {
@@ -244,14 +255,14 @@ impl Mesh {
             return;
         }
         if origin == self.settings.local {
-            let asked = self.route.searched.get(&target).map(|(number, _)| number.wrapping_add(self.route.run));
+            let asked = self.route.searched.get(&target).map(|(number, _)| *number);
             if asked == Some(number) && self.resolve(&target).is_none() {
                 self.route.table.learn(now, target, by);
                 self.way_found(now, &target);
             }
             return;
         }
-        let Some(back) = self.route.searches.answered((origin, number), target).filter(|back| *back != by && self.route.relay) else {
+        let Some(back) = self.route.searches.answered((origin, number, target)).filter(|back| *back != by && self.route.relay) else {
             return;
         };
         self.route.table.learn(now, target, by);
@@ -293,16 +304,23 @@ impl Mesh {
         let verdict = match opened.filter(|_| self.may_write(&id.from)) {
             None => Verdict::Refused,
             Some(_) if run != self.route.replays.run() => Verdict::Run(self.route.replays.run()),
-            Some((payload, receipt)) => match self.route.replays.take(now, id.from, id.from_run, id.number) {
+            Some((payload, receipt)) => match self.take(now, &id) {
                 Taken::New => {
                     self.out.event(Event::Data { peer: id.from, batch: as_batch(&payload) });
                     Verdict::Received(receipt)
                 }
                 Taken::Again => Verdict::Received(receipt),
-                Taken::Unknown => Verdict::Busy,
+                Taken::Full => Verdict::Busy,
+                Taken::Renewed => Verdict::Run(self.route.replays.run()),
+                Taken::Unknown => return,
             },
         };
         self.send_to_peer(&carrier, Message::Notice(Notice { id, verdict }));
+    }
+
+    fn take(&mut self, now: Time, id: &ParcelId) -> Taken {
+        let is_listed = matches!(self.settings.trust.state_of(&id.from), Some(TrustState::Trusted | TrustState::Pinned));
+        self.route.replays.take(now, id.from, is_listed, (id.from_run, id.number))
     }
 
     /// A parcel for another: passed on between friends, or sent back with the reason.
