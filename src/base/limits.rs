@@ -350,7 +350,15 @@ pub const RELAY_LINK_EVERY: Duration = Duration::from_micros(1_250);
 /// Neighbours, and senders behind each, whose rate is watched; the one silent longest gives way.
 pub const RELAY_SOURCES_MAX: usize = 1024;
 /// Parcels that are being opened at once; each costs a tenth of a millisecond, and the application may be slow.
-pub const OPENINGS_MAX: usize = 64;
+pub const OPENINGS_MAX: usize = 128;
+/// Those of them that one neighbour brought.
+pub const OPENINGS_PER_CARRIER_MAX: usize = 32;
+/// Parcels that one neighbour brings to be opened in a row.
+pub const OPENING_BURST: u32 = 1024;
+/// One more of them each time this has passed: 800 a second, as many as are relayed for one neighbour.
+pub const OPENING_EVERY: Duration = Duration::from_micros(1_250);
+/// What a parcel that does not open costs besides, in parcels: some 8 a second.
+pub const OPENING_FAILED_COST: u32 = 100;
 /// Runs of senders whose numbers are remembered against replays. Past it this node begins a new run, which voids what was sealed before.
 pub const REPLAY_SOURCES_MAX: usize = 256;
 /// Those of them that only senders get whom the trust table lists.

@@ -55,6 +55,7 @@ pub(super) struct Routing {
     replays: Replays,
     /// Parcels the carrier is opening: whom each came from, and the run it was sealed for.
     openings: BTreeMap<u64, (PeerId, ParcelId, u64)>,
+    opened: Rates<PeerId>,
     ticket: u64,
 }
 
@@ -79,6 +80,7 @@ impl Routing {
             ),
             replays: Replays::new(rng.u64(..)),
             openings: BTreeMap::new(),
+            opened: Rates::new(limits::OPENING_BURST, limits::OPENING_EVERY),
             ticket: 0,
         }
     }
@@ -274,21 +276,23 @@ impl Mesh {
     pub(super) fn parcel(&mut self, now: Time, link: LinkId, parcel: Parcel) {
         let Some(carrier) = self.peers.peer_of(link) else { return };
         let id = parcel.id;
-        let verdict = if parcel.to == self.settings.local { self.accept(carrier, parcel) } else { self.relay(now, carrier, parcel) };
+        let verdict = if parcel.to == self.settings.local { self.accept(now, carrier, parcel) } else { self.relay(now, carrier, parcel) };
         if let Err(verdict) = verdict {
             self.out.send(link, Message::Notice(Notice { id, verdict }));
         }
     }
 
     /// A parcel for this node: the carrier opens it, if it is worth that.
-    fn accept(&mut self, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
+    fn accept(&mut self, now: Time, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
         if parcel.id.from == self.settings.local || !self.may_write(&parcel.id.from) {
             return Err(Verdict::Refused);
         }
         if parcel.to_run != self.route.replays.run() {
             return Err(Verdict::Run(self.route.replays.run()));
         }
-        if self.route.openings.len() >= limits::OPENINGS_MAX {
+        let of_carrier = self.route.openings.values().filter(|(by, ..)| *by == carrier).count();
+        let has_room = self.route.openings.len() < limits::OPENINGS_MAX && of_carrier < limits::OPENINGS_PER_CARRIER_MAX;
+        if !has_room || !self.route.opened.allow(now, carrier) {
             return Err(Verdict::Busy);
         }
         self.route.ticket += 1;
@@ -300,6 +304,9 @@ impl Mesh {
     /// The carrier has opened a parcel, or could not.
     pub(super) fn opened(&mut self, now: Time, ticket: u64, opened: Option<(Bytes, [u8; 32])>) {
         let Some((carrier, id, run)) = self.route.openings.remove(&ticket) else { return };
+        if opened.is_none() {
+            self.route.opened.charge(now, carrier, limits::OPENING_FAILED_COST);
+        }
         // What is settled may have changed meanwhile.
         let verdict = match opened.filter(|_| self.may_write(&id.from)) {
             None => Verdict::Refused,

@@ -120,6 +120,13 @@ impl<K: Ord + Copy> Rates<K> {
         Rates { every, burst, full_at: BTreeMap::new() }
     }
 
+    /// Takes so many more from one that was allowed, into debt of one burst at most.
+    pub(super) fn charge(&mut self, now: Time, who: K, count: u32) {
+        if let Some(full_at) = self.full_at.get_mut(&who) {
+            *full_at = ((*full_at).max(now) + self.every * count).min(now + self.every * (2 * self.burst));
+        }
+    }
+
     /// Whether it may, now; counts it if so.
     pub(super) fn allow(&mut self, now: Time, who: K) -> bool {
         let full_at = self.full_at.get(&who).copied().unwrap_or(now).max(now);
