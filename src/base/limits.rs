@@ -319,6 +319,8 @@ pub const ROUTE_LIFE_MAX: Duration = Duration::from_secs(10 * 60);
 pub const ROUTE_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
 /// Least time between two searches for one peer, and before a copy that follows a hint.
 pub const ROUTE_SEARCH_GAP: Duration = Duration::from_millis(500);
+/// How long a neighbour that answered a search and let the message vanish is asked last for a way to that peer.
+pub const ROUTE_SILENT: Duration = Duration::from_secs(3 * 60);
 /// Times one message is sealed anew because its recipient names another run: a carrier that lies gets no further.
 pub const RESEALS_MAX: u8 = 4;
 /// Copies that have passed and whose way back is remembered; the oldest gives way.

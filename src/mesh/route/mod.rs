@@ -134,7 +134,9 @@ impl Mesh {
                 continue;
             }
             if let Some(to) = self.route.posts.to(number).filter(|_| self.route.posts.is_overdue(number)) {
-                self.route.table.forget(&to);
+                self.route.table.doubt(now, &to);
+            } else if let Some(to) = self.route.posts.to(number).filter(|to| self.resolve(to).is_none()) {
+                self.route.table.take_spare(now, to);
             }
             self.push_post(now, number);
         }
@@ -259,8 +261,11 @@ impl Mesh {
         if origin == self.settings.local {
             let asked = self.route.searched.get(&target).map(|(number, _)| *number);
             if asked == Some(number) && self.resolve(&target).is_none() {
-                self.route.table.learn(now, target, by);
-                self.way_found(now, &target);
+                if self.route.table.found(now, target, by) {
+                    self.way_found(now, &target);
+                } else {
+                    self.route.posts.hurry(now, &target);
+                }
             }
             return;
         }
@@ -377,7 +382,8 @@ impl Mesh {
             };
         }
         let Some(crumb) = self.route.crumbs.get(&id).copied().filter(|crumb| crumb.on == by) else { return };
-        if matches!(verdict, Verdict::NoRoute | Verdict::TtlExceeded | Verdict::Loop) {
+        // One whose ttl was too small says nothing against the way.
+        if matches!(verdict, Verdict::NoRoute | Verdict::Loop) {
             self.route.table.forget_via(&crumb.to, &by);
         }
         if self.route.crumbs.may_tell(&id) {
@@ -389,7 +395,12 @@ impl Mesh {
     fn heard(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, verdict: Verdict) {
         let message = id.number;
         match self.route.posts.heard(now, id, by, verdict) {
-            Heard::Delivered(peer) => self.out.event(Event::Delivered { peer, message }),
+            Heard::Delivered(peer) => {
+                if let Some(by) = by {
+                    self.route.table.proved(peer, by);
+                }
+                self.out.event(Event::Delivered { peer, message });
+            }
             Heard::Renew(_) => self.push_post(now, message),
             Heard::Astray(peer) => {
                 self.route.table.forget(&peer);

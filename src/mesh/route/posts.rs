@@ -185,6 +185,14 @@ impl Posts {
         self.posts.iter().filter(|(_, post)| waits(post)).map(|(number, _)| *number).collect()
     }
 
+    /// An answer came that is taken for want of another: what waits for a way to that peer goes on soon.
+    pub(super) fn hurry(&mut self, now: Time, to: &PeerId) {
+        for number in self.stranded(Some(to)) {
+            let due = self.posts.get(&number).map_or(now, |post| post.due.min(now + limits::ROUTE_SEARCH_GAP));
+            self.set_due(number, due);
+        }
+    }
+
     /// A notice about a copy of an own message of this run, from the neighbour `by` (`None`: from this node itself). A receipt proves
     /// itself; anything else is heard only from whom the copy was given to, and once.
     pub(super) fn heard(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, verdict: Verdict) -> Heard {
