@@ -213,7 +213,8 @@ impl Inner {
     }
 
     fn drop_oldest_informational(&mut self) {
-        let informational = |item: &Item| !is_end(item) && !matches!(item, Item::Apply(_) | Item::Event(Event::Data { .. } | Event::Fatal { .. }));
+        let informational =
+            |item: &Item| !is_end(item) && !matches!(item, Item::Apply(_) | Item::Event(Event::Data { .. } | Event::Fatal { .. }));
         if let Some(at) = self.items.iter().position(informational) {
             self.items.remove(at);
             self.lost += 1;

@@ -2,7 +2,7 @@
 //!
 //! Looks at the text only; never resolves a name.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::base::Endpoint;
 use crate::base::endpoint::Scheme;
