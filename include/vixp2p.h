@@ -2358,8 +2358,8 @@ enum vixp2p_status vixp2p_node_registry_peers(const struct vixp2p_node *node,
  * @param len         its length, at most 64 KiB.
  * @param life_ms     how long it is tried, at most ten minutes; 0: 30 s.
  * @param out_number  where the message's number goes, which its event carries; may be NULL.
- * @return VIXP2P_OK; VIXP2P_ERR_WOULD_BLOCK if too many messages are under way (nothing was taken); VIXP2P_ERR_TOO_LARGE,
- *         VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
+ * @return VIXP2P_OK; VIXP2P_ERR_WOULD_BLOCK if too many messages are under way, or the events of too many wait to
+ *         be read (nothing was taken); VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_node_send_to(struct vixp2p_node *node,

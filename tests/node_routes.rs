@@ -154,6 +154,16 @@ fn a_message_to_what_is_no_key_is_given_up_at_once() {
 }
 
 #[test]
+fn numbers_of_messages_go_on_when_a_node_starts_again() {
+    let [mut a, b] = chain(["a", "b"]);
+    let first = a.node.send_to(b.id(), b"1", None).expect("taken");
+    delivered(&mut a, first);
+    a.node.stop_blocking();
+    a.node.start().expect("starts");
+    assert_eq!(a.node.send_to(b.id(), b"2", None).expect("taken"), first + 1);
+}
+
+#[test]
 fn peers_of_one_neighbour_learn_of_each_other_and_connect() {
     let peers: Vec<Peer> = (0..4)
         .map(|n| {

@@ -84,8 +84,6 @@ pub struct Shell {
     pub(crate) bootstrap_peers: Mutex<Vec<BootstrapPeer>>,
     outlet: Arc<LogOutlet>,
     pub(crate) postal: Postal,
-    /// Messages over routes so far.
-    posts: AtomicU64,
     /// Set before the node's links are closed for good: a link that comes later is closed at once.
     closing: AtomicBool,
     /// Links that have said goodbye and are read on.
@@ -158,7 +156,6 @@ impl Shell {
             bootstrap_peers: Mutex::default(),
             outlet,
             postal: Postal::default(),
-            posts: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             draining: Arc::default(),
             present: AtomicUsize::new(0),
@@ -299,11 +296,6 @@ impl Shell {
                 }
             }
         }
-    }
-
-    /// A number for a message over a route.
-    pub(crate) fn next_post(&self) -> u64 {
-        self.posts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn route(&self, peer: PeerId, link: Option<LinkId>) {

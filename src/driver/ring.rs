@@ -1,6 +1,7 @@
 //! The event ring: what waits for the application, bounded, readable from async code, a blocking thread or a file descriptor.
 //!
-//! Data is never dropped: links stop reading while the ring is full of it. Informational events give way, oldest first, and are counted.
+//! Data is never dropped: links stop reading while the ring is full of it. Nor is the end of a message over a route: while many are not
+//! taken no new one is accepted. Informational events give way, oldest first, and are counted.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub type Signal = Box<dyn Fn(bool) + Send + Sync>;
 struct Inner {
     items: VecDeque<Item>,
     data_bytes: usize,
+    /// Ends of messages over routes.
+    ends: usize,
     lost: u64,
     closed: bool,
     signal: Option<Signal>,
@@ -50,6 +53,8 @@ impl EventRing {
         }
         if let Item::Event(Event::Data { batch, .. }) = &item {
             inner.data_bytes += cost(batch);
+        } else if is_end(&item) {
+            inner.ends += 1;
         } else if inner.items.len() >= limits::EVENT_RING_MAX {
             if matches!(&item, Item::Event(event) if event.on_request()) {
                 // What a peer may cause at will takes nobody else's place.
@@ -123,6 +128,11 @@ impl EventRing {
         }
     }
 
+    /// Whether so few ends of messages wait that another message may be begun.
+    pub fn has_room_for_ends(&self) -> bool {
+        self.inner.lock().ends < limits::POSTS_MAX
+    }
+
     /// Whether data may be added.
     pub fn has_data_room(&self) -> bool {
         !self.is_full_of_data()
@@ -173,6 +183,11 @@ impl EventRing {
     }
 }
 
+/// The one word on what became of a message over a route.
+fn is_end(item: &Item) -> bool {
+    matches!(item, Item::Event(Event::Delivered { .. } | Event::Undelivered { .. }))
+}
+
 /// What a batch costs of the ring: its bytes, and what keeping it costs besides, so that a flood of tiny ones is bounded too.
 fn cost(batch: &DataBatch) -> usize {
     batch.bytes() + limits::EVENT_DATA_OVERHEAD_BYTES
@@ -191,11 +206,15 @@ impl Inner {
         if let Some(Item::Event(Event::Data { batch, .. })) = &item {
             self.data_bytes -= cost(batch);
         }
+        if item.as_ref().is_some_and(is_end) {
+            self.ends -= 1;
+        }
         item
     }
 
     fn drop_oldest_informational(&mut self) {
-        let informational = |item: &Item| !matches!(item, Item::Apply(_) | Item::Event(Event::Data { .. } | Event::Fatal { .. }));
+        let informational =
+            |item: &Item| !is_end(item) && !matches!(item, Item::Apply(_) | Item::Event(Event::Data { .. } | Event::Fatal { .. }));
         if let Some(at) = self.items.iter().position(informational) {
             self.items.remove(at);
             self.lost += 1;
@@ -248,6 +267,24 @@ mod tests {
         assert_eq!(datas, 10);
         assert_eq!(lost + infos, limits::EVENT_RING_MAX as u64 + 5);
         assert!(lost >= 5);
+    }
+
+    #[test]
+    fn a_full_ring_keeps_the_ends_of_messages_and_no_more_are_begun_until_they_are_taken() {
+        let ring = EventRing::default();
+        let peer = PeerId([0; 32]);
+        (0..limits::POSTS_MAX as u64).for_each(|message| {
+            assert!(ring.has_room_for_ends());
+            ring.push(Item::Event(Event::Delivered { peer, message }));
+        });
+        assert!(!ring.has_room_for_ends());
+        (0..limits::EVENT_RING_MAX as u64 + 5).for_each(|n| ring.push(stored(n)));
+        let mut ends = 0;
+        while let Some(item) = ring.try_pop() {
+            ends += usize::from(is_end(&item));
+        }
+        assert_eq!(ends, limits::POSTS_MAX);
+        assert!(ring.has_room_for_ends());
     }
 
     #[test]

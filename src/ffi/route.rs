@@ -20,8 +20,8 @@ use crate::ffi::types::{vixp2p_node, vixp2p_peer_id};
 /// @param len         its length, at most 64 KiB.
 /// @param life_ms     how long it is tried, at most ten minutes; 0: 30 s.
 /// @param out_number  where the message's number goes, which its event carries; may be NULL.
-/// @return VIXP2P_OK; VIXP2P_ERR_WOULD_BLOCK if too many messages are under way (nothing was taken); VIXP2P_ERR_TOO_LARGE,
-///         VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
+/// @return VIXP2P_OK; VIXP2P_ERR_WOULD_BLOCK if too many messages are under way, or the events of too many wait to
+///         be read (nothing was taken); VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_INVALID, VIXP2P_ERR_STOPPED or another error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_node_send_to(
     node: *mut vixp2p_node,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::base::close::Distrust;
 use crate::base::{CloseReason, Endpoint, Event, LinkId, PeerId, Time, limits};
 use crate::mesh::MeshSettings;
 use crate::mesh::guard::{self, Guard, Ladder, Leave};
@@ -34,6 +35,10 @@ struct Target {
     peer: Option<PeerId>,
     /// The only key that will do.
     expected: Option<PeerId>,
+    /// Named by a neighbour only.
+    rumour: bool,
+    /// Whether a peer ever answered there.
+    answered: bool,
     /// When the dial under way began.
     began: Time,
     /// Whether its connection is open.
@@ -54,6 +59,8 @@ impl Target {
             attempt_manual: manual,
             peer: expected,
             expected,
+            rumour: false,
+            answered: false,
             began: Time::ZERO,
             open: false,
             waits: false,
@@ -149,6 +156,10 @@ impl Dialer {
         let fresh = Target::new(now, manual, expected);
         let target = self.targets.entry(endpoint).or_insert(fresh);
         target.manual |= manual;
+        if manual && target.rumour {
+            target.rumour = false;
+            (target.expected, target.peer) = (expected, expected.or(target.peer.filter(|_| target.answered)));
+        }
         target.expected = expected.or(target.expected);
         if let Some(state) = state {
             target.attempt_manual = manual && state == State::Due(now);
@@ -158,6 +169,24 @@ impl Dialer {
             };
         }
         self.reschedule();
+    }
+
+    /// A neighbour says that this key accepts connections there.
+    pub(super) fn connect_rumour(&mut self, now: Time, (endpoint, key): (Endpoint, PeerId), peers: &Peers, out: &mut Outbox) {
+        self.connect(now, (endpoint.clone(), Some(key)), false, peers, out);
+        if let Some(target) = self.targets.get_mut(&endpoint) {
+            target.rumour = !target.manual;
+        }
+    }
+
+    /// Whether only a neighbour named it.
+    pub(super) fn is_rumour(&self, endpoint: &Endpoint) -> bool {
+        self.targets.get(endpoint).is_some_and(|target| target.rumour)
+    }
+
+    /// Rumours that are dialled, or about to be, and never proved true.
+    pub(super) fn rumours(&self) -> usize {
+        self.targets.values().filter(|t| t.rumour && !t.answered && matches!(t.state, State::Due(_) | State::Dialling(_))).count()
     }
 
     /// Drops every target whose peer is `peer`; names the links among them that are being dialled.
@@ -230,7 +259,7 @@ impl Dialer {
     pub(super) fn reached(&mut self, endpoint: &Endpoint, link: LinkId, peer: PeerId) {
         if let Some(target) = self.target_of(endpoint, link) {
             target.peer = Some(peer);
-            target.state = State::Standing(link);
+            (target.state, target.answered) = (State::Standing(link), true);
             self.guard.succeeded(endpoint);
             self.reschedule();
         }
@@ -239,7 +268,7 @@ impl Dialer {
     /// The link leads to that peer, which will not let it stand.
     pub(super) fn leads_to(&mut self, endpoint: &Endpoint, link: LinkId, peer: PeerId) {
         if let Some(target) = self.target_of(endpoint, link) {
-            target.peer = Some(peer);
+            (target.peer, target.answered) = (Some(peer), true);
         }
     }
 
@@ -249,8 +278,12 @@ impl Dialer {
         let manual = std::mem::replace(&mut target.attempt_manual, false);
         let wanted = target.manual;
         target.idle_since = now;
-        let mut until = self.guard.failed(now, &endpoint, ladder(manual, wanted, &reason), &mut self.rng);
-        self.guard.ended(now, &endpoint, &reason);
+        let mut until = now;
+        // A rumour's wrong key says nothing against the endpoint.
+        if !(target.rumour && is_unexpected(&reason)) {
+            until = self.guard.failed(now, &endpoint, ladder(manual, wanted, &reason), &mut self.rng);
+            self.guard.ended(now, &endpoint, &reason);
+        }
         let duplicate = reason == CloseReason::Duplicate;
         if duplicate {
             // The peer has a link to this node already, and that was told when it came to stand. Should it be a dead one that
@@ -367,7 +400,7 @@ impl Dialer {
         if self.targets.contains_key(endpoint) || self.targets.len() < limits::DIAL_TARGETS_MAX {
             return None;
         }
-        let idle = self.targets.iter().find(|(_, t)| !t.manual && t.peer.is_none() && matches!(t.state, State::Due(_)));
+        let idle = self.targets.iter().find(|(_, t)| !t.manual && !t.answered && matches!(t.state, State::Due(_)));
         match idle.map(|(endpoint, _)| endpoint.clone()) {
             Some(endpoint) => {
                 self.targets.remove(&endpoint);
@@ -377,11 +410,12 @@ impl Dialer {
         }
     }
 
-    /// The endpoint to look at next, its peer and the key that was named. Of several addresses of one peer IPv6 comes first, then the
+    /// The endpoint to look at next, its peer and the key that was named. What a person asked for comes first. Of several addresses of one peer IPv6 comes first, then the
     /// families take turns (RFC 8305).
     fn next_due(&self, now: Time) -> Option<(Endpoint, Option<PeerId>, Option<PeerId>)> {
         let is_due = |target: &Target| matches!(target.state, State::Due(at) if at <= now);
-        let first = self.targets.iter().find(|(_, target)| is_due(target))?;
+        let due = || self.targets.iter().filter(|(_, target)| is_due(target));
+        let first = due().find(|(_, target)| target.manual).or_else(|| due().next())?;
         let of_peer = || self.targets.iter().filter(|(_, t)| t.peer.is_some() && t.peer == first.1.peer);
         let dialled = of_peer().filter(|(_, t)| matches!(t.state, State::Dialling(_))).max_by_key(|(_, t)| t.began);
         let wants_ipv6 = !dialled.is_some_and(|(endpoint, _)| is_ipv6(endpoint));
@@ -433,6 +467,11 @@ impl Dialer {
         self.next = self.targets.values().filter_map(due).min();
         self.dialling = self.targets.values().filter(|t| matches!(t.state, State::Dialling(_))).count();
     }
+}
+
+/// Whether another key answered than the one that was named.
+pub(super) fn is_unexpected(reason: &CloseReason) -> bool {
+    matches!(reason, CloseReason::Untrusted(Distrust::Unexpected { .. }))
 }
 
 /// A finder names an endpoint every few seconds, also one whose peer cannot be had as it is: a node of the first protocol, a stranger.

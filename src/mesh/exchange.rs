@@ -1,5 +1,5 @@
 //! Peer exchange: connected neighbours tell each other where others accept connections. What they tell is worth a dial with the key
-//! they name, after a pause of its own, and no more.
+//! they name, after a pause of its own, and no more: an IP address that means the same here as to whoever told it, few at a time.
 //!
 //! An address is one this node reached, or the one a peer is seen from with the port it says it accepts at. Told only between trusted
 //! peers, once when a link comes to stand and again for each newcomer, never by a timer. Never dials itself: the dialer does.
@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::endpoint::Scheme;
 use crate::base::trust::{TrustPolicy, TrustState};
-use crate::base::{Direction, Endpoint, LinkId, PeerId, Time, limits};
-use crate::mesh::{Mesh, MeshSettings, guard};
+use crate::base::{CloseReason, Direction, Endpoint, LinkId, PeerId, Time, limits};
+use crate::mesh::reach::{self, Reach};
+use crate::mesh::{Mesh, MeshSettings, dialer, guard};
 use crate::wire::Message;
 use crate::wire::message::Neighbours;
 
@@ -23,8 +24,12 @@ pub(super) struct Exchange {
     /// Of whom the others have not been told, and when they are.
     news: BTreeSet<PeerId>,
     tell_at: Option<Time>,
-    /// Endpoints that wait for their dial.
-    rumours: BTreeMap<PeerId, (Time, Endpoint)>,
+    /// Endpoints that wait for their dial, and who named each.
+    rumours: BTreeMap<PeerId, (Time, Endpoint, PeerId)>,
+    /// No dial of a rumour before.
+    next_dial: Time,
+    /// Endpoints where another key answered than was named, and until when no rumour about them counts.
+    misnamed: BTreeMap<Endpoint, Time>,
     rng: fastrand::Rng,
 }
 
@@ -37,18 +42,21 @@ impl Exchange {
             news: BTreeSet::new(),
             tell_at: None,
             rumours: BTreeMap::new(),
+            next_dial: Time::ZERO,
+            misnamed: BTreeMap::new(),
             rng: fastrand::Rng::with_seed(seed ^ 0x0070_6565_7273),
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.tell_at.into_iter().chain(self.rumours.values().map(|(at, _)| *at)).min()
+        let dial = self.rumours.values().map(|(at, ..)| (*at).max(self.next_dial)).min();
+        self.tell_at.into_iter().chain(dial).min()
     }
 
     /// Up to so many of the others, for `reader`: addresses of this machine are told on this machine only.
     fn others(&mut self, reader: PeerId, is_here: bool, only_news: bool) -> Vec<(PeerId, String)> {
         let fits = |(peer, endpoint): &(&PeerId, &Endpoint)| {
-            **peer != reader && (is_here || !is_local(endpoint)) && (!only_news || self.news.contains(*peer))
+            **peer != reader && (is_here || reach::of_address(endpoint) != Some(Reach::Local)) && (!only_news || self.news.contains(*peer))
         };
         let mut others: Vec<_> = self.known.iter().filter(fits).map(|(peer, endpoint)| (*peer, endpoint.to_string())).collect();
         self.rng.shuffle(&mut others);
@@ -57,7 +65,7 @@ impl Exchange {
     }
 
     fn learn(&mut self, now: Time, peer: PeerId, endpoint: Endpoint) {
-        if endpoint.scheme == Scheme::Tcp && self.known.get(&peer) != Some(&endpoint) {
+        if reach::of_address(&endpoint).is_some() && self.known.get(&peer) != Some(&endpoint) {
             self.known.insert(peer, endpoint);
             self.news.insert(peer);
             self.tell_at.get_or_insert(now + limits::NEIGHBOURS_TELL_AFTER);
@@ -65,10 +73,9 @@ impl Exchange {
     }
 }
 
-/// Whether an address means another machine, or another interface, to whoever is told: loopback and link-local ones.
+/// Whether what a link leads to is this machine, or so near that its addresses mean the same.
 fn is_local(endpoint: &Endpoint) -> bool {
-    let host = endpoint.host.as_str();
-    host == "localhost" || host == "::1" || host.starts_with("127.") || host.starts_with("fe80:") || host.starts_with("169.254.")
+    reach::of_neighbour(endpoint) == Reach::Local
 }
 
 impl Mesh {
@@ -99,24 +106,30 @@ impl Mesh {
             let endpoint = Endpoint::tcp(entry.endpoint.host.clone(), told.port);
             self.exchange.learn(now, peer, endpoint);
         }
+        let speaks_from = reach::of_neighbour(&entry.endpoint);
+        let mut of_teller = self.exchange.rumours.values().filter(|(.., teller)| *teller == peer).count();
         for (id, text) in told.others {
             let Ok(endpoint) = text.parse::<Endpoint>() else { continue };
-            if endpoint.scheme == Scheme::Tcp && self.is_worth_a_dial(&id, &endpoint) && self.exchange.rumours.len() < limits::RUMOURS_MAX {
+            let can_know = reach::of_address(&endpoint).is_some_and(|reach| reach >= speaks_from);
+            let has_room = of_teller < limits::RUMOURS_PER_TELLER_MAX && self.exchange.rumours.len() < limits::RUMOURS_MAX;
+            if can_know && has_room && !self.exchange.rumours.contains_key(&id) && self.is_worth_a_dial(now, &id, &endpoint) {
                 let at = now + guard::up_to(limits::RUMOUR_SPREAD, &mut self.exchange.rng);
-                self.exchange.rumours.entry(id).or_insert((at, endpoint));
+                self.exchange.rumours.insert(id, (at, endpoint, peer));
+                of_teller += 1;
             }
         }
     }
 
     /// Whether a rumour can lead to a new peer that may come in.
-    fn is_worth_a_dial(&self, id: &PeerId, endpoint: &Endpoint) -> bool {
+    fn is_worth_a_dial(&self, now: Time, id: &PeerId, endpoint: &Endpoint) -> bool {
         let may_come_in = match self.settings.trust.state_of(id) {
             Some(TrustState::Revoked) => false,
             Some(TrustState::Trusted | TrustState::Pinned) => true,
             None => matches!(self.settings.trust.policy(), TrustPolicy::Open | TrustPolicy::Tofu),
         };
         let is_new = *id != self.settings.local && self.peers.link_of(id).is_none() && !self.dialer.has(endpoint);
-        self.settings.dial && may_come_in && is_new && self.peers.connected() < self.settings.max_peers
+        let is_doubted = self.exchange.misnamed.get(endpoint).is_some_and(|until| *until > now);
+        self.settings.dial && may_come_in && is_new && !is_doubted && self.peers.connected() < self.settings.max_peers
     }
 
     pub(super) fn exchange_tick(&mut self, now: Time) {
@@ -133,12 +146,29 @@ impl Mesh {
             }
             self.exchange.news.clear();
         }
-        let due: Vec<PeerId> = self.exchange.rumours.iter().filter(|(_, (at, _))| *at <= now).map(|(id, _)| *id).collect();
-        for id in due {
-            let Some((_, endpoint)) = self.exchange.rumours.remove(&id) else { continue };
-            if self.is_worth_a_dial(&id, &endpoint) {
-                self.dialer.connect(now, (endpoint, Some(id)), false, &self.peers, &mut self.out);
+        while self.exchange.next_dial <= now {
+            let Some(id) = self.exchange.rumours.iter().find(|(_, (at, ..))| *at <= now).map(|(id, _)| *id) else { return };
+            if self.dialer.rumours() >= limits::RUMOUR_DIALS_MAX {
+                self.exchange.next_dial = now + limits::RUMOUR_DIAL_EVERY;
+                return;
             }
+            let Some((_, endpoint, _)) = self.exchange.rumours.remove(&id) else { return };
+            if self.is_worth_a_dial(now, &id, &endpoint) {
+                self.exchange.next_dial = now + limits::RUMOUR_DIAL_EVERY;
+                self.dialer.connect_rumour(now, (endpoint, id), &self.peers, &mut self.out);
+            }
+        }
+    }
+
+    /// A dial has ended. If another key answered than a rumour named, that says nothing against the endpoint, but no rumour about it
+    /// counts for a while.
+    pub(super) fn doubt(&mut self, now: Time, endpoint: &Endpoint, reason: &CloseReason) {
+        if dialer::is_unexpected(reason) && self.dialer.is_rumour(endpoint) {
+            self.exchange.misnamed.retain(|_, until| *until > now);
+            if self.exchange.misnamed.len() >= limits::RUMOURS_MAX {
+                self.exchange.misnamed.pop_first();
+            }
+            self.exchange.misnamed.insert(endpoint.clone(), now + limits::RUMOUR_DOUBT);
         }
     }
 }

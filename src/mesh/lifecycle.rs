@@ -152,6 +152,7 @@ impl Mesh {
             }
         }
         let LinkState::Connected { peer, since } = state else {
+            self.doubt(now, &endpoint, &reason);
             self.dialer.failed(now, endpoint, link, reason, &mut self.out);
             return;
         };

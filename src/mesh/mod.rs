@@ -26,6 +26,7 @@ mod lifecycle;
 mod mailbox;
 mod out;
 mod peers;
+mod reach;
 mod rekey;
 mod replica;
 mod route;
@@ -163,7 +164,7 @@ impl Mesh {
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
             Input::Connect { endpoint, manual, expected } => {
-                self.leave_others(now, &endpoint, expected);
+                self.leave_others(now, &endpoint, expected, manual);
                 self.dialer.connect(now, (endpoint, expected), manual, &self.peers, &mut self.out);
             }
             Input::Disconnect { peer } => self.disconnect(now, peer),

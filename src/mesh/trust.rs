@@ -54,9 +54,16 @@ impl Mesh {
         }
     }
 
-    /// A dial names a key: whoever else answered at that endpoint before, or is being asked now, is left.
-    pub(super) fn leave_others(&mut self, now: Time, endpoint: &Endpoint, expected: Option<PeerId>) {
+    /// A dial names a key: whoever else answered at that endpoint before, or is being asked now, is left. A person's dial that takes any
+    /// key's answer does not wait for one that a rumour named.
+    pub(super) fn leave_others(&mut self, now: Time, endpoint: &Endpoint, expected: Option<PeerId>, manual: bool) {
         let link = self.dialer.targets().find(|seen| *seen.endpoint == *endpoint).and_then(|seen| seen.link);
+        if let (None, true, Some(link)) = (expected, manual && self.dialer.is_rumour(endpoint), link)
+            && self.peers.peer_of(link).is_none()
+        {
+            self.dialer.call_off(now, endpoint);
+            return self.close(now, link, CloseReason::Disconnected);
+        }
         let (Some(wanted), Some(link)) = (expected, link) else { return };
         match self.peers.peer_of(link) {
             Some(got) if wanted != got => self.close(now, link, CloseReason::Untrusted(Distrust::Unexpected { wanted, got })),

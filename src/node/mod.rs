@@ -10,6 +10,7 @@ mod route;
 mod trust;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
@@ -72,6 +73,8 @@ struct Inner {
     book: Option<Arc<Book>>,
     /// Ways the application has given: next hop and ttl by peer.
     routes: Mutex<BTreeMap<PeerId, (PeerId, u8)>>,
+    /// Messages over routes so far. Goes on over stop and start, as their events do.
+    posts: AtomicU64,
     ring: Arc<EventRing>,
     outlet: Arc<LogOutlet>,
     /// The running part; a quick look for calls that need it.
@@ -156,6 +159,7 @@ impl Node {
             keeper: Arc::new(keeper),
             book,
             routes: Mutex::default(),
+            posts: AtomicU64::new(0),
             ring,
             outlet: Arc::new(LogOutlet::of(&node_id)),
             shell: RwLock::new(None),

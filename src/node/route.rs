@@ -1,5 +1,6 @@
 //! Messages to peers that need not be connected, and the ways to them.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ impl Node {
     /// [`Event::Delivered`](crate::Event::Delivered) or [`Event::Undelivered`](crate::Event::Undelivered) tells what became of it within
     /// `life` (`None`: 30 s, at most ten minutes). A node that stops forgets what is under way.
     ///
+    /// Answers [`Error::WouldBlock`] while 1024 messages (or 4 MiB) are under way, or the events of 1024 wait to be read.
+    ///
     /// For messages that cannot wait to be a record, and for few of them: a link's own [`Node::send`] is faster and keeps order.
     pub fn send_to(&self, peer: PeerId, payload: &[u8], life: Option<Duration>) -> Result<u64> {
         let shell = self.shell()?;
@@ -23,10 +26,10 @@ impl Node {
         if payload.len() > limits::ROUTED_MAX_BYTES {
             return Err(Error::TooLarge { what: "message over a route", got: payload.len(), max: limits::ROUTED_MAX_BYTES });
         }
-        if !shell.look(|mesh, _| mesh.may_post(payload.len())) {
+        if !self.inner.ring.has_room_for_ends() || !shell.look(|mesh, _| mesh.may_post(payload.len())) {
             return Err(Error::WouldBlock);
         }
-        let number = shell.next_post();
+        let number = self.inner.posts.fetch_add(1, Ordering::Relaxed) + 1;
         let life = life.unwrap_or(limits::ROUTE_LIFE);
         shell.step(Input::Post { number, to: peer, payload: Bytes::copy_from_slice(payload), life });
         Ok(number)
@@ -40,13 +43,12 @@ impl Node {
         if ttl == 0 || ttl > limits::ROUTE_TTL {
             return Err(Error::Invalid(format!("a route's ttl is {ttl}; possible are 1 to {}", limits::ROUTE_TTL)));
         }
-        {
-            let mut routes = self.inner.routes.lock();
-            if routes.len() >= limits::ROUTES_MAX && !routes.contains_key(&peer) {
-                return Err(Error::Invalid(format!("{} routes are set, which is the limit; remove some", routes.len())));
-            }
-            routes.insert(peer, (next_hop, ttl));
+        // Held until the mesh knows: two that set the same route leave the node and its mesh of one mind.
+        let mut routes = self.inner.routes.lock();
+        if routes.len() >= limits::ROUTES_MAX && !routes.contains_key(&peer) {
+            return Err(Error::Invalid(format!("{} routes are set, which is the limit; remove some", routes.len())));
         }
+        routes.insert(peer, (next_hop, ttl));
         if let Ok(shell) = self.shell() {
             shell.step(Input::RouteTo { to: peer, way: Some((next_hop, ttl)) });
         }
@@ -55,7 +57,8 @@ impl Node {
 
     /// Takes back what [`Node::set_route`] said, and forgets what was found by searching. Whether anything had been said.
     pub fn remove_route(&self, peer: PeerId) -> bool {
-        let removed = self.inner.routes.lock().remove(&peer).is_some();
+        let mut routes = self.inner.routes.lock();
+        let removed = routes.remove(&peer).is_some();
         if let Ok(shell) = self.shell() {
             shell.step(Input::RouteTo { to: peer, way: None });
         }

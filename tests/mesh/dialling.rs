@@ -154,3 +154,12 @@ fn a_forgotten_endpoint_is_dialled_no_more_and_a_standing_link_stays() {
     solo.step(Input::LinkClosed { link: stands, reason: lost() });
     assert_eq!(dials(&solo.wait(60_000)), Vec::<LinkId>::new());
 }
+
+#[test]
+fn what_a_person_asked_for_is_dialled_before_what_was_found() {
+    let mut solo = Solo::new();
+    let links: Vec<_> = (0..limits::DIALS_MAX).flat_map(|n| dials(&solo.connect(&format!("10.1.0.{n}"), false))).collect();
+    assert_eq!(links.len(), limits::DIALS_MAX);
+    assert!(dials(&solo.connect("10.0.0.1", false)).is_empty() && dials(&solo.connect("10.9.9.9", true)).is_empty());
+    assert_eq!(hosts(&solo.fail(links[0], lost())), ["10.9.9.9"]);
+}

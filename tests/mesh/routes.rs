@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use vixp2p::base::close::Distrust;
 use vixp2p::base::route::Undelivered;
 use vixp2p::base::trust::{TrustEntry, TrustState};
-use vixp2p::base::{Endpoint, Event, LinkId, PeerId, TrustPolicy, TrustTable, limits};
+use vixp2p::base::{CloseReason, Endpoint, Event, LinkId, PeerId, TrustPolicy, TrustTable, limits};
 use vixp2p::mesh::{Input, Output};
 use vixp2p::wire::Message;
 use vixp2p::wire::message::{Neighbours, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
 
-use crate::solo::{Solo, events, id, sent};
+use crate::solo::{self, Solo, closes, events, id, sent};
 
 /// The identity of the mesh under test.
 const ME: u8 = 5;
@@ -143,8 +144,16 @@ fn a_neighbour_that_searches_without_end_is_passed_over() {
     let mut solo = Solo::new();
     let (one, two) = (solo.join(1).0, solo.join(2).0);
     let seek = |number| Message::Search(Search { origin: id(1), number, target: id(7), step: SearchStep::Seek { ttl: 8 } });
-    let passed: usize = (0..1_000).map(|number| searches(&solo.receive(one, seek(number)), two).len()).sum();
-    assert_eq!(passed, limits::SEARCH_BURST as usize);
+    let mut passed = |by, to| (0..1_000).map(|number| searches(&solo.receive(by, seek(number)), to).len()).sum::<usize>();
+    assert_eq!(passed(one, two), limits::SEARCH_SHARE_BURST as usize);
+    let seek = |number: u64| Message::Search(Search { origin: id(8), number, target: id(7), step: SearchStep::Seek { ttl: 8 } });
+    let mut many = Solo::new();
+    let askers: Vec<_> = (10..20).map(|n| many.join(n).0).collect();
+    let (last, _) = many.join(20);
+    let passed: usize = (0..1_000).map(|number| searches(&many.receive(askers[number as usize % 10], seek(number)), last).len()).sum();
+    assert_eq!(passed, limits::SEARCH_FORWARD_BURST as usize, "all together");
+    let own: Vec<u64> = (30..40).map(|to| searches(&post(&mut many, u64::from(to), to), last)[0].number).collect();
+    assert!(own.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1_000), "own ones go on, and tell nothing of each other: {own:?}");
 }
 
 /// Sends and seals; the copy that goes out, if one does.
@@ -252,18 +261,36 @@ fn a_parcel_to_this_node_is_opened_for_its_run_taken_once_and_answered_every_tim
 }
 
 #[test]
-fn what_waits_to_be_opened_is_bounded() {
+fn what_waits_to_be_opened_is_bounded_for_each_neighbour_and_in_all() {
     let mut solo = Solo::new();
-    let (one, _) = solo.join(1);
+    let links: Vec<_> = (10..20).map(|n| solo.join(n).0).collect();
+    let to_run = run(&mut solo, links[0]);
+    let mut opened = |by: &LinkId, first: u64| {
+        let message = |number| Parcel { id: copy(3, number, 0), to: id(ME), to_run, ttl: 1, sealed: Bytes::new() };
+        let asked =
+            |number| solo.receive(*by, Message::Parcel(message(number))).iter().filter(|o| matches!(o, Output::Open { .. })).count();
+        (first..first + 100).map(asked).sum::<usize>()
+    };
+    assert_eq!(opened(&links[0], 0), limits::OPENINGS_PER_CARRIER_MAX);
+    let others: usize = links[1..].iter().zip(1..).map(|(link, n)| opened(link, 1_000 * n)).sum();
+    assert_eq!(others, limits::OPENINGS_MAX - limits::OPENINGS_PER_CARRIER_MAX);
+}
+
+#[test]
+fn a_neighbour_that_brings_what_does_not_open_is_soon_told_to_wait() {
+    let mut solo = Solo::new();
+    let (one, two) = (solo.join(1).0, solo.join(2).0);
     let to_run = run(&mut solo, one);
-    let mut opened = 0;
-    for number in 0..200 {
+    let mut opened = |by, number| {
         let message = Parcel { id: copy(3, number, 0), to: id(ME), to_run, ttl: 1, sealed: Bytes::new() };
-        let out = solo.receive(one, Message::Parcel(message));
-        opened += out.iter().filter(|o| matches!(o, Output::Open { .. })).count();
-        assert!(number < limits::OPENINGS_MAX as u64 || notices(&out, one) == [Verdict::Busy]);
-    }
-    assert_eq!(opened, limits::OPENINGS_MAX);
+        let out = solo.receive(by, Message::Parcel(message));
+        let [Output::Open { ticket, .. }] = out[..] else { return false };
+        solo.step(Input::Opened { ticket, opened: None });
+        true
+    };
+    let count = (0..1_000).filter(|number| opened(one, *number)).count() as u32;
+    assert_eq!(count, limits::OPENING_BURST.div_ceil(limits::OPENING_FAILED_COST + 1));
+    assert!(opened(two, 5_000), "another neighbour");
 }
 
 #[test]
@@ -331,6 +358,87 @@ fn rumours_are_bounded_and_worth_nothing_from_strangers_or_where_they_are_switch
         solo.receive(one, Message::Neighbours(Neighbours { port: 0, others: list }));
     }
     assert!(dials(&solo.wait(6_000)).len() <= limits::RUMOURS_MAX);
+}
+
+fn tell(solo: &mut Solo, link: LinkId, list: &[(u8, &str)]) {
+    solo.receive(link, Message::Neighbours(Neighbours { port: 0, others: others(list) }));
+}
+
+/// The hosts that are dialled within 20 s, none of which answers.
+fn dialled(solo: &mut Solo) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for _ in 0..40 {
+        for output in solo.wait(500) {
+            if let Output::Dial { link, endpoint, .. } = output {
+                hosts.push(endpoint.host);
+                solo.fail(link, CloseReason::Timeout);
+            }
+        }
+    }
+    hosts.sort();
+    hosts
+}
+
+#[test]
+fn a_neighbour_is_believed_only_about_addresses_that_mean_the_same_to_both() {
+    let list = [
+        (100, "tcp://127.0.0.2:1"),
+        (101, "tcp://[::1]:1"),
+        (102, "tcp://[::ffff:127.0.0.1]:1"),
+        (103, "tcp://169.254.1.1:1"),
+        (104, "tcp://0.0.0.0:1"),
+        (105, "tcp://224.0.0.1:1"),
+        (106, "tcp://a.example:1"),
+        (107, "tcp://10.0.0.7:1"),
+        (108, "tcp://192.0.2.8:1"),
+    ];
+    for (teller, believed) in [
+        ("192.0.2.1", vec!["192.0.2.8"]),
+        ("10.0.0.1", vec!["10.0.0.7", "192.0.2.8"]),
+        ("127.0.0.1", vec!["10.0.0.7", "127.0.0.2", "169.254.1.1", "192.0.2.8", "::1"]),
+    ] {
+        let mut solo = Solo::new();
+        let link = solo::dials(&solo.connect(teller, true))[0];
+        solo.authenticate(link, 1);
+        tell(&mut solo, link, &list);
+        let hosts: Vec<_> = dialled(&mut solo).into_iter().filter(|host| host != teller).collect();
+        assert_eq!(hosts, believed, "told by {teller}");
+    }
+}
+
+#[test]
+fn few_rumours_are_dialled_at_a_time_and_one_neighbour_names_so_many_only() {
+    let mut solo = Solo::new();
+    let (one, _) = solo.join(1);
+    for round in 0..4u8 {
+        let names: Vec<String> = (0..16).map(|n| format!("tcp://192.0.2.{}:1", 16 * round + n)).collect();
+        let list: Vec<(u8, &str)> = names.iter().enumerate().map(|(n, name)| (100 + 16 * round + n as u8, name.as_str())).collect();
+        tell(&mut solo, one, &list);
+    }
+    let counts: Vec<usize> = (0..10).map(|_| dials(&solo.wait(limits::RUMOUR_DIAL_EVERY.as_millis() as u64 - 1)).len()).collect();
+    assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");
+    let first: usize = counts.iter().sum();
+    assert!((1..=limits::RUMOUR_DIALS_MAX).contains(&first), "none has ended: {first}");
+    assert_eq!(first + dialled(&mut solo).len(), limits::RUMOURS_PER_TELLER_MAX);
+}
+
+#[test]
+fn a_rumour_that_names_a_wrong_key_stands_in_nobodys_way() {
+    let mut solo = Solo::new();
+    let (one, _) = solo.join(1);
+    tell(&mut solo, one, &[(9, "tcp://192.0.2.9:1")]);
+    let link = solo::dials(&solo.wait(limits::RUMOUR_SPREAD.as_millis() as u64))[0];
+    let out = solo.connect("192.0.2.9", true);
+    assert_eq!(dials(&out), [(Endpoint::tcp("192.0.2.9", 1), None)], "a person's dial takes any key's answer");
+    assert_eq!(closes(&out), [(link, CloseReason::Disconnected)]);
+    let mut solo = Solo::new();
+    let (one, _) = solo.join(1);
+    tell(&mut solo, one, &[(9, "tcp://192.0.2.9:1")]);
+    let link = solo::dials(&solo.wait(limits::RUMOUR_SPREAD.as_millis() as u64))[0];
+    solo.fail(link, CloseReason::Untrusted(Distrust::Unexpected { wanted: id(9), got: id(8) }));
+    tell(&mut solo, one, &[(7, "tcp://192.0.2.9:1")]);
+    assert!(dialled(&mut solo).is_empty(), "another rumour about it");
+    assert_eq!(dials(&solo.connect("192.0.2.9", false)).len(), 1, "no backoff");
 }
 
 #[test]

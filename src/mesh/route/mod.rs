@@ -43,15 +43,19 @@ pub(super) struct Routing {
     /// Own searches by target: the last one's number and time.
     searched: BTreeMap<PeerId, (u64, Time)>,
     searches: Searches,
-    search_number: u64,
+    /// Numbers of searches, which tell nothing of each other.
+    numbers: fastrand::Rng,
     crumbs: Crumbs,
     /// By neighbour and sender: nobody proves to a relay whose name it writes on a parcel.
     relayed: Rates<(PeerId, PeerId)>,
     carried: Rates<PeerId>,
     asked: Rates<PeerId>,
+    /// Searches passed on: for each neighbour, and in all.
+    forwarded: (Rates<PeerId>, Rates<()>),
     replays: Replays,
     /// Parcels the carrier is opening: whom each came from, and the run it was sealed for.
     openings: BTreeMap<u64, (PeerId, ParcelId, u64)>,
+    opened: Rates<PeerId>,
     ticket: u64,
 }
 
@@ -65,13 +69,18 @@ impl Routing {
             posts: Posts::default(),
             searched: BTreeMap::new(),
             searches: Searches::default(),
-            search_number: 0,
+            numbers: fastrand::Rng::with_seed(rng.u64(..)),
             crumbs: Crumbs::default(),
             relayed: Rates::new(limits::RELAY_BURST, limits::RELAY_EVERY),
             carried: Rates::new(limits::RELAY_LINK_BURST, limits::RELAY_LINK_EVERY),
             asked: Rates::new(limits::SEARCH_BURST, limits::SEARCH_EVERY),
+            forwarded: (
+                Rates::new(limits::SEARCH_SHARE_BURST, limits::SEARCH_SHARE_EVERY),
+                Rates::new(limits::SEARCH_FORWARD_BURST, limits::SEARCH_FORWARD_EVERY),
+            ),
             replays: Replays::new(rng.u64(..)),
             openings: BTreeMap::new(),
+            opened: Rates::new(limits::OPENING_BURST, limits::OPENING_EVERY),
             ticket: 0,
         }
     }
@@ -125,7 +134,9 @@ impl Mesh {
                 continue;
             }
             if let Some(to) = self.route.posts.to(number).filter(|_| self.route.posts.is_overdue(number)) {
-                self.route.table.forget(&to);
+                self.route.table.doubt(now, &to);
+            } else if let Some(to) = self.route.posts.to(number).filter(|to| self.resolve(to).is_none()) {
+                self.route.table.take_spare(now, to);
             }
             self.push_post(now, number);
         }
@@ -151,7 +162,7 @@ impl Mesh {
             return self.seek(now, to);
         };
         let local = (self.settings.local, self.route.run);
-        match self.route.posts.ready(now, number, local) {
+        match self.route.posts.ready(now, number, local, route.next_hop) {
             Need::Seal { to, run, payload } => self.out.seal(number, to, (self.route.run, run), payload),
             Need::Send(parcel) => self.send_to_peer(&route.next_hop, Message::Parcel(Parcel { ttl: route.ttl, ..parcel })),
             Need::Nothing => {}
@@ -173,13 +184,11 @@ impl Mesh {
         if self.route.searched.len() >= limits::ROUTES_MAX && !self.route.searched.contains_key(&target) {
             self.route.searched.pop_first();
         }
-        self.route.search_number += 1;
-        let number = self.route.search_number;
+        let number = self.route.numbers.u64(..);
         self.route.searched.insert(target, (number, now));
         let named = self.route.table.given(&target).filter(|next_hop| self.peers.link_of(next_hop).is_some());
         let step = SearchStep::Seek { ttl: limits::ROUTE_TTL };
-        // Numbers of different runs do not meet.
-        let search = Search { origin: self.settings.local, number: number.wrapping_add(self.route.run), target, step };
+        let search = Search { origin: self.settings.local, number, target, step };
         match named {
             Some(next_hop) => self.send_to_peer(&next_hop, Message::Search(search)),
             None => self.ask_all(search, None),
@@ -221,7 +230,7 @@ impl Mesh {
                 let is_new = origin != self.settings.local
                     && !self.is_revoked(&origin)
                     && self.route.asked.allow(now, asker)
-                    && self.route.searches.asked((origin, number), target, asker);
+                    && self.route.searches.asked((origin, number, target), asker);
                 if !is_new {
                     return;
                 }
@@ -230,12 +239,18 @@ impl Mesh {
                     self.out.send(link, found(0));
                 } else if self.route.relay && target != asker && self.is_friend(&target) {
                     self.out.send(link, found(1));
-                } else if self.route.relay && ttl > 1 {
+                } else if self.route.relay && ttl > 1 && self.may_forward(now, asker) {
                     let step = SearchStep::Seek { ttl: ttl.min(limits::ROUTE_TTL) - 1 };
                     self.ask_all(Search { step, ..search }, Some(asker));
                 }
             }
         }
+    }
+
+    /// Whether a neighbour's question is passed on: the rest of what others take from here is for own ones.
+    fn may_forward(&mut self, now: Time, asker: PeerId) -> bool {
+        let (of_each, of_all) = &mut self.route.forwarded;
+        of_each.allow(now, asker) && of_all.allow(now, ())
     }
 
     fn found(&mut self, now: Time, by: PeerId, search: Search, hops: u8) {
@@ -244,14 +259,17 @@ impl Mesh {
             return;
         }
         if origin == self.settings.local {
-            let asked = self.route.searched.get(&target).map(|(number, _)| number.wrapping_add(self.route.run));
+            let asked = self.route.searched.get(&target).map(|(number, _)| *number);
             if asked == Some(number) && self.resolve(&target).is_none() {
-                self.route.table.learn(now, target, by);
-                self.way_found(now, &target);
+                if self.route.table.found(now, target, by) {
+                    self.way_found(now, &target);
+                } else {
+                    self.route.posts.hurry(now, &target);
+                }
             }
             return;
         }
-        let Some(back) = self.route.searches.answered((origin, number), target).filter(|back| *back != by && self.route.relay) else {
+        let Some(back) = self.route.searches.answered((origin, number, target)).filter(|back| *back != by && self.route.relay) else {
             return;
         };
         self.route.table.learn(now, target, by);
@@ -263,21 +281,23 @@ impl Mesh {
     pub(super) fn parcel(&mut self, now: Time, link: LinkId, parcel: Parcel) {
         let Some(carrier) = self.peers.peer_of(link) else { return };
         let id = parcel.id;
-        let verdict = if parcel.to == self.settings.local { self.accept(carrier, parcel) } else { self.relay(now, carrier, parcel) };
+        let verdict = if parcel.to == self.settings.local { self.accept(now, carrier, parcel) } else { self.relay(now, carrier, parcel) };
         if let Err(verdict) = verdict {
             self.out.send(link, Message::Notice(Notice { id, verdict }));
         }
     }
 
     /// A parcel for this node: the carrier opens it, if it is worth that.
-    fn accept(&mut self, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
+    fn accept(&mut self, now: Time, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
         if parcel.id.from == self.settings.local || !self.may_write(&parcel.id.from) {
             return Err(Verdict::Refused);
         }
         if parcel.to_run != self.route.replays.run() {
             return Err(Verdict::Run(self.route.replays.run()));
         }
-        if self.route.openings.len() >= limits::OPENINGS_MAX {
+        let of_carrier = self.route.openings.values().filter(|(by, ..)| *by == carrier).count();
+        let has_room = self.route.openings.len() < limits::OPENINGS_MAX && of_carrier < limits::OPENINGS_PER_CARRIER_MAX;
+        if !has_room || !self.route.opened.allow(now, carrier) {
             return Err(Verdict::Busy);
         }
         self.route.ticket += 1;
@@ -289,20 +309,30 @@ impl Mesh {
     /// The carrier has opened a parcel, or could not.
     pub(super) fn opened(&mut self, now: Time, ticket: u64, opened: Option<(Bytes, [u8; 32])>) {
         let Some((carrier, id, run)) = self.route.openings.remove(&ticket) else { return };
+        if opened.is_none() {
+            self.route.opened.charge(now, carrier, limits::OPENING_FAILED_COST);
+        }
         // What is settled may have changed meanwhile.
         let verdict = match opened.filter(|_| self.may_write(&id.from)) {
             None => Verdict::Refused,
             Some(_) if run != self.route.replays.run() => Verdict::Run(self.route.replays.run()),
-            Some((payload, receipt)) => match self.route.replays.take(now, id.from, id.from_run, id.number) {
+            Some((payload, receipt)) => match self.take(now, &id) {
                 Taken::New => {
                     self.out.event(Event::Data { peer: id.from, batch: as_batch(&payload) });
                     Verdict::Received(receipt)
                 }
                 Taken::Again => Verdict::Received(receipt),
-                Taken::Unknown => Verdict::Busy,
+                Taken::Full => Verdict::Busy,
+                Taken::Renewed => Verdict::Run(self.route.replays.run()),
+                Taken::Unknown => return,
             },
         };
         self.send_to_peer(&carrier, Message::Notice(Notice { id, verdict }));
+    }
+
+    fn take(&mut self, now: Time, id: &ParcelId) -> Taken {
+        let is_listed = matches!(self.settings.trust.state_of(&id.from), Some(TrustState::Trusted | TrustState::Pinned));
+        self.route.replays.take(now, id.from, is_listed, (id.from_run, id.number))
     }
 
     /// A parcel for another: passed on between friends, or sent back with the reason.
@@ -337,7 +367,7 @@ impl Mesh {
     pub(super) fn unsent(&mut self, now: Time, id: ParcelId) {
         let verdict = Verdict::Busy;
         if id.from == self.settings.local {
-            self.heard(now, &id, verdict);
+            self.heard(now, &id, None, verdict);
         } else if let Some(back) = self.route.crumbs.get(&id).map(|crumb| crumb.back) {
             self.send_to_peer(&back, Message::Notice(Notice { id, verdict }));
         }
@@ -348,11 +378,12 @@ impl Mesh {
         let Notice { id, verdict } = notice;
         if id.from == self.settings.local {
             return if id.from_run == self.route.run {
-                self.heard(now, &id, verdict)
+                self.heard(now, &id, Some(by), verdict)
             };
         }
         let Some(crumb) = self.route.crumbs.get(&id).copied().filter(|crumb| crumb.on == by) else { return };
-        if matches!(verdict, Verdict::NoRoute | Verdict::TtlExceeded | Verdict::Loop) {
+        // One whose ttl was too small says nothing against the way.
+        if matches!(verdict, Verdict::NoRoute | Verdict::Loop) {
             self.route.table.forget_via(&crumb.to, &by);
         }
         if self.route.crumbs.may_tell(&id) {
@@ -360,12 +391,16 @@ impl Mesh {
         }
     }
 
-    /// A notice about an own message.
-    fn heard(&mut self, now: Time, id: &ParcelId, verdict: Verdict) {
+    /// A notice about an own message, from a neighbour or this node itself.
+    fn heard(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, verdict: Verdict) {
         let message = id.number;
-        match self.route.posts.heard(now, id, verdict) {
-            Heard::Delivered(peer) => self.out.event(Event::Delivered { peer, message }),
-            Heard::Failed(peer, reason) => self.out.event(Event::Undelivered { peer, message, reason }),
+        match self.route.posts.heard(now, id, by, verdict) {
+            Heard::Delivered(peer) => {
+                if let Some(by) = by {
+                    self.route.table.proved(peer, by);
+                }
+                self.out.event(Event::Delivered { peer, message });
+            }
             Heard::Renew(_) => self.push_post(now, message),
             Heard::Astray(peer) => {
                 self.route.table.forget(&peer);

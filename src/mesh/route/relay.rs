@@ -62,11 +62,13 @@ impl Crumbs {
     }
 }
 
+/// Who asks, under which number, for whom: whoever guesses a number does not use it up for others.
+type Asked = (PeerId, u64, PeerId);
+
 /// A search of somebody else that has passed.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     back: PeerId,
-    target: PeerId,
     answered: bool,
     order: u64,
 }
@@ -74,14 +76,14 @@ struct Seen {
 /// The searches of others.
 #[derive(Debug, Default)]
 pub(super) struct Searches {
-    seen: BTreeMap<(PeerId, u64), Seen>,
-    ages: BTreeSet<(u64, (PeerId, u64))>,
+    seen: BTreeMap<Asked, Seen>,
+    ages: BTreeSet<(u64, Asked)>,
     order: u64,
 }
 
 impl Searches {
     /// A question arrives; `false` if it has been here.
-    pub(super) fn asked(&mut self, search: (PeerId, u64), target: PeerId, back: PeerId) -> bool {
+    pub(super) fn asked(&mut self, search: Asked, back: PeerId) -> bool {
         if self.seen.contains_key(&search) {
             return false;
         }
@@ -91,14 +93,14 @@ impl Searches {
             self.seen.remove(&oldest);
         }
         self.order += 1;
-        self.seen.insert(search, Seen { back, target, answered: false, order: self.order });
+        self.seen.insert(search, Seen { back, answered: false, order: self.order });
         self.ages.insert((self.order, search));
         true
     }
 
     /// An answer arrives: whom it is passed back to, the first time.
-    pub(super) fn answered(&mut self, search: (PeerId, u64), target: PeerId) -> Option<PeerId> {
-        let seen = self.seen.get_mut(&search).filter(|seen| seen.target == target && !seen.answered)?;
+    pub(super) fn answered(&mut self, search: Asked) -> Option<PeerId> {
+        let seen = self.seen.get_mut(&search).filter(|seen| !seen.answered)?;
         seen.answered = true;
         debug_assert!(self.ages.contains(&(seen.order, search)));
         Some(seen.back)
@@ -116,6 +118,13 @@ pub(super) struct Rates<K> {
 impl<K: Ord + Copy> Rates<K> {
     pub(super) fn new(burst: u32, every: Duration) -> Rates<K> {
         Rates { every, burst, full_at: BTreeMap::new() }
+    }
+
+    /// Takes so many more from one that was allowed, into debt of one burst at most.
+    pub(super) fn charge(&mut self, now: Time, who: K, count: u32) {
+        if let Some(full_at) = self.full_at.get_mut(&who) {
+            *full_at = ((*full_at).max(now) + self.every * count).min(now + self.every * (2 * self.burst));
+        }
     }
 
     /// Whether it may, now; counts it if so.
@@ -166,12 +175,13 @@ mod tests {
     #[test]
     fn a_search_is_passed_on_once_and_answered_once() {
         let mut searches = Searches::default();
-        assert!(searches.asked((peer(1), 1), peer(9), peer(2)));
-        assert!(!searches.asked((peer(1), 1), peer(9), peer(3)), "the other way round a circle");
-        assert_eq!(searches.answered((peer(1), 1), peer(8)), None, "another target");
-        assert_eq!(searches.answered((peer(1), 1), peer(9)), Some(peer(2)));
-        assert_eq!(searches.answered((peer(1), 1), peer(9)), None);
-        (2..3000).for_each(|n| assert!(searches.asked((peer(1), n), peer(9), peer(2))));
+        assert!(searches.asked((peer(1), 1, peer(9)), peer(2)));
+        assert!(!searches.asked((peer(1), 1, peer(9)), peer(3)), "the other way round a circle");
+        assert_eq!(searches.answered((peer(1), 1, peer(8))), None, "another target");
+        assert!(searches.asked((peer(1), 1, peer(8)), peer(3)), "a guessed number with another target");
+        assert_eq!(searches.answered((peer(1), 1, peer(9))), Some(peer(2)));
+        assert_eq!(searches.answered((peer(1), 1, peer(9))), None);
+        (2..3000).for_each(|n| assert!(searches.asked((peer(1), n, peer(9)), peer(2))));
         assert_eq!((searches.seen.len(), searches.ages.len()), (limits::SEARCHES_MAX, limits::SEARCHES_MAX));
     }
 

@@ -1,7 +1,8 @@
 //! Which messages of which senders were taken, so that none is taken twice.
 //!
 //! A message is sealed for one run of its recipient. Within the run its numbers are remembered; when there is no room for another
-//! sender the run ends, which voids everything sealed for it, and a new one begins. Never judges who may send.
+//! sender the run ends, which voids everything sealed for it, and a new one begins. One sender gets a few places, and some are kept for
+//! listed ones. Never judges who may send.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,11 @@ pub(super) enum Taken {
     New,
     /// It was taken before.
     Again,
-    /// Nobody can tell any more, or there is no room: not now.
+    /// There is no room for its sender: not now.
+    Full,
+    /// There was none, and a new run has begun.
+    Renewed,
+    /// Nobody can tell any more. Best not answered: "not taken" may be wrong.
     Unknown,
 }
 
@@ -46,16 +51,17 @@ impl Replays {
         self.run
     }
 
-    /// A message that was sealed for this run and opened.
-    pub(super) fn take(&mut self, now: Time, from: PeerId, from_run: u64, number: u64) -> Taken {
+    /// A message that was sealed for this run and opened, from the run `from_run` of a sender whom the trust table lists or does not.
+    pub(super) fn take(&mut self, now: Time, from: PeerId, is_listed: bool, (from_run, number): (u64, u64)) -> Taken {
         let is_known = self.windows.contains_key(&(from, from_run));
-        if !is_known && self.windows.len() >= limits::REPLAY_SOURCES_MAX {
-            if now.since(self.since) >= limits::REPLAY_RUN_MIN {
-                (self.run, self.since) = (self.rng.u64(1..), now);
-                self.windows.clear();
+        if !is_known && !self.has_room(from, is_listed) {
+            let least = if is_listed { limits::REPLAY_RUN_MIN } else { limits::REPLAY_RUN_MIN_UNLISTED };
+            if now.since(self.since) < least {
+                return Taken::Full;
             }
-            // Sealed for a run that is over, or too soon for another one.
-            return Taken::Unknown;
+            (self.run, self.since) = (self.rng.u64(1..), now);
+            self.windows.clear();
+            return Taken::Renewed;
         }
         let window = self.windows.entry((from, from_run)).or_default();
         if window.floor.is_some_and(|floor| number <= floor) {
@@ -68,6 +74,13 @@ impl Replays {
             window.floor = window.taken.pop_first();
         }
         Taken::New
+    }
+
+    /// Whether another run of that sender can be remembered.
+    fn has_room(&self, from: PeerId, is_listed: bool) -> bool {
+        let kept = if is_listed { 0 } else { limits::REPLAY_SOURCES_LISTED };
+        let of_sender = self.windows.range((from, 0)..=(from, u64::MAX)).count();
+        self.windows.len() < limits::REPLAY_SOURCES_MAX - kept && of_sender < limits::REPLAY_RUNS_PER_SENDER_MAX
     }
 }
 
@@ -87,22 +100,22 @@ mod tests {
     fn a_number_is_taken_once_in_any_order_and_by_each_run_of_a_sender() {
         let mut replays = Replays::new(1);
         for number in [5, 3, 9, 4] {
-            assert_eq!(replays.take(Time::ZERO, A, 1, number), Taken::New);
-            assert_eq!(replays.take(Time::ZERO, A, 1, number), Taken::Again);
+            assert_eq!(replays.take(Time::ZERO, A, false, (1, number)), Taken::New);
+            assert_eq!(replays.take(Time::ZERO, A, false, (1, number)), Taken::Again);
         }
-        assert_eq!(replays.take(Time::ZERO, A, 2, 5), Taken::New);
-        assert_eq!(replays.take(Time::ZERO, PeerId([2; 32]), 1, 5), Taken::New);
+        assert_eq!(replays.take(Time::ZERO, A, false, (2, 5)), Taken::New);
+        assert_eq!(replays.take(Time::ZERO, PeerId([2; 32]), false, (1, 5)), Taken::New);
     }
 
     #[test]
     fn what_fell_out_of_the_window_is_refused_not_taken_again() {
         let mut replays = Replays::new(1);
         let last = limits::REPLAY_WINDOW as u64 + 10;
-        (0..last).for_each(|number| assert_eq!(replays.take(Time::ZERO, A, 1, 2 * number), Taken::New));
-        (0..10).for_each(|number| assert_eq!(replays.take(Time::ZERO, A, 1, 2 * number), Taken::Unknown));
-        assert_eq!(replays.take(Time::ZERO, A, 1, 1), Taken::Unknown, "never seen, but nobody can tell");
-        assert_eq!(replays.take(Time::ZERO, A, 1, 20), Taken::Again);
-        assert_eq!(replays.take(Time::ZERO, A, 1, 21), Taken::New);
+        (0..last).for_each(|number| assert_eq!(replays.take(Time::ZERO, A, false, (1, 2 * number)), Taken::New));
+        (0..10).for_each(|number| assert_eq!(replays.take(Time::ZERO, A, false, (1, 2 * number)), Taken::Unknown));
+        assert_eq!(replays.take(Time::ZERO, A, false, (1, 1)), Taken::Unknown, "never seen, but nobody can tell");
+        assert_eq!(replays.take(Time::ZERO, A, false, (1, 20)), Taken::Again);
+        assert_eq!(replays.take(Time::ZERO, A, false, (1, 21)), Taken::New);
         assert!(replays.windows.values().all(|window| window.taken.len() <= limits::REPLAY_WINDOW));
     }
 
@@ -110,11 +123,22 @@ mod tests {
     fn when_there_is_no_room_for_a_sender_the_run_ends_and_not_more_than_once_a_minute() {
         let mut replays = Replays::new(1);
         let first = replays.run();
-        (0..limits::REPLAY_SOURCES_MAX as u64).for_each(|n| assert_eq!(replays.take(Time::ZERO, peer(n), 1, 1), Taken::New));
-        assert_eq!(replays.take(Time::from_millis(59_999), A, 1, 1), Taken::Unknown);
-        assert_eq!((replays.run(), replays.take(Time::ZERO, peer(0), 1, 1)), (first, Taken::Again));
-        assert_eq!(replays.take(Time::from_millis(60_000), A, 1, 1), Taken::Unknown);
+        let (max, kept) = (limits::REPLAY_SOURCES_MAX as u64, limits::REPLAY_SOURCES_LISTED as u64);
+        (0..max - kept).for_each(|n| assert_eq!(replays.take(Time::ZERO, peer(n), false, (1, 1)), Taken::New));
+        assert_eq!(replays.take(Time::from_millis(599_999), A, false, (1, 1)), Taken::Full, "what is left is for listed ones");
+        (max - kept..max).for_each(|n| assert_eq!(replays.take(Time::ZERO, peer(n), true, (1, 1)), Taken::New));
+        assert_eq!(replays.take(Time::from_millis(59_999), A, true, (1, 1)), Taken::Full);
+        assert_eq!((replays.run(), replays.take(Time::ZERO, peer(0), false, (1, 1))), (first, Taken::Again));
+        assert_eq!(replays.take(Time::from_millis(60_000), A, true, (1, 1)), Taken::Renewed);
         assert_ne!(replays.run(), first);
-        assert_eq!(replays.take(Time::from_millis(60_000), A, 1, 1), Taken::New);
+        assert_eq!(replays.take(Time::from_millis(60_000), A, true, (1, 1)), Taken::New);
+    }
+
+    #[test]
+    fn one_sender_gets_a_few_places_however_many_runs_it_claims() {
+        let mut replays = Replays::new(1);
+        let new = (0..1_000).filter(|run| replays.take(Time::ZERO, A, false, (*run, 1)) == Taken::New).count();
+        assert_eq!(new, limits::REPLAY_RUNS_PER_SENDER_MAX);
+        assert_eq!(replays.take(Time::ZERO, peer(7), false, (1, 1)), Taken::New);
     }
 }

@@ -17,6 +17,10 @@ pub(super) struct Table {
     given: BTreeMap<PeerId, (PeerId, u8)>,
     learned: BTreeMap<PeerId, Learned>,
     ages: BTreeSet<(Time, PeerId)>,
+    /// Ways, by target and next hop, that ended in silence, and until when others go before them.
+    silent: BTreeMap<(PeerId, PeerId), Time>,
+    /// Answers of such next hops, for want of another.
+    spare: BTreeMap<PeerId, PeerId>,
 }
 
 impl Table {
@@ -71,7 +75,46 @@ impl Table {
         }
     }
 
-    /// The same, if it leads over that neighbour.
+    /// Nothing came back along a way that was found: it may be a relay that only says it knows one.
+    pub(super) fn doubt(&mut self, now: Time, to: &PeerId) {
+        let Some(next_hop) = self.learned.get(to).map(|learned| learned.next_hop) else { return };
+        self.forget(to);
+        if self.silent.len() >= limits::ROUTES_MAX {
+            self.silent.retain(|_, until| *until > now);
+        }
+        if self.silent.len() >= limits::ROUTES_MAX {
+            self.silent.pop_first();
+        }
+        self.silent.insert((*to, next_hop), now + limits::ROUTE_SILENT);
+    }
+
+    /// A receipt came that way.
+    pub(super) fn proved(&mut self, to: PeerId, next_hop: PeerId) {
+        self.silent.remove(&(to, next_hop));
+    }
+
+    /// A search of this node found a way. `false`: it ended in silence not long ago, and is kept for want of another.
+    pub(super) fn found(&mut self, now: Time, to: PeerId, next_hop: PeerId) -> bool {
+        if self.silent.get(&(to, next_hop)).is_some_and(|until| *until > now) {
+            if self.spare.len() >= limits::ROUTES_MAX && !self.spare.contains_key(&to) {
+                self.spare.pop_first();
+            }
+            self.spare.insert(to, next_hop);
+            return false;
+        }
+        self.spare.remove(&to);
+        self.learn(now, to, next_hop);
+        true
+    }
+
+    /// No other way was found: the one that is left is taken.
+    pub(super) fn take_spare(&mut self, now: Time, to: PeerId) {
+        if let Some(next_hop) = self.spare.remove(&to) {
+            self.learn(now, to, next_hop);
+        }
+    }
+
+    /// A way that was found leads nowhere, if it leads over that neighbour.
     pub(super) fn forget_via(&mut self, to: &PeerId, next_hop: &PeerId) {
         if self.learned.get(to).is_some_and(|learned| learned.next_hop == *next_hop) {
             self.forget(to);
@@ -122,6 +165,27 @@ mod tests {
         assert_eq!(table.len(), (limits::ROUTES_MAX, limits::ROUTES_MAX));
         assert!(table.given(&peer(0)).is_some() && table.given(&peer(limits::ROUTES_MAX as u64)).is_none());
         assert!(table.resolve(&peer(8), |peer| *peer == self::peer(7)).is_none(), "the oldest");
+    }
+
+    #[test]
+    fn a_way_that_ended_in_silence_comes_after_every_other() {
+        let mut table = Table::default();
+        let [to, liar, honest] = [1, 2, 3].map(peer);
+        let hop = |table: &Table| table.resolve(&to, |peer| *peer != to).map(|route| route.next_hop);
+        assert!(table.found(Time::ZERO, to, liar));
+        table.doubt(Time::ZERO, &to);
+        assert!(!table.found(Time::ZERO, to, liar) && table.found(Time::ZERO, to, honest));
+        assert_eq!(hop(&table), Some(honest));
+        table.doubt(Time::ZERO, &to);
+        assert!(!table.found(Time::ZERO, to, liar));
+        assert_eq!(hop(&table), None);
+        table.take_spare(Time::ZERO, to);
+        assert_eq!(hop(&table), Some(liar), "for want of another");
+        table.proved(to, liar);
+        table.proved(to, honest);
+        assert!(table.found(Time::ZERO, to, liar) && table.spare.is_empty() && table.silent.is_empty());
+        table.doubt(Time::ZERO, &to);
+        assert!(table.found(Time::ZERO + limits::ROUTE_SILENT, to, liar), "forgiven");
     }
 
     #[test]
