@@ -954,7 +954,8 @@ typedef struct vixp2p_apply_callback {
  * Called inside vixp2p_node_start() for every log that is here, then for one that appears later before its first record, where
  * records are applied.
  *
- * Returns 1 if it has set *out_seq, 0 to leave it to the library's own note.
+ * Returns 1 if it has set *out_seq, 0 to leave it to the library's own note, a negative number if it cannot tell now: then
+ * vixp2p_node_start() fails with VIXP2P_ERR_INVALID, or the record waits (VIXP2P_EVENT_APPLY_REFUSED) and this is called again.
  */
 typedef int32_t (*vixp2p_cursor_fn)(void *userdata, const struct vixp2p_log_id *log, uint64_t *out_seq);
 
@@ -2455,12 +2456,13 @@ enum vixp2p_status vixp2p_node_subscribe(struct vixp2p_node *node,
                                          struct vixp2p_subscription **out);
 
 /**
- * Takes the next record, and waits for it. Two threads in it take turns.
+ * Takes the next record, and waits for it. Of several threads in it each record goes to one.
  *
  * @param subscription  the subscription.
  * @param timeout_ms    how long to wait for a record to come; -1 for ever, 0 not at all (the disk is read in any case).
  * @param out           where a pointer to the record goes; it and its data are valid until the next call of this function, or
- *                      vixp2p_subscription_free(), for this subscription. NULL there if there is none.
+ *                      vixp2p_subscription_free(), for this subscription, and if that comes from another thread at least until
+ *                      this thread calls this function again. NULL there if there is none.
  * @return VIXP2P_OK; VIXP2P_EMPTY (0 given) or VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED once the node stops or the subscription is freed
  *         meanwhile; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback if timeout_ms is not 0, or from the log callback.
  */

@@ -129,12 +129,22 @@ inline std::uint64_t flush(vixp2p_node *node)
     return durable;
 }
 
-/** Waits until so many peers have a record of the node's own log; whether they have it in time. */
+/**
+ * Waits until so many peers have a record of a log; whether they have it in time. The log is what vixp2p_node_own_log() said before
+ * the append: if the node goes on in another meanwhile, this throws instead of waiting for a record of the new one.
+ */
+inline bool wait_ack(vixp2p_node *node, const vixp2p_log_id &log, std::uint64_t seq, std::size_t peers, std::uint32_t level,
+                     std::int32_t timeout_ms = -1)
+{
+    return check(vixp2p_node_wait_ack(node, &log, seq, nullptr, peers, level, timeout_ms, nullptr)) == VIXP2P_OK;
+}
+
+/** The same for the log the node appends to now. */
 inline bool wait_ack(vixp2p_node *node, std::uint64_t seq, std::size_t peers, std::uint32_t level, std::int32_t timeout_ms = -1)
 {
     vixp2p_log_id log{};
     check(vixp2p_node_own_log(node, &log));
-    return check(vixp2p_node_wait_ack(node, &log, seq, nullptr, peers, level, timeout_ms, nullptr)) == VIXP2P_OK;
+    return wait_ack(node, log, seq, peers, level, timeout_ms);
 }
 
 /** The lines of vixp2p_node_sync_status(). */
@@ -189,7 +199,10 @@ public:
     virtual void on_wal_ack(const NodeId &from, const WalAck &ack) = 0;
     /** A peer asks for what waits for a node. The node itself answers what its log holds. */
     virtual void on_outbox_pull(const NodeId &from, const OutboxPullRequest &request) = 0;
-    /** What is to reach a peer that has just connected or acknowledged: appended to the log as one record; asked until there is none. */
+    /**
+     * What is to reach a peer that has just connected or acknowledged: appended to the log as one record; asked until there is none.
+     * A batch that could not be appended is kept and tried first the next time, unless it is too large for any record.
+     */
     virtual std::optional<WalBatch> next_wal_batch_for(const NodeId &peer) = 0;
     /** One of the functions threw; the node goes on. */
     virtual void on_error(const std::exception &) noexcept {}
@@ -212,6 +225,8 @@ constexpr int batches_in_a_row = 128;
 struct Attached {
     vixp2p_node *node;
     std::shared_ptr<EdgeSync> sync;
+    /** Taken from next_wal_batch_for() and not in the log yet. */
+    std::optional<WalBatch> unsaved{};
 
     template <class Call> void guarded(Call call) noexcept
     {
@@ -227,11 +242,19 @@ struct Attached {
     void offer(const NodeId &peer)
     {
         for (int i = 0; i < batches_in_a_row; ++i) {
-            const std::optional<WalBatch> batch = sync->next_wal_batch_for(peer);
-            if (!batch) {
+            if (!unsaved) {
+                unsaved = sync->next_wal_batch_for(peer);
+            }
+            if (!unsaved) {
                 return;
             }
-            check(vixp2p_node_append(node, batch->bytes.data(), batch->bytes.size(), nullptr));
+            const vixp2p_status status = vixp2p_node_append(node, unsaved->bytes.data(), unsaved->bytes.size(), nullptr);
+            if (status == VIXP2P_ERR_TOO_LARGE) {
+                sync->on_error(Error(status));
+            } else {
+                check(status);
+            }
+            unsaved.reset();
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{Peer, config, eventually};
 use parking_lot::Mutex;
 use vixp2p::base::LogId;
-use vixp2p::driver::apply::Outcome;
+use vixp2p::driver::apply::{Outcome, Standing};
 use vixp2p::{Config, Error, Event};
 
 fn on_disk(name: &str, dir: &tempfile::TempDir) -> Config {
@@ -144,4 +144,57 @@ fn an_application_with_a_cursor_of_its_own_is_asked_about_every_log_and_applies_
         a.forget();
         c.forget();
     }
+}
+
+#[test]
+fn nothing_is_applied_while_the_application_cannot_tell_where_it_stands() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, mut b, app) = (Peer::named("a"), Peer::open(on_disk("b", &dir)), Picky::new());
+    app.poison.store(false, Ordering::SeqCst);
+    ten(&a);
+    app.attach(&b);
+    let asked = Arc::new(Mutex::new(0));
+    let times = asked.clone();
+    // A log that comes to a running node: its first record waits until the second answer.
+    b.node.on_cursor(move |_| {
+        *times.lock() += 1;
+        if *times.lock() == 1 { Standing::Unknown } else { Standing::At(7) }
+    });
+    b.node.start().expect("starts, with no log to be asked about");
+    b.join(&mut a);
+    b.expect("the first record to wait", |e| matches!(e, Event::ApplyRefused { seq: 1, .. }).then_some(()));
+    app.expect(&[8, 9, 10]);
+    assert_eq!(*asked.lock(), 2);
+    b.node.stop_blocking();
+    b.node.on_cursor(|_| Standing::Unknown);
+    assert!(matches!(b.node.start(), Err(Error::Invalid(why)) if why.contains("cannot tell")));
+    assert!(!b.node.is_running());
+    b.node.on_cursor(|_| Some(9));
+    b.node.start().expect("starts");
+    app.expect(&[8, 9, 10, 10]);
+}
+
+#[test]
+fn the_applications_word_moves_the_librarys_note_so_that_a_parked_record_stays_one() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, app) = (Peer::named("a"), Picky::new());
+    ten(&a);
+    let log = a.node.own_log();
+    for told in [None, Some(Some(3)), None] {
+        let mut b = Peer::open(on_disk("b", &dir));
+        app.attach(&b);
+        app.poison.store(told.is_some() || app.seen.lock().len() > 10, Ordering::SeqCst);
+        if let Some(told) = told {
+            b.node.on_cursor(move |_| told);
+        }
+        b.node.start().expect("starts");
+        if app.seen.lock().is_empty() {
+            b.join(&mut a);
+            app.expect(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        } else {
+            parked(&mut b, log);
+        }
+        b.node.stop_blocking();
+    }
+    assert_eq!(app.seen.lock()[10..], [4], "the records behind the parked one are not skipped");
 }

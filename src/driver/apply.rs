@@ -42,8 +42,25 @@ pub enum Outcome {
 /// What applies records.
 pub type Handler = Box<dyn FnMut(&Record<'_>) -> Outcome + Send>;
 
-/// What tells how far the application's own store has come in a log; `None` leaves that to the library's note.
-pub type Cursor = Arc<dyn Fn(LogId) -> Option<u64> + Send + Sync>;
+/// How far the application's own store has come in a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// The last record that took effect; 0 for none yet.
+    At(u64),
+    /// The library's own note decides.
+    Note,
+    /// It cannot be told now: nothing may be applied before it is.
+    Unknown,
+}
+
+impl From<Option<u64>> for Standing {
+    fn from(seq: Option<u64>) -> Standing {
+        seq.map_or(Standing::Note, Standing::At)
+    }
+}
+
+/// What tells how far the application's own store has come in a log.
+pub type Cursor = Arc<dyn Fn(LogId) -> Standing + Send + Sync>;
 
 /// A range of durable records to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,12 +121,15 @@ impl ApplyQueue {
     }
 
     /// How far the application is by its own word, if this is the first time the log is seen. No lock is held while it answers.
-    fn own_cursor(&self, log: LogId) -> Option<u64> {
+    fn own_cursor(&self, log: LogId) -> Standing {
         let mut inner = self.inner.lock();
-        let cursor = inner.cursor.clone()?;
-        let first = inner.asked.insert(log);
+        let Some(cursor) = inner.cursor.clone().filter(|_| inner.asked.insert(log)) else { return Standing::Note };
         drop(inner);
-        if first { cursor(log) } else { None }
+        let standing = cursor(log);
+        if standing == Standing::Unknown {
+            self.inner.lock().asked.remove(&log);
+        }
+        standing
     }
 
     pub(crate) fn stop(&self) {
@@ -164,10 +184,17 @@ pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn
     let ApplyRequest { log, from, upto } = request;
     let mut next = from;
     // A log that appeared after the start: what it holds may be in the application's store already.
-    if let Some(seq) = shell.apply.own_cursor(log).filter(|seq| *seq >= from) {
-        next = seq.saturating_add(1);
-        shell.log.applied(log, seq.min(upto));
-        shell.step(Input::Applied { log, seq });
+    match shell.apply.own_cursor(log) {
+        Standing::At(seq) if seq >= from => {
+            next = seq.saturating_add(1);
+            shell.log.applied(log, seq.min(upto));
+            shell.step(Input::Applied { log, seq });
+        }
+        Standing::Unknown => {
+            shell.step(Input::ApplyRefused { log, seq: from });
+            return from - 1;
+        }
+        Standing::At(_) | Standing::Note => {}
     }
     while next <= upto && !shell.apply.is_stopping() {
         let groups = shell.log.read_blocking(log, next, limits::READ_RECORDS_MAX_BYTES);

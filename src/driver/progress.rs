@@ -31,7 +31,8 @@ impl Progress {
     /// Whether what a mesh was told may have moved a log, here or at a peer.
     pub(crate) fn is_moved_by(input: &Input) -> bool {
         match input {
-            Input::Durable { .. } | Input::Applied { .. } | Input::Renewed { .. } => true,
+            // What a peer said before it was trusted counts from then on.
+            Input::Durable { .. } | Input::Applied { .. } | Input::Renewed { .. } | Input::Trust { .. } => true,
             Input::Received { items, .. } => {
                 items.iter().any(|item| matches!(item, Inbound::Message(Message::WalAck(_) | Message::Vector(_))))
             }
@@ -117,6 +118,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn trust_may_move_a_log_since_what_a_peer_said_before_counts_from_then_on() {
+        let table = Arc::new(crate::base::TrustTable::new(crate::base::trust::TrustPolicy::Open, 0, []));
+        assert!(Progress::is_moved_by(&Input::Trust { table }));
+        assert!(!Progress::is_moved_by(&Input::Tick));
+    }
 
     #[test]
     fn a_ring_between_the_look_and_the_wait_is_not_missed() {

@@ -99,6 +99,13 @@ impl Canceller {
             shell.log.progress.ring();
         }
     }
+
+    /// Blocks until the bell has rung since `seen`, the deadline is over, or there is nothing to wait for any more.
+    pub(crate) fn wait(&self, seen: u64, deadline: Option<Instant>) {
+        if let Some(shell) = self.shell.upgrade() {
+            shell.log.progress.wait(seen, deadline);
+        }
+    }
 }
 
 impl std::fmt::Debug for Subscription {
@@ -110,8 +117,15 @@ impl std::fmt::Debug for Subscription {
 /// What to do next.
 enum Step {
     Read(LogId, u64),
-    /// Nothing is there; wait until the bell has rung since this, or until then.
-    Wait(u64, Option<Instant>),
+    /// Nothing is there; wait until the bell has rung, or until then.
+    Wait(Option<Instant>),
+}
+
+/// What a look that does not wait has found.
+pub(crate) enum Look {
+    Record(LogRecord),
+    /// Nothing is there; look again when the bell has rung since this, or then.
+    Nothing(u64, Option<Instant>),
 }
 
 impl Subscription {
@@ -144,14 +158,14 @@ impl Subscription {
             if let Some(record) = self.take() {
                 return Ok(record);
             }
-            let shell = self.running()?;
+            let (shell, seen) = self.running()?;
             match self.step(&shell) {
                 Step::Read(log, from) => {
                     let groups = shell.log.read_async(log, from, limits::SUBSCRIBE_READ_BYTES).await;
                     self.arrived(&shell, log, groups);
                 }
-                Step::Wait(seen, None) => shell.log.progress.moved(seen).await,
-                Step::Wait(seen, Some(until)) => {
+                Step::Wait(None) => shell.log.progress.moved(seen).await,
+                Step::Wait(Some(until)) => {
                     tokio::select! {
                         () = shell.log.progress.moved(seen) => {}
                         () = tokio::time::sleep_until(until.into()) => {}
@@ -173,22 +187,30 @@ impl Subscription {
 
     /// The next record that is there before `deadline`; without one it waits for as long as the node runs.
     pub(crate) fn next_before(&mut self, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
+        let bell = self.canceller();
+        loop {
+            match self.look()? {
+                Look::Record(record) => return Ok(Some(record)),
+                Look::Nothing(..) if is_over(deadline) => return Ok(None),
+                Look::Nothing(seen, until) => bell.wait(seen, deadline.into_iter().chain(until).min()),
+            }
+        }
+    }
+
+    /// The next record if there is one: blocks while it is read, and never longer.
+    pub(crate) fn look(&mut self) -> Result<Look> {
         loop {
             if let Some(record) = self.take() {
-                return Ok(Some(record));
+                // It may have been cancelled while the disk was read: who did that expects no more.
+                return if self.is_cancelled() { Err(Error::Stopped) } else { Ok(Look::Record(record)) };
             }
-            let shell = self.running()?;
+            let (shell, seen) = self.running()?;
             match self.step(&shell) {
                 Step::Read(log, from) => {
                     let groups = shell.log.read_blocking(log, from, limits::SUBSCRIBE_READ_BYTES);
                     self.arrived(&shell, log, groups);
                 }
-                Step::Wait(seen, until) => {
-                    if deadline.is_some_and(|deadline| now() >= deadline) {
-                        return Ok(None);
-                    }
-                    shell.log.progress.wait(seen, deadline.into_iter().chain(until).min());
-                }
+                Step::Wait(until) => return Ok(Look::Nothing(seen, until)),
             }
         }
     }
@@ -205,9 +227,18 @@ impl Subscription {
         }
     }
 
-    fn running(&self) -> Result<Arc<Shell>> {
-        let shell = self.shell.upgrade().filter(|_| !self.cancelled.load(Ordering::SeqCst)).ok_or(Error::Stopped)?;
-        if shell.failure().is_some() || shell.log.progress.has_ended() { Err(Error::from(&*shell)) } else { Ok(shell) }
+    /// The node, and how often the bell had rung before it was seen to run: a ring that ends this is not missed.
+    fn running(&self) -> Result<(Arc<Shell>, u64)> {
+        let shell = self.shell.upgrade().ok_or(Error::Stopped)?;
+        let seen = shell.log.progress.moves();
+        if self.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        if shell.failure().is_some() || shell.log.progress.has_ended() { Err(Error::from(&*shell)) } else { Ok((shell, seen)) }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
     }
 
     /// A record that was read before.
@@ -229,7 +260,6 @@ impl Subscription {
 
     /// The next log in turn that has more than was given out.
     fn step(&mut self, shell: &Shell) -> Step {
-        let seen = shell.log.progress.moves();
         let durable: BTreeMap<LogId, u64> = shell.look(|mesh, _| mesh.durables()).into_iter().collect();
         if self.all {
             for log in durable.iter().filter(|(_, end)| **end > 0).map(|(log, _)| *log) {
@@ -246,7 +276,7 @@ impl Subscription {
                 self.turn = Some(log);
                 Step::Read(log, next)
             }
-            None => Step::Wait(seen, self.parked.values().min().copied()),
+            None => Step::Wait(self.parked.values().min().copied()),
         }
     }
 
@@ -266,6 +296,11 @@ impl Drop for Subscription {
             shell.log.progress.unwatch(number);
         }
     }
+}
+
+/// Whether a deadline has come.
+pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| now() >= deadline)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::base::Event;
 use crate::base::event::printable;
-use crate::driver::apply::{ApplyRequest, Cursor, Outcome, Record};
+use crate::driver::apply::{ApplyRequest, Cursor, Outcome, Record, Standing};
 use crate::driver::ring::Item;
 use crate::ffi::boundary::{c_text, catch};
 use crate::ffi::callbacks::{CursorFn, Slot, VIXP2P_APPLY_OK, VIXP2P_APPLY_POISON, vixp2p_record};
@@ -153,6 +153,10 @@ pub(super) fn cursor_of(slot: Arc<Slot<CursorFn>>) -> Cursor {
         let mut seq = 0;
         // SAFETY: the application gave function and userdata for each other; the pointers live during the call.
         let known = slot.run(|call, userdata| unsafe { call(userdata, &raw const log, &raw mut seq) });
-        (known == Some(1)).then_some(seq)
+        match known {
+            Some(1) => Standing::At(seq),
+            Some(..=-1) => Standing::Unknown,
+            _ => Standing::Note,
+        }
     })
 }

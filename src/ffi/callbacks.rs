@@ -62,7 +62,8 @@ pub type vixp2p_apply_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, re
 /// Called inside vixp2p_node_start() for every log that is here, then for one that appears later before its first record, where
 /// records are applied.
 ///
-/// Returns 1 if it has set *out_seq, 0 to leave it to the library's own note.
+/// Returns 1 if it has set *out_seq, 0 to leave it to the library's own note, a negative number if it cannot tell now: then
+/// vixp2p_node_start() fails with VIXP2P_ERR_INVALID, or the record waits (VIXP2P_EVENT_APPLY_REFUSED) and this is called again.
 pub type vixp2p_cursor_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, log: *const vixp2p_log_id, out_seq: *mut u64) -> i32>;
 
 /// Where log lines go. All members may be NULL.

@@ -94,13 +94,15 @@ pub unsafe extern "C" fn vixp2p_node_start(node: *mut vixp2p_node) -> vixp2p_sta
             return Err(Failure::new(VIXP2P_ERR_BAD_HANDLE, "node is being destroyed"));
         }
         inner.desk.forget_requests();
-        drop(turn);
         let _inherited = SignalsBlocked::new();
         if inner.callbacks.apply.is_set() {
             inner.node.apply_through_ring();
         }
         inner.desk.set_running(true);
-        let started = inner.node.start().map_err(Failure::from).and_then(|()| start_calling(inner));
+        // In the same turn, since the cursor callback is called too.
+        let started = inner.node.start().map_err(Failure::from);
+        drop(turn);
+        let started = started.and_then(|()| start_calling(inner));
         if let Err(failure) = started {
             inner.desk.set_running(inner.node.is_running());
             return Err(failure);
@@ -185,6 +187,7 @@ impl Inner {
         let thread = self.thread.lock().take();
         // A panic there has been reported by its own event.
         let _ = thread.map(std::thread::JoinHandle::join);
+        self.node.set_cursor(None);
         drop(self.callbacks.clear());
         if stopped.is_err() {
             self.poisoned.store(true, Ordering::Relaxed);

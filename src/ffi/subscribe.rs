@@ -1,5 +1,6 @@
 //! Following logs: a subscription, its next record, its descriptor. Decides nothing; holds one record for the caller.
 
+use std::cell::RefCell;
 use std::ffi::c_int;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::base::{Error, LogId};
+use crate::driver::subscribe::{Look, is_over};
 use crate::ffi::boundary::{Failure, guard, read_ref, write_out};
 use crate::ffi::callbacks::{refuse_inside_callback, vixp2p_record};
 use crate::ffi::delivery::inside_log_callback;
@@ -41,20 +43,31 @@ pub const VIXP2P_SUBSCRIBE_NEW: u32 = 2;
 
 /// What a subscription's handle stands for.
 pub struct Follower {
-    held: Mutex<Held>,
+    /// Locked for a look, never for a wait: a callback that looks must not wait for a thread that waits.
+    subscription: Mutex<Subscription>,
+    /// The record given out last.
+    given: Mutex<Option<Arc<Given>>>,
     beacon: Arc<Beacon>,
     canceller: Canceller,
 }
 
-struct Held {
-    subscription: Subscription,
-    /// What the caller looks at; its bytes are the record's.
-    record: Option<LogRecord>,
-    view: Box<vixp2p_record>,
+/// What a caller looks at.
+struct Given {
+    view: vixp2p_record,
+    /// Whose bytes the view leads to.
+    _record: LogRecord,
 }
 
-// SAFETY: the pointer in view leads to the record beside it, which is only dropped after view was set anew or with it.
-unsafe impl Send for Held {}
+// SAFETY: the pointer in the view leads to the record beside it; neither changes any more.
+unsafe impl Send for Given {}
+// SAFETY: as above.
+unsafe impl Sync for Given {}
+
+thread_local! {
+    /// What this thread was given last, and the handle: another thread may take the next record, or free the subscription, before
+    /// this one has come to look.
+    static KEPT: RefCell<Option<(usize, Arc<Given>)>> = const { RefCell::new(None) };
+}
 
 /// Follows logs: this node's own and those it carries, from any place on, live afterwards. Records of one log come in order, each when
 /// it is durable here, applied or not, and none but the outbox's own is left out; between logs there is no order. What is not taken waits in the log's files
@@ -102,19 +115,20 @@ pub unsafe extern "C" fn vixp2p_node_subscribe(
         let theirs = beacon.clone();
         subscription.watch(Box::new(move || theirs.light(true)));
         let canceller = subscription.canceller();
-        let held = Mutex::new(Held { subscription, record: None, view: Box::new(blank()) });
+        let follower = Follower { subscription: Mutex::new(subscription), given: Mutex::default(), beacon, canceller };
         // SAFETY: out was written before.
-        unsafe { write_out(out, handle::insert_follower(Follower { held, beacon, canceller }), "out") }?;
+        unsafe { write_out(out, handle::insert_follower(follower), "out") }?;
         Ok(VIXP2P_OK)
     })
 }
 
-/// Takes the next record, and waits for it. Two threads in it take turns.
+/// Takes the next record, and waits for it. Of several threads in it each record goes to one.
 ///
 /// @param subscription  the subscription.
 /// @param timeout_ms    how long to wait for a record to come; -1 for ever, 0 not at all (the disk is read in any case).
 /// @param out           where a pointer to the record goes; it and its data are valid until the next call of this function, or
-///                      vixp2p_subscription_free(), for this subscription. NULL there if there is none.
+///                      vixp2p_subscription_free(), for this subscription, and if that comes from another thread at least until
+///                      this thread calls this function again. NULL there if there is none.
 /// @return VIXP2P_OK; VIXP2P_EMPTY (0 given) or VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED once the node stops or the subscription is freed
 ///         meanwhile; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback if timeout_ms is not 0, or from the log callback.
 #[unsafe(no_mangle)]
@@ -135,21 +149,38 @@ pub unsafe extern "C" fn vixp2p_subscription_next(
             refuse_inside_callback()?;
         }
         let deadline = deadline(timeout_ms);
-        let mut held = follower.held.lock();
-        (*held.view, held.record) = (blank(), None);
-        // Before the look: what comes after it lights it again.
-        follower.beacon.light(false);
-        let next = held.subscription.next_before(deadline);
-        if !matches!(next, Ok(None)) {
-            follower.beacon.light(true);
-        }
-        let Some(record) = next? else { return Ok(if timeout_ms == 0 { VIXP2P_EMPTY } else { VIXP2P_TIMEOUT }) };
-        *held.view = view(&record);
-        held.record = Some(record);
+        drop(follower.given.lock().take());
+        KEPT.take();
+        let record = loop {
+            match follower.look()? {
+                Look::Record(record) => break record,
+                Look::Nothing(..) if timeout_ms == 0 => return Ok(VIXP2P_EMPTY),
+                Look::Nothing(..) if is_over(deadline) => return Ok(VIXP2P_TIMEOUT),
+                Look::Nothing(seen, until) => follower.canceller.wait(seen, deadline.into_iter().chain(until).min()),
+            }
+        };
+        let given = Arc::new(Given { view: view(&record), _record: record });
+        *follower.given.lock() = Some(given.clone());
+        let at = std::ptr::from_ref(&given.view);
+        KEPT.set(Some((subscription.addr(), given)));
         // SAFETY: out was written before.
-        unsafe { write_out(out, std::ptr::from_ref(&*held.view), "out") }?;
+        unsafe { write_out(out, at, "out") }?;
         Ok(VIXP2P_OK)
     })
+}
+
+impl Follower {
+    /// One look, and what the descriptor tells after it.
+    fn look(&self) -> Result<Look, Error> {
+        let mut subscription = self.subscription.lock();
+        // Before the look: what comes after it lights it again.
+        self.beacon.light(false);
+        let found = subscription.look();
+        if !matches!(found, Ok(Look::Nothing(..))) {
+            self.beacon.light(true);
+        }
+        found
+    }
 }
 
 /// A descriptor for poll, select, epoll or an event loop: readable when vixp2p_subscription_next() may have a record, or has an error
@@ -180,7 +211,7 @@ pub unsafe extern "C" fn vixp2p_subscription_cursor(
     inout_count: *mut usize,
 ) -> vixp2p_status {
     guard("vixp2p_subscription_cursor", || {
-        let places = handle::find_follower(subscription)?.held.lock().subscription.cursor();
+        let places = handle::find_follower(subscription)?.subscription.lock().cursor();
         let write = |at: *mut u8, i: usize| {
             let (log, seq): (LogId, u64) = places[i];
             // SAFETY: write_array gives a place for one cursor.
@@ -200,6 +231,7 @@ pub unsafe extern "C" fn vixp2p_subscription_free(subscription: *mut vixp2p_subs
     guard("vixp2p_subscription_free", || {
         if !subscription.is_null() {
             handle::remove_follower(subscription)?.canceller.cancel();
+            KEPT.with_borrow_mut(|kept| drop(kept.take_if(|(of, _)| *of == subscription.addr())));
         }
         Ok(VIXP2P_OK)
     });

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Error, LogId, Result};
-use crate::driver::apply::{Outcome, Record};
+use crate::driver::apply::{Outcome, Record, Standing};
+use crate::driver::workers::NodeWal;
 use crate::mesh::io::Input;
 use crate::sync::{LogState, WalError};
 
@@ -21,9 +22,10 @@ impl Node {
     /// Sets what tells how far the application's own store has come in a log: the number it keeps in the same transaction as the
     /// effects, which is what makes applying exactly-once. Asked at the start about every log that is here, and about one that appears
     /// later before its first record, on the thread that applies. `None` leaves it to the library's own note, which the last second
-    /// before a power cut may be missing from: then records come again. Takes effect at the next start.
-    pub fn on_cursor(&self, cursor: impl Fn(LogId) -> Option<u64> + Send + Sync + 'static) {
-        self.inner.state.lock().cursor = Some(Arc::new(cursor));
+    /// before a power cut may be missing from: then records come again. [`Standing::Unknown`] fails the start, or has the record wait
+    /// and this asked again. Takes effect at the next start.
+    pub fn on_cursor<S: Into<Standing>>(&self, cursor: impl Fn(LogId) -> S + Send + Sync + 'static) {
+        self.inner.state.lock().cursor = Some(Arc::new(move |log| cursor(log).into()));
     }
 
     pub(crate) fn set_cursor(&self, cursor: Option<crate::driver::apply::Cursor>) {
@@ -63,14 +65,37 @@ impl Node {
     }
 
     /// How far the application is in every log of others, by its own word. No lock is held while it answers.
-    pub(super) fn ask_cursor(&self) -> BTreeMap<LogId, Option<u64>> {
+    pub(super) fn ask_cursor(&self) -> Result<BTreeMap<LogId, Option<u64>>> {
         let state = self.inner.state.lock();
-        let (Some(cursor), Some(wal)) = (state.cursor.clone(), &state.wal) else { return BTreeMap::new() };
-        let own = |log: &LogId| log.origin == self.id() || self.formerly().contains(&log.origin);
-        let logs: Vec<LogId> = wal.states().into_iter().map(|state| state.log).filter(|log| !own(log)).collect();
+        let (Some(cursor), Some(wal)) = (state.cursor.clone(), &state.wal) else { return Ok(BTreeMap::new()) };
+        let logs: Vec<LogId> = wal.states().into_iter().map(|state| state.log).filter(|log| !self.is_own(*log)).collect();
         drop(state);
-        logs.into_iter().map(|log| (log, cursor(log))).collect()
+        let ask = |log: LogId| match cursor(log) {
+            Standing::At(seq) => Ok((log, Some(seq))),
+            Standing::Note => Ok((log, None)),
+            Standing::Unknown => {
+                Err(Error::Invalid(format!("the cursor callback cannot tell where {log} stands; start again when it can")))
+            }
+        };
+        logs.into_iter().map(ask).collect()
     }
+
+    /// Whether this node, or an earlier key of it, wrote a log.
+    pub(super) fn is_own(&self, log: LogId) -> bool {
+        log.origin == self.id() || self.formerly().contains(&log.origin)
+    }
+}
+
+/// Puts the library's notes where the application says it stands: a later start without its word, and a parked record, go by them.
+pub(super) fn note(wal: &mut NodeWal, told: &BTreeMap<LogId, Option<u64>>) -> Result<()> {
+    for (log, seq) in told.iter().filter_map(|(log, seq)| Some((*log, (*seq)?))) {
+        let seq = seq.min(wal.durable(log));
+        match wal.move_applied(log, seq) {
+            Ok(()) | Err(WalError::UnknownLog(_)) => {}
+            Err(e) => return Err(Error::Log(e.to_string())),
+        }
+    }
+    Ok(())
 }
 
 /// How far every log is, by the application's word where it has one.

@@ -1,6 +1,6 @@
 //! Starting and stopping a node: what runs, in which order it comes up and goes down. Knows nothing of messages and records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::mesh::io::Input;
 use crate::mesh::{Mesh, MeshSettings};
 use crate::sync::LogState;
 
-use super::applying::standing;
+use super::applying::{note, standing};
 use super::{Node, State};
 
 impl Node {
@@ -25,7 +25,7 @@ impl Node {
     /// while running does nothing; one during a stop is refused.
     pub fn start(&self) -> Result<()> {
         let begun = {
-            let told = self.ask_cursor();
+            let told = self.ask_cursor()?;
             self.start_locked(&mut self.inner.state.lock(), &told)?
         };
         if let Some(shell) = begun {
@@ -58,9 +58,10 @@ impl Node {
         let inside = handle.enter();
         let (listeners, port) = listen::bind_all(&self.inner.config)?;
         drop(inside);
-        let Some(wal) = &state.wal else {
+        let Some(wal) = &mut state.wal else {
             return Err(Error::Failed("an earlier start failed and the log is gone; open the node anew".into()));
         };
+        note(wal, told)?;
         let logs = standing(wal.states(), told);
         let asked = logs.iter().map(|state| state.log).collect();
         let shell = self.make_shell(wal, logs, handle.clone(), port)?;
@@ -196,6 +197,8 @@ impl Node {
         drop(state);
         let shell = workers.shell.clone();
         let ended = workers.end();
+        // What it refers to is the application's, and the shell may outlive the node.
+        shell.apply.ask(None, BTreeSet::new());
         if let Some(Err(e)) = self.inner.book.as_ref().map(|book| book.write()) {
             shell.note(Event::AddressBookFaulty { detail: e.to_string() });
         }

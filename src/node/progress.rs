@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::base::{Error, LogId, PeerId, Result, limits};
+use crate::driver::Shell;
 use crate::driver::asks::{self, Behind};
 use crate::driver::log::now_us;
 use crate::driver::subscribe::{Subscribe, Subscription};
@@ -115,13 +116,15 @@ impl Node {
     }
 
     /// Resolves when the peers waited for have a record and all before it. What a peer said counts while this waits, whether or not
-    /// it is connected afterwards; what it said to earlier links does not, since it says so again when it connects.
+    /// it is connected afterwards; what it said to earlier links does not, since it says so again when it connects. Of a log of this
+    /// node, a peer that has more than this node does not count: the data directory was rolled back, and what the peer has may be
+    /// other records. [`Error::Log`] once appending goes on in another log for that reason.
     pub async fn wait_for_ack(&self, log: LogId, seq: u64, ackers: &Ackers, level: AckLevel) -> Result<Acks> {
-        let mut tally = Tally { log, seq, ackers, level, seen: BTreeSet::new() };
+        let mut tally = Tally::new((log, seq), ackers, level, self.is_own(log));
         loop {
             let shell = self.shell()?;
             let moves = shell.log.progress.moves();
-            if tally.count(shell.look(|mesh, _| mesh.log(log))) {
+            if tally.look(&shell)? {
                 return Ok(tally.acks(true));
             }
             shell.log.progress.moved(moves).await;
@@ -138,11 +141,11 @@ impl Node {
         timeout: Option<Duration>,
     ) -> Result<Acks> {
         let deadline = timeout.and_then(|timeout| now().checked_add(timeout));
-        let mut tally = Tally { log, seq, ackers, level, seen: BTreeSet::new() };
+        let mut tally = Tally::new((log, seq), ackers, level, self.is_own(log));
         loop {
             let shell = self.shell()?;
             let moves = shell.log.progress.moves();
-            if tally.count(shell.look(|mesh, _| mesh.log(log))) {
+            if tally.look(&shell)? {
                 return Ok(tally.acks(true));
             }
             if deadline.is_some_and(|deadline| now() >= deadline) {
@@ -216,10 +219,31 @@ struct Tally<'a> {
     seq: u64,
     ackers: &'a Ackers,
     level: AckLevel,
+    /// Whether this node, or an earlier key of it, wrote the log.
+    own: bool,
+    /// The log this node appended to when the wait began.
+    appending_to: Option<LogId>,
     seen: BTreeSet<PeerId>,
 }
 
 impl Tally<'_> {
+    fn new((log, seq): (LogId, u64), ackers: &Ackers, level: AckLevel, own: bool) -> Tally<'_> {
+        Tally { log, seq, ackers, level, own, appending_to: None, seen: BTreeSet::new() }
+    }
+
+    /// Takes what the node knows now; whether that is enough.
+    fn look(&mut self, shell: &Shell) -> Result<bool> {
+        let (now, view) = shell.look(|mesh, _| (mesh.own_log(), mesh.log(self.log)));
+        let before = *self.appending_to.get_or_insert(now);
+        if self.own && self.log != now && (self.log == before || view.as_ref().is_some_and(|view| view.frozen)) {
+            return Err(Error::Log(format!(
+                "{} was rolled back: peers may have another record {}; appending goes on in {now}, append to that again",
+                self.log, self.seq
+            )));
+        }
+        Ok(self.count(view))
+    }
+
     /// Takes what is known now; whether that is enough. Nobody is enough for nobody as soon as the record is durable here.
     fn count(&mut self, view: Option<LogView>) -> bool {
         let Some(view) = view.filter(|view| view.log == self.log) else { return false };
@@ -227,7 +251,9 @@ impl Tally<'_> {
             AckLevel::Durable => acked.durable >= self.seq,
             AckLevel::Applied => acked.applied >= self.seq,
         };
-        self.seen.extend(view.acked.iter().filter(has).map(|acked| acked.peer));
+        // A peer cannot have more of what only this node writes, unless this node has lost it.
+        let is_same = |acked: &&LogAcked| !self.own || acked.durable <= view.durable;
+        self.seen.extend(view.acked.iter().filter(is_same).filter(has).map(|acked| acked.peer));
         let enough = match self.ackers {
             Ackers::Any(count) => self.seen.len() >= *count,
             Ackers::All(peers) => peers.iter().all(|peer| self.seen.contains(peer)),

@@ -70,6 +70,29 @@ vixp2p_node *make(const char *name, const std::shared_ptr<Seen> &seen)
     return node;
 }
 
+// A batch is the program's only copy: one that does not get into the log is tried again, one that never can is told and passed over.
+void keeps_what_cannot_be_appended()
+{
+    const auto seen = std::make_shared<Seen>();
+    const std::string huge(2U << 20U, 'x');
+    seen->waiting = {"second", huge, "first"};
+    vixp2p::detail::Attached attached{nullptr, seen};
+    attached.guarded([&] { attached.offer("nobody"); });
+    attached.guarded([&] { attached.offer("nobody"); });
+    CHECK(seen->errors == 2 && seen->waiting.size() == 2);
+    vixp2p_node_options options = loopback("c", VIXP2P_DELIVERY_POLL);
+    vixp2p::check(vixp2p_node_create(&options, &attached.node));
+    vixp2p::check(vixp2p_node_start(attached.node));
+    attached.guarded([&] { attached.offer("nobody"); });
+    CHECK(seen->errors == 3 && seen->waiting.empty() && vixp2p::flush(attached.node) == 2);
+    auto all = vixp2p::Subscription::all(attached.node);
+    CHECK(all.next()->text() == "first" && all.next()->text() == "second");
+    vixp2p_log_id log{};
+    vixp2p::check(vixp2p_node_own_log(attached.node, &log));
+    CHECK(vixp2p::wait_ack(attached.node, log, 2, 0, VIXP2P_ACK_DURABLE));
+    vixp2p_node_destroy(attached.node);
+}
+
 } // namespace
 
 int main()
@@ -86,6 +109,7 @@ int main()
     CHECK(of_b->batches[0] == key + " 1 once" && of_b->batches[1] == key + " 2 twice");
     CHECK(of_b->errors == 1);
     of_a->until([&] { return of_a->acked == 2; });
+    keeps_what_cannot_be_appended();
     CHECK(vixp2p::flush(a) == 2);
     CHECK(vixp2p::wait_ack(a, 2, 1, VIXP2P_ACK_APPLIED));
     CHECK(!vixp2p::wait_ack(a, 3, 1, VIXP2P_ACK_APPLIED, 1));

@@ -85,3 +85,34 @@ fn the_applications_own_cursor_decides_with_which_record_it_begins() {
     drop(reader);
     assert_eq!(DROPS.load(Ordering::SeqCst), 1);
 }
+
+static GONE: AtomicU64 = AtomicU64::new(0);
+
+unsafe extern "C" fn not_known_now(_userdata: *mut c_void, _log: *const vixp2p_log_id, out_seq: *mut u64) -> i32 {
+    unsafe { out_seq.write(2) };
+    -1
+}
+
+unsafe extern "C" fn count_gone(_userdata: *mut c_void) {
+    GONE.fetch_add(1, Ordering::SeqCst);
+}
+
+#[test]
+fn a_cursor_callback_that_cannot_tell_has_records_wait_and_is_let_go_of_with_the_node() {
+    let records = Trial::quiet();
+    let with = vixp2p_node_options { apply: records.apply(), delivery: VIXP2P_DELIVERY_POLL, ..options(c"reader") };
+    let (writer, reader) = (polled(c"writer"), create(&with));
+    let callback = vixp2p_cursor_callback { r#fn: Some(not_known_now), userdata: std::ptr::null_mut(), drop: Some(count_gone) };
+    assert_eq!(unsafe { vixp2p_node_set_cursor_callback(reader.0, &raw const callback) }, VIXP2P_OK);
+    writer.append(b"a");
+    writer.start();
+    reader.start();
+    writer.connect_to(&reader);
+    assert_eq!(unsafe { vixp2p_event_seq(reader.until(VIXP2P_EVENT_APPLY_REFUSED).0) }, 1);
+    reader.stop();
+    assert_eq!(unsafe { vixp2p_node_start(reader.0) }, VIXP2P_ERR_INVALID, "a log is there whose place is not known");
+    assert!(records.try_next().is_none());
+    assert_eq!(GONE.load(Ordering::SeqCst), 0);
+    drop(reader);
+    assert_eq!(GONE.load(Ordering::SeqCst), 1);
+}

@@ -5,6 +5,7 @@
 
 mod applying;
 mod delivery;
+mod follow;
 mod life;
 mod null;
 mod null_sync;

@@ -284,6 +284,36 @@ def test_the_programs_own_cursor_decides_where_records_begin():
     b.close()
 
 
+def test_a_cursor_callback_that_fails_has_nothing_applied():
+    applied, answers = [], ["two", None]
+
+    def on_cursor(_log):
+        answer = answers.pop(0)
+        if answer is None:
+            raise KeyError("no database")
+        return answer
+
+    a = Node("a", **TOFU).start()
+    b = Node("b", **TOFU, on_apply=lambda r: applied.append(r.data), on_cursor=on_cursor).start()
+    a.append(b"one")
+    a.connect(f"127.0.0.1:{b.port}")
+    for error in (TypeError, KeyError):
+        with pytest.raises(error):
+            while True:
+                b.wait_event(0.05)
+    b.stop()
+    answers.append(None)
+    with pytest.raises(KeyError):
+        b.start()
+    assert b.port == 0 and applied == []
+    answers.append(0)
+    b.start()
+    while not applied:
+        b.wait_event(0.05)
+    a.close()
+    b.close()
+
+
 def test_identity_and_log_live_in_the_data_directory(tmp_path):
     with Node("first", data_dir=tmp_path / "data") as node:
         id = node.id

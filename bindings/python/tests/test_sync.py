@@ -43,6 +43,28 @@ def test_iterating_ends_when_the_node_stops():
             subscription.next(0)
 
 
+def test_closing_a_subscription_ends_a_wait_in_another_thread():
+    with Node("a", **LOOPBACK) as node:
+        for _ in range(20):
+            subscription, ended = node.subscribe(), []
+
+            def wait():
+                try:
+                    subscription.next()
+                except Stopped:
+                    ended.append(True)
+
+            threads = [threading.Thread(target=wait) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            subscription.close()
+            for thread in threads:
+                thread.join(30)
+            assert ended == [True, True]
+            with pytest.raises(Stopped):
+                subscription.next(0)
+
+
 def test_acknowledgements_are_waited_for_and_the_lag_is_told(pair):
     a, b = pair
     log = a.own_log()

@@ -108,9 +108,13 @@ class _Callbacks:
         answer: List[Optional[int]] = [None]
 
         def call(function):
-            answer[0] = function(log_id(log.contents))
+            seq = function(log_id(log.contents))
+            if seq is not None and not (isinstance(seq, int) and 0 <= seq < 2**64):
+                raise TypeError(f"on_cursor returned {seq!r}, neither the number of a record nor None")
+            answer[0] = seq
 
-        self._run("cursor", call)
+        if "cursor" in self.functions and not self._run("cursor", call):
+            return -1
         if answer[0] is None:
             return 0
         out_seq[0] = answer[0]
@@ -244,8 +248,10 @@ class Node(Progress, Outbox):
 
     def start(self) -> "Node":
         """Starts listening and dialling. Does nothing if the node runs."""
-        check(lib.vixp2p_node_start(self._handle))
+        status = lib.vixp2p_node_start(self._handle)
+        # What a callback raised says more than that the start failed for it.
         self._callbacks.raise_error()
+        check(status)
         return self
 
     def stop(self, timeout: Optional[float] = None) -> None:
@@ -470,7 +476,9 @@ class Node(Progress, Outbox):
         self._replace("apply", function, _abi.ApplyCallback, lib.vixp2p_node_set_apply_callback)
 
     def on_cursor(self, function: Optional[Callable[[LogId], Optional[int]]]) -> None:
-        """Replaces what tells how far the program's own store has come; takes effect at the next start."""
+        """Replaces what tells how far the program's own store has come; takes effect at the next start.
+
+        None leaves it to the library's note. If it raises, nothing is applied: the start fails, or it is asked again later."""
         self._replace("cursor", function, _abi.CursorCallback, lib.vixp2p_node_set_cursor_callback)
 
     def on_log(self, function: Optional[Callable[[LogLevel, str], Any]]) -> None:

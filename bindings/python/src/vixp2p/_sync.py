@@ -46,13 +46,18 @@ class Subscription:
 
     def __init__(self, handle: int):
         self._handle = handle
+        self._closed = False
         self._end = weakref.finalize(self, lib.vixp2p_subscription_free, handle)
 
     def next(self, timeout: Optional[float] = None) -> Optional[Record]:
         """The next record; None if there is none within `timeout` seconds. Raises Stopped once the node stops."""
         for wait_ms in _pieces(timeout):
             out = ctypes.POINTER(_abi.Record)()
-            if check(lib.vixp2p_subscription_next(self._handle, wait_ms, byref(out))) == Status.OK:
+            status = lib.vixp2p_subscription_next(self._handle, wait_ms, byref(out))
+            if self._closed:
+                raise Stopped(Status.ERR_STOPPED, "the subscription was closed")
+            # The record stays this thread's until its next call, whatever others do.
+            if check(status) == Status.OK:
                 r = out.contents
                 return Record(log_id(r.log), r.seq, r.time_us, ctypes.string_at(r.data, r.len) if r.len else b"")
         return None
@@ -86,6 +91,7 @@ class Subscription:
 
     def close(self) -> None:
         """Ends it; a `next` that waits in another thread raises Stopped."""
+        self._closed = True
         self._end()
 
     def __enter__(self) -> "Subscription":
