@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use common::proxy::{Fate, Proxy};
-use common::{Peer, config, eventually};
+use common::{PATIENCE, Peer, config, eventually};
 use parking_lot::Mutex;
 use vixp2p::base::config::Durability;
 use vixp2p::base::{CloseReason, LogId};
 use vixp2p::driver::apply::Outcome;
-use vixp2p::{Config, Event};
+use vixp2p::node::{AckLevel, Ackers};
+use vixp2p::{Config, Error, Event};
 
 type Applied = BTreeMap<LogId, Vec<(u64, Bytes)>>;
 
@@ -197,9 +198,16 @@ fn a_node_set_back_that_writes_before_it_meets_anybody_goes_on_in_a_new_log_and_
     let mut a = Peer::start(settings());
     assert_eq!(a.node.own_log(), old);
     a.append(records(6..=8));
+    // The peer has another record 8, which is no acknowledgement of this one.
+    let node = a.node.clone();
+    let acks = move || node.wait_for_ack_blocking((old, 8), &Ackers::Any(1), AckLevel::Durable, Some(PATIENCE));
+    let waiting = std::thread::spawn(acks.clone());
     a.join(&mut b);
     eventually("a new log", || a.node.own_log() != old);
     eventually("the fork to be seen", || a.node.logs().iter().any(|view| view.log == old && view.frozen));
+    for end in [waiting.join().expect("no panic"), acks()] {
+        assert!(matches!(&end, Err(Error::Log(why)) if why.contains("rolled back")), "{end:?}");
+    }
     a.append(records(1..=3));
     store.expect_exactly(a.node.own_log(), 3);
     store.expect_exactly(old, 10);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::PeerId;
+use crate::base::{LogId, PeerId};
 
 /// The result of every fallible call of the public API.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -66,6 +66,14 @@ pub enum Error {
         got: usize,
         /// The limit in bytes.
         max: usize,
+    },
+    /// Records asked for are not kept here any more: their effect is in a snapshot. Who asked can go on behind them.
+    #[error("records of {log} up to {base} are not kept here any more; go on with record {}, or take their effect from a snapshot", base + 1)]
+    Truncated {
+        /// Which log.
+        log: LogId,
+        /// Last record that is not kept.
+        base: u64,
     },
     /// A worker of this node failed; it can only be destroyed.
     #[error("the node failed: {0}")]

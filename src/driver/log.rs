@@ -29,8 +29,11 @@ struct Append {
 
 enum ReadFor {
     Link(LinkId),
-    Caller(Box<dyn FnOnce(Vec<Group>) + Send>),
+    Caller(Box<dyn FnOnce(Fetched) + Send>),
 }
+
+/// What was read, or the last record that is not kept if the first one asked for is not.
+pub(crate) type Fetched = std::result::Result<Vec<Group>, u64>;
 
 struct Read {
     log: LogId,
@@ -150,21 +153,26 @@ impl LogQueue {
         self.bell.notify_one();
     }
 
-    /// Reads whole groups from `from` on; empty if there are none or the node stops. Blocks; not for async code.
+    /// Reads whole groups from `from` on; empty if there are none (any more) or the node stops. Blocks; not for async code.
     pub(crate) fn read_blocking(&self, log: LogId, from: u64, max_bytes: usize) -> Vec<Group> {
+        self.fetch_blocking(log, from, max_bytes).unwrap_or_default()
+    }
+
+    /// [`LogQueue::read_blocking`] that tells what is not kept any more.
+    pub(crate) fn fetch_blocking(&self, log: LogId, from: u64, max_bytes: usize) -> Fetched {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
-        self.read(log, from, max_bytes, Box::new(move |groups| drop(tell.send(groups))));
-        told.recv().unwrap_or_default()
+        self.read(log, from, max_bytes, Box::new(move |fetched| drop(tell.send(fetched))));
+        told.recv().unwrap_or(Ok(Vec::new()))
     }
 
-    /// [`LogQueue::read_blocking`] for async code.
-    pub(crate) async fn read_async(&self, log: LogId, from: u64, max_bytes: usize) -> Vec<Group> {
+    /// [`LogQueue::fetch_blocking`] for async code.
+    pub(crate) async fn fetch(&self, log: LogId, from: u64, max_bytes: usize) -> Fetched {
         let (tell, told) = oneshot::channel();
-        self.read(log, from, max_bytes, Box::new(move |groups| drop(tell.send(groups))));
-        told.await.unwrap_or_default()
+        self.read(log, from, max_bytes, Box::new(move |fetched| drop(tell.send(fetched))));
+        told.await.unwrap_or(Ok(Vec::new()))
     }
 
-    fn read(&self, log: LogId, from: u64, max_bytes: usize, reply: Box<dyn FnOnce(Vec<Group>) + Send>) {
+    fn read(&self, log: LogId, from: u64, max_bytes: usize, reply: Box<dyn FnOnce(Fetched) + Send>) {
         let mut pending = self.pending.lock();
         // Without an answer the way back is dropped, which is one.
         if !pending.stop {
@@ -448,14 +456,19 @@ fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, detail: &str) {
 }
 
 fn answer<S: Storage>(shell: &Arc<Shell>, wal: &Wal<S>, read: Read) {
-    let groups = wal.read(read.log, read.from, read.max_bytes).unwrap_or_else(|error| {
-        shell.emit(Event::LogDamaged { detail: error.to_string() });
-        Vec::new()
-    });
+    let fetched = match wal.read(read.log, read.from, read.max_bytes) {
+        Ok(groups) => Ok(groups),
+        // No damage: what was let go is in a snapshot.
+        Err(WalError::Truncated { base, .. }) => Err(base),
+        Err(error) => {
+            shell.emit(Event::LogDamaged { detail: error.to_string() });
+            Ok(Vec::new())
+        }
+    };
     match read.to {
-        ReadFor::Link(link) => shell.step(Input::ReadDone { link, log: read.log, groups }),
+        ReadFor::Link(link) => shell.step(Input::ReadDone { link, log: read.log, groups: fetched.unwrap_or_default() }),
         // The caller may have gone; then nobody wants the answer.
-        ReadFor::Caller(reply) => reply(groups),
+        ReadFor::Caller(reply) => reply(fetched),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::crypto::Secret;
 use crate::crypto::parcel;
 use crate::driver::Shell;
 use crate::driver::runtime::{self, ThreadStart};
-use crate::driver::subscribe::{Subscribe, Subscription};
+use crate::driver::subscribe::{LogRecord, Subscribe, Subscription};
 use crate::mesh::io::Input;
 use crate::outbox::{Body, Claimed, Held, OpId, OpView, Outbox, Refusal, RetryPolicy, State, Target};
 use crate::wire::cursor::Writer;
@@ -147,7 +147,7 @@ impl Room {
             }
             // What is there, before what is to come is waited for.
             let mut changed = false;
-            while let Some(record) = logs.next_before(Some(now()))? {
+            while let Some(record) = kept(&mut logs, Some(now()))? {
                 let mut inside = self.inside.lock();
                 inside.outbox.record(record.log, record.seq, &record.payload);
                 changed |= crate::outbox::is_ours(&record.payload);
@@ -157,7 +157,7 @@ impl Room {
             }
             self.inside.lock().caught_up = true;
             self.bell.notify_all();
-            if !changed && let Some(record) = logs.next_before(due)? {
+            if !changed && let Some(record) = kept(&mut logs, due)? {
                 self.inside.lock().outbox.record(record.log, record.seq, &record.payload);
             }
             let now = shell.now();
@@ -168,9 +168,16 @@ impl Room {
 
     fn read(&self, shell: &Arc<Shell>, wanted: Subscribe, log: LogId, upto: u64) -> Result<()> {
         let mut records = Subscription::new(shell, wanted).unfiltered();
-        for _ in 0..upto {
-            if let Some(record) = records.next_before(None)? {
-                self.inside.lock().outbox.record(log, record.seq, &record.payload);
+        let mut at = 0;
+        while at < upto {
+            match records.next_before(None) {
+                Ok(Some(record)) => {
+                    at = record.seq;
+                    self.inside.lock().outbox.record(log, record.seq, &record.payload);
+                }
+                Ok(None) => {}
+                Err(Error::Truncated { base, .. }) => at = base,
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -388,6 +395,16 @@ fn seal(shell: &Shell, to: PeerId, kind: &str, key: &[u8], payload: &[u8]) -> Re
 fn open(shell: &Shell, from: PeerId, kind: &str, key: &[u8], parcel: &[u8]) -> Option<Vec<u8>> {
     let party = &shell.party;
     parcel::open(&party.identity, &from, party.clusters(), &header(kind, key), parcel).ok().map(|opened| opened.payload)
+}
+
+/// The next record that is kept; those before it are in a snapshot.
+fn kept(logs: &mut Subscription, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
+    loop {
+        match logs.next_before(deadline) {
+            Err(Error::Truncated { .. }) => {}
+            answer => return answer,
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]

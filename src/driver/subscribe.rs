@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::base::{Error, LogId, Result, limits};
 use crate::driver::Shell;
+use crate::driver::log::Fetched;
 use crate::driver::progress::Watcher;
 use crate::outbox;
 use crate::sync::Group;
@@ -152,7 +153,8 @@ impl Subscription {
         Canceller { shell: self.shell.clone(), cancelled: self.cancelled.clone() }
     }
 
-    /// Waits for the next record. [`Error::Stopped`] once the node stops. Nothing is lost if the future is dropped.
+    /// Waits for the next record. [`Error::Stopped`] once the node stops; [`Error::Truncated`] once where records are not kept any more,
+    /// after which this goes on behind them. Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Result<LogRecord> {
         loop {
             if let Some(record) = self.take() {
@@ -161,8 +163,8 @@ impl Subscription {
             let (shell, seen) = self.running()?;
             match self.step(&shell) {
                 Step::Read(log, from) => {
-                    let groups = shell.log.read_async(log, from, limits::SUBSCRIBE_READ_BYTES).await;
-                    self.arrived(&shell, log, groups);
+                    let fetched = shell.log.fetch(log, from, limits::SUBSCRIBE_READ_BYTES).await;
+                    self.arrived(&shell, log, fetched)?;
                 }
                 Step::Wait(None) => shell.log.progress.moved(seen).await,
                 Step::Wait(Some(until)) => {
@@ -207,8 +209,8 @@ impl Subscription {
             let (shell, seen) = self.running()?;
             match self.step(&shell) {
                 Step::Read(log, from) => {
-                    let groups = shell.log.read_blocking(log, from, limits::SUBSCRIBE_READ_BYTES);
-                    self.arrived(&shell, log, groups);
+                    let fetched = shell.log.fetch_blocking(log, from, limits::SUBSCRIBE_READ_BYTES);
+                    self.arrived(&shell, log, fetched)?;
                 }
                 Step::Wait(until) => return Ok(Look::Nothing(seen, until)),
             }
@@ -280,13 +282,19 @@ impl Subscription {
         }
     }
 
-    fn arrived(&mut self, shell: &Shell, log: LogId, groups: Vec<Group>) {
+    fn arrived(&mut self, shell: &Shell, log: LogId, fetched: Fetched) -> Result<()> {
+        let groups = fetched.map_err(|base| {
+            // Told once; then it goes on behind the gap.
+            self.next.insert(log, base + 1);
+            Error::Truncated { log, base }
+        })?;
         if groups.is_empty() && !shell.log.progress.has_ended() {
             // It cannot be read where it should be; an event has said so.
             self.parked.insert(log, now() + limits::REPLICA_RETRY);
         }
         let entries: Vec<Entries> = groups.iter().map(Group::entries).collect();
         self.piece = Some(Piece { log, entries: entries.into_iter().flatten() });
+        Ok(())
     }
 }
 
@@ -306,4 +314,46 @@ pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
 #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::config::Durability;
+    use crate::base::{Config, Incarnation};
+    use crate::crypto::{Identity, Secret};
+    use crate::driver::workers::Workers;
+    use crate::mesh::{Mesh, MeshSettings};
+    use crate::session::LocalParty;
+    use crate::sync::{MemStorage, Storage, Wal};
+
+    #[test]
+    fn a_subscription_tells_once_what_is_not_kept_and_goes_on_behind_it() {
+        let identity = Arc::new(Identity::from_seed(&Secret::new([7; 32])));
+        let config = Config::new("n");
+        let party = LocalParty::new(identity.clone(), "n", &config.capabilities, None).expect("small");
+        let disk: Box<dyn Storage> = Box::new(MemStorage::new());
+        let (mut wal, _) = Wal::open(disk, identity.clone(), Incarnation(1)).expect("empty disk");
+        wal.set_segment_max(800);
+        let log = wal.own();
+        (0..40).for_each(|n| drop(wal.append(1, &[Bytes::from(vec![n; 40])]).expect("memory")));
+        let base = wal.truncate(log, 20).expect("memory");
+        assert!((1..=20).contains(&base));
+        let mesh = Mesh::resume(MeshSettings::from_config(&config, identity.id()), wal.states(), log, 1);
+        let (keeper, _) = crate::driver::known::Keeper::open(None, config.trust_policy()).expect("no file");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        let shell = Shell::new(mesh, (Arc::new(party), Arc::new(keeper), None), Arc::default(), Arc::default(), runtime.handle().clone());
+        let workers = Workers::begin(shell.clone(), None, (wal, Durability::Durable, None), None, None).expect("threads");
+        let mut all = Subscription::new(&shell, Subscribe::all());
+        assert!(matches!(all.try_next(), Err(Error::Truncated { log: of, base: upto }) if (of, upto) == (log, base)));
+        assert_eq!(all.cursor(), [(log, base + 1)]);
+        for seq in base + 1..=40 {
+            assert_eq!(all.try_next().expect("kept").map(|record| record.seq), Some(seq));
+        }
+        assert_eq!(all.try_next().expect("runs"), None);
+        let damage = std::iter::from_fn(|| shell.ring.try_pop()).any(|item| format!("{item:?}").contains("LogDamaged"));
+        assert!(!damage, "a gap is no damage");
+        drop(shell);
+        drop(workers.end());
+    }
 }

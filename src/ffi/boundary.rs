@@ -8,8 +8,8 @@ use crate::base::Error;
 use crate::ffi::panics;
 use crate::ffi::status::{
     VIXP2P_ERR_DIR_IN_USE, VIXP2P_ERR_FAILED, VIXP2P_ERR_INVALID, VIXP2P_ERR_IO, VIXP2P_ERR_KEY, VIXP2P_ERR_LOG, VIXP2P_ERR_NOT_CONNECTED,
-    VIXP2P_ERR_PANIC, VIXP2P_ERR_PORT_IN_USE, VIXP2P_ERR_STOPPED, VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_UTF8, VIXP2P_ERR_WOULD_BLOCK, VIXP2P_OK,
-    vixp2p_status,
+    VIXP2P_ERR_PANIC, VIXP2P_ERR_PORT_IN_USE, VIXP2P_ERR_STOPPED, VIXP2P_ERR_TOO_LARGE, VIXP2P_ERR_TRUNCATED, VIXP2P_ERR_UTF8,
+    VIXP2P_ERR_WOULD_BLOCK, VIXP2P_OK, vixp2p_status,
 };
 
 /// Why a call fails: a status and a sentence that begins with the argument at fault.
@@ -46,6 +46,7 @@ impl From<Error> for Failure {
             Error::NotConnected(_) => VIXP2P_ERR_NOT_CONNECTED,
             Error::WouldBlock => VIXP2P_ERR_WOULD_BLOCK,
             Error::TooLarge { .. } => VIXP2P_ERR_TOO_LARGE,
+            Error::Truncated { .. } => VIXP2P_ERR_TRUNCATED,
             Error::Failed(_) => VIXP2P_ERR_FAILED,
         };
         Failure::new(status, error.to_string())

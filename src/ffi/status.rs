@@ -59,6 +59,8 @@ pub enum vixp2p_status {
     VIXP2P_ERR_UNSUPPORTED = -18,
     /// A worker of the node failed; it can only be destroyed.
     VIXP2P_ERR_FAILED = -19,
+    /// Records asked for are not kept any more; their effect is in a snapshot.
+    VIXP2P_ERR_TRUNCATED = -20,
 }
 
 pub(super) use vixp2p_status::*;
@@ -111,6 +113,7 @@ pub extern "C" fn vixp2p_status_str(status: i32) -> *const c_char {
         -17 => c"node is unusable after an internal error",
         -18 => c"not supported",
         -19 => c"node failed",
+        -20 => c"records are not kept any more",
         _ => c"unknown status",
     };
     text.as_ptr()

@@ -129,7 +129,8 @@ pub unsafe extern "C" fn vixp2p_node_subscribe(
 /// @param out           where a pointer to the record goes; it and its data are valid until the next call of this function, or
 ///                      vixp2p_subscription_free(), for this subscription, and if that comes from another thread at least until
 ///                      this thread calls this function again. NULL there if there is none.
-/// @return VIXP2P_OK; VIXP2P_EMPTY (0 given) or VIXP2P_TIMEOUT; VIXP2P_ERR_STOPPED once the node stops or the subscription is freed
+/// @return VIXP2P_OK; VIXP2P_EMPTY (0 given) or VIXP2P_TIMEOUT; VIXP2P_ERR_TRUNCATED once where records are not kept any more, the
+///         text says which, after which the next call goes on behind them; VIXP2P_ERR_STOPPED once the node stops or the subscription is freed
 ///         meanwhile; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback if timeout_ms is not 0, or from the log callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_subscription_next(

@@ -65,6 +65,7 @@ class Status(enum.IntEnum):
     ERR_POISONED = -17
     ERR_UNSUPPORTED = -18
     ERR_FAILED = -19
+    ERR_TRUNCATED = -20
 
 
 class EventKind(enum.IntEnum):
