@@ -206,7 +206,7 @@ impl Posts {
             self.remove(id.number);
             return Heard::Delivered(to);
         }
-        if !open.get(&id.attempt).is_some_and(|hop| by.is_none_or(|by| by == *hop)) {
+        if open.get(&id.attempt).is_none_or(|hop| by.is_some_and(|by| by != *hop)) {
             return Heard::Nothing;
         }
         let why = match verdict {
