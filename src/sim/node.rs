@@ -112,15 +112,15 @@ pub(super) fn endpoint(index: usize) -> Endpoint {
     Endpoint::tcp(host(index), 9000)
 }
 
-/// The name of its machine.
+/// The address of its machine: neighbours tell each other of addresses only, not of names.
 pub(super) fn host(index: usize) -> String {
-    format!("{}{}.sim", name(index).to_ascii_lowercase(), if index < 26 { "" } else { "2" })
+    format!("10.0.{}.{}", index / 256, index % 256)
 }
 
 /// The node that listens there.
 pub(super) fn listener(endpoint: &Endpoint) -> Option<usize> {
-    let letter = endpoint.host.bytes().next()?.checked_sub(b'a').map(usize::from)?;
-    Some(if endpoint.host.as_bytes().get(1) == Some(&b'2') { letter + 26 } else { letter })
+    let (high, low) = endpoint.host.strip_prefix("10.0.")?.split_once('.')?;
+    Some(256 * high.parse::<usize>().ok()? + low.parse::<usize>().ok()?)
 }
 
 impl Node {
