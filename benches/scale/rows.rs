@@ -18,8 +18,10 @@ const CORE_PERCENT_MAX: f64 = 3.0;
 const JOIN_SECS_MAX: f64 = 10.0;
 const LEFT_OVER_PERCENT_MAX: f64 = 1.0;
 
-/// Cycles before the first look: until then tables that keep the last thousand peers, and the allocator, fill up.
-const WARM_UP_CYCLES: usize = 6_000;
+/// Cycles before the first look: until then tables that keep the last thousand peers, and the allocator's own, fill up.
+const WARM_UP_CYCLES: usize = 20_000;
+/// Looks at the memory on the way: a leak climbs from one to the next.
+const LOOKS: usize = 10;
 /// Connections that come and go at once.
 const COMING_AND_GOING: usize = 16;
 /// How long an idle node is left alone before it is looked at: two heartbeats, after which idle buffers have gone back.
@@ -160,12 +162,16 @@ async fn passing(options: Options) -> Result<bool> {
     tokio::time::sleep(SETTLE).await;
     let before = hub.usage()?;
     let begin = Instant::now();
-    cycles(port, options.cycles).await?;
+    let mut seen = Vec::new();
+    for look in 0..LOOKS {
+        cycles(port, options.cycles * (look + 1) / LOOKS - options.cycles * look / LOOKS).await?;
+        seen.push(hub.usage()?.resident_kib.to_string());
+    }
     let rate = options.cycles as f64 / begin.elapsed().as_secs_f64();
     hub.has(0).await?;
     tokio::time::sleep(SETTLE).await;
     let after = hub.usage()?;
-    println!("{} connects and disconnects, {rate:.0} a second", options.cycles);
+    println!("{} connects and disconnects, {rate:.0} a second; resident KiB after every tenth: {}", options.cycles, seen.join(" "));
     let mut met = true;
     for (name, before, after) in [
         ("descriptors after them", before.descriptors, after.descriptors),
