@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::base::config::KeyAgreement;
 use crate::base::{CloseReason, Error, Event, LogId, Result, limits};
+use crate::crypto::kex::{self, Group};
 use crate::driver::beacon::Beacon;
 use crate::driver::bootstrap::Bootstrap;
 use crate::driver::runtime::{self, OwnRuntime};
@@ -24,6 +26,9 @@ impl Node {
     /// Starts listening and dialling. On a tokio runtime the node's tasks run there; elsewhere on a thread of its own. A second call
     /// while running does nothing; one during a stop is refused.
     pub fn start(&self) -> Result<()> {
+        if self.inner.config.key_agreement != KeyAgreement::Classic {
+            kex::prepare(&[Group::XWing]);
+        }
         let begun = {
             let told = self.ask_cursor()?;
             self.start_locked(&mut self.inner.state.lock(), &told)?

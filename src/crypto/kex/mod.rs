@@ -69,6 +69,14 @@ impl Offer {
     }
 }
 
+/// Has the provider do beforehand what it does once in a process before it draws its first random number (aws-lc, for ML-KEM, collects
+/// entropy of its own: 20 to 40 ms), so that no handshake waits for it.
+pub fn prepare(groups: &[Group]) {
+    if groups.contains(&Group::XWing) {
+        xwing::prepare();
+    }
+}
+
 /// Answers a share: what goes back (32 bytes for X25519, 1,120 for X-Wing) and the shared secret; `None` as in [`Offer::complete`].
 pub fn answer(group: Group, share: &[u8], secrets: &KexSecrets) -> Option<(Vec<u8>, Secret<32>)> {
     match group {
