@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::base::config::KeyAgreement;
 use crate::base::{CloseReason, Error, Event, LogId, Result, limits};
-use crate::crypto::kex::{self, Group};
+use crate::crypto::kex;
 use crate::driver::beacon::Beacon;
 use crate::driver::bootstrap::Bootstrap;
 use crate::driver::runtime::{self, OwnRuntime};
@@ -27,7 +27,7 @@ impl Node {
     /// while running does nothing; one during a stop is refused.
     pub fn start(&self) -> Result<()> {
         if self.inner.config.key_agreement != KeyAgreement::Classic {
-            kex::prepare(&[Group::XWing]);
+            kex::prepare();
         }
         let begun = {
             let told = self.ask_cursor()?;

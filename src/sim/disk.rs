@@ -120,10 +120,8 @@ impl SimDisk {
     /// A bit flips in a segment whose path is wanted; whether there was one.
     pub(super) fn rot(&mut self, wanted: impl Fn(&str) -> bool, rng: &mut fastrand::Rng) -> bool {
         let segments = self.files.iter_mut().filter(|(path, file)| path.ends_with(".wal") && wanted(path) && !file.seen.is_empty());
-        let mut segments: Vec<&mut Arc<File>> = segments.map(|(_, file)| file).collect();
-        let Some(index) = rng.usize(..segments.len() + 1).checked_sub(1) else { return false };
-        Arc::make_mut(segments[index]).rot(rng);
-        true
+        let chosen = rng.choice(segments.collect::<Vec<_>>());
+        chosen.map(|(_, file)| Arc::make_mut(file).rot(rng)).is_some()
     }
 
     /// What would be left if the power failed now and everything un-synced were lost; only paths that contain `part`.

@@ -71,9 +71,11 @@ impl Offer {
 
 /// Has the provider do beforehand what it does once in a process before it draws its first random number (aws-lc, for ML-KEM, collects
 /// entropy of its own: 20 to 40 ms), so that no handshake waits for it.
-pub fn prepare(groups: &[Group]) {
-    if groups.contains(&Group::XWing) {
-        xwing::prepare();
+pub fn prepare() {
+    #[cfg(feature = "aws-lc")]
+    {
+        // Whoever needs random numbers next hears of a failure.
+        let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
     }
 }
 

@@ -41,15 +41,6 @@ impl KeyPair {
     }
 }
 
-/// See [`prepare`](super::prepare).
-pub(super) fn prepare() {
-    #[cfg(feature = "aws-lc")]
-    {
-        // Whoever needs random numbers next hears of a failure.
-        let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
-    }
-}
-
 /// A ciphertext to an encapsulation key, and the shared secret in it.
 pub(super) fn seal_to(public: &[u8], secrets: &KexSecrets) -> Option<(Vec<u8>, Secret<32>)> {
     #[cfg(feature = "aws-lc")]
