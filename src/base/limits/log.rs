@@ -1,0 +1,94 @@
+//! The log and its replication, snapshots and the outbox.
+
+use std::time::Duration;
+
+// ---- the log and its replication -----------------------------------------------------------------------------------
+
+/// Payload of one record.
+pub const RECORD_PAYLOAD_MAX_BYTES: usize = 1024 * 1024;
+/// Records of one group commit.
+pub const GROUP_MAX_RECORDS: usize = 256;
+/// Payload bytes of one group commit, unless a single record is larger.
+pub const GROUP_MAX_BYTES: usize = 64 * 1024;
+/// Encoded bytes of one WalPush: the largest group with its framing, and then some.
+pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 64 * 1024;
+/// Pushed and not yet acknowledged bytes per link and direction: the receiver's credit.
+pub const REPLICA_WINDOW_BYTES: usize = 4 * 1024 * 1024;
+/// Pushed and not yet acknowledged records per link and direction, so that a flood of tiny ones is bounded too.
+pub const REPLICA_WINDOW_RECORDS: u64 = 65_536;
+/// Bytes read from disk for one laggard at a time.
+pub const READ_RECORDS_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes a subscription reads and holds at a time, unless one group is larger.
+pub const SUBSCRIBE_READ_BYTES: usize = 256 * 1024;
+/// Places a status measures in the log's files; peers behind at further ones are shown without bytes and age.
+pub const STATUS_PLACES_MAX: usize = 1024;
+/// Logs (origin, incarnation) one node carries.
+pub const LOGS_MAX: usize = 4096;
+/// Vector entries of one Vector message (the rest follow in further ones).
+pub const VECTOR_MAX_ENTRIES: usize = 1024;
+/// A segment file is closed and a new one begun past this size.
+pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// A log's file is made longer in advance by as much as it holds, and by no more than this: syncs need not write its length.
+pub const RESERVE_STEP_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Files of the log kept open: the segment and the mark of two logs, so that a commit opens none.
+pub const LOG_FILES_OPEN_MAX: usize = 4;
+/// Under `Durability::Buffered`: an accepted record is durable after so long, if the disk keeps up. Longer would lose more to a power
+/// cut and keep peers waiting, shorter would sync for little.
+pub const BUFFERED_SYNC_EVERY: Duration = Duration::from_millis(50);
+/// Under `Durability::Buffered`: pause after a disk refused to make records durable, so that events of it do not crowd out others.
+pub const BUFFERED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Under `Durability::Buffered`: so many bytes are made durable before more is accepted; they are in memory meanwhile.
+pub const BUFFERED_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Appends waiting for the log's thread; `append` waits for a place.
+pub const APPEND_QUEUE_MAX: usize = 4096;
+/// What the application has applied survives a power cut after so long: one sync a log and second is cheap, and so much comes again at most.
+pub const CURSOR_SYNC_EVERY: Duration = Duration::from_secs(1);
+/// Logs whose place is synced in a row before appends have their turn.
+pub const CURSOR_SYNCS_AT_ONCE: usize = 16;
+/// Pause before a refused apply is offered again; doubles up to `APPLY_RETRY_MAX`.
+pub const APPLY_RETRY_BASE: Duration = Duration::from_millis(500);
+/// Longest pause between two offers of the same record.
+pub const APPLY_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Bytes of a segment in memory while it is scanned; at least one group fits, four make the copying at the edges rare.
+pub const SCAN_WINDOW_BYTES: usize = 4 * WAL_PUSH_MAX_BYTES;
+/// A group is found in a segment by one index entry per so many bytes and a walk from there.
+pub const INDEX_STEP_BYTES: u64 = 64 * 1024;
+/// A snapshot is fetched and checked in pieces of this size.
+pub const SNAPSHOT_PIECE_BYTES: usize = 512 * 1024;
+/// The largest snapshot: its list of hashes has 1 MiB.
+pub const SNAPSHOT_MAX_BYTES: u64 = 16 << 30;
+/// What an application may call the form of its snapshots.
+pub const SNAPSHOT_SCHEMA_MAX_BYTES: usize = 64;
+/// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
+pub const SNAPSHOT_ASKED_MAX: usize = 4;
+
+// ---- the outbox ----------------------------------------------------------------------------------------------------
+
+/// Name of an operation's kind.
+pub const OUTBOX_KIND_MAX_BYTES: usize = 64;
+/// Idempotency key of an operation: a UUID as text, or a hash.
+pub const OUTBOX_KEY_MAX_BYTES: usize = 64;
+/// What an operation's payload is short of a record's: its envelope and the seal around it.
+pub const OUTBOX_ENVELOPE_MAX_BYTES: usize = 512;
+/// Attempts at one operation (figure of the C++ sync module, as the four below).
+pub const OUTBOX_ATTEMPTS_MAX: u32 = 8;
+/// Pause after the first failed attempt; doubles after each.
+pub const OUTBOX_RETRY_BASE: Duration = Duration::from_millis(500);
+/// Longest pause between two attempts.
+pub const OUTBOX_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Hundredths by which a pause is longer or shorter.
+pub const OUTBOX_JITTER_PERCENT: u32 = 20;
+/// A claimed operation that nobody answers for is free again after this.
+pub const OUTBOX_CLAIM_TIMEOUT: Duration = Duration::from_secs(30);
+/// Operations for this node, and such put by it, that are not finished; further ones wait in the log. Some 200 bytes each.
+pub const OUTBOX_OPEN_MAX: usize = 64 * 1024;
+/// Idempotency keys that were executed and are known for ever; past it nothing new is executed. Some 150 bytes each.
+pub const OUTBOX_KEYS_MAX: usize = 1024 * 1024;
+/// Operations of others for others that a third node can be asked for; further ones are carried all the same.
+pub const OUTBOX_CARRIED_MAX: usize = 64 * 1024;
+/// Receipts that were read before their operation; further ones may leave an operation listed that is finished.
+pub const OUTBOX_EARLY_MAX: usize = 4096;
+/// Operations asked for by one OutboxPull, and ranges in its answer.
+pub const OUTBOX_PULL_MAX: usize = 1024;
+/// Operations settled by one record.
+pub const OUTBOX_SETTLED_MAX: usize = 1024;
