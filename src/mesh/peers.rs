@@ -62,7 +62,8 @@ pub(super) enum Verdict {
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     links: BTreeMap<LinkId, Link>,
-    peers: BTreeMap<PeerId, Peer>,
+    /// Boxed: the nodes of the tree are half to wholly full, and a thousand of those who are gone would take now so much, now double.
+    peers: BTreeMap<PeerId, Box<Peer>>,
     gone: BTreeSet<(Time, PeerId)>,
     connected: usize,
 }
@@ -83,11 +84,11 @@ impl Peers {
     }
 
     pub(super) fn peer(&self, peer: &PeerId) -> Option<&Peer> {
-        self.peers.get(peer)
+        self.peers.get(peer).map(Box::as_ref)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
-        self.peers.iter()
+        self.peers.iter().map(|(id, peer)| (id, peer.as_ref()))
     }
 
     /// The peer behind an authenticated link.
@@ -175,13 +176,12 @@ impl Peers {
         let since = known.filter(|peer| peer.link.is_some()).map_or(now, |peer| peer.since);
         let link = Some(link);
         let peer = Peer { node_id, capabilities, formerly, endpoint, direction, link, last_seen: now, since, last_reason, trusted };
-        match self.peers.insert(id, peer) {
-            Some(Peer { link: Some(_), .. }) => {}
-            Some(Peer { link: None, last_seen, .. }) => {
-                self.gone.remove(&(last_seen, id));
-                self.connected += 1;
-            }
-            None => self.connected += 1,
+        let before = self.peers.insert(id, Box::new(peer));
+        if let Some(gone) = before.as_ref().filter(|before| before.link.is_none()) {
+            self.gone.remove(&(gone.last_seen, id));
+        }
+        if before.is_none_or(|before| before.link.is_none()) {
+            self.connected += 1;
         }
     }
 
