@@ -188,6 +188,13 @@
 #define VIXP2P_FLAG_NO_PEER_EXCHANGE 32
 
 /**
+ * vixp2p_node_options.flags: name this node by mDNS/DNS-SD as well (service _vixp2p._tcp), and dial whom it names, on the interfaces of
+ * discovery_interfaces; alone, if discovery is VIXP2P_DISCOVERY_OFF. Two more threads. With a psk this node is named and dials nobody
+ * for it, because mDNS proves nothing. VIXP2P_ERR_INVALID from a library that was built without it.
+ */
+#define VIXP2P_FLAG_MDNS 64
+
+/**
  * vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
  * trusted peers only, messages with every connected one. A revoked key is refused under every policy.
  */

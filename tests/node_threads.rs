@@ -3,7 +3,11 @@
 
 mod common;
 
+use common::lan::Lan;
 use common::{Peer, config, eventually};
+use vixp2p::Config;
+use vixp2p::base::DiscoveryConfig;
+use vixp2p::base::config::Listen;
 
 fn count(what: &str) -> usize {
     std::fs::read_dir(format!("/proc/self/{what}")).expect("readable").count()
@@ -39,5 +43,29 @@ fn nodes_that_are_dropped_or_stopped_end_their_threads_and_close_their_descripto
             let lock = std::fs::File::open(dir.path().join(name).join("lock")).expect("there");
             assert!(lock.try_lock().is_ok(), "directory {name} is free");
         }
+    }
+    mdns_has_threads_only_where_it_is_on(threads, descriptors);
+}
+
+/// The kernel keeps 15 bytes of a thread's name.
+fn threads_of_mdns() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("readable").flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.to_ascii_lowercase().contains("mdns")).count()
+}
+
+fn mdns_has_threads_only_where_it_is_on(threads: usize, descriptors: usize) {
+    let Some(lan) = Lan::ipv4() else { return };
+    for mdns in [false, true, false] {
+        let listen = Listen::On { host: String::new(), port: 0 };
+        let discovery = Some(DiscoveryConfig { mdns, ..DiscoveryConfig::default() });
+        let node = lan.on("A", || Peer::start(Config { listen, discovery, ..config("a") }));
+        if mdns {
+            eventually("the threads of mDNS", || threads_of_mdns() == 2);
+        }
+        assert_eq!(threads_of_mdns(), if mdns { 2 } else { 0 });
+        drop(node);
+        eventually("the threads to end", || count("task") == threads);
+        eventually("the descriptors to be closed", || count("fd") == descriptors);
     }
 }

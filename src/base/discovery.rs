@@ -11,7 +11,7 @@ use crate::base::endpoint::Endpoint;
 use crate::base::error::{Error, Result};
 use crate::base::limits;
 
-/// By which addresses announcements go out. Both kinds are always listened to.
+/// By which addresses announcements go out. Both kinds are listened to unless it is off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum DiscoveryMode {
     /// IPv4 broadcast, and the group of all nodes in IPv6.
@@ -21,17 +21,19 @@ pub enum DiscoveryMode {
     Multicast,
     /// One after the other.
     Both,
+    /// Neither, and nothing is listened to: for a node that uses mDNS alone.
+    Off,
 }
 
 impl DiscoveryMode {
     /// Whether broadcasts go out.
     pub fn broadcasts(self) -> bool {
-        self != DiscoveryMode::Multicast
+        matches!(self, DiscoveryMode::Broadcast | DiscoveryMode::Both)
     }
 
     /// Whether the multicast group is sent to.
     pub fn multicasts(self) -> bool {
-        self != DiscoveryMode::Broadcast
+        matches!(self, DiscoveryMode::Multicast | DiscoveryMode::Both)
     }
 }
 
@@ -54,6 +56,9 @@ pub struct DiscoveryConfig {
     pub multicast_group: Ipv4Addr,
     /// Names of the interfaces to use; none = every interface but loopback.
     pub interfaces: Vec<String>,
+    /// Beside it, or instead of it: this node as a DNS-SD service, and others of that kind as if they had announced themselves. With a
+    /// pre-shared key this node is named and dials nobody for it, because mDNS proves nothing. Needs the cargo feature `mdns`.
+    pub mdns: bool,
 }
 
 impl Default for DiscoveryConfig {
@@ -67,6 +72,7 @@ impl Default for DiscoveryConfig {
             max_packet_bytes: limits::DISCOVERY_PACKET_BYTES,
             multicast_group: Ipv4Addr::new(239, 255, 0, 1),
             interfaces: Vec::new(),
+            mdns: false,
         }
     }
 }
@@ -94,6 +100,12 @@ impl DiscoveryConfig {
         if !self.multicast_group.is_multicast() {
             return Err(Error::Invalid(format!("{} is no multicast group; one begins with 224 to 239", self.multicast_group)));
         }
+        if self.mdns && cfg!(not(feature = "mdns")) {
+            return Err(Error::Invalid("this library was built without mDNS; build it with the cargo feature mdns".into()));
+        }
+        if self.mode == DiscoveryMode::Off && !self.mdns {
+            return Err(Error::Invalid("discovery sends no announcements and has no mDNS; choose one of them, or no discovery".into()));
+        }
         let (got, max) = (self.interfaces.len(), limits::DISCOVERY_INTERFACES_MAX);
         if got > max { Err(Error::TooLarge { what: "discovery interfaces", got, max }) } else { Ok(()) }
     }
@@ -115,6 +127,14 @@ pub struct Discovered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_announcements_neither_way_of_sending_is_meant() {
+        assert!(!DiscoveryMode::Off.broadcasts() && !DiscoveryMode::Off.multicasts());
+        assert!(DiscoveryMode::Both.broadcasts() && DiscoveryMode::Both.multicasts());
+        let alone = DiscoveryConfig { mode: DiscoveryMode::Off, mdns: true, ..DiscoveryConfig::default() };
+        assert_eq!(alone.validate().is_ok(), cfg!(feature = "mdns"));
+    }
 
     #[test]
     fn the_defaults_are_those_of_v1() {
@@ -139,5 +159,6 @@ mod tests {
         assert!(refused(|c| c.max_packet_bytes = 255).contains("255"));
         assert!(refused(|c| c.multicast_group = Ipv4Addr::LOCALHOST).contains("127.0.0.1"));
         assert!(refused(|c| c.interfaces = vec!["lo".into(); 65]).contains("65"));
+        assert!(refused(|c| c.mode = DiscoveryMode::Off).contains("no mDNS"));
     }
 }

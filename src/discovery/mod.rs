@@ -224,6 +224,24 @@ impl Discovery {
         self.find(now);
     }
 
+    /// Takes what another directory of the network names, mDNS: a rumour like an announcement without proof. Told again for as long as it
+    /// is named there. With a secret it is nothing.
+    pub fn named(&mut self, now: Time, at: SocketAddr, node_id: &str) {
+        if self.seals.sealing() || !is_usable(at) {
+            return;
+        }
+        if self.neighbours.named(now, at, node_id) {
+            self.find(now);
+        } else {
+            self.counters.crowded += 1;
+        }
+    }
+
+    /// What that directory does not name any more. Whoever announces itself as well stays.
+    pub fn unnamed(&mut self, at: SocketAddr) {
+        self.neighbours.unnamed(at);
+    }
+
     /// Everybody heard of.
     pub fn snapshot(&self, now: Time) -> Vec<Discovered> {
         self.neighbours.snapshot(now)

@@ -10,6 +10,9 @@ use crate::wire::announce::Announce;
 /// Whom a row is about: an address (with the scope that IPv6 may need) and a port.
 type Place = (IpAddr, u32, u16);
 
+/// The run of whoever announces nothing: only another directory names it. Runs of nodes are random, and long.
+const NAMED: u64 = u64::MAX;
+
 /// What is known of an announcement besides its text.
 pub(super) struct Heard {
     /// The run of the node.
@@ -118,6 +121,24 @@ impl Neighbours {
             queue.waiting.insert(waiting);
         }
         Some(noted)
+    }
+
+    /// Notes whom another directory names; `false` if there is no room. Where somebody announces itself, that says more.
+    pub(super) fn named(&mut self, now: Time, at: SocketAddr, node_id: &str) -> bool {
+        let place = (at.ip(), scope(at), at.port());
+        let run = self.rows.get(&place).map_or(NAMED, |row| row.run);
+        let announce = Announce { node_id: node_id.to_owned(), tcp_port: at.port(), ts_ms: 0, nonce: 0, capabilities: BTreeMap::new() };
+        self.heard(now, at, &announce, Heard { run, proven: false, rumour_will_do: true }).is_some()
+    }
+
+    /// Forgets whom only another directory named.
+    pub(super) fn unnamed(&mut self, at: SocketAddr) {
+        let place = (at.ip(), scope(at), at.port());
+        if self.rows.get(&place).is_some_and(|row| row.run == NAMED)
+            && let Some(waiting) = self.rows.remove(&place).and_then(|row| row.waiting)
+        {
+            self.rumours.waiting.remove(&waiting);
+        }
     }
 
     /// The next node that may be dialled now, and whether for the first time.

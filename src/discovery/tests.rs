@@ -271,3 +271,61 @@ proptest! {
         prop_assert!(a.snapshot(now).len() <= limits::DISCOVERED_MAX);
     }
 }
+
+#[test]
+fn whom_another_directory_names_is_a_rumour_at_the_rate_of_rumours() {
+    let mut machine = machine("a", 1, Seals::new(None, None), 1);
+    outputs(&mut machine);
+    let mut dials = Vec::new();
+    for tick in 0..100u64 {
+        let now = Time::from_millis(tick * 50);
+        (0..40).for_each(|n| machine.named(now, SocketAddr::from(([10, 0, 0, n], 9)), "named"));
+        machine.tick(now);
+        dials.extend(found(&outputs(&mut machine)));
+    }
+    assert_eq!((dials.len(), machine.snapshot(Time::from_millis(5_000)).len()), (10, 40));
+    assert!(machine.snapshot(Time::from_millis(5_000)).iter().all(|row| !row.authenticated));
+    (0..40).for_each(|n| machine.unnamed(SocketAddr::from(([10, 0, 0, n], 9))));
+    assert!(machine.snapshot(Time::from_millis(5_000)).is_empty());
+    machine.tick(Time::from_millis(5_600));
+    assert_eq!(found(&outputs(&mut machine)), Vec::<String>::new(), "nobody waits for a dial any more");
+}
+
+#[test]
+fn names_of_another_directory_fill_no_more_of_the_table_than_announcements() {
+    let mut machine = machine("a", 1, Seals::new(None, None), 1);
+    for n in 0..200_000u32 {
+        machine.named(Time(u64::from(n)), SocketAddr::from(([10, 1, (n >> 8) as u8, n as u8], 1 + (n >> 16) as u16)), "f");
+    }
+    assert!(machine.largest_table() <= limits::DISCOVERED_MAX && machine.counters().crowded > 0);
+    for port in 1..100 {
+        machine.named(Time(0), SocketAddr::from(([10, 2, 0, 1], port)), "f");
+    }
+    for nobody in ["0.0.0.0:9", "224.0.0.251:9", "255.255.255.255:9", "10.3.0.1:0"] {
+        machine.named(Time(0), nobody.parse().expect("address"), "f");
+        assert!(machine.snapshot(Time(0)).iter().all(|row| row.endpoint.to_string() != format!("tcp://{nobody}")));
+    }
+}
+
+#[test]
+fn with_a_secret_the_names_of_another_directory_are_nothing() {
+    let mut machine = machine("a", 1, Seals::new(Some(&psk(1)), None), 1);
+    outputs(&mut machine);
+    machine.named(Time::ZERO, from(2), "named");
+    assert!(machine.snapshot(Time::ZERO).is_empty() && outputs(&mut machine).is_empty());
+}
+
+#[test]
+fn who_announces_itself_stays_when_a_name_is_taken_back() {
+    let mut machine = machine("a", 1, Seals::new(None, None), 1);
+    machine.receive(Time::ZERO, PATH, from(2), &forged(9, 1 << 24));
+    let place = SocketAddr::new(from(2).ip(), 9);
+    machine.named(Time::ZERO, place, "x");
+    machine.unnamed(place);
+    assert_eq!(machine.snapshot(Time::ZERO).len(), 1);
+    machine.named(Time::ZERO, SocketAddr::new(from(3).ip(), 9), "y");
+    // Once it speaks for itself it is no mere name.
+    machine.receive(Time::ZERO, PATH, from(3), &forged(9, 2 << 24));
+    machine.unnamed(SocketAddr::new(from(3).ip(), 9));
+    assert_eq!(machine.snapshot(Time::ZERO).len(), 2);
+}

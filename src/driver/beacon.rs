@@ -13,9 +13,11 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use parking_lot::Mutex;
 
 use crate::base::config::Listen;
-use crate::base::{Config, DiscoveryConfig, Error, Event, Level, Result, Time, limits};
+use crate::base::{Config, DiscoveryConfig, DiscoveryMode, Error, Event, Level, Result, Time, limits};
 use crate::discovery::{Discovery, DiscoverySettings, Output, PathId, Seals};
 use crate::driver::Shell;
+#[cfg(feature = "mdns")]
+use crate::driver::mdns::{Mdns, Naming};
 use crate::driver::paths::{self, Path, Place};
 use crate::mesh::io::Input;
 
@@ -27,6 +29,9 @@ pub(crate) struct Beacon {
     config: DiscoveryConfig,
     listen: Listen,
     dial: bool,
+    /// Label and port for mDNS, and whether others are looked for by it.
+    #[cfg(feature = "mdns")]
+    naming: (String, u16, bool),
     machine: Arc<Mutex<Discovery>>,
     poll: Poll,
     ending: Arc<Ending>,
@@ -45,6 +50,18 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
+    /// Whether it is to end.
+    #[cfg(feature = "mdns")]
+    pub(super) fn is_near(&self) -> bool {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// Has it look for what is to be carried out.
+    #[cfg(feature = "mdns")]
+    pub(super) fn wake(&self) {
+        let _ = self.waker.wake();
+    }
+
     /// Ends it soon.
     pub(crate) fn end(&self) {
         self.now.store(true, Ordering::SeqCst);
@@ -75,6 +92,8 @@ impl Beacon {
             config: discovery,
             listen: config.listen.clone(),
             dial: config.dial,
+            #[cfg(feature = "mdns")]
+            naming: (config.node_id.clone(), port, config.psk.is_none()),
             machine: Arc::new(Mutex::new(machine)),
             poll,
             ending: Arc::new(Ending { waker, now: AtomicBool::new(false) }),
@@ -97,6 +116,8 @@ impl Beacon {
 
     /// The thread's work.
     pub(crate) fn run(mut self, shell: &Arc<Shell>) {
+        #[cfg(feature = "mdns")]
+        let _mdns = self.name_this_node(shell);
         let mut events = Events::with_capacity(64);
         let (mut rescan, mut unread) = (shell.now(), BTreeSet::new());
         while !self.ending.now.load(Ordering::SeqCst) && shell.failure().is_none() {
@@ -121,8 +142,30 @@ impl Beacon {
         }
     }
 
+    /// Begins mDNS, if it is wanted.
+    #[cfg(feature = "mdns")]
+    fn name_this_node(&self, shell: &Arc<Shell>) -> Option<Mdns> {
+        if !self.config.mdns {
+            return None;
+        }
+        let (node_id, port, look) = self.naming.clone();
+        if !look {
+            shell.write_log(Level::Info, || {
+                "mDNS names this node and finds nobody: with a secret only announcements that prove it count".into()
+            });
+        }
+        let begun = getrandom::u64().map_err(|e| format!("the system has no random numbers: {e}")).and_then(|run| {
+            let naming = Naming { node_id, port, look, run };
+            Mdns::start((&self.config, &self.listen), &naming, (self.machine.clone(), self.ending.clone()), shell)
+        });
+        begun.map_err(|e| shell.write_log(Level::Warn, || format!("mDNS is off: {e}"))).ok()
+    }
+
     /// Opens what has come and closes what has gone.
     fn look_at_interfaces(&mut self, shell: &Shell, now: Time) {
+        if self.config.mode == DiscoveryMode::Off {
+            return;
+        }
         let places = match paths::places(&self.config, &self.listen) {
             Ok(places) => places,
             Err(e) => return shell.write_log(Level::Warn, || format!("discovery cannot list the interfaces: {e}")),

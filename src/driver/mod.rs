@@ -17,6 +17,8 @@ pub mod listen;
 pub mod log;
 pub mod outbox;
 pub(crate) mod outlet;
+#[cfg(feature = "mdns")]
+mod mdns;
 mod paths;
 mod patience;
 pub(crate) mod postal;

@@ -5,6 +5,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use if_addrs::Interface;
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -35,15 +36,10 @@ impl Place {
 
 /// The places to use now: for each interface and family one address, which the node listens on.
 pub(super) fn places(config: &DiscoveryConfig, listen: &Listen) -> io::Result<Vec<Place>> {
-    let only = match listen {
-        Listen::On { host, .. } => host.parse::<IpAddr>().ok(),
-        Listen::Off => None,
-    };
     let mut places: Vec<Place> = Vec::new();
     for interface in if_addrs::get_if_addrs()? {
-        let wanted = if config.interfaces.is_empty() { !interface.is_loopback() } else { config.interfaces.contains(&interface.name) };
         let ip = interface.ip();
-        let (true, true, Some(index)) = (wanted && interface.is_oper_up(), is_listened_on(only, ip), interface.index) else { continue };
+        let (true, Some(index)) = (is_wanted(config, listen, &interface), interface.index) else { continue };
         let broadcast = if let if_addrs::IfAddr::V4(v4) = &interface.addr { v4.broadcast } else { None };
         let place = Place { name: interface.name, index, ip, broadcast };
         match places.iter_mut().find(|known| known.index == index && known.ip.is_ipv4() == ip.is_ipv4()) {
@@ -55,6 +51,16 @@ pub(super) fn places(config: &DiscoveryConfig, listen: &Listen) -> io::Result<Ve
     }
     places.truncate(limits::DISCOVERY_INTERFACES_MAX);
     Ok(places)
+}
+
+/// Whether discovery uses this address of an interface.
+pub(super) fn is_wanted(config: &DiscoveryConfig, listen: &Listen, interface: &Interface) -> bool {
+    let only = match listen {
+        Listen::On { host, .. } => host.parse::<IpAddr>().ok(),
+        Listen::Off => None,
+    };
+    let wanted = if config.interfaces.is_empty() { !interface.is_loopback() } else { config.interfaces.contains(&interface.name) };
+    wanted && interface.is_oper_up() && is_listened_on(only, interface.ip())
 }
 
 fn is_listened_on(only: Option<IpAddr>, ip: IpAddr) -> bool {

@@ -7,7 +7,7 @@ use crate::base::event::printable;
 use crate::base::{Discovered, DiscoveryConfig, DiscoveryMode};
 use crate::ffi::boundary::{Answer, Failure, read_str, write_sized};
 use crate::ffi::handle::on_node;
-use crate::ffi::options::vixp2p_node_options;
+use crate::ffi::options::{VIXP2P_FLAG_MDNS, vixp2p_node_options};
 use crate::ffi::peers::{VIXP2P_ENDPOINT_SIZE, VIXP2P_NODE_ID_SIZE, fixed, write_array};
 use crate::ffi::status::{VIXP2P_ERR_UNSUPPORTED, vixp2p_status};
 use crate::ffi::types::vixp2p_node;
@@ -83,7 +83,8 @@ fn describe(found: &Discovered) -> vixp2p_discovered_info {
 /// The pointers among the members are NULL or point to what the header says.
 pub(super) unsafe fn config(options: &vixp2p_node_options) -> Answer<Option<DiscoveryConfig>> {
     let mode = match options.discovery {
-        VIXP2P_DISCOVERY_OFF => return Ok(None),
+        VIXP2P_DISCOVERY_OFF if options.flags & VIXP2P_FLAG_MDNS == 0 => return Ok(None),
+        VIXP2P_DISCOVERY_OFF => DiscoveryMode::Off,
         VIXP2P_DISCOVERY_BROADCAST => DiscoveryMode::Broadcast,
         VIXP2P_DISCOVERY_MULTICAST => DiscoveryMode::Multicast,
         VIXP2P_DISCOVERY_BOTH => DiscoveryMode::Both,
@@ -91,7 +92,7 @@ pub(super) unsafe fn config(options: &vixp2p_node_options) -> Answer<Option<Disc
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.discovery is {other}, none of VIXP2P_DISCOVERY_...")));
         }
     };
-    let mut config = DiscoveryConfig { mode, ..DiscoveryConfig::default() };
+    let mut config = DiscoveryConfig { mode, mdns: options.flags & VIXP2P_FLAG_MDNS != 0, ..DiscoveryConfig::default() };
     if options.discovery_port != 0 {
         let port = u16::try_from(options.discovery_port);
         config.port = port.map_err(|_| Failure::invalid(format!("options.discovery_port is {}, over 65535", options.discovery_port)))?;

@@ -45,6 +45,10 @@ pub const VIXP2P_FLAG_NO_REMEMBER: u32 = 2;
 pub const VIXP2P_FLAG_NO_RELAY: u32 = 16;
 /// vixp2p_node_options.flags: neither tell trusted peers where the others accept connections, nor dial whom they name.
 pub const VIXP2P_FLAG_NO_PEER_EXCHANGE: u32 = 32;
+/// vixp2p_node_options.flags: name this node by mDNS/DNS-SD as well (service _vixp2p._tcp), and dial whom it names, on the interfaces of
+/// discovery_interfaces; alone, if discovery is VIXP2P_DISCOVERY_OFF. Two more threads. With a psk this node is named and dials nobody
+/// for it, because mDNS proves nothing. VIXP2P_ERR_INVALID from a library that was built without it.
+pub const VIXP2P_FLAG_MDNS: u32 = 64;
 
 /// vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
 /// trusted peers only, messages with every connected one. A revoked key is refused under every policy.
@@ -277,7 +281,7 @@ impl vixp2p_node_options {
     pub(super) unsafe fn config(&self) -> Answer<Config> {
         // SAFETY: the caller's promise.
         let text = |pointer, what| unsafe { read_str(pointer, what) };
-        let known = VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER | VIXP2P_FLAG_NO_RELAY | VIXP2P_FLAG_NO_PEER_EXCHANGE;
+        let known = VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER | VIXP2P_FLAG_NO_RELAY | VIXP2P_FLAG_NO_PEER_EXCHANGE | VIXP2P_FLAG_MDNS;
         let unknown = self.flags & !known;
         if unknown != 0 {
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.flags has the unknown bits {unknown:#x}")));

@@ -724,6 +724,11 @@ static void discovery(void)
     CHECK_FAILS(INVALID, vixp2p_node_discovered(seeker, list, sizeof *list, NULL));
     vixp2p_node_destroy(found);
     vixp2p_node_destroy(seeker);
+    /* mDNS speaks to port 5353, which is not this process's own: the node is made and not started. */
+    options.flags |= VIXP2P_FLAG_MDNS;
+    options.discovery = VIXP2P_DISCOVERY_OFF;
+    CHECK(vixp2p_node_create(&options, &seeker) == VIXP2P_OK);
+    vixp2p_node_destroy(seeker);
 }
 
 int main(void)

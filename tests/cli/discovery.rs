@@ -32,3 +32,16 @@ fn a_node_without_discovery_or_on_another_interface_finds_nobody() {
         node.wait_for(From::Stdout, "peers_total=0 peers_connected=0 handshakes_started=0");
     }
 }
+
+#[test]
+fn two_nodes_meet_by_mdns_alone() {
+    let Some(lan) = Lan::ipv4() else { return };
+    let start = |host: &str, id: &str| lan.on(host, || Running::start(&[id, "--listen=9001", "--discovery=off", "--mdns=on"]));
+    let (mut a, mut b) = (start("A", "--id=A"), start("B", "--id=B"));
+    a.wait_for(From::Stderr, "\"B\" connected");
+    b.wait_for(From::Stderr, "\"A\" connected");
+    for node in [a, b] {
+        let (status, ..) = node.stop_by("TERM");
+        assert!(status.success());
+    }
+}

@@ -576,6 +576,10 @@ def test_nodes_find_each_other_on_the_loopback_interface_alone():
         assert (found.node_id, found.endpoint, found.authenticated) == ("b", event.endpoint, False) and found.last_seen_ms_ago >= 0
     with pytest.raises(VixP2PError, match="interval"):
         Node(discovery=DiscoveryMode.BOTH, discovery_interval_ms=1)
+    # Alone as well. Not started: mDNS speaks to a port that is not this process's own.
+    Node(mdns=True, discovery_interfaces=["lo"]).close()
+    with pytest.raises(VixP2PError, match="interval"):
+        Node(mdns=True, discovery_interval_ms=1)
 
 
 def test_the_process_log_hears_every_node_by_name_until_it_is_cleared():

@@ -43,6 +43,19 @@ pub const DISCOVERY_RESCAN: Duration = Duration::from_secs(1);
 /// Datagrams read from one socket before the others have their turn.
 pub const DISCOVERY_BATCH: usize = 64;
 
+/// Nodes that mDNS names at once; past it mDNS ends for this run of the node, because the memory of its cache has no cap of its own.
+pub const MDNS_NAMES_MAX: usize = 4096;
+/// Addresses of one node that mDNS names and that are used: both families on several interfaces.
+pub const MDNS_ADDRESSES_MAX: usize = 8;
+/// Label in a service's TXT record, one string of which holds 255 bytes with its key.
+pub const MDNS_LABEL_MAX_BYTES: usize = 200;
+/// Label in a service's name, of which one part holds 63 bytes with the random rest.
+pub const MDNS_NAME_LABEL_MAX_BYTES: usize = 40;
+/// Time between two looks at the own networks while mDNS names many.
+pub const MDNS_NETWORKS_EVERY: Duration = Duration::from_secs(1);
+/// How long a stop waits for mDNS to say goodbye.
+pub const MDNS_GOODBYE_GRACE: Duration = Duration::from_secs(1);
+
 // ---- registries ----------------------------------------------------------------------------------------------------
 
 /// Address of a registry as text, and the target of a redirect.

@@ -169,6 +169,7 @@ class Node(Progress, Outbox):
         discovery_packet_bytes: int = 0,
         discovery_group: Optional[str] = None,
         discovery_interfaces: Sequence[str] = (),
+        mdns: bool = False,
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -189,7 +190,7 @@ class Node(Progress, Outbox):
         wait for the disk: records survive the end of the process, perhaps not a power cut in the next moments.
 
         `discovery` looks for nodes on the own networks; `discovery_interfaces` are the names of those to use, all but loopback if
-        there are none.
+        there are none. `mdns` names this node by mDNS/DNS-SD as well, and dials whom that names; also with `discovery` off.
         """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
@@ -208,6 +209,7 @@ class Node(Progress, Outbox):
             options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
         options.flags = (0 if dial else _abi.FLAG_NO_DIAL) | (0 if remember_peers else _abi.FLAG_NO_REMEMBER)
         options.flags |= (0 if relay else _abi.FLAG_NO_RELAY) | (0 if peer_exchange else _abi.FLAG_NO_PEER_EXCHANGE)
+        options.flags |= _abi.FLAG_MDNS if mdns else 0
         options.trust = trust
         options.durability = durability
         if registry is not None:

@@ -13,6 +13,9 @@ pub(crate) struct DiscoveryArgs {
     /// Find nodes on the own networks, and be found [default: on]
     #[arg(long, value_name = "on|off", default_value = "on", hide_default_value = true, hide_possible_values = true)]
     pub(crate) discovery: Switch,
+    /// The same by mDNS/DNS-SD, beside it or instead of it
+    #[arg(long, value_name = "on|off", default_value = "off", hide = true, hide_possible_values = true)]
+    pub(crate) mdns: Switch,
     /// Network interface for it; repeatable [default: all but loopback]
     #[arg(long, value_name = "NAME", value_parser = interface)]
     pub(crate) disc_iface: Vec<String>,
@@ -31,9 +34,11 @@ impl DiscoveryArgs {
     /// The node's settings; `None` = off.
     pub(crate) fn config(&self) -> Option<DiscoveryConfig> {
         let defaults = DiscoveryConfig::default();
-        (self.discovery == Switch::On).then(|| DiscoveryConfig {
+        let (on, mdns) = (self.discovery == Switch::On, self.mdns == Switch::On);
+        (on || mdns).then(|| DiscoveryConfig {
             port: self.disc_port,
-            mode: self.disc_mode,
+            mode: if on { self.disc_mode } else { DiscoveryMode::Off },
+            mdns,
             announce_interval: self.disc_interval,
             // Silence is told from a pause between two announcements.
             seen_ttl: defaults.seen_ttl.max(3 * self.disc_interval),
