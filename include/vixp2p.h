@@ -59,7 +59,7 @@
             NULL, NULL, NULL, VIXP2P_REGISTRY_PULL_ONLY, 0, 0, 0, 0, 0, 0, 0,                             \
             NULL, 0,                                                                                      \
             VIXP2P_DISCOVERY_OFF, 0, 0, 0, 0, 0, NULL, NULL,                                              \
-            NULL,                                                                                         \
+            NULL, 0, 0,                                                                                   \
     }
 
 
@@ -1260,6 +1260,14 @@ typedef struct vixp2p_node_options {
      * Certificate authorities of a registry behind https as PEM text, no other being trusted then; NULL: those of Mozilla.
      */
     const char *registry_ca;
+    /**
+     * The port to announce by discovery and to the registry, up to 65535, whether or not this node listens; 0: the one it listens on.
+     */
+    uint32_t announce_port;
+    /**
+     * 0.
+     */
+    uint32_t reserved_2;
 } vixp2p_node_options;
 
 /**

@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::{PATIENCE, Peer, config, eventually, now};
 use socket2::{Domain, Socket, Type};
 use vixp2p::base::bootstrap::Token;
+use vixp2p::base::config::Listen;
 use vixp2p::base::{BootstrapConfig, BootstrapMode, Level};
 use vixp2p::{Config, Node};
 
@@ -141,6 +142,17 @@ fn a_node_that_does_not_dial_still_learns_and_is_found() {
     eventually("peers", || !node.node.bootstrap_peers().is_empty());
     assert!(requests.recv_timeout(PATIENCE).expect("asked").starts_with("POST /announce"));
     assert_eq!(node.node.stats().connect_attempts, 0);
+}
+
+#[test]
+fn a_node_announces_the_port_it_is_told_to_even_if_it_does_not_listen() {
+    let (address, requests) = registry(any_port(), |_| ok(EMPTY));
+    let (mut config, mut bootstrap) = asking("behind", &format!("http://{address}"));
+    (config.listen, config.announce_port) = (Listen::Off, Some(4711));
+    bootstrap.mode = BootstrapMode::PullAndAnnounce;
+    let (_node, _) = started(config, bootstrap);
+    let announcement = requests.recv_timeout(PATIENCE).expect("announced");
+    assert!(announcement.contains(r#""tcp_port":4711,"#), "{announcement}");
 }
 
 #[test]

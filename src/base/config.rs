@@ -95,6 +95,9 @@ pub struct Config {
     pub listen: Listen,
     /// Further places to accept connections at, `LISTEN_ENDPOINTS_MAX` at most: `tcp://ADDRESS:PORT`, `unix:///path`, `mem://name`.
     pub listen_also: Vec<Endpoint>,
+    /// The port that discovery and the registry tell others in place of the one listened on; `None` = that one. For nodes behind a
+    /// port that is forwarded, and for programs whose listener is another node.
+    pub announce_port: Option<u16>,
     /// With a data directory: notes where peers were reached, and dials them again at the next start.
     pub remember_peers: bool,
     /// Identity, log and address book live here; `None` = an ephemeral node whose identity and log die with it.
@@ -146,6 +149,7 @@ impl Config {
             node_id: node_id.into(),
             listen: Listen::Off,
             listen_also: Vec::new(),
+            announce_port: None,
             remember_peers: true,
             data_dir: None,
             key_passphrase: None,

@@ -176,6 +176,10 @@ pub struct vixp2p_node_options {
     pub discovery_interfaces: *const c_char,
     /// Certificate authorities of a registry behind https as PEM text, no other being trusted then; NULL: those of Mozilla.
     pub registry_ca: *const c_char,
+    /// The port to announce by discovery and to the registry, up to 65535, whether or not this node listens; 0: the one it listens on.
+    pub announce_port: u32,
+    /// 0.
+    pub reserved_2: u32,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -246,6 +250,8 @@ impl vixp2p_node_options {
         discovery_group: std::ptr::null(),
         discovery_interfaces: std::ptr::null(),
         registry_ca: std::ptr::null(),
+        announce_port: 0,
+        reserved_2: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -294,14 +300,14 @@ impl vixp2p_node_options {
         config.listen = match self.listen {
             VIXP2P_LISTEN_OFF => Listen::Off,
             VIXP2P_LISTEN_ON => {
-                let port = u16::try_from(self.listen_port);
-                let port = port.map_err(|_| Failure::invalid(format!("options.listen_port is {}, over 65535", self.listen_port)))?;
+                let port = read_port(self.listen_port, "options.listen_port")?;
                 Listen::On { host: text(self.listen_host, "options.listen_host")?.unwrap_or_default().to_owned(), port }
             }
             other => return Err(Failure::invalid(format!("options.listen is {other}, neither VIXP2P_LISTEN_OFF nor VIXP2P_LISTEN_ON"))),
         };
         // SAFETY: the caller's promise.
         config.listen_also = unsafe { read_endpoints(self.listen_also, self.listen_also_count, "options.listen_also") }?;
+        config.announce_port = Some(read_port(self.announce_port, "options.announce_port")?).filter(|port| *port != 0);
         config.data_dir = text(self.data_dir, "options.data_dir")?.map(Into::into);
         // SAFETY: the caller's promise.
         config.psk = unsafe { read_psk(self.psk, self.psk_len, "options.psk") }?;
@@ -333,8 +339,10 @@ impl vixp2p_node_options {
             // What an older library does not know would otherwise be another promise than the program asks for.
             other => return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.durability is {other}, which is none"))),
         };
-        if self.reserved != 0 {
-            return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.reserved is {}, not 0", self.reserved)));
+        for (name, value) in [("reserved", self.reserved), ("reserved_2", self.reserved_2)] {
+            if value != 0 {
+                return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.{name} is {value}, not 0")));
+            }
         }
         // SAFETY: the caller's promise.
         config.bootstrap = unsafe { self.bootstrap() }?;
@@ -370,6 +378,10 @@ impl vixp2p_node_options {
     pub(super) fn level(&self) -> Answer<Level> {
         read_level(self.log_level, "options.log_level")
     }
+}
+
+fn read_port(port: u32, what: &'static str) -> Answer<u16> {
+    u16::try_from(port).map_err(|_| Failure::invalid(format!("{what} is {port}, over 65535")))
 }
 
 /// Endpoints from an array of texts.

@@ -72,7 +72,7 @@ impl Node {
         let shell = self.make_shell(wal, logs, handle.clone(), port)?;
         shell.apply.ask(state.cursor.clone(), asked);
         shell.outbox.prepare(&self.inner.formerly, state.on_thread_start);
-        let beacon = Beacon::prepare(&self.inner.config, port, shell.now())?;
+        let beacon = Beacon::prepare(&self.inner.config, self.announced(port), shell.now())?;
         if state.apply_in_ring {
             shell.apply.use_ring();
         }
@@ -112,10 +112,15 @@ impl Node {
         Ok(())
     }
 
+    /// The port that others are told.
+    fn announced(&self, port: u16) -> u16 {
+        self.inner.config.announce_port.unwrap_or(port)
+    }
+
     fn bootstrap(&self, port: u16) -> Option<Bootstrap> {
         let config = &self.inner.config;
         let registry = config.bootstrap.clone()?;
-        Some(Bootstrap { config: registry, node_id: config.node_id.clone(), port, dial: config.dial })
+        Some(Bootstrap { config: registry, node_id: config.node_id.clone(), port: self.announced(port), dial: config.dial })
     }
 
     fn make_shell(&self, wal: &NodeWal, logs: Vec<LogState>, handle: Handle, port: u16) -> Result<Arc<Shell>> {

@@ -123,6 +123,8 @@ fn an_unusable_setting_of_discovery_or_of_a_registry_is_refused_by_name() {
         (VIXP2P_ERR_INVALID, "no IPv4 address", Box::new(|o| (o.discovery, o.discovery_group) = (2, c"ff02::1".as_ptr()))),
         (VIXP2P_ERR_INVALID, "no multicast group", Box::new(|o| (o.discovery, o.discovery_group) = (2, c"10.0.0.1".as_ptr()))),
         (VIXP2P_ERR_INVALID, "announce interval is 99 ms", Box::new(|o| (o.flags, o.discovery_interval_ms) = (VIXP2P_FLAG_MDNS, 99))),
+        (VIXP2P_ERR_INVALID, "options.announce_port is 65536", Box::new(|o| o.announce_port = 65_536)),
+        (VIXP2P_ERR_UNSUPPORTED, "options.reserved_2 is 1", Box::new(|o| o.reserved_2 = 1)),
         (VIXP2P_ERR_UTF8, "discovery_interfaces", Box::new(|o| (o.discovery, o.discovery_interfaces) = (2, c"\xff".as_ptr()))),
         (VIXP2P_ERR_INVALID, "options.registry_url is NULL", Box::new(|o| o.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE)),
         (VIXP2P_ERR_INVALID, "options.registry_url is NULL", Box::new(|o| o.registry_token = c"t".as_ptr())),

@@ -364,6 +364,8 @@ class NodeOptions(ctypes.Structure):
         ("discovery_group", c_char_p),
         ("discovery_interfaces", c_char_p),
         ("registry_ca", c_char_p),
+        ("announce_port", c_uint32),
+        ("reserved_2", c_uint32),
     ]
 
 
