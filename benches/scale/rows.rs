@@ -18,8 +18,9 @@ const CORE_PERCENT_MAX: f64 = 3.0;
 const JOIN_SECS_MAX: f64 = 10.0;
 const LEFT_OVER_PERCENT_MAX: f64 = 1.0;
 
-/// Cycles before the first look: until then tables that keep the last thousand peers, and the allocator's own, fill up.
-const WARM_UP_CYCLES: usize = 20_000;
+/// Cycles before the first look: until then tables that keep the last thousand peers fill up, and the allocator has seen the highest
+/// wave of connections at once, of which it keeps the room.
+const WARM_UP_CYCLES: usize = 100_000;
 /// Looks at the memory on the way: a leak climbs from one to the next.
 const LOOKS: usize = 10;
 /// Connections that come and go at once.

@@ -209,6 +209,9 @@ impl Inner {
         if item.as_ref().is_some_and(is_end) {
             self.ends -= 1;
         }
+        if self.items.is_empty() {
+            self.items.shrink_to(limits::EVENT_RING_KEPT);
+        }
         item
     }
 
@@ -285,6 +288,15 @@ mod tests {
         }
         assert_eq!(ends, limits::POSTS_MAX);
         assert!(ring.has_room_for_ends());
+    }
+
+    #[test]
+    fn what_a_burst_took_is_given_back_when_it_has_been_read() {
+        let ring = EventRing::default();
+        (0..10 * limits::EVENT_RING_KEPT as u64).for_each(|n| ring.push(stored(n)));
+        while ring.try_pop().is_some() {}
+        let kept = ring.inner.lock().items.capacity();
+        assert!(kept < 2 * limits::EVENT_RING_KEPT, "room for {kept} is kept");
     }
 
     #[test]

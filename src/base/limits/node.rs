@@ -79,6 +79,8 @@ pub const ADDRESS_BOOK_REFRESH: Duration = Duration::from_secs(60);
 
 /// Events waiting for the application; past it the oldest informational one is counted in `Lost`.
 pub const EVENT_RING_MAX: usize = 4096;
+/// Events an empty queue keeps room for: what a burst took beyond goes back.
+pub const EVENT_RING_KEPT: usize = 256;
 /// Application bytes waiting in the event ring before links stop being read.
 pub const EVENT_RING_DATA_MAX_BYTES: usize = 512 * 1024;
 /// What a received batch counts for in the event ring on top of its bytes.
