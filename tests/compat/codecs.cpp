@@ -264,7 +264,7 @@ void announcements(const Value &all)
     CHECK(different == differs.size());
 }
 
-// Bytes of strangers: a value or a bin::Error, nothing else, and never more than there was.
+// Bytes of strangers: a value or a bin::Error, never more than there was; any other exception would end the test.
 void any_bytes_are_read_or_refused(const Value &all)
 {
     std::vector<Bytes> seeds;
@@ -286,18 +286,18 @@ void any_bytes_are_read_or_refused(const Value &all)
             bytes[random(bytes.size())] = static_cast<std::uint8_t>(random(256));
         }
         bytes.resize(random(8) == 0 ? random(bytes.size() + 1) : bytes.size());
-        const std::string first = verdict([&] {
+        verdict([&] {
             const Envelope envelope = Envelope::decode_or_throw(bytes);
             CHECK(envelope.payload.size() <= bytes.size() && Envelope::decode_or_throw(envelope.encode()).encode() == envelope.encode());
             return std::string();
         });
-        const std::string second = verdict([&] {
+        verdict([&] {
             const auto any = msg::decode_payload_or_throw(static_cast<MessageType>(random(14)), bytes);
             const Bytes again = std::visit([](const auto &message) { return message.encode(); }, any);
             CHECK(again.size() <= bytes.size());
             return std::string();
         });
-        const std::string third = verdict([&] {
+        verdict([&] {
             const FrameDecodeResult result = framing.decode(bytes);
             std::size_t total = result.remaining.size();
             for (const Frame &frame : result.frames) {
@@ -309,7 +309,6 @@ void any_bytes_are_read_or_refused(const Value &all)
         if (const auto read = msg::DiscoveryAnnounce::from_json(std::string(bytes.begin(), bytes.end()))) {
             CHECK(read->tcp_port != 0 && !read->node_id.empty() && bytes.size() <= msg::DiscoveryAnnounce::kMaxBytes);
         }
-        CHECK(first.find("NON") == std::string::npos && second.size() + third.size() < 200);
     }
 }
 
