@@ -264,6 +264,54 @@ void announcements(const Value &all)
     CHECK(different == differs.size());
 }
 
+// Bytes of strangers: a value or a bin::Error, never more than there was; any other exception would end the test.
+void any_bytes_are_read_or_refused(const Value &all)
+{
+    std::vector<Bytes> seeds;
+    for (const Value &entry : all["negative"].items) {
+        seeds.push_back(unhex(entry["hex"].text));
+    }
+    for (const Value &entry : all["discovery_from_json"].items) {
+        seeds.emplace_back(entry["text"].text.begin(), entry["text"].text.end());
+    }
+    std::uint64_t state = 1;
+    const auto random = [&](std::size_t below) {
+        state = state * 6364136223846793005U + 1442695040888963407U;
+        return static_cast<std::size_t>(state >> 33U) % below;
+    };
+    framing::LengthPrefixVarint framing;
+    for (int i = 0; i < 50000; ++i) {
+        Bytes bytes = seeds[random(seeds.size())];
+        for (std::size_t changes = random(4); changes > 0 && !bytes.empty(); --changes) {
+            bytes[random(bytes.size())] = static_cast<std::uint8_t>(random(256));
+        }
+        bytes.resize(random(8) == 0 ? random(bytes.size() + 1) : bytes.size());
+        verdict([&] {
+            const Envelope envelope = Envelope::decode_or_throw(bytes);
+            CHECK(envelope.payload.size() <= bytes.size() && Envelope::decode_or_throw(envelope.encode()).encode() == envelope.encode());
+            return std::string();
+        });
+        verdict([&] {
+            const auto any = msg::decode_payload_or_throw(static_cast<MessageType>(random(14)), bytes);
+            const Bytes again = std::visit([](const auto &message) { return message.encode(); }, any);
+            CHECK(again.size() <= bytes.size());
+            return std::string();
+        });
+        verdict([&] {
+            const FrameDecodeResult result = framing.decode(bytes);
+            std::size_t total = result.remaining.size();
+            for (const Frame &frame : result.frames) {
+                total += frame.bytes.size() + 1;
+            }
+            CHECK(total <= bytes.size());
+            return std::string();
+        });
+        if (const auto read = msg::DiscoveryAnnounce::from_json(std::string(bytes.begin(), bytes.end()))) {
+            CHECK(read->tcp_port != 0 && !read->node_id.empty() && bytes.size() <= msg::DiscoveryAnnounce::kMaxBytes);
+        }
+    }
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -277,5 +325,6 @@ int main(int argc, char **argv)
     messages(all);
     refusals(all);
     announcements(all);
+    any_bytes_are_read_or_refused(all);
     return 0;
 }

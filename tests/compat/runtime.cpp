@@ -136,6 +136,28 @@ void a_node_that_throws_costs_its_address_a_pause()
     CHECK(engine_of(*node) == nullptr);
 }
 
+void a_program_that_wants_more_has_the_engine()
+{
+    const auto a = make_tcp_node(listening("a")), b = make_tcp_node(listening("b"));
+    CHECK(engine_of(*a) == nullptr);
+    a->start();
+    b->start();
+    Lines messages;
+    const vixp2p_message_callback take{
+        [](void *lines, const vixp2p_peer_id *, const void *data, std::size_t len) {
+            static_cast<Lines *>(lines)->add({static_cast<const char *>(data), len});
+        },
+        &messages, nullptr};
+    CHECK(vixp2p_node_set_message_callback(engine_of(*a), &take) == VIXP2P_OK);
+    b->connect(endpoint_of(*a));
+    eventually([&] { return sees_connected(*b, key_of(*a)); });
+    const vixp2p_peer_id to = id_of(*a);
+    CHECK(vixp2p_node_send(engine_of(*b), &to, "hello", 5) == VIXP2P_OK);
+    messages.wait_for("hello");
+    a->stop();
+    CHECK(vixp2p_node_set_message_callback(engine_of(*a), nullptr) == VIXP2P_OK);
+}
+
 void wait_returns_when_somebody_stops()
 {
     P2PRuntime runtime(make_tcp_node(listening("a")));
@@ -156,6 +178,7 @@ int main()
     the_guard_backs_off_and_forgets_failures_after_a_success();
     a_runtime_tolerates_that_it_has_no_node();
     a_node_that_throws_costs_its_address_a_pause();
+    a_program_that_wants_more_has_the_engine();
     wait_returns_when_somebody_stops();
     return 0;
 }

@@ -528,10 +528,10 @@ def test_a_registry_is_told_of_a_node_and_names_others():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         registry = Registry(f"http://127.0.0.1:{server.server_port}", announce=True, token="open-sesame", max_peers_per_poll=7)
         assert "open-sesame" not in repr(registry)
-        with Node("b", registry=registry, **TOFU) as b:
+        with Node("b", registry=registry, announce_port=4711, **TOFU) as b:
             wait_for(b, EventKind.PEER_CONNECTED)
             path, token, heard = requests.get(timeout=30)
-            assert (path, token, json.loads(heard)["tcp_port"]) == ("/announce", "Bearer open-sesame", b.port)
+            assert (path, token, json.loads(heard)["tcp_port"]) == ("/announce", "Bearer open-sesame", 4711)
             assert requests.get(timeout=30)[:2] == ("/peers?limit=7", "Bearer open-sesame")
             assert b.registry_peers() == [RegistryPeer("a", "127.0.0.1", a.port)]
         server.shutdown()

@@ -71,9 +71,9 @@ struct HandshakeState {
 struct Peer {
     PeerId id;
     PeerState state{PeerState::Disconnected};
-    std::optional<PeerEndpoint> endpoint;
-    PeerMetadata meta;
-    std::optional<HandshakeState> handshake;
+    std::optional<PeerEndpoint> endpoint{};
+    PeerMetadata meta{};
+    std::optional<HandshakeState> handshake{};
 
     bool is_connected() const { return state == PeerState::Connected; }
 };

@@ -158,6 +158,7 @@ class Node(Progress, Outbox):
         rekey_after_ms: int = 0,
         fresh_keys_after_ms: int = 0,
         listen_also: Sequence[str] = (),
+        announce_port: int = 0,
         remember_peers: bool = True,
         relay: bool = True,
         peer_exchange: bool = True,
@@ -180,6 +181,8 @@ class Node(Progress, Outbox):
         """`listen`: None only dials, a port listens everywhere, (host, port) there; port 0 is any free one. 0 means the default.
 
         `listen_also` names further places: "tcp://ADDRESS:PORT", "unix:///path/to.sock", "mem://name" (for nodes of this process).
+
+        `announce_port` is told to discovery and the registry in place of the port listened on, whether or not the node listens.
 
         `remember_peers` notes in `data_dir` where peers were reached, and dials them again at the next start.
 
@@ -222,6 +225,7 @@ class Node(Progress, Outbox):
         options.fresh_keys_after_ms = fresh_keys_after_ms
         places = [place.encode() for place in listen_also]
         options.listen_also, options.listen_also_count = (c_char_p * len(places))(*places) if places else None, len(places)
+        options.announce_port = announce_port
         options.discovery = discovery
         options.discovery_port = discovery_port
         options.discovery_interval_ms = discovery_interval_ms

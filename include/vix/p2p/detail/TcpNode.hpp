@@ -74,6 +74,9 @@ public:
         const Parts parts = parts_;
         lock.unlock();
         start_finders(parts);
+        if (!running()) { // stopped meanwhile, before they had begun
+            stop_finders(parts);
+        }
     }
 
     void stop() override

@@ -1,0 +1,241 @@
+// Bootstrap and Discovery: alone, and as parts of a node. Everything in a network of this process alone, where that is permitted; else
+// discovery is left out, whose datagrams go to more than one address.
+#include "loopback.hpp"
+
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <future>
+
+#include "../../examples-cpp/vix/registry.hpp"
+
+using namespace vix::p2p;
+
+namespace {
+
+// Before there are threads: a network with nothing but its own loopback interface.
+bool enter_private_network()
+{
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+        return false;
+    }
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    const bool is_up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    close(fd);
+    return is_up;
+}
+
+std::string naming(const Node &node, const char *name)
+{
+    return "{\"peers\":[{\"node_id\":\"" + std::string(name) + "\",\"host\":\"127.0.0.1\",\"tcp_port\":" +
+           std::to_string(endpoint_of(node).port) + "}]}";
+}
+
+BootstrapConfig asking(const Registry &registry, const char *name)
+{
+    BootstrapConfig config;
+    config.self_node_id = name;
+    config.registry_url = registry.url();
+    config.poll_interval_ms = 50;
+    config.connect_cooldown_ms = 300;
+    return config;
+}
+
+void a_bootstrap_asks_announces_and_calls_back()
+{
+    const Registry registry("{\"peers\":[{\"node_id\":\"b\",\"host\":\"127.0.0.1\",\"tcp_port\":9},{\"host\":\"\",\"tcp_port\":9},7]}");
+    BootstrapConfig config = asking(registry, "a");
+    config.mode = BootstrapMode::PullAndAnnounce;
+    config.self_tcp_port = 4711;
+    config.token = "open-sesame";
+    std::atomic<int> calls{0};
+    const auto bootstrap = make_http_bootstrap(config, [&](const BootstrapPeer &peer) {
+        CHECK(peer.node_id == "b" && peer.host == "127.0.0.1" && peer.tcp_port == 9 && peer.transport == "tcp");
+        ++calls;
+        throw std::runtime_error("costs nothing");
+    });
+    CHECK(bootstrap->snapshot().empty());
+    bootstrap->start();
+    bootstrap->start();
+    eventually([&] { return calls == 2; }); // again after the cooldown
+    CHECK(bootstrap->snapshot().size() == 1);
+    const auto requests = registry.requests();
+    CHECK(requests.size() >= 2 && requests[0].rfind("POST /p2p/v1/announce HTTP/1.1\r\n", 0) == 0);
+    CHECK(requests[0].find("{\"node_id\":\"a\",\"tcp_port\":4711,\"cap\":{\"proto\":\"1.0\",\"transport\":\"tcp\"}") != std::string::npos);
+    CHECK(requests[0].find("Bearer open-sesame") != std::string::npos);
+    CHECK(requests[1].rfind("GET /p2p/v1/peers?limit=20 HTTP/1.1\r\n", 0) == 0);
+    bootstrap->stop();
+    bootstrap->stop();
+    CHECK(bootstrap->snapshot().empty());
+}
+
+void a_bootstrap_can_be_stopped_by_its_callback_and_started_again()
+{
+    const Registry registry("{\"peers\":[{\"node_id\":\"b\",\"host\":\"127.0.0.1\",\"tcp_port\":9}]}");
+    std::shared_ptr<Bootstrap> bootstrap;
+    std::atomic<int> calls{0};
+    bootstrap = make_http_bootstrap(asking(registry, "a"), [&](const BootstrapPeer &) {
+        bootstrap->stop();
+        ++calls;
+    });
+    bootstrap->start();
+    eventually([&] { return calls == 1; });
+    bootstrap->start();
+    eventually([&] { return calls == 2; });
+}
+
+void settings_that_are_none_are_told()
+{
+    BootstrapConfig config;
+    config.registry_url = "smoke://signal";
+    bool thrown = false;
+    try {
+        make_http_bootstrap(config, nullptr)->start();
+    } catch (const vixp2p::Error &error) {
+        thrown = std::string(error.what()).find("http") != std::string::npos;
+    }
+    CHECK(thrown);
+    // As a part of a node it costs a line, not the start.
+    Lines lines;
+    const auto node = make_tcp_node(listening("a", &lines));
+    node->set_bootstrap(make_http_bootstrap(config, nullptr));
+    node->start();
+    CHECK(node->running() && lines.count("starting a search for peers failed") == 1);
+}
+
+void a_node_dials_whom_its_bootstrap_names_but_not_itself()
+{
+    const auto a = make_tcp_node(listening("a"));
+    a->start();
+    const Registry registry(naming(*a, "a"));
+    const auto b = make_tcp_node(listening("b"));
+    b->set_bootstrap(make_http_bootstrap(asking(registry, "b"), nullptr));
+    a->set_bootstrap(make_http_bootstrap(asking(registry, "a"), nullptr));
+    b->start();
+    eventually([&] { return sees_connected(*b, key_of(*a)); });
+    P2PRuntime runtime(a);
+    CHECK(runtime.runtime_stats().connect.connect_attempts == 0);
+    b->stop();
+    a->set_bootstrap(nullptr);
+}
+
+// A Bootstrap of the program's own.
+class Known final : public Bootstrap {
+public:
+    void start() override { ++starts; }
+    void stop() override { ++stops; }
+    std::vector<BootstrapPeer> snapshot() const override
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        return peers;
+    }
+    mutable std::mutex mutex;
+    std::vector<BootstrapPeer> peers;
+    std::atomic<int> starts{0}, stops{0};
+};
+
+void rumours_are_dialled_no_longer_than_they_last()
+{
+    const auto known = std::make_shared<Known>();
+    const PeerEndpoint nobody = deserted();
+    known->peers = {{"b", nobody.host, nobody.port, "tcp"}, {"c", nobody.host, 1, "quic"}, {"a", nobody.host, 2, "tcp"}};
+    Lines lines;
+    const auto a = make_tcp_node(listening("a", &lines));
+    a->set_bootstrap(known);
+    a->start();
+    lines.wait_for("connect() failed: tcp://127.0.0.1:" + std::to_string(nobody.port));
+    CHECK(lines.count(":1 ") == 0 && lines.count(":2 ") == 0);
+    const auto targets = [&] { return detail::listed<vixp2p_target_info>(engine_of(*a), vixp2p_node_targets); };
+    const auto wanted = [&] {
+        for (const vixp2p_target_info &target : targets()) {
+            if ((target.flags & VIXP2P_TARGET_WANTED) != 0) {
+                return true;
+            }
+        }
+        return false;
+    };
+    CHECK(wanted());
+    {
+        std::lock_guard<std::mutex> lock(known->mutex);
+        known->peers.clear();
+    }
+    eventually([&] { return !wanted(); });
+    a->stop();
+    CHECK(known->starts == 1 && known->stops == 1);
+}
+
+DiscoveryConfig on_lo(const char *name, std::uint16_t port)
+{
+    DiscoveryConfig config;
+    config.self_node_id = name;
+    config.self_tcp_port = port;
+    config.mode = DiscoveryMode::Multicast;
+    config.announce_interval_ms = 100;
+    config.seen_ttl_ms = 1000;
+    config.connect_cooldown_ms = 300;
+    config.interfaces = "lo";
+    return config;
+}
+
+void nodes_on_one_host_discover_each_other()
+{
+    std::promise<DiscoveryAnnouncement> found;
+    std::atomic<int> calls{0};
+    const auto tells = make_udp_discovery(on_lo("a", 4711), nullptr);
+    const auto hears = make_udp_discovery(on_lo("b", 0), [&](const DiscoveryAnnouncement &announcement) {
+        if (++calls == 1) {
+            found.set_value(announcement);
+        }
+    });
+    tells->start();
+    hears->start();
+    auto finding = found.get_future();
+    CHECK(finding.wait_for(std::chrono::milliseconds(PATIENCE_MS)) == std::future_status::ready);
+    const DiscoveryAnnouncement announcement = finding.get();
+    CHECK(announcement.node_id == "a" && announcement.port == 4711 && announcement.transport == "tcp" && !announcement.host.empty());
+    CHECK(!hears->snapshot().empty() && tells->snapshot().empty());
+    eventually([&] { return calls >= 2; });
+    tells->stop();
+    eventually([&] { return hears->snapshot().empty(); }); // silence makes it forgotten
+    hears->stop();
+}
+
+void a_node_dials_whom_its_discovery_finds()
+{
+    const auto a = make_tcp_node(listening("a")), b = make_tcp_node(listening("b"));
+    a->start();
+    a->set_discovery(make_udp_discovery(on_lo("a", endpoint_of(*a).port), nullptr));
+    b->set_discovery(make_udp_discovery(on_lo("b", 0), nullptr));
+    b->start();
+    eventually([&] { return sees_connected(*b, key_of(*a)); });
+}
+
+} // namespace
+
+int main()
+{
+    const bool is_private = enter_private_network();
+    a_bootstrap_asks_announces_and_calls_back();
+    a_bootstrap_can_be_stopped_by_its_callback_and_started_again();
+    settings_that_are_none_are_told();
+    a_node_dials_whom_its_bootstrap_names_but_not_itself();
+    rumours_are_dialled_no_longer_than_they_last();
+    if (is_private) {
+        nodes_on_one_host_discover_each_other();
+        a_node_dials_whom_its_discovery_finds();
+    } else {
+        std::puts("no network of its own is permitted here: discovery is not tested");
+    }
+    NullDiscovery().start();
+    NullBootstrap().start();
+    CHECK(NullDiscovery().snapshot().empty() && NullBootstrap().snapshot().empty());
+    return 0;
+}
