@@ -12,6 +12,8 @@
 
 mod fetch;
 mod manifest;
+mod replicas;
+pub mod retention;
 mod tree;
 
 #[cfg(test)]
@@ -19,4 +21,5 @@ mod tests;
 
 pub use fetch::{Ask, Fetch, Refused};
 pub use manifest::{Manifest, ManifestError, Place};
+pub use replicas::Replicas;
 pub use tree::{Hashes, Summer, pieces};

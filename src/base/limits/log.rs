@@ -61,6 +61,12 @@ pub const SNAPSHOT_MAX_BYTES: u64 = 16 << 30;
 pub const SNAPSHOT_SCHEMA_MAX_BYTES: usize = 64;
 /// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
 pub const SNAPSHOT_ASKED_MAX: usize = 4;
+/// A peer that was not heard of for so long does not keep records from going; it takes a snapshot when it comes back.
+pub const REPLICA_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Peers whose places are remembered while they are away; the one that was silent longest is forgotten for another.
+pub const REPLICAS_MAX: usize = 1024;
+/// Places of all of them together, some 60 bytes each; one that is not remembered counts as none, which keeps more.
+pub const REPLICA_PLACES_MAX: usize = 64 * 1024;
 
 // ---- the outbox ----------------------------------------------------------------------------------------------------
 
