@@ -23,6 +23,7 @@ pub(crate) mod postal;
 pub(crate) mod progress;
 pub mod ring;
 pub mod runtime;
+mod snapping;
 pub mod subscribe;
 pub(crate) mod transport;
 pub(crate) mod workers;
@@ -287,6 +288,7 @@ impl Shell {
                 self.note(event);
             }
             Output::Store { link, group } => self.log.store(link, group),
+            Output::Snapshot(wanted) => snapping::carry(self, wanted),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
             Output::Park { log, applied, parked } => self.log.park(log, applied, parked),
             Output::Apply { log, from, upto } => {

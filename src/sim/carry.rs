@@ -97,6 +97,7 @@ impl World<'_> {
                 }
                 self.call_log(node);
             }
+            Output::Snapshot(_) => {}
             Output::Read { link, log, from, max_bytes } => {
                 if let Some(life) = self.life(node) {
                     life.work.reads.push_back((link, log, from, max_bytes));

@@ -50,6 +50,11 @@ impl Fetch {
         self.missing.len()
     }
 
+    /// Which pieces those are.
+    pub fn missing(&self) -> impl Iterator<Item = u64> + '_ {
+        self.missing.iter().copied()
+    }
+
     /// Whether everything has come.
     pub fn is_complete(&self) -> bool {
         self.hashes.is_some() && self.missing.is_empty()

@@ -59,6 +59,10 @@ pub const SNAPSHOT_PIECE_BYTES: usize = 512 * 1024;
 pub const SNAPSHOT_MAX_BYTES: u64 = 16 << 30;
 /// What an application may call the form of its snapshots.
 pub const SNAPSHOT_SCHEMA_MAX_BYTES: usize = 64;
+/// The largest list of a snapshot's hashes: 32 bytes a piece.
+pub const SNAPSHOT_HASHES_MAX_BYTES: usize = (SNAPSHOT_MAX_BYTES / SNAPSHOT_PIECE_BYTES as u64) as usize * 32;
+/// The largest manifest: `LOGS_MAX` places of 179 bytes and the rest.
+pub const SNAPSHOT_MANIFEST_MAX_BYTES: usize = LOGS_MAX * 179 + 512;
 /// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
 pub const SNAPSHOT_ASKED_MAX: usize = 4;
 /// A peer that was not heard of for so long does not keep records from going; it takes a snapshot when it comes back.

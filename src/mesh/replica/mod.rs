@@ -10,10 +10,12 @@
 //! One engine for every log, whoever writes it. Never touches a record's bytes, never decides about links, and keeps no belief
 //! about a peer longer than its link.
 
+mod give;
 mod local;
 mod receive;
 mod send;
 mod session;
+mod take;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +88,7 @@ pub(super) struct Replica {
 impl Replica {
     pub(super) fn new(logs: Vec<LogState>, own: LogId, seed: u64, out: &mut Outbox) -> Replica {
         let mut table = BTreeMap::from([(own, Local::new(0, 0))]);
-        for LogState { log, durable, applied, parked, frozen } in logs {
+        for LogState { log, durable, applied, parked, frozen, base: _ } in logs {
             let mut local = Local::new(durable, if log.origin == own.origin { durable } else { applied });
             local.frozen = frozen.is_some();
             if let Some(seq) = parked.filter(|seq| local.still_parked(*seq)) {
