@@ -65,6 +65,22 @@ pub const SNAPSHOT_HASHES_MAX_BYTES: usize = (SNAPSHOT_MAX_BYTES / SNAPSHOT_PIEC
 pub const SNAPSHOT_MANIFEST_MAX_BYTES: usize = LOGS_MAX * 179 + 512;
 /// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
 pub const SNAPSHOT_ASKED_MAX: usize = 4;
+/// Neighbours a snapshot is fetched from at once: more would not make it faster, and each costs memory.
+pub const SNAPSHOT_SOURCES_MAX: usize = 4;
+/// Snapshots a mesh knows to lie here: a carrier keeps two, and one may be on its way in or out.
+pub const SNAPSHOTS_HELD_MAX: usize = 4;
+/// Without progress for so long, taking a snapshot is given up for now and records are applied again; doubles from time to time.
+pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
+/// Longest pause of that kind.
+pub const SNAPSHOT_PATIENCE_MAX: Duration = Duration::from_secs(600);
+/// Pause before an offer is taken up that was given up before.
+pub const SNAPSHOT_AGAIN: Duration = Duration::from_secs(5);
+/// A peer's need makes a new snapshot at most so often; doubles for each that came too late for it, up to `SNAPSHOT_PATIENCE_MAX`.
+pub const SNAPSHOT_MAKE_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked at whether a snapshot can be made for a peer that waits for one.
+pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Peers that sent false parts and are not heard on snapshots again; past it the one with the least key is.
+pub const SNAPSHOT_LIARS_MAX: usize = 256;
 
 // ---- the outbox ----------------------------------------------------------------------------------------------------
 
