@@ -80,6 +80,11 @@ impl Slot {
         Ok(room.insert(Room::begin(shell, &formerly, on_start)?).clone())
     }
 
+    /// Whether it is in use in this run of the node.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.room.lock().is_some()
+    }
+
     /// Waits for its thread, once the log takes nothing more.
     pub(crate) fn end(&self) {
         let room = self.room.lock().take();
@@ -88,6 +93,14 @@ impl Slot {
         let _ = thread.map(JoinHandle::join);
     }
 }
+
+/// What a snapshot holds of the outbox.
+pub(crate) fn section(_shell: &Arc<Shell>) -> Result<Vec<u8>> {
+    Ok(Vec::new())
+}
+
+/// Takes what a snapshot holds of the outbox.
+pub(crate) fn take_section(_shell: &Arc<Shell>, _section: &[u8]) {}
 
 /// Answers a peer's OutboxPull, on a thread that may wait: the logs may have to be read first.
 pub(crate) fn answer(shell: &Arc<Shell>, (peer, target): (PeerId, PeerId), max: usize) {

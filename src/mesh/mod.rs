@@ -347,6 +347,7 @@ impl Mesh {
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),
             Message::SnapshotOffer(offer) => return self.replica.offered(now, link, offer, &mut self.out),
             Message::SnapshotFetch(fetch) => return self.replica.fetched(link, fetch, &mut self.out),
+            Message::SnapshotDecline(no) => return self.replica.declined(now, link, no),
             Message::SnapshotData(data) => return self.replica.part_came(now, link, data, &mut self.out),
             Message::Parcel(parcel) => self.parcel(now, link, parcel),
             Message::Notice(notice) => self.notice(now, link, notice),

@@ -33,8 +33,10 @@ pub enum Examined {
         /// Pieces that are not on disk yet; `None` if the list of hashes is not there either.
         missing: Option<Vec<u64>>,
     },
-    /// Right, but not for this node: its maker is not one of those allowed, its schema is another, or the disk has no room.
+    /// Right, but not for this node: its maker is not one of those allowed, or its schema is another.
     Unwelcome,
+    /// The disk refuses it for now; it is asked about again later.
+    Failed,
     /// It is not what the offer said, or a signature in it is false: the peer that sent it is to blame.
     False,
 }
@@ -87,7 +89,7 @@ pub enum SnapshotInput {
         id: SnapshotId,
         /// Which part.
         part: Part,
-        /// `None`: it is gone, or cannot be read.
+        /// `None`: it is gone, or cannot be read (then `Gone` follows: the peer does not ask this node for it again).
         bytes: Option<Bytes>,
     },
     /// The answer to `Examine`.
@@ -205,6 +207,7 @@ impl fmt::Display for SnapshotInput {
                     Examined::Good { places, missing: Some(missing) } => {
                         write!(f, "is good, {} logs, {} pieces missing", places.len(), missing.len())
                     }
+                    Examined::Failed => f.write_str("cannot be taken now"),
                     Examined::Unwelcome => f.write_str("is unwelcome"),
                     Examined::False => f.write_str("is false"),
                 }

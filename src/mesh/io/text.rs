@@ -50,6 +50,7 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Message::OutboxPull(m) => write!(f, "outbox pull {} max={}", m.target.short(), m.max_items),
         Message::OutboxHeld(m) => write!(f, "outbox held {} ranges={}", m.target.short(), m.ranges.len()),
         Message::SnapshotOffer(m) => write!(f, "offer snapshot {} of {} bytes", m.id.short(), m.size),
+        Message::SnapshotDecline(m) => write!(f, "decline {} {:?}", m.id.short(), m.why),
         Message::SnapshotFetch(m) => snapshot::describe(&m.id, m.part, None, f),
         Message::SnapshotData(m) => snapshot::describe(&m.id, m.part, Some(m.bytes.as_ref()), f),
     }

@@ -16,7 +16,7 @@ use crate::wire::cursor::{Reader, WireError, Writer};
 pub use key_update::KeyUpdate;
 pub use outbox::{OutboxHeld, OutboxPull};
 pub use route::{Neighbours, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
-pub use snapshot::{Part, SnapshotData, SnapshotFetch, SnapshotId, SnapshotOffer};
+pub use snapshot::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
 pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
 
 /// Kind numbers. Those of v1 keep their number.
@@ -57,6 +57,8 @@ pub mod kind {
     pub const SNAPSHOT_FETCH: u8 = 21;
     /// That part.
     pub const SNAPSHOT_DATA: u8 = 22;
+    /// An offered snapshot is not taken.
+    pub const SNAPSHOT_DECLINE: u8 = 23;
     /// Application bytes.
     pub const DATA: u8 = 32;
 }
@@ -111,6 +113,8 @@ pub enum Message {
     SnapshotFetch(SnapshotFetch),
     /// That part.
     SnapshotData(SnapshotData),
+    /// An offered snapshot is not taken.
+    SnapshotDecline(SnapshotDecline),
 }
 
 /// One thing received on a link: application data as it came, or a decoded message.
@@ -146,6 +150,7 @@ impl Message {
             Message::SnapshotOffer(_) => kind::SNAPSHOT_OFFER,
             Message::SnapshotFetch(_) => kind::SNAPSHOT_FETCH,
             Message::SnapshotData(_) => kind::SNAPSHOT_DATA,
+            Message::SnapshotDecline(_) => kind::SNAPSHOT_DECLINE,
         }
     }
 
@@ -173,6 +178,7 @@ impl Message {
             Message::SnapshotOffer(m) => m.encode(&mut w),
             Message::SnapshotFetch(m) => m.encode(&mut w),
             Message::SnapshotData(m) => m.encode(&mut w),
+            Message::SnapshotDecline(m) => m.encode(&mut w),
         }
     }
 
@@ -198,6 +204,7 @@ impl Message {
             kind::SNAPSHOT_OFFER => Message::SnapshotOffer(SnapshotOffer::decode(&mut r)?),
             kind::SNAPSHOT_FETCH => Message::SnapshotFetch(SnapshotFetch::decode(&mut r)?),
             kind::SNAPSHOT_DATA => Message::SnapshotData(SnapshotData::decode(&mut r, body)?),
+            kind::SNAPSHOT_DECLINE => Message::SnapshotDecline(SnapshotDecline::decode(&mut r)?),
             other => return Err(WireError::UnknownKind(other)),
         };
         r.finish()?;

@@ -71,6 +71,45 @@ pub struct SnapshotData {
     pub bytes: Option<Bytes>,
 }
 
+/// Why an offer is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Decline {
+    /// The sender has applied records that are not in it: a newer one would do.
+    Behind = 0,
+    /// The sender lacks nothing that it could bring.
+    Unneeded = 1,
+    /// Its maker is not one the sender takes snapshots from, or it is in a form that the sender does not know.
+    Unwelcome = 2,
+}
+
+/// The sender does not take an offered snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotDecline {
+    /// Which.
+    pub id: SnapshotId,
+    /// Why.
+    pub why: Decline,
+}
+
+impl SnapshotDecline {
+    pub(super) fn encode(&self, w: &mut Writer<'_>) {
+        w.bytes(&self.id.0);
+        w.u8(self.why as u8);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<SnapshotDecline, WireError> {
+        let id = SnapshotId(r.array()?);
+        let why = match r.u8()? {
+            0 => Decline::Behind,
+            1 => Decline::Unneeded,
+            2 => Decline::Unwelcome,
+            _ => return Err(WireError::Malformed("an unknown reason not to take a snapshot")),
+        };
+        Ok(SnapshotDecline { id, why })
+    }
+}
+
 impl Part {
     /// The most bytes it may have.
     pub fn max_bytes(self) -> usize {
