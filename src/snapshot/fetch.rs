@@ -55,6 +55,13 @@ impl Fetch {
         self.missing.iter().copied()
     }
 
+    /// A piece that was taken could not be written down.
+    pub fn lost(&mut self, index: u64) {
+        if index < pieces(self.size) {
+            self.missing.insert(index);
+        }
+    }
+
     /// Whether everything has come.
     pub fn is_complete(&self) -> bool {
         self.hashes.is_some() && self.missing.is_empty()

@@ -81,6 +81,12 @@ pub const SNAPSHOT_MAKE_EVERY: Duration = Duration::from_secs(10);
 pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Peers that sent false parts and are not heard on snapshots again; past it the one with the least key is.
 pub const SNAPSHOT_LIARS_MAX: usize = 256;
+/// A peer that was not heard of for so long does not keep records from going; it takes a snapshot when it comes back.
+pub const REPLICA_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Peers whose places are remembered while they are away; the one that was silent longest is forgotten for another.
+pub const REPLICAS_MAX: usize = 1024;
+/// Places of all of them together, some 60 bytes each; one that is not remembered counts as none, which keeps more.
+pub const REPLICA_PLACES_MAX: usize = 64 * 1024;
 
 // ---- the outbox ----------------------------------------------------------------------------------------------------
 
