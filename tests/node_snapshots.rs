@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use vixp2p::base::{Level, SnapshotConfig};
 use vixp2p::driver::apply::Outcome;
 use vixp2p::node::SnapshotHandler;
+use vixp2p::outbox::{State, Target};
 use vixp2p::snapshot::Place;
 use vixp2p::{Config, Event, Node};
 
@@ -24,8 +25,10 @@ struct App {
     state: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     applied: Arc<AtomicU64>,
     read: Arc<AtomicU64>,
-    /// What the next read of a state ends with.
+    /// The next read of a state fails.
     failing: Arc<Mutex<bool>>,
+    /// The next read of a state never ends: the process dies in it.
+    hanging: Arc<Mutex<bool>>,
 }
 
 impl App {
@@ -83,6 +86,12 @@ impl SnapshotHandler for App {
         }
         if std::mem::take(&mut *self.failing.lock()) {
             return Err(io::Error::other("not now"));
+        }
+        if *self.hanging.lock() {
+            self.read.fetch_add(1, Ordering::SeqCst);
+            loop {
+                std::thread::park();
+            }
         }
         *self.state.lock() = state;
         self.read.fetch_add(1, Ordering::SeqCst);
@@ -206,6 +215,77 @@ fn a_taker_that_is_killed_goes_on_with_the_pieces_that_are_on_its_disk() {
     eventually("the same state", || of_b.state() == of_a.state());
     let again = a.node.stats().bytes_sent - before;
     assert!(again < size - there / 2, "{there} of {size} bytes were there, {again} were sent again");
+}
+
+#[test]
+fn a_taker_that_is_killed_in_its_consumer_takes_the_state_in_before_anything_else_of_its_next_life() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, of_a) = giver(dir.path(), 200, 1024);
+    let settings = on_disk("b", dir.path());
+    let dying = App::default();
+    *dying.hanging.lock() = true;
+    {
+        let b = Peer::open(settings.clone());
+        dying.attach(&b.node);
+        b.node.start().expect("starts");
+        b.node.connect(a.endpoint()).expect("dials");
+        eventually("the consumer", || dying.read.load(Ordering::SeqCst) == 1);
+    }
+    let mut b = open_again(&settings);
+    let without = b.node.start().expect_err("no consumer").to_string();
+    assert!(without.contains("on_snapshot"), "{without}");
+    let of_b = App::default();
+    of_b.attach(&b.node);
+    b.node.start().expect("starts");
+    assert_eq!(of_b.state(), of_a.state(), "without a peer");
+    b.expect("SnapshotTaken", |e| if let Event::SnapshotTaken { .. } = e { Some(()) } else { None });
+    let before = a.node.stats().bytes_sent;
+    b.join(&mut a);
+    of_a.append(&a.node, vec![record(500, 10)]);
+    eventually("the tail", || of_b.state() == of_a.state());
+    assert!(a.node.stats().bytes_sent - before < 50_000 && of_b.read.load(Ordering::SeqCst) == 1, "nothing is fetched again");
+}
+
+#[test]
+fn operations_and_executed_keys_outlive_the_records_they_stood_in() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, of_a) = (Peer::open(on_disk("a", dir.path())), App::default());
+    let c_settings = on_disk("c", dir.path());
+    let c_id = Peer::open(c_settings.clone()).id();
+    of_a.attach(&a.node);
+    a.node.start().expect("starts");
+    let id = a.node.outbox().expect("runs").put(Target::Peer(c_id), "mail", b"once", b"for c").expect("put");
+    let all = a.node.outbox().expect("runs").put(Target::All, "news", b"", b"for all").expect("put");
+    (0..200).for_each(|n| of_a.append(&a.node, vec![record(n, 1024)]));
+    a.node.make_snapshot_blocking().expect("made");
+    let own = a.node.own_log();
+    assert!(a.node.truncate_logs_blocking().expect("cut").bases[&own] > all.seq);
+    // The sender's own next life knows what it put.
+    a.node.stop_blocking();
+    a.node.start().expect("starts");
+    assert_eq!(a.node.outbox().expect("runs").list().len(), 2);
+    let (mut c, of_c) = (Peer::open(c_settings.clone()), App::default());
+    of_c.attach(&c.node);
+    c.node.start().expect("starts");
+    c.join(&mut a);
+    eventually("the state", || of_c.state() == of_a.state());
+    let claimed: Vec<_> = (0..2).map(|_| c.node.outbox().expect("runs").claim(common::PATIENCE).expect("runs").expect("in time")).collect();
+    assert_eq!(claimed.iter().map(|op| (op.id, &op.payload[..])).collect::<Vec<_>>(), [(id, &b"for c"[..]), (all, b"for all")]);
+    claimed.iter().for_each(|op| c.node.outbox().expect("runs").done(&op.id).expect("claimed"));
+    assert_eq!(a.node.outbox().expect("runs").wait(&id, common::PATIENCE).expect("put here"), State::Done);
+    // The target's own log loses the receipt; the key is known all the same.
+    (0..200).for_each(|n| of_c.append(&c.node, vec![record(n, 1024)]));
+    let own = c.node.own_log();
+    a.expect_log(own, 202, 202);
+    c.node.make_snapshot_blocking().expect("made");
+    eventually("c's receipt to go", || c.node.truncate_logs_blocking().expect("cut").bases.get(&own).is_some_and(|base| *base > 2));
+    c.node.stop_blocking();
+    let twin = a.node.outbox().expect("runs").put(Target::Peer(c_id), "mail", b"once", b"again").expect("put");
+    c.node.start().expect("starts");
+    c.join(&mut a);
+    c.node.outbox().expect("runs");
+    assert_eq!(a.node.outbox().expect("runs").wait(&twin, common::PATIENCE).expect("put here"), State::Done);
+    assert!(c.node.outbox().expect("runs").claim(std::time::Duration::from_millis(1)).expect("runs").is_none(), "executed once");
 }
 
 #[test]

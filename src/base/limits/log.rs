@@ -71,12 +71,6 @@ pub const SNAPSHOT_ASKED_MAX: usize = 4;
 pub const SNAPSHOTS_KEPT: usize = 2;
 /// How often a running node writes down how far its replicas are, and looks at the cap on the size of its logs.
 pub const RETENTION_LOOK_EVERY: Duration = Duration::from_secs(60);
-/// A peer that was not heard of for so long does not keep records from going; it takes a snapshot when it comes back.
-pub const REPLICA_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Peers whose places are remembered while they are away; the one that was silent longest is forgotten for another.
-pub const REPLICAS_MAX: usize = 1024;
-/// Places of all of them together, some 60 bytes each; one that is not remembered counts as none, which keeps more.
-pub const REPLICA_PLACES_MAX: usize = 64 * 1024;
 /// Neighbours a snapshot is fetched from at once: more would not make it faster, and each costs memory.
 pub const SNAPSHOT_SOURCES_MAX: usize = 4;
 /// Snapshots a mesh knows to lie here: a carrier keeps two, and one may be on its way in or out.
@@ -93,6 +87,12 @@ pub const SNAPSHOT_MAKE_EVERY: Duration = Duration::from_secs(10);
 pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Peers that sent false parts and are not heard on snapshots again; past it the one with the least key is.
 pub const SNAPSHOT_LIARS_MAX: usize = 256;
+/// A peer that was not heard of for so long does not keep records from going; it takes a snapshot when it comes back.
+pub const REPLICA_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Peers whose places are remembered while they are away; the one that was silent longest is forgotten for another.
+pub const REPLICAS_MAX: usize = 1024;
+/// Places of all of them together, some 60 bytes each; one that is not remembered counts as none, which keeps more.
+pub const REPLICA_PLACES_MAX: usize = 64 * 1024;
 
 // ---- the outbox ----------------------------------------------------------------------------------------------------
 

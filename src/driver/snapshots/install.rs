@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::base::{Error, Event, LogId, Result, limits};
 use crate::driver::Shell;
-use crate::driver::snapshots::make::{failed, read_library};
-use crate::driver::snapshots::{Archive, held_input, log, place};
+use crate::driver::snapshots::make::failed;
+use crate::driver::snapshots::{Archive, held_input, log, place, section};
 use crate::driver::workers::NodeWal;
 use crate::mesh::io::{Input, SnapshotInput};
 use crate::snapshot::Held;
@@ -56,16 +56,12 @@ fn install(shell: &Arc<Shell>, archive: &Archive, id: SnapshotId) -> Result<(Hel
     };
     check_covers(&held, &log::standing(shell)?)?;
     archive.store.lock().mark(&id).map_err(failed)?;
-    let library = match archive.consume(&held) {
-        Ok(library) => library,
-        Err(why) => {
-            // By the handler's promise the old state stands.
-            archive.store.lock().unmark().map_err(failed)?;
-            return Err(why);
-        }
-    };
+    if let Err(why) = archive.consume(&held) {
+        // By the handler's promise the old state stands.
+        archive.store.lock().unmark().map_err(failed)?;
+        return Err(why);
+    }
     let places = log::adopt(shell, held.manifest.places.clone())?;
-    crate::driver::outbox::take_section(shell, &library);
     archive.store.lock().unmark().map_err(failed)?;
     Ok((held, places))
 }
@@ -83,15 +79,21 @@ fn check_covers(held: &Held, applied: &[(LogId, u64)]) -> Result<()> {
 }
 
 impl Archive {
-    /// Has the consumer replace the state; the library's own part.
-    fn consume(&self, held: &Held) -> Result<Vec<u8>> {
+    /// The newest state here, from its beginning.
+    pub(super) fn newest_state(&self) -> Option<impl Read> {
+        let id = self.store.lock().held().first().map(|held| held.id)?;
+        Some(In { archive: self, id, index: 0, piece: Vec::new(), at: 0 })
+    }
+
+    /// Has the consumer replace the state.
+    fn consume(&self, held: &Held) -> Result<()> {
         let mut input = In { archive: self, id: held.id, index: 0, piece: Vec::new(), at: 0 };
-        let library = read_library(&mut input).map_err(|e| Error::Log(e.to_string()))?;
+        section::skip(&mut input).map_err(|e| Error::Log(e.to_string()))?;
         let done = self.with_handler(|handler| handler.read(&held.manifest.places, &mut input));
         let done = done.ok_or_else(|| {
             Error::Invalid("a snapshot was being taken in when the node ended; set the consumer (on_snapshot) before start".into())
         })?;
-        done.map(|()| library).map_err(|e| Error::Log(format!("the snapshot's consumer: {e}")))
+        done.map_err(|e| Error::Log(format!("the snapshot's consumer: {e}")))
     }
 
     /// Drops what is older; what that was.

@@ -1,23 +1,17 @@
 //! Making a snapshot: the provider writes, the places are read off the log, the manifest is signed. On the apply thread, so that the
 //! state and its places are of one moment.
-//!
-//! ```text
-//!  state = "VIXP2PST" | version u32 = 1 | length u32 | what the library keeps itself | what the application wrote
-//! ```
 
-use std::io::{self, Read, Write};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use crate::base::{Error, Event, Result, limits};
+use crate::base::{Error, Event, LogId, Result, limits};
 use crate::driver::Shell;
 use crate::driver::log::now_us;
-use crate::driver::snapshots::{Archive, SnapshotHandler, held_input, log};
+use crate::driver::snapshots::{Archive, SnapshotHandler, held_input, log, section};
 use crate::mesh::io::{Input, SnapshotInput};
 use crate::snapshot::Making;
 use crate::wire::message::SnapshotId;
-
-const MAGIC: &[u8; 8] = b"VIXP2PST";
-const VERSION: u32 = 1;
 
 /// Makes one because a peer needs it.
 pub(crate) fn for_mesh(shell: &Arc<Shell>) {
@@ -49,9 +43,10 @@ pub(crate) fn now(shell: &Arc<Shell>) -> Result<SnapshotId> {
 
 fn make(shell: &Arc<Shell>, archive: &Archive, handler: &mut dyn SnapshotHandler) -> Result<SnapshotId> {
     let own = shell.log.flush_blocking()?;
-    let library = crate::driver::outbox::section(shell)?;
+    let upto: BTreeMap<LogId, u64> = log::places(shell, own)?.into_iter().map(|place| (place.log, place.applied)).collect();
     let mut out = Out { archive, making: Some(archive.store.lock().begin_make().map_err(failed)?), buffer: Vec::new() };
-    let written = out.begin(&library).and_then(|()| handler.write(own, &mut out)).and_then(|own| out.flush().map(|()| own));
+    let written =
+        section::write(shell, &upto, &mut out).and_then(|()| handler.write(own, &mut out)).and_then(|own| out.flush().map(|()| own));
     let outcome = written.map_err(|e| Error::Log(format!("the snapshot's provider: {e}"))).and_then(|upto| {
         if upto > own {
             return Err(Error::Invalid(format!("the snapshot's provider says that record {upto} of the own log is in it; it has {own}")));
@@ -92,15 +87,6 @@ struct Out<'a> {
     buffer: Vec<u8>,
 }
 
-impl Out<'_> {
-    fn begin(&mut self, library: &[u8]) -> io::Result<()> {
-        self.write_all(MAGIC)?;
-        self.write_all(&VERSION.to_le_bytes())?;
-        self.write_all(&u32::try_from(library.len()).map_err(io::Error::other)?.to_le_bytes())?;
-        self.write_all(library)
-    }
-}
-
 impl Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = &bytes[..bytes.len().min(limits::SNAPSHOT_PIECE_BYTES)];
@@ -117,20 +103,4 @@ impl Write for Out<'_> {
         self.buffer.clear();
         Ok(())
     }
-}
-
-/// The library's part of a state, read off its beginning.
-pub(crate) fn read_library(mut input: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let mut head = [0; 16];
-    input.read_exact(&mut head)?;
-    let (magic, rest) = head.split_at(8);
-    let (version, len) = rest.split_at(4);
-    if magic != MAGIC || version != VERSION.to_le_bytes() {
-        return Err(io::Error::other("the state begins in a form that this version does not know"));
-    }
-    let len = u32::from_le_bytes(len.try_into().unwrap_or_default());
-    let mut library = Vec::new();
-    // Not reserved: the length is a peer's word, the bytes are there or not.
-    (&mut input).take(u64::from(len)).read_to_end(&mut library)?;
-    if library.len() as u64 == u64::from(len) { Ok(library) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

@@ -13,6 +13,7 @@ pub(crate) mod install;
 pub(crate) mod log;
 pub(crate) mod make;
 pub(crate) mod parts;
+pub(crate) mod section;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
