@@ -76,9 +76,6 @@ pub struct ApplyRequest {
 /// Something else to do where records are applied, while none is.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs what it is given while the application applies nothing, or does not at all: where applying happens elsewhere.
-pub(crate) type Gate = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
-
 enum Next {
     Job(Job),
     Request(ApplyRequest),
@@ -87,7 +84,6 @@ enum Next {
 #[derive(Default)]
 struct Inner {
     jobs: VecDeque<Job>,
-    gate: Option<Gate>,
     /// Requests go through the event ring instead.
     in_ring: bool,
     requests: VecDeque<ApplyRequest>,
@@ -145,26 +141,12 @@ impl ApplyQueue {
         standing
     }
 
-    /// From now on jobs run inside this.
-    pub(crate) fn set_gate(&self, gate: Option<Gate>) {
-        self.inner.lock().gate = gate;
-    }
-
     /// Runs `job` on the apply thread before any further record; lets it drop if the node stops.
     pub(crate) fn run(&self, job: Job) {
         let mut inner = self.inner.lock();
         if !inner.stop {
             inner.jobs.push_back(job);
             self.bell.notify_one();
-        }
-    }
-
-    /// Runs `work` while nothing is applied, wherever that happens. Only on the apply thread. Not at all if the node is being destroyed.
-    pub(crate) fn exclusively(&self, work: &mut dyn FnMut()) {
-        let gate = self.inner.lock().gate.clone();
-        match gate {
-            Some(gate) => gate(work),
-            None => work(),
         }
     }
 
@@ -178,7 +160,7 @@ impl ApplyQueue {
         self.bell.notify_one();
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.inner.lock().stop
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::base::{Error, PeerId, Result};
-use crate::driver::snapshots::{SnapshotHandler, cut};
+use crate::driver::snapshots::{Gate, SnapshotHandler, cut};
 use crate::wire::message::SnapshotId;
 
 use super::{Node, Truncated};
@@ -30,6 +30,17 @@ impl Node {
     /// start, and before a start after a crash, it has to be there already: a snapshot may be half taken in.
     pub fn on_snapshot(&self, handler: impl SnapshotHandler + 'static) {
         self.inner.archive.set_handler(Some(Box::new(handler)));
+    }
+
+    /// For surfaces that apply elsewhere than on the apply thread: what they call, and how they hold still meanwhile.
+    pub(crate) fn set_snapshot_calls(&self, handler: Option<Box<dyn SnapshotHandler>>, gate: Gate) {
+        self.inner.archive.set_gate(gate);
+        self.inner.archive.set_handler(handler);
+    }
+
+    /// Whether the node is being stopped, or does not run.
+    pub(crate) fn is_applying_stopped(&self) -> bool {
+        self.inner.shell.read().as_ref().is_none_or(|shell| shell.apply.is_stopping())
     }
 
     /// Makes a snapshot of the application's state, signed by this node; it lies in the data directory once this returns. Blocks until

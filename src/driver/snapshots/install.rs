@@ -18,7 +18,7 @@ use crate::wire::message::SnapshotId;
 pub(crate) fn for_mesh(shell: &Arc<Shell>, id: SnapshotId) {
     let Some(archive) = shell.snapshots.get() else { return shell.step(Input::Snapshot(SnapshotInput::NotInstalled { id })) };
     let mut done = Err(Error::Stopped);
-    shell.apply.exclusively(&mut || done = install(shell, archive, id));
+    archive.exclusively(&mut || done = install(shell, archive, id));
     match done {
         Ok((held, places)) => {
             shell.step(Input::Snapshot(held_input(&held)));

@@ -27,7 +27,7 @@ pub(crate) fn for_mesh(shell: &Arc<Shell>) {
 pub(crate) fn now(shell: &Arc<Shell>) -> Result<SnapshotId> {
     let archive = shell.snapshots.get().ok_or(Error::Stopped)?;
     let mut made = Err(Error::Stopped);
-    shell.apply.exclusively(&mut || {
+    archive.exclusively(&mut || {
         let none = || Err(Error::Invalid("no snapshot is made without a provider: set one with on_snapshot".into()));
         made = archive.with_handler(|handler| make(shell, archive, handler)).unwrap_or_else(none);
     });

@@ -44,10 +44,14 @@ pub trait SnapshotHandler: Send {
     fn read(&mut self, places: &[Place], input: &mut dyn Read) -> io::Result<()>;
 }
 
+/// Runs what it is given while the application applies nothing, or not at all: where applying happens elsewhere than on the apply thread.
+pub(crate) type Gate = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
 /// The snapshots of a node, over stop and start.
 pub(crate) struct Archive {
     store: Mutex<Store<Box<dyn Storage>>>,
     handler: Mutex<Option<Box<dyn SnapshotHandler>>>,
+    gate: Mutex<Option<Gate>>,
     identity: Arc<Identity>,
     config: SnapshotConfig,
     pub(crate) replicas: cut::Table,
@@ -65,13 +69,27 @@ impl Archive {
         let (replicas, fault) = cut::Table::open(dir.map(Path::to_owned));
         let told = faults.into_iter().map(|fault| fault.to_string()).chain(fault);
         let told = told.map(|detail| Event::LogDamaged { detail }).collect();
-        let archive = Archive { store: Mutex::new(store), handler: Mutex::new(None), identity, config: config.snapshots.clone(), replicas };
+        let (store, handler, gate) = (Mutex::new(store), Mutex::new(None), Mutex::new(None));
+        let archive = Archive { store, handler, gate, identity, config: config.snapshots.clone(), replicas };
         Ok((archive, told))
     }
 
     pub(crate) fn set_handler(&self, handler: Option<Box<dyn SnapshotHandler>>) {
         let old = std::mem::replace(&mut *self.handler.lock(), handler);
         drop(old);
+    }
+
+    pub(crate) fn set_gate(&self, gate: Gate) {
+        *self.gate.lock() = Some(gate);
+    }
+
+    /// Runs `work` while nothing is applied, wherever that happens. Only on the apply thread. Not at all if the node is being stopped.
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        let gate = self.gate.lock().clone();
+        match gate {
+            Some(gate) => gate(work),
+            None => work(),
+        }
     }
 
     fn has_handler(&self) -> bool {
