@@ -345,3 +345,31 @@ fn records_stay_for_a_peer_that_lacks_them_until_the_cap_has_them_go_and_says_so
     let of = a.expect("SnapshotNeeded", |e| if let Event::SnapshotNeeded { peer, count: 1 } = e { Some(*peer) } else { None });
     assert_eq!(of, b.id());
 }
+
+#[test]
+fn the_ready_made_state_is_the_same_everywhere_also_behind_a_snapshot_and_a_restart() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let mut a = Peer::open(on_disk("a", dir.path()));
+    let of_a = a.node.keep_last_values().expect("before start");
+    a.node.start().expect("starts");
+    (0..300).for_each(|n| of_a.put(format!("key {}", n % 20).as_bytes(), &record(n, 1024)).expect("durable"));
+    of_a.remove(b"key 7").expect("durable");
+    a.node.make_snapshot_blocking().expect("made");
+    assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
+    of_a.put(b"tail", b"1").expect("durable");
+    let mut b = Peer::open(on_disk("b", dir.path()));
+    let of_b = b.node.keep_last_values().expect("before start");
+    b.node.start().expect("starts");
+    of_b.put(b"of b", b"2").expect("durable");
+    b.join(&mut a);
+    eventually("the same state", || of_a.entries() == of_b.entries() && of_a.get(b"of b").is_some());
+    assert_eq!((of_b.entries().len(), of_b.get(b"key 7")), (21, None));
+    of_b.put(b"key 3", b"of b").expect("durable");
+    eventually("the later value", || of_a.get(b"key 3").is_some_and(|value| value == b"of b"));
+    let before = of_b.entries();
+    let settings = on_disk("b", dir.path());
+    b.node.stop_blocking();
+    drop((b, of_b));
+    let b = open_again(&settings);
+    assert_eq!(b.node.keep_last_values().expect("before start").entries(), before);
+}

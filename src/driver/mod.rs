@@ -26,6 +26,7 @@ pub mod runtime;
 pub mod snapshots;
 pub mod subscribe;
 pub(crate) mod transport;
+pub(crate) mod values;
 pub(crate) mod workers;
 
 use std::any::Any;

@@ -9,6 +9,7 @@ mod progress;
 mod route;
 mod snapshots;
 mod trust;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -46,6 +47,7 @@ pub use crate::driver::snapshots::SnapshotHandler;
 pub use crate::driver::snapshots::cut::Truncated;
 pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 pub use snapshots::SnapshotView;
+pub use values::LastValues;
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
 ///
