@@ -162,6 +162,11 @@ impl<S: Storage> Store<S> {
         Ok(Some(Held { id, manifest, signed, hashes }))
     }
 
+    /// The disk under the snapshots.
+    pub fn storage(&self) -> &S {
+        &self.disk
+    }
+
     /// Whole snapshots here, the latest first.
     pub fn held(&self) -> Vec<&Held> {
         let mut held: Vec<&Held> = self.held.values().collect();

@@ -454,10 +454,12 @@ impl Replica {
         places.values().any(|place| place.log != self.own && place.base > 0 && lacks(place))
     }
 
-    /// Whether all that the application has applied, or may be applying, is in it. What this node wrote itself it need not have.
+    /// Whether all that the application has applied, or may be applying, is in it. Of what this node wrote itself only that which it does
+    /// not keep: the rest the application has from the log.
     fn covers(&self, places: &BTreeMap<LogId, Place>) -> bool {
         let applied = |log: &LogId| places.get(log).map_or(0, |place| place.applied);
-        self.logs.iter().all(|(log, local)| log.origin == self.own.origin || local.reaches() <= applied(log))
+        let needed = |log: &LogId, local: &Local| if log.origin == self.own.origin { local.base } else { local.reaches() };
+        self.logs.iter().all(|(log, local)| needed(log, local) <= applied(log))
     }
 
     /// Whoever offers records of a log that is frozen here is told that none are taken.
