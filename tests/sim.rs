@@ -64,6 +64,22 @@ fn operations_reach_a_target_their_sender_never_meets_are_executed_once_and_answ
     assert!(repeated > 0, "no crash ever struck between an effect and its receipt");
 }
 
+/// The late joiner of reliability: snapshot and tail come to what reading everything comes to, whatever kills it on the way.
+/// `VIXP2P_SIM_LATE=10000` plays as many seeds.
+#[test]
+fn a_late_joiner_has_the_state_of_one_that_read_everything_wherever_it_is_killed() {
+    let seeds = std::env::var("VIXP2P_SIM_LATE").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let (mut taken, mut crashes) = (0, 0);
+    for seed in 1..=seeds {
+        let report = passes(&scenario(Scenario::Late, seed, 3 + (seed % 3) as usize));
+        assert!(report.counts.truncated > 0 && report.counts.snapshots > 1, "seed {seed}: {report}");
+        taken += u64::from(report.counts.installed > 0);
+        crashes += report.counts.kills + report.counts.power_cuts;
+    }
+    assert!(taken > seeds * 9 / 10, "{taken} of {seeds} joiners took a snapshot");
+    assert!(crashes > seeds * 5, "{crashes} crashes");
+}
+
 #[test]
 fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
     let next = AtomicU64::new(1);

@@ -18,9 +18,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("registry", &["base"]),
     ("discovery", &["base", "wire", "crypto"]),
     ("outbox", &["base", "wire"]),
-    ("driver", &["base", "wire", "crypto", "session", "sync", "mesh", "registry", "discovery", "outbox"]),
-    ("sim", &["base", "wire", "crypto", "session", "sync", "mesh", "outbox"]),
-    ("node", &["base", "crypto", "session", "sync", "mesh", "registry", "outbox", "driver"]),
+    ("driver", &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "registry", "discovery", "outbox"]),
+    ("sim", &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "outbox"]),
+    ("node", &["base", "crypto", "session", "sync", "snapshot", "mesh", "registry", "outbox", "driver"]),
     ("ffi", &["base", "mesh", "registry", "outbox", "driver", "node"]),
 ];
 

@@ -135,7 +135,7 @@ impl Mesh {
     /// A mesh whose node holds `logs` (each durable and applied up to a record) and writes `own_log`. Everything random comes
     /// from `seed`. Take its outputs at once: logs that are not applied to their end have something to do.
     pub fn new(settings: MeshSettings, logs: Vec<(LogId, u64, u64)>, own_log: LogId, seed: u64) -> Mesh {
-        let state = |(log, durable, applied)| LogState { log, durable, applied, parked: None, frozen: None };
+        let state = |(log, durable, applied)| LogState { log, durable, applied, parked: None, frozen: None, base: 0 };
         Mesh::resume(settings, logs.into_iter().map(state).collect(), own_log, seed)
     }
 
@@ -214,6 +214,11 @@ impl Mesh {
             Input::Sealed { number, to_run, sealed } => self.sealed(now, number, to_run, sealed),
             Input::Opened { ticket, opened } => self.opened(now, ticket, opened),
             Input::Unsent { id } => self.unsent(now, id),
+            Input::Snapshot(told) => {
+                if let Some((link, reason)) = self.replica.snapshot(now, told, &mut self.out) {
+                    self.close(now, link, reason);
+                }
+            }
             Input::Tick => self.tick(now),
         }
         for peer in self.heartbeat.take_asked().into_iter().filter_map(|link| self.peers.peer_of(link)) {
@@ -340,6 +345,10 @@ impl Mesh {
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
             Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),
+            Message::SnapshotOffer(offer) => return self.replica.offered(now, link, offer, &mut self.out),
+            Message::SnapshotFetch(fetch) => return self.replica.fetched(link, fetch, &mut self.out),
+            Message::SnapshotDecline(no) => return self.replica.declined(now, link, no),
+            Message::SnapshotData(data) => return self.replica.part_came(now, link, data, &mut self.out),
             Message::Parcel(parcel) => self.parcel(now, link, parcel),
             Message::Notice(notice) => self.notice(now, link, notice),
             Message::Search(search) => self.search(now, link, search),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId};
-use crate::mesh::io::Output;
+use crate::mesh::io::{Output, SnapshotOutput};
 use crate::sync::Group;
 use crate::wire::Message;
 use crate::wire::message::Parcel;
@@ -64,6 +64,10 @@ impl Outbox {
 
     pub(super) fn apply(&mut self, log: LogId, from: u64, upto: u64) {
         self.queue.push_back(Output::Apply { log, from, upto });
+    }
+
+    pub(super) fn snapshot(&mut self, wanted: SnapshotOutput) {
+        self.queue.push_back(Output::Snapshot(wanted));
     }
 
     pub(super) fn park(&mut self, log: LogId, applied: u64, parked: Option<u64>) {

@@ -18,6 +18,15 @@ use crate::wire::message::{Message, kind};
 /// Longest header of a frame: a length of up to 2^28 and the kind.
 const FRAME_HEADER_MAX_BYTES: usize = 5;
 
+/// What a message counts for that lets every other one pass: pushed records and parts of snapshots.
+fn bulk_bytes(message: &Message) -> Option<usize> {
+    match message {
+        Message::WalPush(push) => Some(push.wal_bytes.len() + FRAME_HEADER_MAX_BYTES),
+        Message::SnapshotData(data) => Some(data.bytes.as_ref().map_or(0, bytes::Bytes::len) + FRAME_HEADER_MAX_BYTES),
+        _ => None,
+    }
+}
+
 /// Turns messages into sealed bytes.
 #[derive(Debug)]
 pub struct SendHalf {
@@ -30,7 +39,7 @@ pub struct SendHalf {
     /// How many there were at the last step, if that was a plain one.
     stepped_at: Option<u64>,
     scratch: Vec<u8>,
-    /// Pushed records that wait behind everything else, and their bytes.
+    /// Pushed records and parts of snapshots that wait behind everything else, and their bytes.
     bulk: VecDeque<Message>,
     bulk_bytes: usize,
     pub(super) renewal: Renewal,
@@ -62,19 +71,21 @@ impl SendHalf {
         self.push_frame(kind::DATA, payload);
     }
 
-    /// Queues any other message. Pushed records wait, in their order, while much is queued, and everything else goes before them: a
+    /// Queues any other message. Pushed records and parts of snapshots wait, in their order, while much is queued, and everything else goes before them: a
     /// heartbeat is not behind a backlog. Nothing is behind a goodbye.
     pub fn push(&mut self, message: &Message) {
         match message {
-            Message::WalPush(push) if !self.bulk.is_empty() || self.out.len() >= limits::LINK_BULK_BYTES => {
-                self.bulk_bytes += push.wal_bytes.len() + FRAME_HEADER_MAX_BYTES;
-                self.bulk.push_back(message.clone());
-            }
             Message::Close { .. } => {
                 self.queue_bulk(usize::MAX);
                 self.push_now(message);
             }
-            _ => self.push_now(message),
+            _ => match bulk_bytes(message) {
+                Some(bytes) if !self.bulk.is_empty() || self.out.len() >= limits::LINK_BULK_BYTES => {
+                    self.bulk_bytes += bytes;
+                    self.bulk.push_back(message.clone());
+                }
+                _ => self.push_now(message),
+            },
         }
     }
 
@@ -83,9 +94,7 @@ impl SendHalf {
         while self.out.len() < upto
             && let Some(message) = self.bulk.pop_front()
         {
-            if let Message::WalPush(push) = &message {
-                self.bulk_bytes -= push.wal_bytes.len() + FRAME_HEADER_MAX_BYTES;
-            }
+            self.bulk_bytes -= bulk_bytes(&message).unwrap_or(0);
             self.push_now(&message);
         }
     }

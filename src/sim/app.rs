@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::base::LogId;
+use crate::base::{Incarnation, LogId, PeerId};
+use crate::snapshot::Manifest;
 
 /// A range of durable records that the application was given.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,12 @@ pub(super) struct App {
     pub(super) poisons: u32,
     /// Highest record of each log whose effect it has; never lost.
     applied: BTreeMap<LogId, u64>,
+    /// The effect: a hash over the records of each log in their order.
+    effects: BTreeMap<LogId, [u8; 32]>,
+    /// The same of what it wrote itself, with how far that goes.
+    own: BTreeMap<LogId, (u64, [u8; 32])>,
+    /// How far a snapshot that it took in goes in each log: maybe further than the log does here yet.
+    granted: BTreeMap<LogId, u64>,
     /// What the library's own notes were when they last survived a sync: they never go back behind that.
     safe: BTreeMap<LogId, u64>,
     /// Next record of each log in this life of the process.
@@ -55,6 +62,9 @@ impl App {
             refuses: 0,
             poisons: 0,
             safe: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            own: BTreeMap::new(),
+            granted: BTreeMap::new(),
             applied,
             next,
             requests: VecDeque::new(),
@@ -104,7 +114,7 @@ impl App {
     }
 
     /// The effect of a record. Whether it was a repeat.
-    pub(super) fn apply(&mut self, log: LogId, seq: u64) -> Result<bool, String> {
+    pub(super) fn apply(&mut self, log: LogId, seq: u64, payload: &[u8]) -> Result<bool, String> {
         let next = self.next.entry(log).or_insert(1);
         if seq != *next {
             return Err(format!("record {seq} of {log} was given to the application where record {next} belongs"));
@@ -112,6 +122,9 @@ impl App {
         *next += 1;
         let applied = self.applied.entry(log).or_insert(0);
         let repeat = seq <= *applied;
+        if !repeat {
+            link(self.effects.entry(log).or_default(), payload);
+        }
         *applied = seq.max(*applied);
         Ok(repeat)
     }
@@ -124,5 +137,94 @@ impl App {
     /// Every log with its highest applied record.
     pub(super) fn cursors(&self) -> Vec<(LogId, u64)> {
         self.applied.iter().map(|(log, seq)| (*log, *seq)).collect()
+    }
+}
+
+/// Appends a record to an effect.
+pub(super) fn link(effect: &mut [u8; 32], payload: &[u8]) {
+    link_digest(effect, blake3::hash(payload).as_bytes());
+}
+
+/// The same by the record's digest.
+pub(super) fn link_digest(effect: &mut [u8; 32], digest: &[u8; 32]) {
+    *effect = *blake3::hash(&[&effect[..], digest].concat()).as_bytes();
+}
+
+const LINE_BYTES: usize = 32 + 8 + 8 + 32;
+
+/// The state as bytes: a line for each log, and so much that depends on all of them.
+impl App {
+    /// The effect of a record of its own.
+    pub(super) fn own_effect(&mut self, log: LogId, seq: u64, payload: &[u8]) {
+        let (at, effect) = self.own.entry(log).or_default();
+        if seq == *at + 1 {
+            link(effect, payload);
+            *at = seq;
+        }
+    }
+
+    /// How far it has the effect of its own records.
+    pub(super) fn own_at(&self, log: LogId) -> u64 {
+        self.own.get(&log).map_or(0, |(at, _)| *at)
+    }
+
+    /// How far a snapshot goes in a log.
+    pub(super) fn granted(&self, log: LogId) -> u64 {
+        self.granted.get(&log).copied().unwrap_or(0)
+    }
+
+    /// Every log with how far its effect goes, in the logs' order.
+    pub(super) fn places(&self) -> BTreeMap<LogId, u64> {
+        let own = self.own.iter().map(|(log, (at, _))| (*log, *at));
+        self.applied.iter().map(|(log, seq)| (*log, *seq)).chain(own).filter(|(_, seq)| *seq > 0).collect()
+    }
+
+    /// The whole state, with so many bytes behind its lines.
+    pub(super) fn write(&self, filler: usize) -> Vec<u8> {
+        let mut state = Vec::new();
+        for (log, seq) in self.places() {
+            let effect = self.own.get(&log).map(|(_, effect)| effect).or(self.effects.get(&log)).copied().unwrap_or_default();
+            state.extend_from_slice(&log.origin.0);
+            state.extend_from_slice(&log.incarnation.0.to_le_bytes());
+            state.extend_from_slice(&seq.to_le_bytes());
+            state.extend_from_slice(&effect);
+        }
+        let lines = state.len();
+        state.resize(lines + filler, 0);
+        let (lines, rest) = state.split_at_mut(lines);
+        blake3::Hasher::new().update(lines).finalize_xof().fill(rest);
+        state
+    }
+
+    /// Replaces the state by that of a snapshot, in one step.
+    pub(super) fn install(&mut self, me: PeerId, state: &[u8], manifest: &Manifest) -> Result<(), String> {
+        let mut fresh = App::new(self.own_cursor);
+        let (lines, _) = state[..(manifest.places.len() * LINE_BYTES).min(state.len())].as_chunks::<LINE_BYTES>();
+        for (line, place) in lines.iter().zip(&manifest.places) {
+            let part = |at: usize| line[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+            let effect: [u8; 32] = line[48..].try_into().map_err(|_| "a line that is cut")?;
+            let origin: [u8; 32] = line[..32].try_into().map_err(|_| "a line that is cut")?;
+            let (log, seq) = (LogId { origin: PeerId(origin), incarnation: Incarnation(part(32)) }, part(40));
+            if (log, seq) != (place.log, place.applied) {
+                return Err(format!("a snapshot's state has {log} to {seq}, its manifest {} to {}", place.log, place.applied));
+            }
+            if log.origin == me {
+                fresh.own.insert(log, (seq, effect));
+            } else {
+                fresh.applied.insert(log, seq);
+                fresh.effects.insert(log, effect);
+                fresh.granted.insert(log, seq);
+                fresh.next.insert(log, seq + 1);
+            }
+        }
+        if lines.len() != manifest.places.len() || fresh.write(state.len() - lines.len() * LINE_BYTES) != state {
+            return Err("a snapshot's state is not what was written".into());
+        }
+        if let Some((log, seq)) = self.applied.iter().find(|(log, seq)| fresh.applied(**log) < **seq) {
+            return Err(format!("a snapshot takes {log} back to {}, {seq} is applied", fresh.applied(*log)));
+        }
+        (self.applied, self.effects, self.own) = (fresh.applied, fresh.effects, fresh.own);
+        (self.granted, self.next) = (fresh.granted, fresh.next);
+        Ok(())
     }
 }

@@ -97,6 +97,12 @@ impl World<'_> {
                 }
                 self.call_log(node);
             }
+            Output::Snapshot(wanted) => {
+                if let Some(life) = self.life(node) {
+                    life.shelf_work.push_back(wanted);
+                }
+                self.call_shelf(node);
+            }
             Output::Read { link, log, from, max_bytes } => {
                 if let Some(life) = self.life(node) {
                     life.work.reads.push_back((link, log, from, max_bytes));

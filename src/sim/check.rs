@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::id::hex;
 use crate::base::{LogId, PeerId, limits};
 use crate::mesh::{LogAcked, LogView};
+use crate::sim::app::link_digest;
 use crate::sim::node::{Life, Node, name};
 use crate::sync::{Entry, Group, Places, Reader};
 
@@ -205,8 +206,8 @@ impl Oracle {
     pub(super) fn restarted(&mut self, node: &Node, life: &Life) -> Check {
         let index = node.index;
         for state in life.wal.states() {
-            let groups = life.wal.read(state.log, 1, usize::MAX).map_err(|e| format!("{}: {e}", name(index)))?;
-            let mut next = 1;
+            let mut next = state.base + 1;
+            let groups = life.wal.read(state.log, next, usize::MAX).map_err(|e| format!("{}: {e}", name(index)))?;
             for group in &groups {
                 let known = self.truth.get(&state.log).map_or(0, |records| records.len() as u64);
                 let is_news = |entry: &Entry| self.is_true(index, state.log, entry.seq, &entry.payload).is_err();
@@ -305,6 +306,13 @@ impl Oracle {
         logs.map(|(log, written)| (log, if hurt(&log) { anywhere(&log) } else { written })).filter(|(_, n)| *n > 0).collect()
     }
 
+    /// The effect of every record of a log, in order.
+    pub(super) fn effect(&self, log: &LogId) -> [u8; 32] {
+        let mut effect = [0; 32];
+        self.truth.get(log).into_iter().flatten().for_each(|digest| link_digest(&mut effect, digest));
+        effect
+    }
+
     /// What keeps this node from having everything, if anything does.
     pub(super) fn lacks(&self, nodes: &[Node], node: &Node) -> Option<String> {
         let who = name(node.index);
@@ -341,8 +349,8 @@ impl Oracle {
     pub(super) fn holds_everything(&self, nodes: &[Node], node: &Node) -> Check {
         let Some(life) = &node.life else { return Err(format!("{} does not run at the end", name(node.index))) };
         for (log, written) in self.left(nodes) {
-            let groups = life.wal.read(log, 1, usize::MAX).map_err(|e| format!("{}: {e}", name(node.index)))?;
-            let mut last = 0;
+            let mut last = life.wal.base(log);
+            let groups = life.wal.read(log, last + 1, usize::MAX).map_err(|e| format!("{}: {e}", name(node.index)))?;
             for entry in groups.iter().flat_map(Group::entries) {
                 self.is_true(node.index, log, entry.seq, &entry.payload)?;
                 last = entry.seq;
@@ -361,14 +369,8 @@ fn synced_upto(node: &Node, log: LogId, places: &mut Places) -> Result<u64, Stri
     let part = format!("{}/{}/", hex(&log.origin.0), log.incarnation);
     let mut read = || {
         let mut reader = Reader::resume(disk.synced(&part), std::mem::take(places));
-        let mut last = 0;
-        loop {
-            let groups = reader.poll(usize::MAX)?;
-            match groups.last() {
-                Some(group) => last = group.last,
-                None => break,
-            }
-        }
+        while !reader.poll(usize::MAX)?.is_empty() {}
+        let last = reader.upto(&log);
         *places = reader.into_places();
         Ok(last)
     };

@@ -103,6 +103,7 @@ impl World<'_> {
                 self.after(Duration::from_millis(millis), What::Do { action: Action::Heal });
             }
             Action::Flap { node, times, millis } => self.flap(node, times, millis),
+            Action::Truncate { node } => return self.truncate(node),
             Action::Save { node } => self.nodes[node].save(),
             Action::Restore { node, back_ms } => return self.hurt(node, back_ms, |node, _| node.restore()),
             Action::Rot { node, own, back_ms } => return self.hurt(node, back_ms, |node, rng| node.rot(own, rng)),
@@ -297,6 +298,9 @@ impl World<'_> {
         }
         if let Some(life) = &self.nodes[node].life {
             self.oracle.restarted(&self.nodes[node], life)?;
+        }
+        for input in self.nodes[node].on_shelf() {
+            self.step(node, input)?;
         }
         self.first_outputs(node)?;
         self.mail(node, &[])?;

@@ -41,8 +41,8 @@ impl World<'_> {
     }
 
     /// Whether an armed crash has struck the node; then it is dead now.
-    fn struck(&mut self, node: usize) -> Result<bool, String> {
-        let dead = self.nodes[node].life.as_ref().is_some_and(|life| life.wal.storage().is_dead());
+    pub(super) fn struck(&mut self, node: usize) -> Result<bool, String> {
+        let dead = self.nodes[node].life.as_ref().is_some_and(|life| life.wal.storage().is_dead() || life.store.storage().is_dead());
         if dead {
             self.counts.mid_write += 1;
             let (power, back) = (self.nodes[node].armed_power, self.pause(10_000, 5_000_000));
@@ -131,6 +131,7 @@ impl World<'_> {
         match appended {
             Ok(groups) => {
                 self.oracle.appended(&self.nodes[node], &groups)?;
+                self.took_effect(node, &groups);
                 self.counts.appended += payloads.len() as u64;
                 self.step(node, Input::Durable { groups })?;
             }
@@ -140,6 +141,13 @@ impl World<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// What a node wrote has its effect in its own application.
+    fn took_effect(&mut self, node: usize, groups: &[Group]) {
+        for (log, entry) in groups.iter().flat_map(|group| group.entries().map(|entry| (group.log, entry))) {
+            self.nodes[node].app.own_effect(log, entry.seq, &entry.payload);
+        }
     }
 
     /// Appends without waiting for the disk; whether a crash has struck.
@@ -174,6 +182,7 @@ impl World<'_> {
             Ok(groups) if groups.is_empty() => {}
             Ok(groups) => {
                 self.oracle.appended(&self.nodes[node], &groups)?;
+                self.took_effect(node, &groups);
                 self.step(node, Input::Durable { groups })?;
             }
             Err(_) => self.call_flush(node, limits::BUFFERED_RETRY_AFTER),
@@ -283,7 +292,7 @@ impl World<'_> {
                 break;
             }
             self.oracle.applying(&self.nodes[node], range.log, entry.seq, &entry.payload)?;
-            let repeat = self.nodes[node].app.apply(range.log, entry.seq).map_err(|e| format!("{}: {e}", name(node)))?;
+            let repeat = self.nodes[node].app.apply(range.log, entry.seq, &entry.payload).map_err(|e| format!("{}: {e}", name(node)))?;
             self.counts.applied += 1;
             self.counts.repeated += u64::from(repeat);
             range.next = range.next.max(entry.seq + 1);

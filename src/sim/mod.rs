@@ -27,6 +27,7 @@ mod pages;
 mod plan;
 mod postal;
 mod script;
+mod shelf;
 mod shrink;
 mod trace;
 mod world;
@@ -68,11 +69,14 @@ pub enum Scenario {
     Mail,
     /// Every node is told of the first one only; from it they learn of each other, and all have to be linked in the end.
     Introductions,
+    /// The last node comes when the others have let go of what they wrote: it takes a snapshot, killed at ten points, and ends with the
+    /// same state as one that read everything.
+    Late,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 9] = [
+    pub const ALL: [Scenario; 10] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
@@ -82,6 +86,7 @@ impl Scenario {
         Scenario::Relays,
         Scenario::Mail,
         Scenario::Introductions,
+        Scenario::Late,
     ];
 
     /// The name on the command line.
@@ -96,6 +101,7 @@ impl Scenario {
             Scenario::Relays => "relays",
             Scenario::Mail => "mail",
             Scenario::Introductions => "introductions",
+            Scenario::Late => "late",
         }
     }
 
@@ -237,6 +243,12 @@ pub struct Counts {
     pub forks: u64,
     /// Times a log was parked at a record.
     pub parked: u64,
+    /// Snapshots made.
+    pub snapshots: u64,
+    /// Times an application's state was replaced by one; a repeat after a crash counts again.
+    pub installed: u64,
+    /// Records that were let go of, over all nodes.
+    pub truncated: u64,
 }
 
 /// A run that held every rule to its end.
@@ -295,6 +307,9 @@ impl fmt::Display for Report {
             "  damage      {} disks hurt, {} logs set aside, {} forks found, {} logs parked",
             c.hurt, c.quarantined, c.forks, c.parked
         )?;
+        if c.snapshots > 0 {
+            writeln!(f, "  snapshots   {} made, {} taken in, {} records let go of", c.snapshots, c.installed, c.truncated)?;
+        }
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }
@@ -329,7 +344,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
         let (step, time) = progress.get();
         Failure { options: Box::new(options.clone()), step, time, what }
     };
-    let least = if matches!(options.scenario, Scenario::Transitive | Scenario::Mail) { 3 } else { 2 };
+    let least = if matches!(options.scenario, Scenario::Transitive | Scenario::Mail | Scenario::Late) { 3 } else { 2 };
     if !(least..=NODES_MAX).contains(&options.nodes) {
         return Err(failure(format!("{} nodes, possible are {least} to {NODES_MAX}", options.nodes)));
     }

@@ -11,12 +11,15 @@ use crate::base::{Endpoint, Incarnation, LinkId, LogId, PeerId, Time};
 use crate::crypto::kex;
 use crate::crypto::suite::Cipher;
 use crate::crypto::{Identity, Secret, Suite};
+use crate::mesh::io::{Input, SnapshotOutput};
 use crate::mesh::{Mesh, MeshSettings};
 use crate::session::LocalParty;
 use crate::sim::app::App;
 use crate::sim::disk::{Knobs, Lent, SimDisk};
 use crate::sim::link::Link;
+use crate::sim::shelf::{adopt_all, held_input, own_effects, state_of};
 use crate::sim::world::What;
+use crate::snapshot::Store;
 use crate::sync::{Damage, Group, LogState, Wal};
 
 /// Work waiting for the log, as in the driver.
@@ -41,6 +44,10 @@ pub(super) struct Life {
     pub(super) number: u32,
     pub(super) mesh: Mesh,
     pub(super) wal: Wal<SimDisk>,
+    /// Snapshots, and what the mesh wants about them.
+    pub(super) store: Store<SimDisk>,
+    pub(super) shelf_work: VecDeque<SnapshotOutput>,
+    pub(super) shelf_called: bool,
     pub(super) links: BTreeMap<LinkId, Link>,
     pub(super) routes: BTreeMap<PeerId, LinkId>,
     pub(super) work: LogWork,
@@ -69,6 +76,8 @@ pub(super) struct Node {
     pub(super) powered: bool,
     /// The disk while no process has it.
     disk: Option<SimDisk>,
+    /// The disk of its snapshots, while no process has it.
+    shelf: Option<SimDisk>,
     /// Whom it is configured to connect to.
     pub(super) targets: BTreeSet<usize>,
     /// Whether the process stands still, and what waits for it to go on.
@@ -137,6 +146,7 @@ impl Node {
             // One suite, so that a trace does not depend on what this machine's CPU can do.
             party: Arc::new(party.with_suites(vec![Suite { group: kex::Group::X25519, cipher: Cipher::ChaCha20Poly1305 }])),
             disk: Some(SimDisk::new(knobs.clone(), rng.u64(..))),
+            shelf: Some(SimDisk::new(knobs.clone(), index as u64)),
             knobs,
             app: App::new(true),
             life: None,
@@ -184,9 +194,14 @@ impl Node {
             return Err(format!("opening the log a second time finds damage that the first time had mended: {damage}"));
         }
         wal.set_segment_max(self.segment_max);
+        let Some(store) = self.open_shelf(&mut wal)? else {
+            let struck = wal.storage().is_dead() || self.shelf.as_ref().is_some_and(SimDisk::is_dead);
+            self.disk = Some(wal.storage().clone());
+            return Ok(if struck { Start::Struck } else { Start::Refused("the snapshots cannot be opened".into()) });
+        };
         if self.app.own_cursor {
             for (log, seq) in self.app.cursors() {
-                if wal.durable(log) < seq && !self.hurt {
+                if wal.durable(log).max(self.app.granted(log)) < seq && !self.hurt {
                     return Err(format!(
                         "the application has applied {log} to {seq}, after the restart the log ends at {}",
                         wal.durable(log)
@@ -206,6 +221,7 @@ impl Node {
             }
             logs.push(LogState { applied: cursor, ..state });
         }
+        own_effects(&mut self.app, &wal, name(self.index))?;
         let mesh = Mesh::resume(settings, logs, wal.own(), rng.u64(..));
         self.lives += 1;
         self.powered = true;
@@ -213,6 +229,9 @@ impl Node {
             number: self.lives,
             mesh,
             wal,
+            store,
+            shelf_work: VecDeque::new(),
+            shelf_called: false,
             links: BTreeMap::new(),
             routes: BTreeMap::new(),
             work: LogWork::default(),
@@ -223,6 +242,37 @@ impl Node {
             ticks: (Time::ZERO, 0),
         });
         Ok(Start::Runs(damages))
+    }
+
+    /// Opens the snapshots, and finishes what an earlier life was taking in. `None` if a disk refuses or a crash has struck.
+    fn open_shelf(&mut self, wal: &mut Wal<SimDisk>) -> Result<Option<Store<SimDisk>>, String> {
+        let Some(mut disk) = self.shelf.take() else { return Err("the snapshots are open already".into()) };
+        // On loan first, as the log.
+        if Store::open(Lent(&mut disk)).is_err() || disk.is_dead() {
+            self.shelf = Some(disk);
+            return Ok(None);
+        }
+        let (mut store, faults) = Store::open(disk).map_err(|e| format!("snapshots that were just opened cannot be opened: {e}"))?;
+        if let Some(fault) = faults.first() {
+            return Err(format!("{} finds damage where there was only a crash: {fault}", name(self.index)));
+        }
+        if let Some(id) = store.marked() {
+            let manifest = store.get(&id).map(|held| held.manifest.clone()).ok_or("a snapshot that was being taken in is gone")?;
+            let state = state_of(&mut store, &id).map_err(|e| e.to_string());
+            let done = state.and_then(|state| self.app.install(self.identity.id(), &state, &manifest));
+            let done = done.and_then(|()| adopt_all(wal, &manifest)).and_then(|_| store.unmark().map_err(|e| e.to_string()));
+            if done.is_err() || wal.storage().is_dead() || store.storage().is_dead() {
+                self.shelf = Some(store.storage().clone());
+                return Ok(None);
+            }
+        }
+        Ok(Some(store))
+    }
+
+    /// What the mesh is told of the snapshots that are here when it begins.
+    pub(super) fn on_shelf(&self) -> Vec<Input> {
+        let held = self.life.as_ref().map(|life| life.store.held()).unwrap_or_default();
+        held.into_iter().rev().map(|held| Input::Snapshot(held_input(held))).collect()
     }
 
     /// A copy of the disk is put aside.
@@ -259,8 +309,9 @@ impl Node {
         let life = self.life.take();
         if let Some(life) = &life {
             self.disk = Some(life.wal.storage().clone());
+            self.shelf = Some(life.store.storage().clone());
         }
-        if let Some(disk) = &mut self.disk {
+        for disk in [&mut self.disk, &mut self.shelf].into_iter().flatten() {
             if power { disk.lose_power() } else { disk.end_process() }
         }
         self.app.end_process();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::sim::node::name;
 use crate::sim::plan::Plan;
+use crate::sim::shelf::draw_state_bytes;
 use crate::sim::{Options, Scenario};
 
 /// One thing that is done.
@@ -54,6 +55,8 @@ pub(super) enum Action {
     OneWay { from: usize, to: usize, millis: u64 },
     /// A node's network goes and comes back, again and again.
     Flap { node: usize, times: u32, millis: u64 },
+    /// A snapshot is made, and what is in it is let go of.
+    Truncate { node: usize },
     /// The disk is copied.
     Save { node: usize },
     /// The power fails, and the machine comes back with the copy of its disk.
@@ -97,6 +100,7 @@ impl fmt::Display for Action {
             Action::Resume { node } => write!(f, "{}'s application tries again what it called poison", name(*node)),
             Action::OneWay { from, to, millis } => write!(f, "nothing of {} reaches {} for {millis} ms", name(*from), name(*to)),
             Action::Flap { node, times, millis } => write!(f, "{}'s network goes {times} times for {millis} ms", name(*node)),
+            Action::Truncate { node } => write!(f, "{} makes a snapshot and lets go of the rest", name(*node)),
             Action::Save { node } => write!(f, "{}'s disk is copied", name(*node)),
             Action::Restore { node, back_ms } => write!(f, "{}'s disk is exchanged for its copy, back in {back_ms} ms", name(*node)),
             Action::Rot { node, own, back_ms } => {
@@ -135,6 +139,8 @@ pub(super) struct Profile {
     victim: usize,
     /// Whether each node's appends do not wait for the disk.
     pub(super) buffered: Vec<bool>,
+    /// How long an application's state is behind its lines.
+    pub(super) state_bytes: usize,
 }
 
 const KINDS: usize = 20;
@@ -183,6 +189,7 @@ impl Profile {
             disk_us: [500, 3_000, 30_000][rng.usize(..3)],
             victim: rng.usize(..nodes),
             buffered: (0..nodes).map(|_| options.faults && rng.u8(..4) == 0).collect(),
+            state_bytes: 0,
         }
     }
 
@@ -219,6 +226,13 @@ impl Script {
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
             Scenario::AllDialAll => (Script::all_dial_all(nodes), profile.calm(both_ways(nodes))),
             Scenario::Introductions => (Script::introductions(nodes), profile.calm((1..nodes).map(|n| (n, 0)).collect())),
+            Scenario::Late => {
+                let mut rng = fastrand::Rng::with_seed(!options.seed);
+                let mut profile = profile.calm(ring(nodes - 1));
+                (profile.segment_max, profile.payload_max) = ([300, 700, 2_000][rng.usize(..3)], profile.payload_max.clamp(300, 2_000));
+                profile.state_bytes = draw_state_bytes(&mut rng);
+                (Script::late(nodes, &mut rng), profile)
+            }
             Scenario::Relays => {
                 let mut rng = fastrand::Rng::with_seed(options.seed);
                 let mut edges = ring(nodes);
@@ -307,6 +321,44 @@ impl Script {
             steps.extend(others.map(|to| (220_000, Action::Letter { from, to, life_ms: 30_000, must: true })));
         }
         steps.push((252_000, Action::Expect { nodes: (0..nodes).collect() }));
+        steps.sort_by_key(|(at, _)| *at);
+        Script::plan(steps)
+    }
+
+    /// The last node writes alone while the others let go of what they have written; then it comes, and is killed ten times.
+    fn late(nodes: usize, rng: &mut fastrand::Rng) -> Script {
+        let (last, mut steps) = (nodes - 1, Vec::new());
+        for round in 0..6 {
+            steps.extend((0..nodes).map(|node| (2_000 + round * 2_000 + rng.u64(..1_500), Action::Write { node, records: rng.u64(1..9) })));
+        }
+        steps.extend((0..last).map(|node| (20_000 + rng.u64(..5_000), Action::Truncate { node })));
+        steps.extend((0..nodes).map(|node| (26_000, Action::Write { node, records: rng.u64(..5) })));
+        steps.extend((0..last).filter(|to| *to == 0 || rng.bool()).map(|to| (30_000, Action::Connect { from: last, to })));
+        for _ in 0..10 {
+            let at = rng.u64(30_000..75_000);
+            let (node, power) = (last, rng.bool());
+            steps.push((
+                at,
+                match rng.u8(..3) {
+                    0 => Action::Crash { node, power, back_ms: Some(rng.u64(10..4_000)) },
+                    _ => Action::ArmCrash { node, changes: rng.u32(1..25), power },
+                },
+            ));
+        }
+        for _ in 0..rng.u32(..12) {
+            let at = rng.u64(30_000..75_000);
+            let (node, other) = (rng.usize(..nodes), rng.usize(..last));
+            steps.push((
+                at,
+                match rng.u8(..8) {
+                    0..4 => Action::Write { node, records: rng.u64(1..6) },
+                    4 => Action::Truncate { node },
+                    5 => Action::Cut { pick: rng.u64(..) },
+                    6 => Action::ArmCrash { node: other, changes: rng.u32(1..25), power: rng.bool() },
+                    _ => Action::Pause { node, millis: 1 << rng.u32(8..14) },
+                },
+            ));
+        }
         steps.sort_by_key(|(at, _)| *at);
         Script::plan(steps)
     }

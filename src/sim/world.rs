@@ -45,6 +45,8 @@ pub(super) enum What {
     Cursors { node: usize, life: u32 },
     /// What a buffered node accepted is made durable.
     Flush { node: usize, life: u32 },
+    /// Something is done about snapshots.
+    Shelf { node: usize, life: u32 },
     /// A dial reaches its target.
     Dialled { from: usize, life: u32, link: LinkId, to: usize },
     /// A dial has failed, if it is still under way.
@@ -227,6 +229,8 @@ impl<'a> World<'a> {
             What::Told { node, life } if self.lives(node, life) => self.apply_told(node),
             What::Cursors { node, life } if self.lives(node, life) => self.cursors_turn(node),
             What::Flush { node, life } if self.lives(node, life) => self.flush(node).map(drop),
+            What::Shelf { node, life } if self.lives(node, life) => self.shelf_turn(node),
+            What::Shelf { .. } => Ok(()),
             What::Log { .. } | What::Apply { .. } | What::Told { .. } | What::Cursors { .. } | What::Flush { .. } => Ok(()),
             What::Dialled { from, life, link, to } => self.dial_arrives(from, life, link, to),
             What::DialFails { node, life, link, reason } => self.dial_fails(node, life, link, reason),
@@ -252,7 +256,7 @@ impl<'a> World<'a> {
         match what {
             What::Wake { node, .. } | What::Log { node, .. } | What::Apply { node, .. } => Some(*node),
             What::Told { node, .. } | What::Cursors { node, .. } | What::Flush { node, .. } => Some(*node),
-            What::DialFails { node, .. } | What::LinkEnds { node, .. } => Some(*node),
+            What::DialFails { node, .. } | What::LinkEnds { node, .. } | What::Shelf { node, .. } => Some(*node),
             What::Dialled { to, .. } => Some(*to),
             What::Lane { conn, side } => self.net.far_end(*conn, *side).map(|end| end.node),
             _ => None,
@@ -388,6 +392,7 @@ impl<'a> World<'a> {
         for node in &self.nodes {
             self.oracle.holds_everything(&self.nodes, node)?;
         }
+        self.same_states()?;
         if self.options.scenario == Scenario::AllDialAll {
             self.oracle.heard_everything()?;
         }

@@ -50,6 +50,18 @@ impl Fetch {
         self.missing.len()
     }
 
+    /// Which pieces those are.
+    pub fn missing(&self) -> impl Iterator<Item = u64> + '_ {
+        self.missing.iter().copied()
+    }
+
+    /// A piece that was taken could not be written down.
+    pub fn lost(&mut self, index: u64) {
+        if index < pieces(self.size) {
+            self.missing.insert(index);
+        }
+    }
+
     /// Whether everything has come.
     pub fn is_complete(&self) -> bool {
         self.hashes.is_some() && self.missing.is_empty()

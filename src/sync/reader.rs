@@ -78,6 +78,11 @@ impl<S: Storage> Reader<S> {
         Places(self.places)
     }
 
+    /// How far a log has been followed: its last record read, or the last one that is not kept.
+    pub(crate) fn upto(&self, log: &LogId) -> u64 {
+        self.places.get(log).map_or(0, |place| place.last)
+    }
+
     /// Logs seen so far.
     pub fn logs(&self) -> Vec<LogId> {
         self.places.keys().copied().collect()

@@ -39,6 +39,8 @@ pub struct LogState {
     pub parked: Option<u64>,
     /// Two histories of the log were seen from this record on: nothing more is stored of it.
     pub frozen: Option<u64>,
+    /// Last record that is no longer kept; 0 if the log is whole.
+    pub base: u64,
 }
 
 /// All logs of one node.
@@ -112,6 +114,7 @@ impl<S: Storage> Wal<S> {
             applied: self.applied_in(log),
             parked: cursor::parked(&log.cursor).filter(|_| log.id.origin != self.own.origin),
             frozen: log.frozen,
+            base: log.base_seq(),
         };
         self.logs.values().map(state).collect()
     }

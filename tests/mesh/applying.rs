@@ -54,7 +54,7 @@ fn a_parked_log_goes_on_by_order_only_with_the_record_or_behind_it() {
 #[test]
 fn a_log_that_was_parked_is_so_after_a_restart_unless_the_application_went_past_it() {
     let begin = |applied, parked| {
-        let state = LogState { log: log(1), durable: 9, applied, parked, frozen: None };
+        let state = LogState { log: log(1), durable: 9, applied, parked, frozen: None, base: 0 };
         let mut mesh = Mesh::resume(MeshSettings::from_config(&Config::new("n"), id(5)), vec![state], log(5), 1);
         mesh.handle(Time::ZERO, Input::Tick);
         std::iter::from_fn(|| mesh.next_output()).collect::<Vec<_>>()

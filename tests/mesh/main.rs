@@ -9,6 +9,7 @@ mod promises;
 mod property;
 mod replication;
 mod routes;
+mod snapshots;
 mod solo;
 mod states;
 mod trust;

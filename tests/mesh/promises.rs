@@ -137,7 +137,7 @@ fn a_laggard_that_is_read_for_holds_up_no_other_neighbours_fresh_records() {
 
 #[test]
 fn a_log_that_was_frozen_is_so_after_a_restart_and_is_still_given_to_others() {
-    let state = LogState { log: log(1), durable: 9, applied: 9, parked: None, frozen: Some(10) };
+    let state = LogState { log: log(1), durable: 9, applied: 9, parked: None, frozen: Some(10), base: 0 };
     let mut settings = MeshSettings::from_config(&Config::new("n"), id(5));
     settings.trust = crate::solo::everybody();
     let mut solo = Solo { mesh: Mesh::resume(settings, vec![state], log(5), 1), now: Time::ZERO };

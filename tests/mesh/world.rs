@@ -237,7 +237,7 @@ impl World {
                 Output::Read { link, log, from, max_bytes } => {
                     self.nodes[node].disk.push_back(Task::Read(link, log, from, max_bytes));
                 }
-                Output::Park { .. } => {}
+                Output::Park { .. } | Output::Snapshot(_) => {}
                 Output::Apply { log, from, upto } => {
                     let it = &mut self.nodes[node];
                     assert_eq!(from, it.applied(log) + 1, "applied in order");

@@ -54,7 +54,7 @@ pub const LINK_QUEUE_SOFT_BYTES: usize = 256 * 1024;
 /// Queued bytes behind which pushed records wait unsealed: so much a heartbeat may find before it, and so much is sealed at a time.
 pub const LINK_BULK_BYTES: usize = 256 * 1024;
 /// Control messages past this on top of a full queue mean the peer does not read: the link is closed.
-pub const LINK_CONTROL_RESERVE_BYTES: usize = 4 * 1024 * 1024;
+pub const LINK_CONTROL_RESERVE_BYTES: usize = 6 * 1024 * 1024;
 /// One read from a socket.
 pub const READ_BUFFER_MAX_BYTES: usize = 256 * 1024;
 /// An idle link's read buffer.

@@ -28,6 +28,8 @@ pub const LOGS_MAX: usize = 4096;
 pub const VECTOR_MAX_ENTRIES: usize = 1024;
 /// A segment file is closed and a new one begun past this size.
 pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Under a small cap on the size of the logs segments are smaller, down to this.
+pub const SEGMENT_MIN_BYTES: u64 = 64 * 1024;
 /// A log's file is made longer in advance by as much as it holds, and by no more than this: syncs need not write its length.
 pub const RESERVE_STEP_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Files of the log kept open: the segment and the mark of two logs, so that a commit opens none.
@@ -59,8 +61,38 @@ pub const SNAPSHOT_PIECE_BYTES: usize = 512 * 1024;
 pub const SNAPSHOT_MAX_BYTES: u64 = 16 << 30;
 /// What an application may call the form of its snapshots.
 pub const SNAPSHOT_SCHEMA_MAX_BYTES: usize = 64;
+/// The largest list of a snapshot's hashes: 32 bytes a piece.
+pub const SNAPSHOT_HASHES_MAX_BYTES: usize = (SNAPSHOT_MAX_BYTES / SNAPSHOT_PIECE_BYTES as u64) as usize * 32;
+/// The largest manifest: `LOGS_MAX` places of 179 bytes and the rest.
+pub const SNAPSHOT_MANIFEST_MAX_BYTES: usize = LOGS_MAX * 179 + 512;
 /// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
 pub const SNAPSHOT_ASKED_MAX: usize = 4;
+/// Snapshots kept on disk, besides one that is being taken in: the latest, and the one a peer may be fetching.
+pub const SNAPSHOTS_KEPT: usize = 2;
+/// How often a running node writes down how far its replicas are, and looks at the cap on the size of its logs.
+pub const RETENTION_LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Neighbours a snapshot is fetched from at once: more would not make it faster, and each costs memory.
+pub const SNAPSHOT_SOURCES_MAX: usize = 4;
+/// Snapshots a mesh knows to lie here: a carrier keeps two, and one may be on its way in or out.
+pub const SNAPSHOTS_HELD_MAX: usize = 4;
+/// Without progress for so long, taking a snapshot is given up for now and records are applied again; doubles from time to time.
+pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
+/// Longest pause of that kind.
+pub const SNAPSHOT_PATIENCE_MAX: Duration = Duration::from_secs(600);
+/// Pause before an offer is taken up that was given up before.
+pub const SNAPSHOT_AGAIN: Duration = Duration::from_secs(5);
+/// A peer's need makes a new snapshot at most so often; doubles for each that came too late for it, up to `SNAPSHOT_PATIENCE_MAX`.
+pub const SNAPSHOT_MAKE_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked at whether a snapshot can be made for a peer that waits for one.
+pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Peers that sent false parts and are not heard on snapshots again; past it the one with the least key is.
+pub const SNAPSHOT_LIARS_MAX: usize = 256;
+/// A peer that was not heard of for so long does not keep records from going; it takes a snapshot when it comes back.
+pub const REPLICA_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Peers whose places are remembered while they are away; the one that was silent longest is forgotten for another.
+pub const REPLICAS_MAX: usize = 1024;
+/// Places of all of them together, some 60 bytes each; one that is not remembered counts as none, which keeps more.
+pub const REPLICA_PLACES_MAX: usize = 64 * 1024;
 
 // ---- the outbox ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 //!
 //! `Display` of both is the trace format of the simulator and of `--log-level trace`.
 
+mod snapshot;
 mod text;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::wire::message::{Parcel, ParcelId};
 
 pub use crate::base::PeerInfo;
 pub use crate::wire::Inbound;
+pub use snapshot::{Examined, Kept, Place, SnapshotInput, SnapshotOutput};
 
 /// What happened, told by a carrier.
 #[derive(Clone, Debug)]
@@ -259,6 +261,8 @@ pub enum Input {
         /// Which copy.
         id: ParcelId,
     },
+    /// Of snapshots.
+    Snapshot(SnapshotInput),
     /// `deadline()` has come.
     Tick,
 }
@@ -364,4 +368,6 @@ pub enum Output {
         /// As it came.
         parcel: Parcel,
     },
+    /// Do something about snapshots.
+    Snapshot(SnapshotOutput),
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Inbound, Input, Output};
+use super::{Inbound, Input, Output, snapshot};
 use crate::wire::Message;
 use crate::wire::message::{ParcelId, Verdict};
 
@@ -49,6 +49,10 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Message::Neighbours(m) => write!(f, "neighbours port={} others={}", m.port, m.others.len()),
         Message::OutboxPull(m) => write!(f, "outbox pull {} max={}", m.target.short(), m.max_items),
         Message::OutboxHeld(m) => write!(f, "outbox held {} ranges={}", m.target.short(), m.ranges.len()),
+        Message::SnapshotOffer(m) => write!(f, "offer snapshot {} of {} bytes", m.id.short(), m.size),
+        Message::SnapshotDecline(m) => write!(f, "decline {} {:?}", m.id.short(), m.why),
+        Message::SnapshotFetch(m) => snapshot::describe(&m.id, m.part, None, f),
+        Message::SnapshotData(m) => snapshot::describe(&m.id, m.part, Some(m.bytes.as_ref()), f),
     }
 }
 
@@ -99,6 +103,7 @@ impl fmt::Display for Input {
             Input::Sealed { number, sealed, .. } => write!(f, "sealed {number}: {}", sealed.is_some()),
             Input::Opened { ticket, opened } => write!(f, "opened {ticket}: {}", opened.is_some()),
             Input::Unsent { id } => write!(f, "unsent {}", Copy(id)),
+            Input::Snapshot(told) => told.fmt(f),
             Input::Tick => f.write_str("tick"),
         }
     }
@@ -124,6 +129,7 @@ impl fmt::Display for Output {
             Output::Park { log, applied, parked: Some(seq) } => write!(f, "park {log} at {seq}, applied to {applied}"),
             Output::Park { log, applied, parked: None } => write!(f, "unpark {log}, applied to {applied}"),
             Output::Seal { number, to, .. } => write!(f, "seal {number} to {}", to.short()),
+            Output::Snapshot(wanted) => wanted.fmt(f),
             Output::Open { ticket, parcel } => write!(f, "open {ticket}, {}", Copy(&parcel.id)),
         }
     }

@@ -40,6 +40,8 @@ enum Apply {
 pub(super) struct Local {
     /// Highest durable record.
     pub(super) durable: u64,
+    /// Last record that is not kept here.
+    pub(super) base: u64,
     /// Highest applied record. Ahead of `durable` after damage was set aside: what is refetched is not applied again.
     cursor: u64,
     /// The disk refused; nothing is stored or asked for until then.
@@ -55,7 +57,17 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(durable: u64, applied: u64) -> Local {
-        Local { durable, cursor: applied, paused: None, frozen: false, watched: None, storing: None, apply: Apply::Idle, refusal: None }
+        Local {
+            durable,
+            base: 0,
+            cursor: applied,
+            paused: None,
+            frozen: false,
+            watched: None,
+            storing: None,
+            apply: Apply::Idle,
+            refusal: None,
+        }
     }
 
     /// Notes that pushes were let drop. Whether nobody had noted so before.
@@ -111,6 +123,25 @@ impl Local {
     /// Highest applied record among those that are durable.
     pub(super) fn applied(&self) -> u64 {
         self.cursor.min(self.durable)
+    }
+
+    /// Highest record that the application has applied or may be applying.
+    pub(super) fn reaches(&self) -> u64 {
+        if let Apply::Running { upto } = self.apply { upto.max(self.cursor) } else { self.cursor }
+    }
+
+    /// Whether the application has a range under way.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.apply, Apply::Running { .. })
+    }
+
+    /// The log stands behind `base` or later, and its records up to `applied` are in the application's state.
+    pub(super) fn adopt(&mut self, base: u64, applied: u64) -> Option<Credit> {
+        if base > self.durable {
+            self.base = base;
+        }
+        self.has_applied(applied);
+        self.advance(base)
     }
 
     /// Every durable record counts as applied: the own log.

@@ -10,10 +10,12 @@
 //! One engine for every log, whoever writes it. Never touches a record's bytes, never decides about links, and keeps no belief
 //! about a peer longer than its link.
 
+mod give;
 mod local;
 mod receive;
 mod send;
 mod session;
+mod take;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +27,10 @@ use crate::sync::LogState;
 use crate::wire::Message;
 use crate::wire::message::{VectorEntry, WalAck, WalNak};
 
+use give::Give;
 use local::{Credit, Local};
 use session::Session;
+use take::Take;
 
 /// One log with its progress.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -81,21 +85,24 @@ pub(super) struct Replica {
     rng: fastrand::Rng,
     /// Whether the application knows that the own log was rolled back.
     rollback_told: bool,
+    give: Give,
+    take: Take,
 }
 
 impl Replica {
     pub(super) fn new(logs: Vec<LogState>, own: LogId, seed: u64, out: &mut Outbox) -> Replica {
         let mut table = BTreeMap::from([(own, Local::new(0, 0))]);
-        for LogState { log, durable, applied, parked, frozen } in logs {
+        for LogState { log, durable, applied, parked, frozen, base } in logs {
             let mut local = Local::new(durable, if log.origin == own.origin { durable } else { applied });
             local.frozen = frozen.is_some();
+            local.base = base;
             if let Some(seq) = parked.filter(|seq| local.still_parked(*seq)) {
                 out.event(Event::ApplyParked { log, seq });
             }
             table.insert(log, local);
         }
         for (log, local) in &mut table {
-            offer(*log, local, out);
+            offer(*log, local, false, out);
         }
         Replica {
             own,
@@ -107,6 +114,8 @@ impl Replica {
             awaited: BTreeSet::new(),
             rng: fastrand::Rng::with_seed(!seed),
             rollback_told: false,
+            give: Give::default(),
+            take: Take::default(),
         }
     }
 
@@ -164,6 +173,7 @@ impl Replica {
     /// A link is gone. What it handed to storage is still answered for.
     pub(super) fn close(&mut self, link: LinkId) {
         self.sessions.remove(&link);
+        self.take.lose(link);
     }
 
     /// A chunk of the peer's vector; after the last, what it lacks is pushed. Whether it says instead that the peer holds off.
@@ -210,6 +220,7 @@ impl Replica {
         }
         self.said(link, ack, true, out);
         self.feed(now, link, ack.log, out);
+        self.look_soon(now);
         Ok(())
     }
 
@@ -226,8 +237,9 @@ impl Replica {
             // It was pushed just that and could not use it: not at once again.
             send::park(&mut self.later, session, nak.log, now + limits::REPLICA_RETRY);
         }
-        session.queue(nak.log, local.durable);
+        session.queue(nak.log, local.durable, local.base);
         session.pump(out);
+        self.look_soon(now);
         Ok(())
     }
 
@@ -235,7 +247,7 @@ impl Replica {
     pub(super) fn deadline(&self) -> Option<Time> {
         let later = self.later.first().map(|(at, ..)| *at);
         let retries = self.retries.first().map(|(at, ..)| *at);
-        later.into_iter().chain(retries).min()
+        later.into_iter().chain(retries).chain(self.give.deadline()).chain(self.take.deadline()).min()
     }
 
     /// Does what had to wait until now.
@@ -254,10 +266,13 @@ impl Replica {
                 Retry::Store => self.look_again(now, log, out),
             }
         }
+        self.give_tick(now, out);
+        self.take_tick(now, out);
     }
 
     /// Acknowledges what moved during this input: at most one ack for each log and link.
     pub(super) fn flush(&mut self, out: &mut Outbox) {
+        self.install_if_whole(out);
         for (link, log) in std::mem::take(&mut self.awaited) {
             if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) {
                 session.tell(log, local.durable, local.applied(), true, out);
@@ -325,8 +340,11 @@ impl Replica {
     }
 }
 
-/// Gives the application the next range, if it has none.
-fn offer(log: LogId, local: &mut Local, out: &mut Outbox) {
+/// Gives the application the next range, if it has none and is not `held` off.
+fn offer(log: LogId, local: &mut Local, held: bool, out: &mut Outbox) {
+    if held {
+        return;
+    }
     if let Some((from, upto)) = local.offer() {
         out.apply(log, from, upto);
     }

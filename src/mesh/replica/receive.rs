@@ -81,7 +81,7 @@ impl Replica {
         } else if !follower.held && follower.nak_sent != Some(upto) {
             session.nak(log, upto, out);
         }
-        session.queue(log, local.durable);
+        session.queue(log, local.durable, local.base);
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Replica {
         if let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) {
             local.has_applied(seq);
             self.news.insert(log);
-            offer(log, local, out);
+            offer(log, local, self.take.is_holding(), out);
         }
     }
 
@@ -202,14 +202,14 @@ impl Replica {
             self.news.insert(log);
             out.park(log, if skip { seq } else { seq - 1 }, None);
             out.event(Event::ApplyResumed { log, seq, skipped: skip });
-            offer(log, local, out);
+            offer(log, local, self.take.is_holding(), out);
         }
     }
 
     pub(super) fn offer_again(&mut self, log: LogId, out: &mut Outbox) {
         if let Some(local) = self.logs.get_mut(&log) {
             local.resume();
-            offer(log, local, out);
+            offer(log, local, self.take.is_holding(), out);
         }
     }
 
@@ -252,7 +252,7 @@ impl Replica {
             // What this node wrote itself comes back to it after damage, and is no news to its application.
             local.settle();
         }
-        offer(log, local, out);
+        offer(log, local, self.take.is_holding(), out);
         self.news.insert(log);
         self.spread(now, log, before);
     }

@@ -27,19 +27,21 @@ impl Replica {
                 let moment = guard::up_to(limits::SPREAD_DELAY, &mut self.rng);
                 park(&mut self.later, session, *log, now + moment);
             }
-            session.queue(*log, local.durable);
+            session.queue(*log, local.durable, local.base);
         }
         session.pump(out);
+        self.look_soon(now);
     }
 
     /// A group of the own log is durable: whoever has all before it gets it now, the others in their turn.
     pub(super) fn tail(&mut self, group: &Group, out: &mut Outbox) {
+        let base = self.logs.get(&group.log).map_or(0, |local| local.base);
         for session in self.sessions.values_mut().filter(|s| s.complete) {
             let has = session.known(&group.log).is_some_and(|f| f.sent >= group.last);
             if has || (session.is_caught_up() && session.push(group, out)) {
                 continue;
             }
-            session.queue(group.log, group.last);
+            session.queue(group.log, group.last, base);
             session.pump(out);
         }
     }
@@ -65,7 +67,7 @@ impl Replica {
         if log != self.own && session.lacks(&log, local.durable) && session.is_fed_elsewhere(&log) {
             park(&mut self.later, session, log, now + spread_delay(&mut self.rng));
         }
-        session.queue(log, local.durable);
+        session.queue(log, local.durable, local.base);
         session.pump(out);
     }
 
@@ -86,7 +88,7 @@ impl Replica {
             // The log could not be read where it should be: not at once again.
             park(&mut self.later, session, log, now + limits::REPLICA_RETRY);
         }
-        session.queue(log, local.durable);
+        session.queue(log, local.durable, local.base);
         session.pump(out);
     }
 }

@@ -9,7 +9,7 @@ use crate::base::{CloseReason, LinkId, LogId, PeerId, limits};
 use crate::mesh::out::Outbox;
 use crate::sync::Group;
 use crate::wire::Message;
-use crate::wire::message::{WalAck, WalNak, WalPush};
+use crate::wire::message::{SnapshotId, WalAck, WalNak, WalPush};
 
 /// What a push costs of the window on top of its bytes: its header, so that a flood of tiny pushes is bounded too.
 const PUSH_OVERHEAD_BYTES: usize = 64;
@@ -103,6 +103,14 @@ pub(super) struct Session {
     pub(super) reading: Option<(LogId, u64)>,
     /// Pushed by the peer and in storage here.
     pub(super) receiving: Cost,
+    /// The snapshot the peer was offered last.
+    pub(super) offered: Option<SnapshotId>,
+    /// Those of the ones here that it does not take.
+    pub(super) declined: BTreeSet<SnapshotId>,
+    /// It takes none that this node makes.
+    pub(super) unwilling: bool,
+    /// Parts being read for it.
+    pub(super) serving: usize,
     followers: BTreeMap<LogId, Follower>,
     behind: BTreeSet<LogId>,
     turn: Option<LogId>,
@@ -123,6 +131,10 @@ impl Session {
             lines: 0,
             reading: None,
             receiving: Cost::default(),
+            offered: None,
+            declined: BTreeSet::new(),
+            unwilling: false,
+            serving: 0,
             followers: BTreeMap::new(),
             behind: BTreeSet::new(),
             turn: None,
@@ -161,9 +173,19 @@ impl Session {
         self.in_flight.leaves_room_for(Cost::LARGEST)
     }
 
-    /// Puts a log in the queue for reading if the peer lacks some of it, takes it out if not.
-    pub(super) fn queue(&mut self, log: LogId, durable: u64) {
-        let lacks = self.followers.get(&log).is_none_or(|f| !f.waiting && f.sent < durable);
+    /// Everything known about the logs at the other end.
+    pub(super) fn followers(&self) -> impl Iterator<Item = (&LogId, &Follower)> {
+        self.followers.iter()
+    }
+
+    /// Whether the peer needs records of a log that are not kept here.
+    pub(super) fn is_below(&self, log: &LogId, base: u64) -> bool {
+        self.followers.get(log).map_or(0, |f| f.sent) < base
+    }
+
+    /// Puts a log in the queue for reading if the peer lacks some of it that is kept here, takes it out if not.
+    pub(super) fn queue(&mut self, log: LogId, durable: u64, base: u64) {
+        let lacks = !self.is_below(&log, base) && self.followers.get(&log).is_none_or(|f| !f.waiting && f.sent < durable);
         if lacks {
             self.behind.insert(log);
         } else {
@@ -266,6 +288,13 @@ impl Session {
     pub(super) fn told(&mut self, line: &WalAck) {
         if let Some(follower) = self.follower(line.log, true) {
             follower.told = (line.durable, line.applied);
+        }
+    }
+
+    /// Says once that nothing of a log is taken.
+    pub(super) fn refuse(&mut self, log: LogId, out: &mut Outbox) {
+        if self.known(&log).is_none_or(|f| f.nak_sent != Some(REFUSED)) {
+            self.nak(log, REFUSED, out);
         }
     }
 

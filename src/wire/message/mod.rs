@@ -5,6 +5,7 @@
 pub mod key_update;
 pub mod outbox;
 pub mod route;
+pub mod snapshot;
 pub mod wal;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::wire::cursor::{Reader, WireError, Writer};
 pub use key_update::KeyUpdate;
 pub use outbox::{OutboxHeld, OutboxPull};
 pub use route::{Neighbours, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
+pub use snapshot::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
 pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
 
 /// Kind numbers. Those of v1 keep their number.
@@ -49,6 +51,14 @@ pub mod kind {
     pub const NEIGHBOURS: u8 = 43;
     /// The answer to an OutboxPull.
     pub const OUTBOX_HELD: u8 = 19;
+    /// A snapshot that the receiver needs.
+    pub const SNAPSHOT_OFFER: u8 = 20;
+    /// A question for a part of one.
+    pub const SNAPSHOT_FETCH: u8 = 21;
+    /// That part.
+    pub const SNAPSHOT_DATA: u8 = 22;
+    /// An offered snapshot is not taken.
+    pub const SNAPSHOT_DECLINE: u8 = 23;
     /// Application bytes.
     pub const DATA: u8 = 32;
 }
@@ -97,6 +107,14 @@ pub enum Message {
     OutboxPull(OutboxPull),
     /// There.
     OutboxHeld(OutboxHeld),
+    /// A snapshot that the receiver needs.
+    SnapshotOffer(SnapshotOffer),
+    /// A question for a part of one.
+    SnapshotFetch(SnapshotFetch),
+    /// That part.
+    SnapshotData(SnapshotData),
+    /// An offered snapshot is not taken.
+    SnapshotDecline(SnapshotDecline),
 }
 
 /// One thing received on a link: application data as it came, or a decoded message.
@@ -129,6 +147,10 @@ impl Message {
             Message::Neighbours(_) => kind::NEIGHBOURS,
             Message::OutboxPull(_) => kind::OUTBOX_PULL,
             Message::OutboxHeld(_) => kind::OUTBOX_HELD,
+            Message::SnapshotOffer(_) => kind::SNAPSHOT_OFFER,
+            Message::SnapshotFetch(_) => kind::SNAPSHOT_FETCH,
+            Message::SnapshotData(_) => kind::SNAPSHOT_DATA,
+            Message::SnapshotDecline(_) => kind::SNAPSHOT_DECLINE,
         }
     }
 
@@ -153,6 +175,10 @@ impl Message {
             Message::Neighbours(m) => m.encode(&mut w),
             Message::OutboxPull(m) => m.encode(&mut w),
             Message::OutboxHeld(m) => m.encode(&mut w),
+            Message::SnapshotOffer(m) => m.encode(&mut w),
+            Message::SnapshotFetch(m) => m.encode(&mut w),
+            Message::SnapshotData(m) => m.encode(&mut w),
+            Message::SnapshotDecline(m) => m.encode(&mut w),
         }
     }
 
@@ -175,6 +201,10 @@ impl Message {
             kind::NEIGHBOURS => Message::Neighbours(Neighbours::decode(&mut r)?),
             kind::OUTBOX_PULL => Message::OutboxPull(OutboxPull::decode(&mut r)?),
             kind::OUTBOX_HELD => Message::OutboxHeld(OutboxHeld::decode(&mut r)?),
+            kind::SNAPSHOT_OFFER => Message::SnapshotOffer(SnapshotOffer::decode(&mut r)?),
+            kind::SNAPSHOT_FETCH => Message::SnapshotFetch(SnapshotFetch::decode(&mut r)?),
+            kind::SNAPSHOT_DATA => Message::SnapshotData(SnapshotData::decode(&mut r, body)?),
+            kind::SNAPSHOT_DECLINE => Message::SnapshotDecline(SnapshotDecline::decode(&mut r)?),
             other => return Err(WireError::UnknownKind(other)),
         };
         r.finish()?;

@@ -50,6 +50,20 @@ fn routing() -> impl Strategy<Value = Message> {
     ]
 }
 
+fn snapshots() -> impl Strategy<Value = Message> {
+    let ids = || any::<[u8; 32]>().prop_map(SnapshotId);
+    let parts = || prop_oneof![Just(Part::Manifest), Just(Part::Hashes), (0u64..32_768).prop_map(Part::Piece)];
+    let declines = prop_oneof![Just(Decline::Behind), Just(Decline::Unneeded), Just(Decline::Unwelcome)];
+    prop_oneof![
+        (ids(), peers(), any::<[u8; 32]>(), 0..=limits::SNAPSHOT_MAX_BYTES, 0..=limits::SNAPSHOT_MANIFEST_MAX_BYTES as u32)
+            .prop_map(|(id, maker, root, size, manifest)| Message::SnapshotOffer(SnapshotOffer { id, maker, root, size, manifest })),
+        (ids(), parts()).prop_map(|(id, part)| Message::SnapshotFetch(SnapshotFetch { id, part })),
+        (ids(), parts(), prop::option::of(prop::collection::vec(any::<u8>(), 0..300)))
+            .prop_map(|(id, part, bytes)| Message::SnapshotData(SnapshotData { id, part, bytes: bytes.map(Bytes::from) })),
+        (ids(), declines).prop_map(|(id, why)| Message::SnapshotDecline(SnapshotDecline { id, why })),
+    ]
+}
+
 fn messages() -> impl Strategy<Value = Message> {
     prop_oneof![
         any::<u64>().prop_map(|nonce| Message::Ping { nonce }),
@@ -67,6 +81,7 @@ fn messages() -> impl Strategy<Value = Message> {
         prop::collection::vec(acks(), 0..5).prop_map(Message::Vector),
         (logs(), any::<u64>()).prop_map(|(log, have)| Message::WalNak(WalNak { log, have })),
         routing(),
+        snapshots(),
         (logs(), 1u32..).prop_map(|(log, max_items)| Message::OutboxPull(OutboxPull { target: log.origin, max_items })),
         (logs(), prop::collection::vec((logs(), 1u64.., any::<u64>()), 0..5)).prop_map(|(log, ranges)| {
             let range = |(log, a, b): (LogId, u64, u64)| LogRange { log, first: a.min(b.max(1)), last: a.max(b) };
@@ -173,11 +188,31 @@ fn routing_messages_over_their_limits_are_refused() {
 fn a_kind_nobody_defined_is_refused_by_its_number() {
     use kind::{CLOSE, KEY_UPDATE, OUTBOX_HELD, OUTBOX_PULL, PING, PONG, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WELCOME};
     use kind::{NEIGHBOURS, NOTICE, PARCEL, SEARCH};
+    use kind::{SNAPSHOT_DATA, SNAPSHOT_DECLINE, SNAPSHOT_FETCH, SNAPSHOT_OFFER};
     let log = [WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK, OUTBOX_PULL, OUTBOX_HELD];
     let defined = [&[PING, PONG, WELCOME, CLOSE, KEY_UPDATE][..], &log, &[PARCEL, NOTICE, SEARCH, NEIGHBOURS]].concat();
+    let defined = [&defined[..], &[SNAPSHOT_OFFER, SNAPSHOT_FETCH, SNAPSHOT_DATA, SNAPSHOT_DECLINE]].concat();
     for kind in (0..=255).filter(|kind| !defined.contains(kind)) {
         assert_eq!(decode(kind, &[]), Err(WireError::UnknownKind(kind)));
     }
+}
+
+#[test]
+fn no_part_of_a_snapshot_is_larger_than_it_may_be() {
+    let id = SnapshotId([1; 32]);
+    let data = |part: Part, len| body(&Message::SnapshotData(SnapshotData { id, part, bytes: Some(vec![0; len].into()) }));
+    for part in [Part::Manifest, Part::Hashes, Part::Piece(0)] {
+        assert!(decode(kind::SNAPSHOT_DATA, &data(part, part.max_bytes())).is_ok());
+        assert!(matches!(decode(kind::SNAPSHOT_DATA, &data(part, part.max_bytes() + 1)), Err(WireError::TooLarge { .. })));
+    }
+    let offer = |size, manifest| body(&Message::SnapshotOffer(SnapshotOffer { id, maker: PeerId([2; 32]), root: [3; 32], size, manifest }));
+    let most = limits::SNAPSHOT_MANIFEST_MAX_BYTES as u32;
+    assert!(decode(kind::SNAPSHOT_OFFER, &offer(limits::SNAPSHOT_MAX_BYTES, most)).is_ok());
+    assert!(decode(kind::SNAPSHOT_OFFER, &offer(limits::SNAPSHOT_MAX_BYTES + 1, most)).is_err());
+    assert!(decode(kind::SNAPSHOT_OFFER, &offer(1, most + 1)).is_err());
+    let fetch = |index| body(&Message::SnapshotFetch(SnapshotFetch { id, part: Part::Piece(index) }));
+    assert!(decode(kind::SNAPSHOT_FETCH, &fetch(32_767)).is_ok());
+    assert!(decode(kind::SNAPSHOT_FETCH, &fetch(32_768)).is_err());
 }
 
 #[test]

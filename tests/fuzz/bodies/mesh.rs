@@ -8,9 +8,11 @@ use bytes::Bytes;
 use vixp2p::Config;
 use vixp2p::base::endpoint::Source;
 use vixp2p::base::{CloseReason, Endpoint, Incarnation, LinkId, LogId, PeerId, Time, limits};
+use vixp2p::mesh::io::{Examined, Kept, Place, SnapshotInput, SnapshotOutput};
 use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
 use vixp2p::wire::Message;
+use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
 use vixp2p::wire::message::{WalAck, WalNak, WalPush};
 
 use super::edits::Choices;
@@ -41,6 +43,10 @@ struct Carrier {
     stores: VecDeque<(LinkId, Group)>,
     reads: VecDeque<(LinkId, LogId, u64)>,
     parcels: VecDeque<u64>,
+    snapshots: VecDeque<SnapshotOutput>,
+    /// What was said of the snapshot examined last.
+    places: Vec<Place>,
+    installing: bool,
     applies: BTreeMap<LogId, (u64, u64)>,
     frozen: BTreeSet<LogId>,
     /// Logs of which the disk refused something: they keep their place for the next try.
@@ -61,6 +67,9 @@ impl Carrier {
             stores: VecDeque::new(),
             reads: VecDeque::new(),
             parcels: VecDeque::new(),
+            snapshots: VecDeque::new(),
+            places: Vec::new(),
+            installing: false,
             applies: BTreeMap::new(),
             frozen: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -116,8 +125,16 @@ impl Carrier {
                 Output::Park { log, applied, parked } => {
                     assert!(parked.is_none_or(|seq| seq == applied + 1), "parked at the next record of {log}");
                 }
+                Output::Snapshot(wanted) => {
+                    if let SnapshotOutput::Install { .. } = wanted {
+                        assert!(self.applies.is_empty() && !self.installing, "the application is at rest");
+                        self.installing = true;
+                    }
+                    self.snapshots.push_back(wanted);
+                }
                 Output::Apply { log, from, upto } => {
                     assert_ne!(log, self.own, "the own log is not applied");
+                    assert!(!self.installing, "nothing is applied while the state is replaced");
                     assert_eq!(from, self.applied.get(&log).copied().unwrap_or(0) + 1, "applied in order");
                     assert!(from <= upto && upto <= self.durable(&log), "only durable records are applied");
                     assert!(self.applies.insert(log, (from, upto)).is_none(), "one range at a time");
@@ -162,6 +179,75 @@ impl Carrier {
         let mut credit: BTreeMap<LinkId, usize> = BTreeMap::new();
         self.stores.iter().for_each(|(link, group)| *credit.entry(*link).or_default() += group.bytes.len());
         assert!(credit.values().all(|bytes| *bytes <= limits::REPLICA_WINDOW_BYTES));
+    }
+
+    /// Places a little ahead of what is here, so that a snapshot may help and may cover.
+    fn some_places(&self, choice: u8) -> Vec<Place> {
+        let ahead = |(log, durable): (&LogId, &u64)| {
+            let applied = self.applied.get(log).copied().unwrap_or(0).max(*durable);
+            let base = durable + u64::from(choice >> 4) + 1;
+            Place { log: *log, base, applied: base.max(applied) }
+        };
+        let fresh = log(choice);
+        let new = (!self.durable.contains_key(&fresh)).then_some(Place { log: fresh, base: 2, applied: 3 });
+        self.durable.iter().map(ahead).chain(new).collect()
+    }
+
+    fn answer_snapshot(&mut self, choice: u8) {
+        let Some(wanted) = self.snapshots.pop_front() else { return };
+        let told = match wanted {
+            SnapshotOutput::Make if choice & 1 == 0 => SnapshotInput::NotMade,
+            SnapshotOutput::Make => held(choice, self.some_places(choice)),
+            SnapshotOutput::Read { link, id, part } => {
+                SnapshotInput::ReadDone { link, id, part, bytes: (choice & 1 == 0).then(|| Bytes::from_static(b"part")) }
+            }
+            SnapshotOutput::Examine { link, offer, .. } => {
+                self.places = self.some_places(choice);
+                let verdict = match choice % 8 {
+                    0 => Examined::Unwelcome,
+                    1 => Examined::False,
+                    2 => Examined::Failed,
+                    3 => Examined::Good { places: self.places.clone(), missing: Some(Vec::new()) },
+                    _ => Examined::Good { places: self.places.clone(), missing: None },
+                };
+                SnapshotInput::Examined { link, id: offer.id, verdict }
+            }
+            SnapshotOutput::Keep { link, id, part, .. } => {
+                let verdict = match (choice % 8, part) {
+                    (0, _) => Kept::False,
+                    (1, _) => Kept::Failed,
+                    (_, Part::Piece(_)) => Kept::Piece,
+                    (n, _) => Kept::Hashes { missing: (0..u64::from(n)).collect() },
+                };
+                SnapshotInput::Kept { link, id, part, verdict }
+            }
+            SnapshotOutput::Install { id } if choice & 1 == 0 => {
+                self.installing = false;
+                SnapshotInput::NotInstalled { id }
+            }
+            SnapshotOutput::Install { id } => {
+                self.installing = false;
+                let places: Vec<Place> =
+                    self.places.iter().copied().filter(|p| p.log != self.own && !self.frozen.contains(&p.log)).collect();
+                for place in &places {
+                    let (durable, applied) = (self.durable.entry(place.log).or_default(), self.applied.entry(place.log).or_default());
+                    (*durable, *applied) = ((*durable).max(place.base), (*applied).max(place.applied));
+                }
+                SnapshotInput::Installed { id, places }
+            }
+        };
+        self.step(Input::Snapshot(told));
+    }
+
+    /// The beginning of a log goes, or a snapshot comes or goes.
+    fn truncate(&mut self, choice: u8) {
+        let log = log(choice);
+        let told = match choice % 3 {
+            0 => held(choice, self.some_places(choice)),
+            1 => SnapshotInput::Gone { id: SnapshotId([choice % 4; 32]) },
+            _ => SnapshotInput::Truncated { log, base: self.durable(&log) },
+        };
+        self.step(Input::Snapshot(told));
     }
 
     fn answer_store(&mut self, fails: u8) {
@@ -277,6 +363,11 @@ impl Carrier {
     }
 }
 
+fn held(choice: u8, places: Vec<Place>) -> SnapshotInput {
+    let offer = SnapshotOffer { id: SnapshotId([choice % 4; 32]), maker: LOCAL, root: [choice % 2; 32], size: 9, manifest: 4 };
+    SnapshotInput::Held { offer, places }
+}
+
 fn peer(choice: u8) -> PeerId {
     PeerId([choice % 8; 32])
 }
@@ -305,7 +396,20 @@ fn message(choices: &mut Choices<'_>) -> Option<Inbound> {
         5 => Message::Ping { nonce: choices.number() },
         6 => Message::Pong { nonce: choices.number() },
         7 => return Some(Inbound::FreshKeys),
-        8 => Message::Close { code: choices.byte(), detail: "bye".into() },
+        8 => match choices.byte() {
+            // A snapshot whose manifest is four bytes, and the answers to what is asked about it.
+            n @ 0x80.. => {
+                let id = SnapshotId([n % 4; 32]);
+                let part = [Part::Manifest, Part::Hashes, Part::Piece(u64::from(n % 8))][usize::from(n >> 3) % 3];
+                match n >> 5 {
+                    4 => Message::SnapshotOffer(SnapshotOffer { id, maker: peer(n), root: [n % 2; 32], size: 9, manifest: 4 }),
+                    5 => Message::SnapshotFetch(SnapshotFetch { id, part }),
+                    6 => Message::SnapshotData(SnapshotData { id, part, bytes: Some(Bytes::from_static(b"part")) }),
+                    _ => Message::SnapshotDecline(SnapshotDecline { id, why: Decline::Behind }),
+                }
+            }
+            code => Message::Close { code, detail: "bye".into() },
+        },
         _ => {
             let (kind, size) = (choices.byte(), usize::from(choices.byte()));
             Message::decode(kind, &Bytes::copy_from_slice(choices.take(size))).ok()?
@@ -347,6 +451,7 @@ pub(crate) fn inputs(input: &[u8]) {
                 let choice = choices.byte();
                 carrier.answer_open(choice);
                 carrier.answer_read(choice);
+                carrier.answer_snapshot(choice);
             }
             7 => carrier.answer_apply(choices.byte()),
             8 => carrier.append(u64::from(choices.byte() % 4)),
@@ -354,7 +459,10 @@ pub(crate) fn inputs(input: &[u8]) {
                 carrier.now = carrier.now + Duration::from_millis(u64::from(choices.u16()));
                 carrier.step(Input::Tick);
             }
-            11 => carrier.renew(),
+            11 => match choices.byte() {
+                choice @ 0xc0.. => carrier.truncate(choice),
+                _ => carrier.renew(),
+            },
             _ => {
                 let (link, count) = (choices.byte(), choices.byte() % 4 + 1);
                 let items: Vec<Inbound> = (0..count).filter_map(|_| message(&mut choices)).collect();
@@ -376,5 +484,7 @@ pub(crate) fn inputs_seeds() -> Vec<Vec<u8>> {
         vec![1, 1, 9, 0, 3, 0, 0, 3, 1, 2, 0, 7, 3, 1, 3, 9, 0xff, 0xff, 9, 0xff, 0xff],
         // Vectors and rollback.
         vec![0, 0, 3, 3, 1, 6, 12, 1, 0, 4, 3, 5, 9, 9, 1, 3, 2, 2, 1, 1, 11],
+        // A snapshot offered, its manifest, its hashes, its piece; then one of this node's own for a peer that is behind.
+        vec![0, 12, 0, 0, 8, 0x81, 12, 0, 0, 8, 0xc1, 6, 0x0c, 12, 0, 0, 8, 0xc9, 6, 0x0c, 6, 0x0d, 11, 0xc5, 9, 0xff, 0xff, 6, 1],
     ]
 }

@@ -8,6 +8,7 @@ use vixp2p::wire::announce::Announce;
 use vixp2p::wire::envelope::{Envelope, peek_version};
 use vixp2p::wire::frame::{self, Framer};
 use vixp2p::wire::handshake::{Claim, Hello, HelloAck, HelloFinish, Identity, from_frame, kind};
+use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
 use vixp2p::wire::message::{KeyUpdate, Neighbours, Notice, OutboxHeld, OutboxPull, Parcel, ParcelId, Search, SearchStep};
 use vixp2p::wire::message::{Verdict, WalAck, WalNak, WalPush};
 use vixp2p::wire::{Message, v1};
@@ -95,6 +96,7 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
     let log = LogId { origin: PeerId([1; 32]), incarnation: Incarnation(2) };
     let ack = WalAck { log, durable: 9, applied: 4 };
     let id = ParcelId { from: PeerId([1; 32]), from_run: 2, number: 3, attempt: 4 };
+    let snapshot = SnapshotId([4; 32]);
     let messages = [
         Message::Ping { nonce: 1 },
         Message::Pong { nonce: 2 },
@@ -108,6 +110,12 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::WalNak(WalNak { log, have: 7 }),
         Message::OutboxPull(OutboxPull { target: log.origin, max_items: 128 }),
         Message::OutboxHeld(OutboxHeld { target: log.origin, ranges: vec![LogRange { log, first: 1, last: 9 }] }),
+        Message::SnapshotOffer(SnapshotOffer { id: snapshot, maker: log.origin, root: [3; 32], size: 9, manifest: 300 }),
+        Message::SnapshotFetch(SnapshotFetch { id: snapshot, part: Part::Hashes }),
+        Message::SnapshotFetch(SnapshotFetch { id: snapshot, part: Part::Piece(7) }),
+        Message::SnapshotData(SnapshotData { id: snapshot, part: Part::Manifest, bytes: Some(Bytes::from_static(b"manifest")) }),
+        Message::SnapshotData(SnapshotData { id: snapshot, part: Part::Piece(1), bytes: None }),
+        Message::SnapshotDecline(SnapshotDecline { id: snapshot, why: Decline::Unneeded }),
         Message::Parcel(Parcel { id, to: PeerId([5; 32]), to_run: 6, ttl: 7, sealed: Bytes::from_static(b"sealed") }),
         Message::Notice(Notice { id, verdict: Verdict::Received([8; 32]) }),
         Message::Notice(Notice { id, verdict: Verdict::NoRoute }),

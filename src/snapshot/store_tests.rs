@@ -1,0 +1,241 @@
+//! What is found after a crash at every step of making, fetching and taking in.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::base::{Incarnation, limits};
+use crate::crypto::{Identity, Secret};
+use crate::snapshot::{Manifest, Place, SnapshotError, Store};
+use crate::sync::{MemStorage, Storage, Wal};
+use crate::wire::message::SnapshotId;
+
+const PIECE: usize = limits::SNAPSHOT_PIECE_BYTES;
+
+/// A disk that refuses everything after so many changes.
+struct Dying {
+    disk: MemStorage,
+    changes: u32,
+}
+
+impl Dying {
+    fn spend(&mut self) -> io::Result<()> {
+        self.changes = self.changes.checked_sub(1).ok_or_else(|| io::Error::other("the power is gone"))?;
+        Ok(())
+    }
+}
+
+impl Storage for Dying {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        self.disk.list(prefix)
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        self.disk.len(path)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.disk.read(path, offset, buf)
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.spend().is_err() {
+            // Half of it, the way a process dies.
+            self.disk.write(path, offset, &data[..data.len() / 2])?;
+            return Err(io::Error::other("the power is gone"));
+        }
+        self.disk.write(path, offset, data)
+    }
+
+    fn sync(&mut self, path: &str) -> io::Result<()> {
+        self.spend()?;
+        self.disk.sync(path)
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.spend()?;
+        self.disk.truncate(path, len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.spend()?;
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        self.spend()?;
+        self.disk.remove(path)
+    }
+}
+
+fn identity(n: u8) -> Arc<Identity> {
+    Arc::new(Identity::from_seed(&Secret::new([n; 32])))
+}
+
+fn places(records: u64) -> Vec<Place> {
+    let mut wal = Wal::open(MemStorage::new(), identity(2), Incarnation(5)).expect("memory").0;
+    (0..records).for_each(|_| drop(wal.append(1, &["x".into()]).expect("memory")));
+    let log = wal.own();
+    vec![Place { log, applied: records, sealed: wal.place_before(log, records).expect("memory") }]
+}
+
+fn state(fill: u8) -> Vec<u8> {
+    (0..2 * PIECE + 100).map(|i| fill ^ (i / 9) as u8).collect()
+}
+
+fn open<S: Storage>(disk: S) -> Store<S> {
+    let (store, faults) = Store::open(disk).expect("readable");
+    assert!(faults.is_empty(), "{faults:?}");
+    store
+}
+
+fn make<S: Storage>(store: &mut Store<S>, state: &[u8], records: u64) -> Result<SnapshotId, SnapshotError> {
+    let mut making = store.begin_make()?;
+    for bytes in state.chunks(PIECE / 3) {
+        store.make_more(&mut making, bytes)?;
+    }
+    store.finish_make(making, identity(1).as_ref(), (7, "test"), places(records))
+}
+
+fn whole<S: Storage>(store: &mut Store<S>, id: &SnapshotId) -> Vec<u8> {
+    (0..store.pieces(id).expect("held")).flat_map(|index| store.piece(id, index).expect("sound")).collect()
+}
+
+/// What a maker has: the disk, the snapshot's name, its state.
+fn made() -> (MemStorage, SnapshotId, Vec<u8>) {
+    let mut store = open(MemStorage::new());
+    let id = make(&mut store, &state(1), 3).expect("memory");
+    (store.disk, id, state(1))
+}
+
+#[test]
+fn a_crash_while_one_is_made_leaves_the_ones_before_and_nothing_half() {
+    let (disk, old, old_state) = made();
+    for changes in 0.. {
+        let mut store = open(Dying { disk: disk.clone(), changes });
+        let done = make(&mut store, &state(2), 5);
+        let mut after = open(store.disk.disk);
+        assert_eq!(whole(&mut after, &old), old_state);
+        let files = after.disk.list("snapshots/").expect("memory").len();
+        match after.held().first().map(|held| held.id) {
+            Some(id) if id != old => {
+                assert_eq!((whole(&mut after, &id), files), (state(2), 6));
+            }
+            _ => assert!(done.is_err() && files == 3, "{files} files after {changes} changes"),
+        }
+        if done.is_ok() {
+            assert!(changes > 8 && after.held().len() == 2);
+            return;
+        }
+    }
+}
+
+/// Fetches from `from` whatever is missing at `store`; how many pieces that were.
+fn fetch<S: Storage>(store: &mut Store<S>, from: &mut Store<MemStorage>, id: &SnapshotId) -> Result<u64, SnapshotError> {
+    let signed = from.get(id).expect("held").signed.clone();
+    store.begin_take(Manifest::prove(&signed, |_| true)?, &signed)?;
+    if !store.has_hashes() {
+        store.keep_hashes(id, &from.hashes(id).expect("held"))?;
+    }
+    let missing = store.missing();
+    for index in &missing {
+        store.keep_piece(id, *index, &from.piece(id, *index)?)?;
+    }
+    store.finish_take(id)?;
+    Ok(missing.len() as u64)
+}
+
+#[test]
+fn a_crash_while_one_is_fetched_costs_no_piece_that_was_written() {
+    let (disk, id, state) = made();
+    let mut from = open(disk);
+    let pieces = from.pieces(&id).expect("held");
+    for changes in 0.. {
+        let mut store = open(Dying { disk: MemStorage::new(), changes });
+        let done = fetch(&mut store, &mut from, &id);
+        let had = store.taking().map(|_| store.missing().len() as u64);
+        let mut after = open(store.disk.disk);
+        if after.get(&id).is_none() {
+            let was_there = after.taking().map_or(pieces, |_| after.missing().len() as u64);
+            assert!(had.is_none_or(|had| was_there <= had), "{was_there} missing, before the crash {had:?}");
+            assert_eq!(fetch(&mut after, &mut from, &id), Ok(was_there), "after {changes} changes");
+        }
+        assert_eq!(whole(&mut after, &id), state);
+        assert!(after.taking().is_none() && after.disk.list("snapshots/").expect("memory").len() == 3);
+        if done.is_ok() {
+            assert!(changes > 8);
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_mark_is_there_until_the_last_step_and_holds_its_snapshot() {
+    let (disk, id, state) = made();
+    for changes in 0.. {
+        let mut store = open(Dying { disk: disk.clone(), changes });
+        let marked = store.mark(&id);
+        let taken_in = marked.as_ref().is_ok_and(|()| store.unmark().is_ok());
+        let mut after = open(store.disk.disk);
+        assert_eq!(whole(&mut after, &id), state);
+        assert!(after.marked().is_none_or(|mark| mark == id));
+        if taken_in {
+            assert_eq!(after.marked(), None);
+            return;
+        }
+        if marked.is_ok() {
+            assert_eq!(after.marked(), Some(id), "after {changes} changes");
+            make(&mut after, b"two", 5).expect("memory");
+            make(&mut after, b"three", 6).expect("memory");
+            after.drop_old(1);
+            assert!(after.get(&id).is_some() && after.held().len() == 2);
+        }
+    }
+}
+
+#[test]
+fn false_parts_are_refused_and_damage_on_disk_is_found_when_it_is_read() {
+    let (disk, id, state) = made();
+    let mut from = open(disk);
+    let mut store = open(MemStorage::new());
+    let signed = from.get(&id).expect("held").signed.clone();
+    store.begin_take(Manifest::prove(&signed, |_| true).expect("signed"), &signed).expect("memory");
+    assert!(matches!(store.keep_hashes(&id, &[0; 96]), Err(SnapshotError::Refused(_))));
+    store.keep_hashes(&id, &from.hashes(&id).expect("held")).expect("right");
+    assert!(matches!(store.keep_piece(&id, 0, &state[1..=PIECE]), Err(SnapshotError::Refused(_))));
+    assert!(store.finish_take(&id).is_err() && store.missing().len() == 3);
+    store.keep_piece(&id, 0, &state[..PIECE]).expect("right");
+    let path = store.disk.list("snapshots/").expect("memory").into_iter().find(|path| path.ends_with(".part")).expect("written");
+    store.disk.files_mut().get_mut(&path).expect("there")[77] ^= 1;
+    let mut store = open(store.disk);
+    assert_eq!(store.missing(), [0, 1, 2], "the piece that rotted is fetched again");
+    assert_eq!(fetch(&mut store, &mut from, &id), Ok(3));
+    let path = format!("snapshots/{id}.state");
+    store.disk.files_mut().get_mut(&path).expect("there")[PIECE + 5] ^= 1;
+    assert!(matches!(store.piece(&id, 1), Err(SnapshotError::Damaged { .. })));
+    assert!(store.held().is_empty() && store.disk.list("snapshots/").expect("memory").is_empty());
+}
+
+#[test]
+fn the_latest_two_are_kept_and_another_fetch_takes_the_place_of_the_one_before() {
+    let mut store = open(MemStorage::new());
+    let ids: Vec<SnapshotId> = (1..=4).map(|n| make(&mut store, &[n as u8; 100], n).expect("memory")).collect();
+    store.drop_old(2);
+    assert_eq!(store.held().iter().map(|held| held.id).collect::<Vec<_>>(), [ids[3], ids[2]]);
+    let (disk, id, _) = made();
+    let mut from = open(disk);
+    let signed = from.get(&id).expect("held").signed.clone();
+    store.begin_take(Manifest::prove(&signed, |_| true).expect("signed"), &signed).expect("memory");
+    let other = make(&mut from, b"other", 4).expect("memory");
+    assert_eq!(fetch(&mut store, &mut from, &other), Ok(1));
+    assert_eq!(store.held().first().map(|held| held.id).filter(|id| *id == ids[3] || *id == other).is_some(), true);
+    assert!(store.disk.list("snapshots/").expect("memory").iter().all(|path| !path.contains(&id.to_string())));
+}
+
+#[test]
+fn an_empty_state_is_a_snapshot_too() {
+    let mut from = open(MemStorage::new());
+    let id = make(&mut from, b"", 2).expect("memory");
+    let mut store = open(MemStorage::new());
+    assert_eq!(fetch(&mut store, &mut from, &id), Ok(1));
+    assert_eq!(whole(&mut open(store.disk), &id), b"");
+}

@@ -1,0 +1,152 @@
+//! The snapshot being fetched, on disk: its manifest first, then its hashes, then pieces in any order, each proven before it is written.
+//!
+//! A fetch that broke off, even with the process, goes on: the pieces that are there are found by hashing them. They are not synced
+//! one by one; what a power cut takes is fetched again. Never asks anybody for anything.
+
+use crate::base::limits;
+use crate::snapshot::fetch::Fetch;
+use crate::snapshot::manifest::Manifest;
+use crate::snapshot::store::{SnapshotError, Store, file, id_in};
+use crate::snapshot::tree::{Hashes, pieces};
+use crate::sync::Storage;
+use crate::wire::message::SnapshotId;
+
+#[derive(Debug)]
+pub(super) struct Taking {
+    id: SnapshotId,
+    manifest: Manifest,
+    signed: Vec<u8>,
+    fetch: Fetch,
+    /// Once they have come.
+    list: Option<Vec<u8>>,
+}
+
+impl<S: Storage> Store<S> {
+    /// What is being fetched.
+    pub fn taking(&self) -> Option<(SnapshotId, &Manifest)> {
+        self.taking.as_ref().map(|taking| (taking.id, &taking.manifest))
+    }
+
+    /// Begins to fetch the snapshot of a manifest that was proven from `signed`, or goes on with it. Pieces of another are dropped.
+    pub fn begin_take(&mut self, manifest: Manifest, signed: &[u8]) -> Result<(), SnapshotError> {
+        let id = SnapshotId(*blake3::hash(signed).as_bytes());
+        if self.taking.as_ref().is_some_and(|taking| taking.id == id) {
+            return Ok(());
+        }
+        self.give_up_take();
+        self.put(&id, "taking", signed)?;
+        let fetch = Fetch::new(&manifest);
+        self.taking = Some(Taking { id, manifest, signed: signed.to_vec(), fetch, list: None });
+        Ok(())
+    }
+
+    /// Whether the list of hashes has come; without it no piece can be kept.
+    pub fn has_hashes(&self) -> bool {
+        self.taking.as_ref().is_some_and(|taking| taking.list.is_some())
+    }
+
+    /// Pieces still to come.
+    pub fn missing(&self) -> Vec<u64> {
+        self.taking.as_ref().map(|taking| taking.fetch.missing().collect()).unwrap_or_default()
+    }
+
+    /// Whether everything has come.
+    pub fn is_whole(&self) -> bool {
+        self.taking.as_ref().is_some_and(|taking| taking.fetch.is_complete())
+    }
+
+    /// The list of hashes from a peer. [`SnapshotError::Refused`] if it is another's.
+    pub fn keep_hashes(&mut self, id: &SnapshotId, list: &[u8]) -> Result<(), SnapshotError> {
+        let taking = self.taking_of(id)?;
+        if !taking.fetch.take_hashes(list)? {
+            return Ok(());
+        }
+        taking.list = Some(list.to_vec());
+        self.put(id, "hashes", list)
+    }
+
+    /// A piece from a peer. [`SnapshotError::Refused`] if it is another's.
+    pub fn keep_piece(&mut self, id: &SnapshotId, index: u64, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let taking = self.taking_of(id)?;
+        if !taking.fetch.take_piece(index, bytes)? {
+            return Ok(());
+        }
+        let (at, _) = taking.fetch.place(index).ok_or(SnapshotError::Unknown(*id))?;
+        let path = file(id, "part");
+        let written = self.disk.write(&path, at, bytes).map_err(SnapshotError::disk("write", &path));
+        if written.is_err()
+            && let Some(taking) = &mut self.taking
+        {
+            taking.fetch.lost(index);
+        }
+        written
+    }
+
+    /// Everything has come: the snapshot is held once this returns.
+    pub fn finish_take(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
+        if self.get(id).is_some() && self.taking.is_none() {
+            return Ok(());
+        }
+        let taking = self.taking_of(id)?;
+        if !taking.fetch.is_complete() {
+            return Err(SnapshotError::Unknown(*id));
+        }
+        let (manifest, signed, list) = (taking.manifest.clone(), taking.signed.clone(), taking.list.clone().unwrap_or_default());
+        let hashes =
+            Hashes::prove(manifest.size, &manifest.root, &list).ok_or(SnapshotError::Damaged { id: *id, what: "the list of hashes" })?;
+        let (part, state) = (file(id, "part"), file(id, "state"));
+        if manifest.size == 0 {
+            self.disk.write(&part, 0, &[]).map_err(SnapshotError::disk("write", &part))?;
+        }
+        self.disk.sync(&part).map_err(SnapshotError::disk("sync", &part))?;
+        self.rename(&part, &state)?;
+        self.rename(&file(id, "taking"), &file(id, "manifest"))?;
+        self.taking = None;
+        self.hold(*id, manifest, signed, hashes);
+        Ok(())
+    }
+
+    /// Drops what was fetched.
+    pub fn give_up_take(&mut self) {
+        let Some(taking) = self.taking.take() else { return };
+        // The manifest first: without it the others are leftovers.
+        for kind in ["taking", "hashes", "part"] {
+            let _ = self.disk.remove(&file(&taking.id, kind));
+        }
+    }
+
+    fn taking_of(&mut self, id: &SnapshotId) -> Result<&mut Taking, SnapshotError> {
+        self.taking.as_mut().filter(|taking| taking.id == *id).ok_or(SnapshotError::Unknown(*id))
+    }
+
+    /// Goes on with what an earlier run was fetching.
+    pub(super) fn resume(&mut self, path: &str) -> Result<(), SnapshotError> {
+        let Some(signed) = self.read_whole(path, limits::SNAPSHOT_MANIFEST_MAX_BYTES)?.filter(|bytes| !bytes.is_empty()) else {
+            return Ok(());
+        };
+        let manifest = Manifest::prove(&signed, |_| true)?;
+        let id = SnapshotId(*blake3::hash(&signed).as_bytes());
+        if id_in(path) != Some(id) || self.taking.is_some() {
+            return Ok(());
+        }
+        let mut fetch = Fetch::new(&manifest);
+        let list = self.read_whole(&file(&id, "hashes"), limits::SNAPSHOT_HASHES_MAX_BYTES)?;
+        let list = list.filter(|list| fetch.take_hashes(list).is_ok());
+        if list.is_some() {
+            // A crash between the two renames of the end has left it under its last name.
+            let (part, state) = (file(&id, "part"), file(&id, "state"));
+            if self.disk.len(&part).is_err() && self.disk.len(&state).is_ok() {
+                self.rename(&state, &part)?;
+            }
+            for index in 0..pieces(manifest.size) {
+                let Some((at, len)) = fetch.place(index) else { break };
+                let mut bytes = vec![0; len];
+                let read = self.disk.read(&part, at, &mut bytes).unwrap_or(0);
+                // What does not check is fetched.
+                let _ = fetch.take_piece(index, &bytes[..read]);
+            }
+        }
+        self.taking = Some(Taking { id, manifest, signed, fetch, list });
+        Ok(())
+    }
+}
