@@ -325,6 +325,11 @@
 #define VIXP2P_SYNC_PEER 2
 
 /**
+ * vixp2p_sync_state.flags: two histories of the log were seen, nothing more of it is stored here.
+ */
+#define VIXP2P_SYNC_FROZEN 4
+
+/**
  * vixp2p_target_info.flags: asked for by vixp2p_node_connect() and the like, and dialled until it is told otherwise.
  */
 #define VIXP2P_TARGET_WANTED 8
@@ -1665,7 +1670,7 @@ typedef struct vixp2p_sync_state {
      */
     uint32_t struct_size;
     /**
-     * VIXP2P_SYNC_OWN and VIXP2P_SYNC_PEER, joined with |.
+     * VIXP2P_SYNC_OWN, VIXP2P_SYNC_PEER and VIXP2P_SYNC_FROZEN, joined with |.
      */
     uint32_t flags;
     /**
@@ -1696,6 +1701,10 @@ typedef struct vixp2p_sync_state {
      * Age of the first of these records in milliseconds, by the clock of its origin and this node's.
      */
     uint64_t lag_ms;
+    /**
+     * Of this node: the record its application called poison and is stuck at, see vixp2p_node_apply_resume(); 0 if there is none.
+     */
+    uint64_t parked;
 } vixp2p_sync_state;
 
 /**
@@ -3010,6 +3019,26 @@ enum vixp2p_status vixp2p_node_append_batch(struct vixp2p_node *node,
                                             size_t count,
                                             uint64_t *out_first,
                                             uint64_t *out_last);
+
+/**
+ * vixp2p_node_append_batch() that also says which log the records are in. Only the log and the number together name a record: a
+ * node that was set back goes on in another log. What vixp2p_node_wait_ack() and vixp2p_subscription_cursor() take.
+ *
+ * @param node       the node.
+ * @param records    the records, each at most 1 MiB.
+ * @param count      how many, at least 1.
+ * @param out_log    where the log's id goes; may be NULL.
+ * @param out_first  where the first record's number goes; may be NULL.
+ * @param out_last   where the last record's number goes; may be NULL.
+ * @return as vixp2p_node_append_batch().
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_append_records(struct vixp2p_node *node,
+                                              const struct vixp2p_slice *records,
+                                              size_t count,
+                                              struct vixp2p_log_id *out_log,
+                                              uint64_t *out_first,
+                                              uint64_t *out_last);
 
 /**
  * Tells where the application stands: the last record of a log that has taken effect in its own store. It replaces the library's

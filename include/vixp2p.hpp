@@ -122,6 +122,27 @@ private:
     std::unique_ptr<vixp2p_subscription, Free> handle_;
 };
 
+/** Where appended records went. */
+struct Appended {
+    vixp2p_log_id log{};
+    std::uint64_t first{0};
+    std::uint64_t last{0};
+};
+
+/** Appends records and waits until they are durable (or accepted): their log, which wait_ack() takes, and their numbers. */
+inline Appended append(vixp2p_node *node, const std::vector<vixp2p_slice> &records)
+{
+    Appended appended;
+    check(vixp2p_node_append_records(node, records.data(), records.size(), &appended.log, &appended.first, &appended.last));
+    return appended;
+}
+
+/** The same for one record. */
+inline Appended append(vixp2p_node *node, const void *data, std::size_t len)
+{
+    return append(node, std::vector<vixp2p_slice>(1, vixp2p_slice{data, len}));
+}
+
 /** Everything accepted before is durable when it returns: the number of the last durable record of the node's log. */
 inline std::uint64_t flush(vixp2p_node *node)
 {

@@ -9,7 +9,7 @@ use common::{PATIENCE, Peer, config, eventually};
 use vixp2p::base::config::Durability;
 use vixp2p::driver::apply::Outcome;
 use vixp2p::node::{AckLevel, Ackers, LogRecord, Subscribe, Subscription};
-use vixp2p::{Config, Error};
+use vixp2p::{Config, Error, Event};
 
 const SOON: Duration = Duration::from_millis(1);
 
@@ -144,13 +144,16 @@ fn waiting_for_acknowledgements_ends_when_those_peers_have_the_record_and_not_be
 #[test]
 fn the_status_tells_how_far_each_peer_is_and_what_it_lacks() {
     let (mut a, mut b) = (Peer::named("a"), Peer::open(config("b")));
-    b.node.on_apply(|record| if record.seq < 3 { Outcome::Applied } else { Outcome::Retry });
+    b.node.on_apply(|record| if record.seq < 3 { Outcome::Applied } else { Outcome::Poison });
     b.node.start().expect("starts");
-    let log = a.node.own_log();
-    a.node.append_blocking(numbered(1..=5)).expect("appends");
+    let appended = a.node.append_records_blocking(numbered(1..=5)).expect("appends");
+    let log = appended.log;
+    assert_eq!((log, appended.first, appended.last), (a.node.own_log(), 1, 5));
+    assert_eq!(a.node.append_records_blocking(Vec::new()).expect("nothing to do").last, 0);
     assert_eq!(a.node.sync_status_blocking()[0].durable, 5);
     a.join(&mut b);
     a.node.wait_for_ack_blocking((log, 2), &Ackers::Any(1), AckLevel::Applied, Some(PATIENCE)).expect("runs");
+    b.expect("the log to be parked", |e| matches!(e, Event::ApplyParked { .. }).then_some(()));
     let status = a.node.sync_status_blocking();
     assert!(status[0].own && status[0].log == log);
     let peer = &status[0].peers[0];
@@ -159,6 +162,8 @@ fn the_status_tells_how_far_each_peer_is_and_what_it_lacks() {
     let theirs = there.iter().find(|progress| progress.log == log).expect("carries it");
     assert!(!theirs.own && theirs.lag.bytes > 0);
     assert_eq!((theirs.durable, theirs.applied, theirs.lag.records), (5, 2, 3));
+    assert_eq!((status[0].parked, theirs.parked, theirs.frozen), (None, Some(3), false));
     b.node.stop_blocking();
+    assert_eq!(b.node.append_records_blocking(numbered(1..=1)).expect("keeps its log").log, b.node.own_log());
     assert_eq!(b.node.sync_status_blocking().iter().find(|progress| progress.log == log).map(|p| p.lag.records), Some(3));
 }

@@ -205,6 +205,7 @@ fn a_node_set_back_that_writes_before_it_meets_anybody_goes_on_in_a_new_log_and_
     a.join(&mut b);
     eventually("a new log", || a.node.own_log() != old);
     eventually("the fork to be seen", || a.node.logs().iter().any(|view| view.log == old && view.frozen));
+    assert!(a.node.sync_status_blocking().iter().any(|progress| progress.log == old && progress.frozen));
     for end in [waiting.join().expect("no panic"), acks()] {
         assert!(matches!(&end, Err(Error::Log(why)) if why.contains("rolled back")), "{end:?}");
     }

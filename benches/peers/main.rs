@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+mod backlog;
 mod disk;
 mod ours;
 mod parent;
@@ -16,7 +17,7 @@ fn main() {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["serve", "raw"] => raw::serve(),
-        ["serve", name @ ("vixp2p" | "vixp2p-x25519"), dir] => ours::serve(name, dir),
+        ["serve", name @ ("vixp2p" | "vixp2p-x25519" | "vixp2p-sink"), dir] => ours::serve(name, dir),
         ["drive", "raw", mode, size, secs, peer] => raw::drive(mode, number(size), secs.parse().unwrap_or(0.6), peer),
         ["drive", name @ ("vixp2p" | "vixp2p-x25519"), mode, size, secs, peer] => {
             ours::drive(name, mode, number(size), secs.parse().unwrap_or(0.6), peer)

@@ -9,6 +9,7 @@ use vixp2p::driver::link::PeerSender;
 use vixp2p::{Config, Event, Node, PeerId};
 
 use crate::Result;
+use crate::backlog::{self, Sink};
 use crate::work::{self, Channel, Receiver};
 
 /// Records appended in one call by the replication measurement, and calls under way at once.
@@ -94,14 +95,22 @@ fn config(name: &str, label: &str, dir: Option<&str>) -> Config {
 pub(crate) fn serve(name: &str, dir: &str) -> Result<()> {
     work::die_with_parent();
     runtime()?.block_on(async {
-        let mut config = config(name, "receiver", Some(dir));
+        let is_sink = name == "vixp2p-sink";
+        let mut config = config(name, "receiver", Some(dir).filter(|_| !is_sink));
         config.listen = Listen::On { host: "127.0.0.1".into(), port: 0 };
         let node = Node::open(config)?;
         node.start()?;
         println!("127.0.0.1:{}", node.port());
+        let sink = if is_sink { Some(Sink::new(&node, dir.as_ref())?) } else { None };
         let mut receiver = Receiver::default();
         while let Some(event) = node.next_event().await {
-            let Event::Data { peer, batch } = event else { continue };
+            let Event::Data { peer, mut batch } = event else { continue };
+            if let Some(sink) = &sink {
+                while let Some(message) = batch.pop_front() {
+                    sink.take(peer, message)?;
+                }
+                continue;
+            }
             batch.iter().for_each(|message| receiver.take(message));
             if let Some(damage) = receiver.damaged.take() {
                 return Err(damage.into());
@@ -117,13 +126,20 @@ pub(crate) fn serve(name: &str, dir: &str) -> Result<()> {
 
 pub(crate) fn drive(name: &str, mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
     runtime()?.block_on(async {
-        let dir = (mode == "replicate").then(|| std::env::temp_dir().join(format!("vixp2p-bench-{}", std::process::id())));
+        let dir =
+            ["replicate", "backlog"].contains(&mode).then(|| std::env::temp_dir().join(format!("vixp2p-bench-{}", std::process::id())));
         // Several may drive one receiver, which pins a key to each name.
         let label = format!("sender-{}", std::process::id());
-        let node = Node::open(config(name, &label, dir.as_deref().and_then(|d| d.to_str())))?;
-        node.start()?;
-        let outcome = measure(&node, mode, size, secs, peer).await;
-        node.stop().await;
+        let open = || Ok(Node::open(config(name, &label, dir.as_deref().and_then(|d| d.to_str())))?);
+        let outcome = if mode == "backlog" {
+            backlog::drive(open, size, peer).await.map(|(rate, grown)| println!("{rate} {grown}"))
+        } else {
+            let node = open()?;
+            node.start()?;
+            let outcome = measure(&node, mode, size, secs, peer).await;
+            node.stop().await;
+            outcome
+        };
         if let Some(dir) = dir {
             std::fs::remove_dir_all(dir)?;
         }
@@ -134,6 +150,7 @@ pub(crate) fn drive(name: &str, mode: &str, size: usize, secs: f64, peer: &str) 
 async fn measure(node: &Node, mode: &str, size: usize, secs: f64, peer: &str) -> Result<()> {
     match mode {
         "throughput" => println!("{}", work::throughput(&mut Linked::connect(node, peer).await?, size, secs).await?),
+        "stream" => println!("{}", backlog::stream(&mut Linked::connect(node, peer).await?, size).await?),
         "rtt" => {
             let (p50, p99) = work::round_trips(&mut Linked::connect(node, peer).await?, secs).await?;
             println!("{p50} {p99}");

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::{Result, disk};
+use crate::{Result, backlog, disk};
 
 const SIZES: [(usize, &str); 4] = [(64, "64 B"), (1024, "1 KiB"), (65536, "64 KiB"), (1 << 20, "1 MiB")];
 
@@ -30,11 +30,15 @@ const DRIVERS: [(usize, &str); 2] = [(1, "one by one"), (4, "four at once")];
 enum Only {
     Connects,
     Appends,
+    Backlog,
 }
 
-struct Options {
+/// What is measured, and for how long.
+pub(crate) struct Options {
     rounds: usize,
-    secs: f64,
+    pub(crate) secs: f64,
+    /// Bytes of the backlog.
+    pub(crate) backlog: usize,
     /// Only these rows, if not all.
     only: Option<Only>,
     /// The program of `benches/rivals`, if it could be built.
@@ -43,13 +47,13 @@ struct Options {
 
 /// One measured quantity over the rounds.
 #[derive(Clone, Default)]
-struct Row {
-    name: String,
-    unit: &'static str,
-    ours: Vec<f64>,
-    yardstick: Vec<f64>,
-    yardstick_name: &'static str,
-    floor: &'static str,
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) unit: &'static str,
+    pub(crate) ours: Vec<f64>,
+    pub(crate) yardstick: Vec<f64>,
+    pub(crate) yardstick_name: &'static str,
+    pub(crate) floor: &'static str,
 }
 
 impl Row {
@@ -104,22 +108,27 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
             });
         }
     }
-    let mut connects = connect_rows(&options);
+    let (mut connects, mut backlog) = (connect_rows(&options), backlog::rows());
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
         if options.only.is_none() {
             measure(&options, &mut rows)?;
         }
-        if options.only != Some(Only::Connects) {
+        let is_wanted = |what| options.only.is_none_or(|only| only == what);
+        if is_wanted(Only::Appends) {
             measure_appends(&options, &mut rows)?;
         }
-        if options.only != Some(Only::Appends) {
+        if is_wanted(Only::Connects) {
             measure_connects(&options, &mut connects)?;
+        }
+        if is_wanted(Only::Backlog) {
+            backlog::measure(&options, &mut backlog)?;
         }
     }
     rows.retain(|row| !row.ours.is_empty());
     connects.retain(|row| !row.ours.is_empty());
     rows.splice(rows.len().min(6)..rows.len().min(6), connects);
+    rows.extend(backlog.into_iter().filter(|row| !row.ours.is_empty()));
     print_table(&rows);
     Ok(())
 }
@@ -233,15 +242,16 @@ fn store_appends(rivals: &Path, store: &str, writers: usize, secs: f64) -> Resul
 }
 
 fn parse(args: &[&str]) -> Result<Options> {
-    let mut options = Options { rounds: 5, secs: 0.6, only: None, rivals: None };
+    let mut options = Options { rounds: 5, secs: 0.6, backlog: 1 << 30, only: None, rivals: None };
     let mut rest = args.iter();
     while let Some(flag) = rest.next() {
         options.only = match *flag {
             "--connects" => Some(Only::Connects),
             "--appends" => Some(Only::Appends),
+            "--backlog" => Some(Only::Backlog),
             _ => options.only,
         };
-        if ["--connects", "--appends"].contains(flag) {
+        if ["--connects", "--appends", "--backlog"].contains(flag) {
             continue;
         }
         let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
@@ -249,23 +259,25 @@ fn parse(args: &[&str]) -> Result<Options> {
             "--rounds" => options.rounds = value.parse()?,
             "--secs" => options.secs = value.parse()?,
             "--rivals" => options.rivals = Some(value.into()),
+            "--backlog-mib" => options.backlog = value.parse::<usize>()? << 20,
             other => {
-                return Err(format!("unknown option {other}; known: --rounds N, --secs S, --connects, --appends, --rivals PROGRAM").into());
+                let known = "--rounds N, --secs S, --connects, --appends, --backlog, --backlog-mib N, --rivals PROGRAM";
+                return Err(format!("unknown option {other}; known: {known}").into());
             }
         }
     }
     Ok(options)
 }
 
-/// A receiver process; ended, by closing its input, with the value.
-struct Receiver {
+/// A receiving process; ended, by closing its input, with the value.
+pub(crate) struct Server {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     dir: Option<std::path::PathBuf>,
 }
 
-impl Receiver {
-    fn start(program: &Path, contender: &str, durable: bool) -> Result<Receiver> {
+impl Server {
+    pub(crate) fn start(program: &Path, contender: &str, durable: bool) -> Result<Server> {
         let dir = durable.then(|| std::env::temp_dir().join(format!("vixp2p-bench-receiver-{}", std::process::id())));
         let mut command = Command::new(program);
         command.args(["serve", contender]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -280,18 +292,16 @@ impl Receiver {
         if address.trim().is_empty() {
             return Err("the receiver did not start".into());
         }
-        Ok(Receiver { child, address: address.trim().to_owned(), dir })
+        Ok(Server { child, address: address.trim().to_owned(), dir })
     }
 
-    /// Peak resident memory in MiB.
-    fn peak_memory(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.and_then(|l| l.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()).map_or(f64::NAN, |kib| kib / 1024.0)
+    /// The process.
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
     }
 }
 
-impl Drop for Receiver {
+impl Drop for Server {
     fn drop(&mut self) {
         // Its end is what matters, however it comes.
         let _ = self.child.kill();
@@ -326,8 +336,8 @@ fn figures(options: &Options, contender: &str, mode: &str, size: usize, drivers:
         Some(rivals) if RIVALS.iter().any(|(rival, ..)| *rival == contender) => rivals.clone(),
         _ => std::env::current_exe()?,
     };
-    let receiver = Receiver::start(&program, contender, mode == "replicate")?;
-    let receiver_id = receiver.child.id().to_string();
+    let receiver = Server::start(&program, contender, mode == "replicate")?;
+    let receiver_id = receiver.id();
     let taken = || processor_secs("self", true) + processor_secs(&receiver_id, false);
     let before = taken();
     let drive = || {
@@ -348,7 +358,7 @@ fn figures(options: &Options, contender: &str, mode: &str, size: usize, drivers:
         values.resize(theirs.len(), 0.0);
         values.iter_mut().zip(theirs).for_each(|(sum, value)| *sum += value);
     }
-    Ok(Measured { values, peak_memory: receiver.peak_memory(), processor_secs: taken() - before })
+    Ok(Measured { values, peak_memory: backlog::peak_memory(&receiver_id), processor_secs: taken() - before })
 }
 
 fn print_table(rows: &[Row]) {

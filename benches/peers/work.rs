@@ -101,6 +101,16 @@ pub(crate) async fn throughput<C: Channel>(channel: &mut C, size: usize, secs: f
     Ok(n as f64 / start.elapsed().as_secs_f64())
 }
 
+/// Messages per second, one way, of just so many.
+pub(crate) async fn exactly<C: Channel>(channel: &mut C, size: usize, n: u64) -> Result<f64> {
+    let mut message = vec![TRAILER; size.max(64)];
+    // The first of a connection pays for its buffers.
+    burst(channel, &mut message, n.clamp(1, 64)).await?;
+    let start = Instant::now();
+    burst(channel, &mut message, n).await?;
+    Ok(n as f64 / start.elapsed().as_secs_f64())
+}
+
 /// 64 bytes there and back, one at a time: p50 and p99 in microseconds.
 pub(crate) async fn round_trips<C: Channel>(channel: &mut C, secs: f64) -> Result<(f64, f64)> {
     let mut message = [TRAILER; 64];

@@ -229,8 +229,12 @@ impl Drop for DirectoryLock {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::base::Incarnation;
+    use crate::crypto::{Identity, Secret};
+    use crate::sync::{DamageKind, Wal};
 
     #[test]
     fn a_data_directory_has_one_owner_who_is_named() {
@@ -248,6 +252,53 @@ mod tests {
         let below = dir.path().join("a/b/c");
         DirectoryLock::take(&below).expect("made");
         assert_eq!(fs::metadata(&below).expect("there").permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_log_opens_whatever_a_power_cut_left_of_the_making_of_its_directory() {
+        let identity = || Arc::new(Identity::from_seed(&Secret::new([7; 32])));
+        let open = |root: &Path| Wal::open(DiskStorage::new(root), identity(), Incarnation(1)).expect("opens");
+        let whole = tempfile::tempdir().expect("temporary directory");
+        let (mut wal, _) = open(whole.path());
+        wal.append(1, &["one".into()]).expect("room");
+        wal.close().expect("closes");
+        let files = DiskStorage::new(whole.path()).list("log/").expect("list");
+        let dirs: BTreeSet<&Path> = files.iter().flat_map(|file| Path::new(file).ancestors().skip(1)).collect();
+        let in_log = |file: &&String| !file.contains("current");
+        let mut states: Vec<Box<dyn Fn(&Path)>> = Vec::new();
+        for dir in dirs {
+            // Its name came through, and nothing in it.
+            states.push(Box::new(move |root| fs::create_dir_all(root.join(dir)).expect("made")));
+        }
+        let first_file = states.len();
+        for file in files.iter().filter(in_log) {
+            let bytes = fs::read(whole.path().join(file)).expect("there");
+            for len in [0, 1, bytes.len() / 2] {
+                // And so did the name of a file, with a part of its bytes or none.
+                let part = bytes[..len].to_vec();
+                states.push(Box::new(move |root| {
+                    fs::create_dir_all(root.join(file).parent().expect("below")).expect("made");
+                    fs::write(root.join(file), &part).expect("written");
+                }));
+            }
+        }
+        for (number, state) in states.iter().enumerate() {
+            // A file of the log is made only once the own log is named for good.
+            for named in [true, false].into_iter().filter(|named| *named || number < first_file) {
+                let left = tempfile::tempdir().expect("temporary directory");
+                if named {
+                    open(left.path());
+                }
+                state(left.path());
+                let (mut wal, damages) = open(left.path());
+                assert!(damages.iter().all(|damage| damage.kind == DamageKind::TornTail), "state {number}: {damages:?}");
+                let groups = wal.append(1, &["one".into()]).expect("room");
+                assert_eq!(groups[0].first, 1, "state {number}");
+                drop(wal);
+                let (wal, damages) = open(left.path());
+                assert_eq!((wal.durable(groups[0].log), damages.len()), (1, 0), "state {number}");
+            }
+        }
     }
 
     #[test]

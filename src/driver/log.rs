@@ -12,15 +12,17 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
 use crate::base::config::Durability;
-use crate::base::{CloseReason, Error, Event, Incarnation, Level, LinkId, LogId, Result, limits};
+use crate::base::{CloseReason, Error, Event, Incarnation, Level, LinkId, LogId, LogRange, Result, limits};
 use crate::driver::Shell;
 use crate::driver::asks::{self, Ask, Behind};
 use crate::driver::progress::Progress;
+use crate::driver::prove::{self, Arrivals, Job, Prover};
+use crate::driver::runtime::ThreadStart;
 use crate::mesh::io::Input;
-use crate::sync::{Group, Storage, StoreError, Stored, Wal, WalError};
+use crate::sync::{Group, Proven, Storage, StoreError, Wal, WalError};
 
-/// Where the numbers of appended records go: first and last.
-type Reply = Box<dyn FnOnce(Result<(u64, u64)>) + Send>;
+/// Where it is told to which log records went, and with which numbers.
+type Reply = Box<dyn FnOnce(Result<LogRange>) + Send>;
 
 struct Append {
     payloads: Vec<Bytes>,
@@ -46,7 +48,7 @@ struct Read {
 struct Pending {
     appends: VecDeque<Append>,
     append_records: usize,
-    stores: Vec<(LinkId, Group)>,
+    stores: Arrivals,
     reads: VecDeque<Read>,
     applied: Vec<(LogId, u64)>,
     /// After those: where the application stands in a log, and the record it is stuck at.
@@ -71,6 +73,8 @@ impl Pending {
 pub struct LogQueue {
     pending: Mutex<Pending>,
     bell: Condvar,
+    /// Rings when a group waits that can be proven.
+    unproven: Condvar,
     room: Condvar,
     async_room: Notify,
     /// Rings when a log moves here or at a peer, and when the node stops.
@@ -84,11 +88,8 @@ impl std::fmt::Debug for LogQueue {
 }
 
 impl LogQueue {
-    /// Appends and blocks until the records are durable. Not for async code. No records are the numbers (0, 0).
-    pub(crate) fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
-        if payloads.is_empty() {
-            return Ok((0, 0));
-        }
+    /// Appends records, one at least, and blocks until they are durable. Not for async code.
+    pub(crate) fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let mut pending = self.pending.lock();
         while pending.append_records >= limits::APPEND_QUEUE_MAX && !pending.stop {
@@ -100,17 +101,14 @@ impl LogQueue {
     }
 
     /// [`LogQueue::append_blocking`] that returns once the records are durable, also under `Durability::Buffered`.
-    pub(crate) fn append_durable(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
-        let range = self.append_blocking(payloads)?;
+    pub(crate) fn append_durable(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
+        let appended = self.append_blocking(payloads)?;
         self.flush_blocking()?;
-        Ok(range)
+        Ok(appended)
     }
 
-    /// Appends and resolves once the records are durable. No records are the numbers (0, 0).
-    pub(crate) async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
-        if payloads.is_empty() {
-            return Ok((0, 0));
-        }
+    /// Appends records, one at least, and resolves once they are durable.
+    pub(crate) async fn append(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
         let (tell, told) = oneshot::channel();
         let mut tell = Some(tell);
         let mut payloads = Some(payloads);
@@ -144,8 +142,29 @@ impl LogQueue {
     }
 
     pub(crate) fn store(&self, link: LinkId, group: Group) {
-        self.pending.lock().stores.push((link, group));
+        if self.pending.lock().stores.push(link, group) {
+            self.unproven.notify_one();
+        }
         self.bell.notify_one();
+    }
+
+    /// What the prover does next, waited for; `None` when it is time to end.
+    pub(crate) fn next_job(&self) -> Option<Job> {
+        let mut pending = self.pending.lock();
+        loop {
+            if let Some(job) = pending.stores.next_job() {
+                return Some(job);
+            }
+            if pending.stop {
+                return None;
+            }
+            self.unproven.wait(&mut pending);
+        }
+    }
+
+    /// A group is proven, or cannot be.
+    pub(crate) fn job_done(&self, job: Job) {
+        self.pending.lock().stores.done(job);
     }
 
     pub(crate) fn read_for_link(&self, link: LinkId, log: LogId, from: u64, max_bytes: usize) {
@@ -244,14 +263,16 @@ impl LogQueue {
 
     fn wake_all(&self) {
         self.bell.notify_one();
+        self.unproven.notify_all();
         self.room.notify_all();
         self.async_room.notify_waiters();
         self.progress.end();
     }
 
     /// The next batch of work, empty if there is none until `due`; `None` when it is time to end.
-    fn take(&self, due: Option<Instant>) -> Option<Pending> {
+    fn take(&self, due: Option<Instant>) -> Option<Work> {
         let mut pending = self.pending.lock();
+        pending.stores.is_busy = false;
         while pending.is_idle() {
             if pending.stop {
                 return None;
@@ -262,26 +283,32 @@ impl LogQueue {
                 Some(_) => {}
             }
         }
-        let stop = pending.stop;
-        let taken = std::mem::replace(&mut *pending, Pending { stop, ..Pending::default() });
+        let groups = pending.stores.take();
+        let (stop, stores) = (pending.stop, std::mem::take(&mut pending.stores));
+        let taken = std::mem::replace(&mut *pending, Pending { stop, stores, ..Pending::default() });
         drop(pending);
         self.room.notify_all();
         self.async_room.notify_waiters();
-        Some(taken)
+        Some((taken, groups))
     }
 }
 
+/// A batch of work, and the groups in it that peers pushed.
+type Work = (Pending, Vec<(LinkId, Proven)>);
+
 /// Runs the log's thread until [`LogQueue::stop`]; gives the log back so that a stopped node can start again.
-pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: Durability) -> Wal<S> {
+pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: Durability, on_start: Option<ThreadStart>) -> Wal<S> {
+    let mut prover = Prover::new(on_start);
     // When what was accepted is to be durable, and when the application's places are.
     let (mut due, mut cursors_due) = (None, Some(now()));
-    while let Some(work) = shell.log.take(earlier(due, cursors_due)) {
+    while let Some((work, stores)) = shell.log.take(earlier(due, cursors_due)) {
+        prover.begin_for(shell, stores.len());
         match durability {
             Durability::Durable => append(shell, &mut wal, work.appends),
             Durability::Buffered => accept(shell, &mut wal, work.appends),
         }
         // Others' word about the own log is judged by all of it.
-        let is_judged = work.stores.iter().any(|(_, group)| group.log == wal.own());
+        let is_judged = stores.iter().any(|(_, group)| group.group().log == wal.own());
         if is_judged || due.is_some_and(|due| now() >= due) {
             let pause = if flush(shell, &mut wal) { limits::BUFFERED_SYNC_EVERY } else { limits::BUFFERED_RETRY_AFTER };
             due = Some(now() + pause);
@@ -291,7 +318,7 @@ pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: D
         } else if due.is_none() {
             due = Some(now() + limits::BUFFERED_SYNC_EVERY);
         }
-        store(shell, &mut wal, work.stores);
+        prove::store(shell, &mut wal, stores);
         if note(shell, &mut wal, work.applied, work.parks) && cursors_due.is_none() {
             cursors_due = Some(now() + limits::CURSOR_SYNC_EVERY);
         }
@@ -308,6 +335,7 @@ pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: D
             };
         }
     }
+    prover.end();
     flush(shell, &mut wal);
     told(shell, wal.sync_cursors(usize::MAX), false);
     wal
@@ -347,7 +375,7 @@ fn accept<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
         match wal.append_buffered(now_us(), &append.payloads) {
             Ok(range) => {
                 shell.records_appended.fetch_add(append.payloads.len() as u64, Ordering::Relaxed);
-                (append.reply)(Ok(range.into_inner()));
+                (append.reply)(Ok(LogRange { log: wal.own(), first: *range.start(), last: *range.end() }));
             }
             Err(error) => {
                 let detail = error.to_string();
@@ -378,7 +406,7 @@ fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
         return;
     }
     let payloads: Vec<Bytes> = appends.iter().flat_map(|a| a.payloads.iter().cloned()).collect();
-    match wal.append(now_us(), &payloads) {
+    match wal.append_unmarked(now_us(), &payloads) {
         Ok(groups) => {
             let mut next = groups.first().map_or(0, |group| group.first);
             shell.records_appended.fetch_add(payloads.len() as u64, Ordering::Relaxed);
@@ -388,8 +416,9 @@ fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
             for append in appends {
                 let first = next;
                 next += append.payloads.len() as u64;
-                (append.reply)(Ok((first, next.saturating_sub(1))));
+                (append.reply)(Ok(LogRange { log: wal.own(), first, last: next.saturating_sub(1) }));
             }
+            wal.mark_own();
         }
         Err(error) => {
             let detail = error.to_string();
@@ -401,33 +430,7 @@ fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
     }
 }
 
-fn store<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, stores: Vec<(LinkId, Group)>) {
-    if stores.is_empty() {
-        return;
-    }
-    let (links, groups): (Vec<LinkId>, Vec<Group>) = stores.into_iter().unzip();
-    let verdicts = wal.store(&groups);
-    let mut durable: Vec<Group> = Vec::new();
-    for ((link, group), verdict) in links.into_iter().zip(groups).zip(verdicts) {
-        if durable.last().is_some_and(|last| last.log != group.log) {
-            shell.step(Input::Durable { groups: std::mem::take(&mut durable) });
-        }
-        match verdict {
-            Ok(Stored::New | Stored::Duplicate) => durable.push(group),
-            Err(error) => {
-                if !durable.is_empty() {
-                    shell.step(Input::Durable { groups: std::mem::take(&mut durable) });
-                }
-                refuse(shell, wal, link, &group, error);
-            }
-        }
-    }
-    if !durable.is_empty() {
-        shell.step(Input::Durable { groups: durable });
-    }
-}
-
-fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: LinkId, group: &Group, error: StoreError) {
+pub(crate) fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: LinkId, group: &Group, error: StoreError) {
     let detail = error.to_string();
     match &error {
         StoreError::Fork { seq } => return shell.step(Input::Forked { link, log: group.log, seq: *seq, detail }),

@@ -23,6 +23,7 @@ mod paths;
 mod patience;
 pub(crate) mod postal;
 pub(crate) mod progress;
+pub(crate) mod prove;
 pub mod ring;
 pub mod runtime;
 pub mod snapshots;

@@ -297,10 +297,9 @@ impl Room {
             Target::All => payload.to_vec(),
             Target::Peer(peer) => seal(shell, peer, kind, key, payload)?,
         };
-        let log = shell.look(|mesh, _| mesh.own_log());
         let body = Body::Put { target, kind: kind.to_owned(), key: key.to_vec(), payload };
-        let (seq, _) = shell.log.append_durable(vec![body.encode().into()])?;
-        let id = OpId { log, seq };
+        let appended = shell.log.append_durable(vec![body.encode().into()])?;
+        let id = OpId { log: appended.log, seq: appended.first };
         self.inside.lock().outbox.put(id, target, kind.to_owned(), key.to_vec());
         self.bell.notify_all();
         Ok(id)

@@ -55,7 +55,7 @@ impl Workers {
         let theirs = shell.clone();
         let log = runtime::spawn("vixp2p-log", on_start, move || {
             let _lock = lock;
-            guarded(&theirs, "the log's thread", || log::run(&theirs, wal, durability))
+            guarded(&theirs, "the log's thread", || log::run(&theirs, wal, durability, on_start))
         })?;
         let theirs = shell.clone();
         let work = move || guarded(&theirs, "the apply handler", || apply::run(&theirs, handler)).flatten();

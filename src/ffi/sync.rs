@@ -20,6 +20,8 @@ pub const VIXP2P_ACK_APPLIED: u32 = 1;
 pub const VIXP2P_SYNC_OWN: u32 = 1;
 /// vixp2p_sync_state.flags: the line is about a connected peer; without it, about this node.
 pub const VIXP2P_SYNC_PEER: u32 = 2;
+/// vixp2p_sync_state.flags: two histories of the log were seen, nothing more of it is stored here.
+pub const VIXP2P_SYNC_FROZEN: u32 = 4;
 
 /// How far a log has come here, or at a connected peer.
 #[repr(C)]
@@ -27,7 +29,7 @@ pub const VIXP2P_SYNC_PEER: u32 = 2;
 pub struct vixp2p_sync_state {
     /// Bytes of this struct that the library filled.
     pub struct_size: u32,
-    /// VIXP2P_SYNC_OWN and VIXP2P_SYNC_PEER, joined with |.
+    /// VIXP2P_SYNC_OWN, VIXP2P_SYNC_PEER and VIXP2P_SYNC_FROZEN, joined with |.
     pub flags: u32,
     /// Which log.
     pub log: vixp2p_log_id,
@@ -43,6 +45,8 @@ pub struct vixp2p_sync_state {
     pub lag_bytes: u64,
     /// Age of the first of these records in milliseconds, by the clock of its origin and this node's.
     pub lag_ms: u64,
+    /// Of this node: the record its application called poison and is stuck at, see vixp2p_node_apply_resume(); 0 if there is none.
+    pub parked: u64,
 }
 
 /// A barrier: blocks until every record that was accepted before is durable. Only under VIXP2P_DURABILITY_BUFFERED is there anything
@@ -149,7 +153,7 @@ pub unsafe extern "C" fn vixp2p_node_sync_status(
 }
 
 fn lines(log: &LogProgress) -> Vec<vixp2p_sync_state> {
-    let own = if log.own { VIXP2P_SYNC_OWN } else { 0 };
+    let own = if log.own { VIXP2P_SYNC_OWN } else { 0 } | if log.frozen { VIXP2P_SYNC_FROZEN } else { 0 };
     let line = |flags, peer, durable, applied, lag: Lag| vixp2p_sync_state {
         struct_size: 0,
         flags,
@@ -160,8 +164,10 @@ fn lines(log: &LogProgress) -> Vec<vixp2p_sync_state> {
         lag_records: lag.records,
         lag_bytes: lag.bytes,
         lag_ms: lag.ms,
+        parked: 0,
     };
     let here = line(own, vixp2p_peer_id::default(), log.durable, log.applied, log.lag);
+    let here = vixp2p_sync_state { parked: log.parked.unwrap_or(0), ..here };
     let peers = log.peers.iter().map(|p| line(own | VIXP2P_SYNC_PEER, p.peer.into(), p.durable, p.applied, p.lag));
     std::iter::once(here).chain(peers).collect()
 }

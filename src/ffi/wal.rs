@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use bytes::Bytes;
 
+use crate::base::LogRange;
 use crate::ffi::boundary::{Answer, Failure, read_bytes, read_ref, write_optional, write_out, write_sized};
 use crate::ffi::delivery::inside_log_callback;
 use crate::ffi::handle::{Inner, on_node};
@@ -43,7 +44,7 @@ pub unsafe extern "C" fn vixp2p_node_append(node: *mut vixp2p_node, data: *const
     on_node("vixp2p_node_append", node, |inner| {
         // SAFETY: the caller promises len bytes at data.
         let data = unsafe { read_bytes(data, len, "data") }?;
-        let (first, _) = append(inner, vec![Bytes::copy_from_slice(data)])?;
+        let first = append(inner, vec![Bytes::copy_from_slice(data)])?.first;
         // SAFETY: the caller promises NULL or a place for the number.
         unsafe { write_optional(out_seq, first) };
         Ok(VIXP2P_OK)
@@ -67,19 +68,9 @@ pub unsafe extern "C" fn vixp2p_node_append_batch(
     out_last: *mut u64,
 ) -> vixp2p_status {
     on_node("vixp2p_node_append_batch", node, |inner| {
-        if records.is_null() || count == 0 {
-            return Err(Failure::invalid(format!("records is {}, count is {count}", if records.is_null() { "NULL" } else { "given" })));
-        }
-        let mut payloads = Vec::new();
-        for i in 0..count {
-            // SAFETY: the caller promises count slices at records, and len bytes at the data of each.
-            let bytes = unsafe {
-                let slice = records.add(i).read_unaligned();
-                read_bytes(slice.data, slice.len, "records[].data")?
-            };
-            payloads.push(Bytes::copy_from_slice(bytes));
-        }
-        let (first, last) = append(inner, payloads)?;
+        // SAFETY: the caller promises count slices at records, and len bytes at the data of each.
+        let payloads = unsafe { read_records(records, count) }?;
+        let LogRange { first, last, .. } = append(inner, payloads)?;
         // SAFETY: the caller promises NULL or a place for each number.
         unsafe {
             write_optional(out_first, first);
@@ -89,11 +80,61 @@ pub unsafe extern "C" fn vixp2p_node_append_batch(
     })
 }
 
-fn append(inner: &Inner, payloads: Vec<Bytes>) -> Answer<(u64, u64)> {
+/// vixp2p_node_append_batch() that also says which log the records are in. Only the log and the number together name a record: a
+/// node that was set back goes on in another log. What vixp2p_node_wait_ack() and vixp2p_subscription_cursor() take.
+///
+/// @param node       the node.
+/// @param records    the records, each at most 1 MiB.
+/// @param count      how many, at least 1.
+/// @param out_log    where the log's id goes; may be NULL.
+/// @param out_first  where the first record's number goes; may be NULL.
+/// @param out_last   where the last record's number goes; may be NULL.
+/// @return as vixp2p_node_append_batch().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_node_append_records(
+    node: *mut vixp2p_node,
+    records: *const vixp2p_slice,
+    count: usize,
+    out_log: *mut vixp2p_log_id,
+    out_first: *mut u64,
+    out_last: *mut u64,
+) -> vixp2p_status {
+    on_node("vixp2p_node_append_records", node, |inner| {
+        // SAFETY: the caller promises count slices at records, and len bytes at the data of each.
+        let payloads = unsafe { read_records(records, count) }?;
+        let appended = append(inner, payloads)?;
+        // SAFETY: the caller promises NULL or a place for each.
+        unsafe {
+            write_optional(out_log, appended.log.into());
+            write_optional(out_first, appended.first);
+            write_optional(out_last, appended.last);
+        }
+        Ok(VIXP2P_OK)
+    })
+}
+
+/// Copies records out of the caller's memory.
+unsafe fn read_records(records: *const vixp2p_slice, count: usize) -> Answer<Vec<Bytes>> {
+    if records.is_null() || count == 0 {
+        return Err(Failure::invalid(format!("records is {}, count is {count}", if records.is_null() { "NULL" } else { "given" })));
+    }
+    let mut payloads = Vec::new();
+    for i in 0..count {
+        // SAFETY: as the caller of this promises.
+        let bytes = unsafe {
+            let slice = records.add(i).read_unaligned();
+            read_bytes(slice.data, slice.len, "records[].data")?
+        };
+        payloads.push(Bytes::copy_from_slice(bytes));
+    }
+    Ok(payloads)
+}
+
+fn append(inner: &Inner, payloads: Vec<Bytes>) -> Answer<LogRange> {
     if inside_log_callback() {
         return Err(Failure::new(VIXP2P_ERR_WOULD_DEADLOCK, "called from inside the log callback, which must not wait"));
     }
-    Ok(inner.node.append_blocking(payloads)?)
+    Ok(inner.node.append_records_blocking(payloads)?)
 }
 
 /// Tells where the application stands: the last record of a log that has taken effect in its own store. It replaces the library's

@@ -2,6 +2,7 @@
 //!
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
+mod appending;
 mod applying;
 mod lifecycle;
 mod outbox;
@@ -33,7 +34,7 @@ use crate::driver::ring::{EventRing, Item, Signal};
 use crate::driver::runtime::ThreadStart;
 use crate::driver::snapshots::Archive;
 use crate::driver::workers::{NodeWal, Workers};
-use crate::driver::{Shell, http, log};
+use crate::driver::{Shell, http};
 use crate::mesh::io::Input;
 use crate::mesh::{LogView, PeerSnapshot, TargetSnapshot};
 use crate::registry::BootstrapPeer;
@@ -321,34 +322,12 @@ impl Node {
     /// Under [`Durability::Buffered`](crate::base::config::Durability) a running node resolves once they are accepted, before the disk has them.
     /// Once polled, the records may be appended even if the future is dropped.
     pub async fn append(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
-        check_marks(&payloads)?;
-        match self.shell() {
-            Ok(shell) => shell.log.append(payloads).await.map_err(|e| unanswered(e, &shell)),
-            Err(Error::Stopped) => self.append_offline(&payloads),
-            Err(e) => Err(e),
-        }
+        self.append_records(payloads).await.map(|appended| (appended.first, appended.last))
     }
 
     /// [`Node::append`] for threads without a runtime: blocks until the records are durable, or accepted (`Config::durability`).
     pub fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<(u64, u64)> {
-        check_marks(&payloads)?;
-        match self.shell() {
-            Ok(shell) => shell.log.append_blocking(payloads).map_err(|e| unanswered(e, &shell)),
-            Err(Error::Stopped) => self.append_offline(&payloads),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// A node that does not run still keeps its log.
-    fn append_offline(&self, payloads: &[Bytes]) -> Result<(u64, u64)> {
-        let mut state = self.inner.state.lock();
-        if let Some(failed) = &state.failed {
-            return Err(Error::Failed(failed.clone()));
-        }
-        let wal = state.wal.as_mut().ok_or(Error::Stopped)?;
-        wal.flush().map_err(|e| Error::Log(e.to_string()))?;
-        let groups = wal.append(log::now_us(), payloads).map_err(|e| Error::Log(e.to_string()))?;
-        Ok((groups.first().map_or(0, |g| g.first), groups.last().map_or(0, |g| g.last)))
+        self.append_records_blocking(payloads).map(|appended| (appended.first, appended.last))
     }
 
     /// The log this node appends to.

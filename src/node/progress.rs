@@ -79,6 +79,10 @@ pub struct LogProgress {
     pub applied: u64,
     /// What is durable here and not applied.
     pub lag: Lag,
+    /// The application is stuck at this record, which it called poison: see [`Node::apply_resume`].
+    pub parked: Option<u64>,
+    /// Two histories of the log were seen: nothing more of it is stored here.
+    pub frozen: bool,
     /// Peers connected now that have said how far they are.
     pub peers: Vec<PeerProgress>,
 }
@@ -202,11 +206,12 @@ fn progress(own: LogId, views: Vec<LogView>, places: &[(LogId, u64)], behind: &[
     };
     let mut all: Vec<LogProgress> = views
         .into_iter()
-        .map(|LogView { log, durable, applied, acked, .. }| {
+        .map(|LogView { log, durable, applied, parked, frozen, acked }| {
             let peer =
                 |a: LogAcked| PeerProgress { peer: a.peer, durable: a.durable, applied: a.applied, lag: lag(log, a.durable, durable) };
             let here = if log.origin == own.origin { Lag::default() } else { lag(log, applied, durable) };
-            LogProgress { log, own: log == own, durable, applied, lag: here, peers: acked.into_iter().map(peer).collect() }
+            let peers = acked.into_iter().map(peer).collect();
+            LogProgress { log, own: log == own, durable, applied, lag: here, parked, frozen, peers }
         })
         .collect();
     all.sort_by_key(|progress| !progress.own);

@@ -113,6 +113,7 @@ impl<S: Storage> Wal<S> {
             log.settle_anew(disk, place, buffer, &accepted.groups, *head)?;
             buffer.clear();
         }
+        log.note_mark(disk);
         Ok(std::mem::take(accepted).groups)
     }
 

@@ -246,9 +246,14 @@ impl Log {
             self.add(at, group.first, group.last, group.bytes.len(), head);
             at += group.bytes.len() as u64;
         }
-        // Not synced, and not missed if it fails: an older mark is a true mark.
-        let _ = self.mark.put(disk, self.durable, &self.head);
         Ok(())
+    }
+
+    /// Notes what is durable, if that has changed. Not synced, and not missed if it fails: an older mark is a true mark.
+    pub(super) fn note_mark<S: Storage>(&mut self, disk: &mut S) {
+        if self.mark.seq() != self.durable {
+            let _ = self.mark.put(disk, self.durable, &self.head);
+        }
     }
 
     /// The file a commit goes to, and the offset in it.

@@ -20,6 +20,7 @@ use crate::sync::cursor;
 use crate::sync::error::{Damage, DamageKind, GroupError, StoreError, Stored, WalError};
 use crate::sync::group::{self, Group, check_label, verify_group, walk};
 use crate::sync::log::Log;
+use crate::sync::proven::Proven;
 use crate::sync::recover::{self, Files};
 use crate::sync::seal::{Head, Seal, Signer};
 use crate::sync::segment::{self, FileKind, current_path, fork_path};
@@ -127,6 +128,14 @@ impl<S: Storage> Wal<S> {
     /// Appends records to the own log: one write and one sync for all of them, then they are returned, sealed, in groups.
     /// `now_us` is the wall clock in microseconds since 1970. On an error none of them is in the log.
     pub fn append(&mut self, now_us: u64, payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
+        let groups = self.append_unmarked(now_us, payloads)?;
+        self.mark_own();
+        Ok(groups)
+    }
+
+    /// [`Wal::append`] after which [`Wal::mark_own`] is to be called, when nobody waits any more: until then a torn end of the log
+    /// and damage to its last records look the same.
+    pub fn append_unmarked(&mut self, now_us: u64, payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
         check_payloads(payloads)?;
         self.check_flushed()?;
         if payloads.is_empty() {
@@ -143,18 +152,30 @@ impl<S: Storage> Wal<S> {
         Ok(groups)
     }
 
+    /// Notes in the own log how far it is durable.
+    pub fn mark_own(&mut self) {
+        if let Some(log) = self.logs.get_mut(&self.own) {
+            log.note_mark(&mut self.disk);
+        }
+    }
+
     /// Proves groups of other origins' logs (or of this node's earlier ones) and makes them durable: one write and one sync per
     /// log for all of them. One verdict per group, in the order given; a log's trouble does not concern the other logs.
     pub fn store(&mut self, groups: &[Group]) -> Vec<Result<Stored, StoreError>> {
+        self.store_proven(&groups.iter().cloned().map(Proven::from).collect::<Vec<_>>())
+    }
+
+    /// [`Wal::store`] of groups some of which were proven before.
+    pub fn store_proven(&mut self, groups: &[Proven]) -> Vec<Result<Stored, StoreError>> {
         let mut verdicts = vec![Err(StoreError::Disk("not reached".into())); groups.len()];
         let mut by_log: BTreeMap<LogId, Vec<usize>> = BTreeMap::new();
         for (index, group) in groups.iter().enumerate() {
-            by_log.entry(group.log).or_default().push(index);
+            by_log.entry(group.group().log).or_default().push(index);
         }
         for (id, indices) in by_log {
             if id == self.own {
                 for index in indices {
-                    verdicts[index] = self.own_claim(&groups[index]);
+                    verdicts[index] = self.own_claim(groups[index].group());
                 }
                 continue;
             }
@@ -328,7 +349,7 @@ struct Storing<'a, S: Storage> {
     disk: &'a mut S,
     buffer: &'a mut BytesMut,
     segment_max: u64,
-    groups: &'a [Group],
+    groups: &'a [Proven],
     verdicts: &'a mut [Result<Stored, StoreError>],
     /// Proven, in order, not yet written.
     accepted: Vec<usize>,
@@ -343,7 +364,7 @@ impl<'a, S: Storage> Storing<'a, S> {
         disk: &'a mut S,
         buffer: &'a mut BytesMut,
         segment_max: u64,
-        groups: &'a [Group],
+        groups: &'a [Proven],
         verdicts: &'a mut [Result<Stored, StoreError>],
     ) -> Storing<'a, S> {
         let (last, head) = (log.durable, log.head);
@@ -352,7 +373,7 @@ impl<'a, S: Storage> Storing<'a, S> {
 
     /// Judges one group; an accepted one gets its verdict from `flush`.
     fn take(&mut self, index: usize) {
-        let group = &self.groups[index];
+        let (proven, group) = (&self.groups[index], self.groups[index].group());
         if group.first <= self.last && group.first > self.log.durable {
             // The batch repeats itself: what it repeats must be on disk to be compared with.
             self.flush();
@@ -366,7 +387,7 @@ impl<'a, S: Storage> Storing<'a, S> {
         } else if group.first > self.last + 1 {
             Err(StoreError::Gap { have: self.last })
         } else {
-            match verify_group(&self.log.id, &self.head, group) {
+            match proven.after(&self.head).map_or_else(|| verify_group(&self.log.id, &self.head, group), Ok) {
                 Ok(head) => {
                     self.accepted.push(index);
                     (self.last, self.head) = (group.last, head);
@@ -387,7 +408,7 @@ impl<'a, S: Storage> Storing<'a, S> {
 
     /// Makes the accepted groups durable.
     fn flush(&mut self) {
-        let taken: Vec<Group> = self.accepted.iter().map(|index| self.groups[*index].clone()).collect();
+        let taken: Vec<Group> = self.accepted.iter().map(|index| self.groups[*index].group().clone()).collect();
         if !taken.is_empty() {
             let verdict = self.commit(&taken).map(|()| Stored::New).map_err(|e| StoreError::Disk(e.to_string()));
             self.accepted.drain(..).for_each(|index| self.verdicts[index] = verdict.clone());
@@ -401,6 +422,7 @@ impl<'a, S: Storage> Storing<'a, S> {
         place.begin(self.buffer);
         taken.iter().for_each(|group| self.buffer.extend_from_slice(&group.bytes));
         let done = self.log.commit(self.disk, &place, self.buffer, taken, self.head);
+        self.log.note_mark(self.disk);
         self.buffer.clear();
         done
     }

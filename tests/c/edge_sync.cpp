@@ -122,7 +122,8 @@ int main()
         CHECK(all.fd() >= 0 && !all.next(0) && !fresh.next(1));
         const auto places = all.cursor();
         CHECK(places.size() == 1 && places[0].seq == 3);
-        vixp2p::check(vixp2p_node_append(a, "three", 5, nullptr));
+        const vixp2p::Appended third = vixp2p::append(a, "three", 5);
+        CHECK(third.first == 3 && third.last == 3 && vixp2p::wait_ack(a, third.log, 3, 0, VIXP2P_ACK_DURABLE));
         CHECK(all.next()->text() == "three" && fresh.next()->seq == 3);
         CHECK(vixp2p::Subscription::from(b, places).next()->seq == 3);
     }

@@ -33,6 +33,7 @@ static void nothing(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_flush(NULL, NULL));
     CHECK_FAILS(BAD, vixp2p_node_wait_ack(NULL, &log, 1, NULL, 1, VIXP2P_ACK_DURABLE, 0, NULL));
     CHECK_FAILS(BAD, vixp2p_node_sync_status(NULL, NULL, 0, &count));
+    CHECK_FAILS(BAD, vixp2p_node_append_records(NULL, NULL, 0, &log, NULL, NULL));
     CHECK_FAILS(BAD, vixp2p_node_subscribe(NULL, NULL, 0, VIXP2P_SUBSCRIBE_ALL, &none));
     CHECK(none == NULL);
     CHECK_FAILS(BAD, vixp2p_subscription_next(NULL, 0, &record));
@@ -96,13 +97,19 @@ static void acknowledging(vixp2p_node *a, vixp2p_node *b)
 {
     vixp2p_sync_state lines[8];
     vixp2p_peer_id id_b;
-    vixp2p_log_id log;
-    uint64_t seq = 0, durable = 0;
+    vixp2p_log_id log, went;
+    vixp2p_slice two[2] = { { "y", 1 }, { "z", 1 } };
+    uint64_t seq = 0, last = 0, durable = 0;
     size_t reached = 9, count = 0;
 
     CHECK(vixp2p_node_id(b, &id_b) == VIXP2P_OK);
     CHECK(vixp2p_node_own_log(a, &log) == VIXP2P_OK);
     CHECK(vixp2p_node_append(a, "x", 1, &seq) == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_node_append_records(a, NULL, 1, &went, NULL, NULL));
+    CHECK_FAILS(INVALID, vixp2p_node_append_records(a, two, 0, &went, NULL, NULL));
+    CHECK(vixp2p_node_append_records(a, two, 2, &went, NULL, &last) == VIXP2P_OK && last == seq + 2);
+    CHECK(memcmp(&went, &log, sizeof log) == 0);
+    seq = last;
     CHECK(vixp2p_node_flush(a, &durable) == VIXP2P_OK && durable == seq);
     CHECK(vixp2p_node_wait_ack(a, &log, seq, NULL, 0, VIXP2P_ACK_DURABLE, -1, &reached) == VIXP2P_OK && reached == 0);
     CHECK(vixp2p_node_wait_ack(a, &log, seq, NULL, 1, VIXP2P_ACK_DURABLE, 1, &reached) == VIXP2P_TIMEOUT && reached == 0);
@@ -114,6 +121,7 @@ static void acknowledging(vixp2p_node *a, vixp2p_node *b)
     CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_node_sync_status(a, NULL, sizeof *lines, &count));
     count = 8;
     CHECK(vixp2p_node_sync_status(a, lines, sizeof *lines, &count) == VIXP2P_OK && count >= 2);
+    CHECK(lines[0].parked == 0 && lines[1].parked == 0);
     CHECK(lines[0].flags == VIXP2P_SYNC_OWN && lines[0].durable == seq && lines[0].struct_size == sizeof *lines);
     CHECK(lines[1].flags == (VIXP2P_SYNC_OWN | VIXP2P_SYNC_PEER) && memcmp(&lines[1].peer, &id_b, sizeof id_b) == 0);
     CHECK(lines[1].durable == seq && lines[1].lag_records == 0 && lines[1].lag_bytes == 0);

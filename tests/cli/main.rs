@@ -11,6 +11,7 @@ mod keys;
 mod log;
 mod node;
 mod options;
+mod outbox;
 mod registry;
 mod shell;
 mod support;

@@ -19,6 +19,7 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
     let (log, peer, id) = (&vixp2p_log_id::default(), &vixp2p_peer_id::default(), &vixp2p_op_id::default());
     let (none, kind) = (null_mut(), c"k".as_ptr());
     let followed = follower(node);
+    let (bytes, mut at) = (vixp2p_slice { data: c"x".as_ptr().cast(), len: 1 }, vixp2p_log_id::default());
     let (mut made, mut record, mut operation) = (null_mut(), null(), null());
     let (made, record, operation) = (&raw mut made, &raw mut record, &raw mut operation);
     let fd = |subscription| -> c_int { unsafe { vixp2p_subscription_fd(subscription) } };
@@ -44,6 +45,11 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
             ("vixp2p_node_wait_ack", "log", vixp2p_node_wait_ack(node, null(), 1, peer, 1, 0, 0, &mut 0)),
             ("vixp2p_node_wait_ack", "peers", vixp2p_node_wait_ack(node, log, 1, null(), 1, 0, 0, &mut 0)),
             ("vixp2p_node_wait_ack", "out_reached", vixp2p_node_wait_ack(node, log, 1, peer, 1, 0, 0, null_mut())),
+            ("vixp2p_node_append_records", "node", vixp2p_node_append_records(none, &bytes, 1, &mut at, &mut 0, &mut 0)),
+            ("vixp2p_node_append_records", "records", vixp2p_node_append_records(node, null(), 1, &mut at, &mut 0, &mut 0)),
+            ("vixp2p_node_append_records", "out_log", vixp2p_node_append_records(node, &bytes, 1, null_mut(), &mut 0, &mut 0)),
+            ("vixp2p_node_append_records", "out_first", vixp2p_node_append_records(node, &bytes, 1, &mut at, null_mut(), &mut 0)),
+            ("vixp2p_node_append_records", "out_last", vixp2p_node_append_records(node, &bytes, 1, &mut at, &mut 0, null_mut())),
             ("vixp2p_node_sync_status", "node", vixp2p_node_sync_status(null(), null_mut(), 128, &mut 0)),
             ("vixp2p_node_sync_status", "states", vixp2p_node_sync_status(node, null_mut(), 128, &mut 1)),
             ("vixp2p_node_sync_status", "inout_count", vixp2p_node_sync_status(node, null_mut(), 128, null_mut())),
@@ -92,6 +98,9 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
 /// Pointers that may be NULL.
 const MAY_BE_NULL: &[(&str, &str)] = &[
     ("vixp2p_node_flush", "out_durable"),
+    ("vixp2p_node_append_records", "out_log"),
+    ("vixp2p_node_append_records", "out_first"),
+    ("vixp2p_node_append_records", "out_last"),
     ("vixp2p_node_wait_ack", "peers"),
     ("vixp2p_node_wait_ack", "out_reached"),
     ("vixp2p_log_truncate", "out_bytes"),

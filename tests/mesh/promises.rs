@@ -208,3 +208,20 @@ fn a_peer_that_stands_inside_a_group_is_pushed_all_of_it_so_that_it_sees_the_for
     assert_eq!(pushes(&seen, link), [(6, 10)]);
     assert!(solo.step(Input::ReadDone { link, log: log(5), groups: vec![group(log(5), 6, 10, 100)] }).is_empty(), "once");
 }
+
+#[test]
+fn a_peer_that_refuses_more_of_this_nodes_log_has_no_word_on_it_any_more() {
+    // Set back to record 2, this node wrote 3 to 6 anew; the peer has 1 to 5 of before.
+    let mut solo = Solo::with(|_| {}, vec![(log(5), 6, 6)]);
+    let (link, _) = solo.join_with(7, &[(log(5), 5), (log(1), 3)]);
+    let counted = |solo: &Solo| solo.mesh.log(log(5)).map(|view| view.acked.iter().map(|a| a.durable).collect::<Vec<_>>());
+    assert_eq!(counted(&solo), Some(vec![5]), "nothing shows yet that these are other records");
+    solo.step(Input::ReadDone { link, log: log(5), groups: vec![group(log(5), 6, 6, 100)] });
+    let seen = solo.receive(link, nak(log(5), u64::MAX));
+    assert!(matches!(&events(&seen)[..], [Event::LogDamaged { detail }] if detail.contains("not counted")), "{seen:?}");
+    assert_eq!(counted(&solo), Some(Vec::new()));
+    assert!(events(&solo.receive(link, nak(log(5), u64::MAX))).is_empty(), "told once");
+    assert!(!events(&solo.receive(link, ack(log(5), 6, 6))).iter().any(|e| matches!(e, Event::Acked { .. })));
+    assert_eq!(counted(&solo), Some(Vec::new()));
+    assert_eq!(solo.mesh.log(log(1)).map(|view| view.acked.len()), None, "of other logs nothing changes");
+}

@@ -69,11 +69,12 @@ def test_acknowledgements_are_waited_for_and_the_lag_is_told(pair):
     a, b = pair
     log = a.own_log()
     assert not a.wait_for_ack(log, 1, timeout=0.01)
-    a.append(b"x")
+    assert a.append_records([b"x"]) == (log, 1, 1)
     assert a.wait_for_ack(log, 1, [b.id], applied=True, timeout=30)
     assert a.wait_for_ack(log, 1, 0)
     own, peer = a.sync_status()[:2]
     assert own.own and own.peer is None and own.durable == 1
+    assert own.parked is None and not own.frozen
     assert (peer.peer, peer.durable, peer.applied, peer.lag_records, peer.lag_bytes) == (b.id, 1, 1, 0, 0)
 
 

@@ -41,6 +41,10 @@ pub const BUFFERED_SYNC_EVERY: Duration = Duration::from_millis(50);
 pub const BUFFERED_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Under `Durability::Buffered`: so many bytes are made durable before more is accepted; they are in memory meanwhile.
 pub const BUFFERED_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Logs whose last pushed group is remembered, so that the next one can be proven while the disk is waited for.
+pub const PROVEN_LOGS_MAX: usize = 64;
+/// So many groups at once are a backlog: from then on a second thread proves what waits.
+pub const PROVER_FROM_GROUPS: usize = 8;
 /// Appends waiting for the log's thread; `append` waits for a place.
 pub const APPEND_QUEUE_MAX: usize = 4096;
 /// What the application has applied survives a power cut after so long: one sync a log and second is cheap, and so much comes again at most.

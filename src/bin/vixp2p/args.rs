@@ -2,6 +2,7 @@
 
 mod discovery;
 mod ops;
+pub(crate) mod outbox;
 mod place;
 mod registry;
 pub(crate) mod sync;
@@ -17,6 +18,7 @@ use vixp2p::{Endpoint, PeerId};
 
 pub(crate) use discovery::DiscoveryArgs;
 pub(crate) use ops::{CompletionsArgs, DoctorArgs, LogLevelArgs, ManArgs};
+use outbox::OutboxArgs;
 pub(crate) use place::whom;
 pub(crate) use place::{Place, Target, Whom};
 use place::{endpoint, listen};
@@ -149,6 +151,8 @@ pub(crate) enum Command {
     Wal(WalArgs),
     /// Show how far replication has come
     Sync(SyncArgs),
+    /// Put operations for other nodes, execute those for this one
+    Outbox(OutboxArgs),
     /// Make, show, rotate or seal the identity of a data directory
     Key(KeyArgs),
     /// Print a line with which another node finds this one

@@ -50,6 +50,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Tail(args)) => commands::tail::run(args).await,
         Some(Command::Wal(args)) => commands::wal::run(&args),
         Some(Command::Sync(args)) => commands::sync::run(args).await,
+        Some(Command::Outbox(args)) => commands::outbox::run(args).await,
         Some(Command::Key(args)) => commands::key::run(args),
         Some(Command::Invite(args)) => commands::invite::run(args),
         Some(Command::Trust(args)) => commands::trust::run(args).await,

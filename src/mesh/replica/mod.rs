@@ -230,8 +230,20 @@ impl Replica {
             return Ok(());
         }
         let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&nak.log)) else { return Ok(()) };
-        session.rewind(nak.log, nak.have, nak.have > local.durable);
+        let refuses = nak.have > local.durable;
+        session.rewind(nak.log, nak.have, refuses);
+        let peer = session.peer;
         let Some(follower) = session.follower(nak.log, true) else { return Ok(()) };
+        if refuses && nak.log.origin == self.own.origin && follower.durable > 0 && !std::mem::replace(&mut follower.disowned, true) {
+            let detail = format!(
+                "peer {} refuses more of this node's log {}, of which it has {} records: they may be other records than here, because the \
+                 data directory was rolled back or restored; its acknowledgements of that log are not counted any more",
+                peer.short(),
+                nak.log,
+                follower.durable
+            );
+            out.event(Event::LogDamaged { detail });
+        }
         let again = follower.nak_got.replace(nak.have).is_some_and(|last| nak.have <= last);
         if again {
             // It was pushed just that and could not use it: not at once again.
@@ -292,7 +304,8 @@ impl Replica {
 
     pub(super) fn view(&self, log: LogId) -> Option<LogView> {
         let local = self.logs.get(&log)?;
-        let at = |s: &Session| s.known(&log).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
+        let at =
+            |s: &Session| s.known(&log).filter(|f| !f.disowned).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
         let acked = self.sessions.values().filter_map(at).collect();
         Some(LogView { log, durable: local.durable, applied: local.applied(), parked: local.parked(), frozen: local.frozen, acked })
     }
@@ -305,7 +318,7 @@ impl Replica {
     fn said(&mut self, link: LinkId, line: &WalAck, tell: bool, out: &mut Outbox) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let local = self.logs.get(&line.log);
-        let news = session.heard(line, local.is_some());
+        let news = session.heard(line, local.is_some()) && !session.known(&line.log).is_some_and(|f| f.disowned);
         if news && tell && local.is_some() && line.durable > 0 {
             out.event(Event::Acked { peer: session.peer, log: line.log, durable: line.durable, applied: line.applied });
         }

@@ -74,6 +74,8 @@ pub(super) struct Follower {
     pub(super) nak_got: Option<u64>,
     /// The peer said that it has more than was pushed to it here: somebody else feeds it.
     pub(super) fed_elsewhere: bool,
+    /// The peer refuses this log, which is one of this node's: what it has of it may be another history, and counts for nothing.
+    pub(super) disowned: bool,
     /// Whether the log waits for its time before more of it is pushed.
     pub(super) waiting: bool,
     /// What the peer was last told about this node's progress.

@@ -4,7 +4,7 @@ from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStag
 from ._abi import TrustPolicy, TrustState, lib
 from ._node import Node, Poison, clear_process_log, set_process_log
 from ._outbox import OpId, Operation, OutboxEntry
-from ._sync import LogProgress, Subscription
+from ._sync import Appended, LogProgress, Subscription
 from ._types import (
     Discovered,
     Event,
@@ -27,6 +27,7 @@ from ._types import (
 
 __version__ = "0.1.0"
 __all__ = [
+    "Appended",
     "Direction",
     "Discovered",
     "DiscoveryMode",

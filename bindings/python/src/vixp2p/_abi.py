@@ -27,7 +27,7 @@ DISCOVERY_OFF, DISCOVERY_BROADCAST, DISCOVERY_MULTICAST, DISCOVERY_BOTH = range(
 DISCOVERED_AUTHENTICATED = 1
 SUBSCRIBE_ALL, SUBSCRIBE_NEW = 1, 2
 ACK_DURABLE, ACK_APPLIED = 0, 1
-SYNC_OWN, SYNC_PEER = 1, 2
+SYNC_OWN, SYNC_PEER, SYNC_FROZEN = 1, 2, 4
 OUTBOX_RECEIVED, OUTBOX_FOR_ALL = 1, 2
 OUTBOX_KIND_SIZE, OUTBOX_DETAIL_SIZE = 65, 201
 NODE_OPTIONS_SIZE_MIN = 176
@@ -267,6 +267,7 @@ class SyncStateStruct(ctypes.Structure):
         ("lag_records", c_uint64),
         ("lag_bytes", c_uint64),
         ("lag_ms", c_uint64),
+        ("parked", c_uint64),
     ]
 
 
@@ -578,6 +579,7 @@ FUNCTIONS = {
     "vixp2p_node_broadcast": (_STATUS, NODE, c_char_p, c_size_t, _SIZE),
     "vixp2p_node_append": (_STATUS, NODE, c_char_p, c_size_t, _U64),
     "vixp2p_node_append_batch": (_STATUS, NODE, POINTER(Slice), c_size_t, _U64, _U64),
+    "vixp2p_node_append_records": (_STATUS, NODE, POINTER(Slice), c_size_t, POINTER(LogIdStruct), _U64, _U64),
     "vixp2p_node_set_applied": (_STATUS, NODE, _LOG, c_uint64),
     "vixp2p_node_apply_resume": (_STATUS, NODE, _LOG, c_int32),
     "vixp2p_node_own_log": (_STATUS, NODE, _LOG),

@@ -5,7 +5,7 @@ import time
 import weakref
 from ctypes import byref, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from . import _abi
 from ._abi import Status, lib
@@ -29,6 +29,18 @@ class LogProgress:
     lag_records: int
     lag_bytes: int
     lag_ms: int
+    #: Of this node: the record its program called poison and is stuck at; None if there is none.
+    parked: Optional[int] = None
+    #: Two histories of the log were seen: nothing more of it is stored here.
+    frozen: bool = False
+
+
+class Appended(NamedTuple):
+    """Where appended records went: what `wait_for_ack` takes, and the numbers of the first and the last."""
+
+    log: LogId
+    first: int
+    last: int
 
 
 def _pieces(timeout: Optional[float]) -> Iterator[int]:
@@ -106,6 +118,14 @@ class Progress:
 
     _handle: int
 
+    def append_records(self, records: Iterable[bytes]) -> Appended:
+        """`Node.append_batch` that also says which log the records are in: a node that was set back goes on in another one."""
+        records = [bytes(record) for record in records]
+        slices = (_abi.Slice * len(records))(*(_abi.Slice(record, len(record)) for record in records))
+        log, first, last = _abi.LogIdStruct(), c_uint64(), c_uint64()
+        check(lib.vixp2p_node_append_records(self._handle, slices, len(records), log, first, last))
+        return Appended(log_id(log), first.value, last.value)
+
     def flush(self) -> int:
         """Waits until everything accepted before is durable; the number of the own log's last durable record."""
         durable = c_uint64()
@@ -158,6 +178,8 @@ class Progress:
                 line.lag_records,
                 line.lag_bytes,
                 line.lag_ms,
+                line.parked or None,
+                bool(line.flags & _abi.SYNC_FROZEN),
             )
             for line in lines
         ]

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 
 use bytes::Bytes;
-use vixp2p::base::{LogId, Passphrase, limits};
+use vixp2p::base::{LogId, LogRange, Passphrase, limits};
 use vixp2p::driver::keyfile;
 use vixp2p::{Config, Error, Node};
 
@@ -105,8 +105,8 @@ impl Target {
         let (log, first, last): (LogId, u64, u64) = match self {
             Target::Running(client) => client.append(records).await?,
             Target::Own(node) => {
-                let (first, last) = node.append(records).await?;
-                (node.own_log(), first, last)
+                let LogRange { log, first, last } = node.append_records(records).await?;
+                (log, first, last)
             }
         };
         let mut out = io::stdout().lock();

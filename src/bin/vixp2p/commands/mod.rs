@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod invite;
 pub(crate) mod key;
 pub(crate) mod log_level;
+pub(crate) mod outbox;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod shell;

@@ -30,6 +30,8 @@ pub(crate) struct LogLine {
     durable: u64,
     applied: u64,
     lag: Lag,
+    parked: Option<u64>,
+    frozen: bool,
     peers: Vec<PeerLine>,
 }
 
@@ -92,11 +94,13 @@ pub(crate) async fn run(args: SyncArgs) -> Result<(), Failure> {
 /// One line a log, and one a peer below it.
 fn describe(status: &SyncStatus) -> String {
     let mut text = String::new();
-    for LogLine { log, own, durable, applied, lag, peers } in &status.logs {
+    for LogLine { log, own, durable, applied, lag, parked, frozen, peers } in &status.logs {
         let LogName { origin, incarnation } = log;
         let whose = if *own { ", this node's" } else { "" };
-        let _ = writeln!(text, "log {origin}/{incarnation:016x}{whose}");
-        let _ = writeln!(text, "  {:<10}durable {durable:<12}applied {applied:<12}{}", "here", behind(lag, "not applied: "));
+        let frozen = if *frozen { ", frozen: two histories of it were seen" } else { "" };
+        let _ = writeln!(text, "log {origin}/{incarnation:016x}{whose}{frozen}");
+        let stuck = parked.map_or(String::new(), |seq| format!(", parked at record {seq}"));
+        let _ = writeln!(text, "  {:<10}durable {durable:<12}applied {applied:<12}{}{stuck}", "here", behind(lag, "not applied: "));
         for PeerLine { peer, durable, applied, lag } in peers {
             let short = peer.get(..8).unwrap_or(peer);
             let _ = writeln!(text, "  {short:<10}durable {durable:<12}applied {applied:<12}{}", behind(lag, "behind: "));
@@ -121,11 +125,17 @@ mod tests {
         let lag = |records| Lag { records, bytes: 100, ms: 1234 };
         let peers = vec![PeerLine { peer: "ab".repeat(32), durable: 7, applied: 6, lag: lag(2) }];
         let log = LogName { origin: "cd".repeat(32), incarnation: 5 };
-        let logs = vec![LogLine { log, own: true, durable: 9, applied: 9, lag: lag(0), peers }];
+        let other = LogName { origin: "ef".repeat(32), incarnation: 6 };
+        let logs = vec![
+            LogLine { log, own: true, durable: 9, applied: 9, lag: lag(0), parked: None, frozen: false, peers },
+            LogLine { log: other, own: false, durable: 5, applied: 3, lag: lag(2), parked: Some(4), frozen: true, peers: Vec::new() },
+        ];
         let text = describe(&SyncStatus { id: String::new(), logs });
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].ends_with("cdcd/0000000000000005, this node's"), "{text}");
         assert_eq!(lines[1], "  here      durable 9           applied 9           up to date");
         assert_eq!(lines[2], "  abababab  durable 7           applied 6           behind: 2 records, 100 bytes, 1.2 s");
+        assert!(lines[3].ends_with("efef/0000000000000006, frozen: two histories of it were seen"), "{text}");
+        assert!(lines[4].ends_with("not applied: 2 records, 100 bytes, 1.2 s, parked at record 4"), "{text}");
     }
 }

@@ -8,6 +8,7 @@ use tokio::net::UnixStream;
 use vixp2p::base::{Level, LogId, limits};
 
 use crate::commands::doctor::{Finding, Question};
+use crate::commands::outbox;
 use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
@@ -77,6 +78,17 @@ impl Client {
             Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
             Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
             None => Err(Failure::Runtime("the node ended before it answered".into())),
+        }
+    }
+
+    /// Has the node carry out an order about operations.
+    pub(crate) async fn outbox(&mut self, order: outbox::Order) -> Result<outbox::Answer, Failure> {
+        self.ask(&Request::Outbox(order)).await?;
+        match self.answer().await? {
+            Some(Reply::Outbox(answer)) => Ok(answer),
+            Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            None => Err(Failure::Runtime("the node ended before it confirmed; outbox list shows what holds".into())),
         }
     }
 

@@ -19,6 +19,7 @@ use vixp2p::PeerId;
 use vixp2p::base::{Incarnation, Level, LogId};
 
 use crate::commands::doctor::{Finding, Question};
+use crate::commands::outbox;
 use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 
@@ -43,6 +44,8 @@ pub(crate) enum Request {
     Doctor(Question),
     /// Tell how far replication has come.
     Sync,
+    /// Put, show, take back or execute operations.
+    Outbox(outbox::Order),
 }
 
 /// What the node answers.
@@ -67,6 +70,8 @@ pub(crate) enum Reply {
     Doctor(Vec<Finding>),
     /// How far replication has come.
     Sync(Box<SyncStatus>),
+    /// What became of an order about operations.
+    Outbox(outbox::Answer),
     /// The request failed; the sentence says why.
     Refused(String),
 }
@@ -103,6 +108,7 @@ impl Request {
             Request::LogLevel(level) => frame(20, |body| body.put_u8(*level as u8)),
             Request::Doctor(question) => frame(21, |body| body.put_slice(&serde_json::to_vec(question).unwrap_or_default())),
             Request::Sync => frame(16, |_| {}),
+            Request::Outbox(order) => frame(26, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
             Request::Trust(order) => frame(3, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
         }
     }
@@ -125,6 +131,7 @@ impl Request {
             20 if body.len() == 1 => Level::from_number(body[0]).map(Request::LogLevel),
             21 => serde_json::from_slice(&body).ok().map(Request::Doctor),
             16 => body.is_empty().then_some(Request::Sync),
+            26 => serde_json::from_slice(&body).ok().map(Request::Outbox),
             _ => None,
         }
     }
@@ -142,6 +149,7 @@ impl Reply {
             Reply::LogLevel(level) => frame(0xa0, |body| body.put_u8(*level as u8)),
             Reply::Doctor(findings) => frame(0xa1, |body| body.put_slice(&serde_json::to_vec(findings).unwrap_or_default())),
             Reply::Sync(status) => frame(0x90, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
+            Reply::Outbox(answer) => frame(0xc0, |body| body.put_slice(&serde_json::to_vec(answer).unwrap_or_default())),
             Reply::Refused(why) => frame(0xff, |body| body.put_slice(why.as_bytes())),
         }
     }
@@ -160,6 +168,7 @@ impl Reply {
             0xa0 if body.len() == 1 => Level::from_number(body[0]).map(Reply::LogLevel),
             0xa1 => serde_json::from_slice(&body).ok().map(Reply::Doctor),
             0x90 => serde_json::from_slice(&body).ok().map(|status| Reply::Sync(Box::new(status))),
+            0xc0 => serde_json::from_slice(&body).ok().map(Reply::Outbox),
             0xff => Some(Reply::Refused(String::from_utf8_lossy(&body).into_owned())),
             _ => None,
         }
@@ -227,14 +236,16 @@ mod tests {
         let doctor = Request::Doctor(Question { endpoints: vec!["tcp://h:1".into()] });
         let two = vec![Bytes::new(), Bytes::from_static(b"two")];
         let level = Request::LogLevel(Level::Trace);
-        for request in [Request::Append(two), Request::Append(Vec::new()), Request::Watch, Request::Sync, add, level, doctor] {
+        let fail = Request::Outbox(outbox::Order::Fail { id: "i".into(), for_good: true, why: "w".into() });
+        for request in [Request::Append(two), Request::Append(Vec::new()), Request::Watch, Request::Sync, add, level, doctor, fail] {
             let (kind, bytes) = body(request.encode());
             assert_eq!(Request::decode(kind, bytes), Some(request));
         }
         let log = LogId { origin: PeerId([3; 32]), incarnation: Incarnation(4) };
         let findings = Reply::Doctor(vec![Finding::bad("port", "port_in_use", "it is", "do")]);
         let (appended, lines) = (Reply::Appended { log, first: 1, last: 2 }, Reply::Trust(vec!["line".into()]));
-        for reply in [appended, Reply::Refused("no".into()), lines, Reply::LogLevel(Level::Off), findings] {
+        let claimed = Reply::Outbox(outbox::Answer::Claimed(None));
+        for reply in [appended, Reply::Refused("no".into()), lines, Reply::LogLevel(Level::Off), findings, claimed] {
             let (kind, bytes) = body(reply.encode());
             assert_eq!(Reply::decode(kind, bytes), Some(reply));
         }
@@ -249,5 +260,6 @@ mod tests {
         assert_eq!(Request::decode(20, Bytes::from_static(&[7])), None);
         assert_eq!(Request::decode(20, Bytes::from_static(&[1, 1])), None);
         assert_eq!(Request::decode(21, Bytes::from_static(b"{")), None);
+        assert_eq!(Request::decode(26, Bytes::from_static(b"\"burn\"")), None);
     }
 }

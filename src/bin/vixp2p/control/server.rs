@@ -11,9 +11,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use vixp2p::Node;
+use vixp2p::base::LogRange;
 
 use crate::commands::doctor::running::{self, About};
-use crate::commands::{sync, trust};
+use crate::commands::{outbox, sync, trust};
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::screen::Screen;
 
@@ -122,8 +123,8 @@ async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }:
     while let Some((kind, body)) = read_frame(&mut stream).await? {
         let reply = match Request::decode(kind, body) {
             Some(Request::Watch) => return watch(stream, &node, &progress).await,
-            Some(Request::Append(records)) => match node.append(records).await {
-                Ok((first, last)) => Reply::Appended { log: node.own_log(), first, last },
+            Some(Request::Append(records)) => match node.append_records(records).await {
+                Ok(LogRange { log, first, last }) => Reply::Appended { log, first, last },
                 Err(error) => Reply::Refused(error.to_string()),
             },
             Some(Request::Sync) => match sync::status(&node).await {
@@ -136,6 +137,15 @@ async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }:
                 let carried_out = tokio::task::spawn_blocking(move || trust::by_node(&theirs, &order)).await;
                 match carried_out {
                     Ok(Ok(lines)) => Reply::Trust(lines),
+                    Ok(Err(error)) => Reply::Refused(error.to_string()),
+                    Err(error) => Reply::Refused(error.to_string()),
+                }
+            }
+            Some(Request::Outbox(order)) => {
+                // It waits for the disk, and for operations.
+                let theirs = node.clone();
+                match tokio::task::spawn_blocking(move || outbox::by_node(&theirs, &order)).await {
+                    Ok(Ok(answer)) => Reply::Outbox(answer),
                     Ok(Err(error)) => Reply::Refused(error.to_string()),
                     Err(error) => Reply::Refused(error.to_string()),
                 }
