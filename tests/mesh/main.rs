@@ -7,6 +7,7 @@ mod links;
 mod mailbox;
 mod promises;
 mod property;
+mod relaying;
 mod replication;
 mod routes;
 mod snapshots;

@@ -20,18 +20,22 @@ pub const ROUTE_LIFE: Duration = Duration::from_secs(30);
 pub const ROUTE_LIFE_MAX: Duration = Duration::from_secs(10 * 60);
 /// First and last pause before another copy or another search: longer than the way there and back over satellites, mostly.
 pub const ROUTE_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
-/// Least time between two searches for one peer, and before a copy that follows a hint.
+/// Least time between two searches for one peer, and before a copy that follows a hint; each further hint doubles it, up to 16 times.
 pub const ROUTE_SEARCH_GAP: Duration = Duration::from_millis(500);
-/// How long a neighbour that answered a search and let the message vanish is asked last for a way to that peer.
+/// How long a neighbour that answered a search and did not get the message there is taken last for a way to that peer.
 pub const ROUTE_SILENT: Duration = Duration::from_secs(3 * 60);
-/// Times one message is sealed anew because its recipient names another run: a carrier that lies gets no further.
+/// Next hops known to one peer besides a given one: where one fails, or lies, another is taken.
+pub const ROUTE_WAYS_MAX: usize = 8;
+/// Times one message is sealed anew at once because its recipient is said to have another run; then after pauses.
 pub const RESEALS_MAX: u8 = 4;
-/// Copies that have passed and whose way back is remembered; the oldest gives way.
+/// Copies that have passed and whose way back is remembered; the oldest of the neighbour that brought most gives way.
 pub const CRUMBS_MAX: usize = 8192;
 /// Notices passed back for one copy.
 pub const CRUMB_NOTICES_MAX: u8 = 4;
 /// Searches of others that are remembered; the oldest gives way.
 pub const SEARCHES_MAX: usize = 1024;
+/// Neighbours that are answered about one search.
+pub const SEARCH_ASKERS_MAX: usize = 8;
 /// Searches of one neighbour that are looked at in a row, its own among them.
 pub const SEARCH_BURST: u32 = 64;
 /// One more of them each time this has passed: 16 a second.
@@ -44,15 +48,18 @@ pub const SEARCH_FORWARD_EVERY: Duration = Duration::from_millis(125);
 pub const SEARCH_SHARE_BURST: u32 = 16;
 /// One more of them each time this has passed: 4 a second.
 pub const SEARCH_SHARE_EVERY: Duration = Duration::from_millis(250);
-/// Parcels of one sender that one neighbour has relayed in a row.
-pub const RELAY_BURST: u32 = 256;
-/// One more of them each time this has passed: 200 a second, at most 12 MiB of them.
-pub const RELAY_EVERY: Duration = Duration::from_millis(5);
-/// Parcels of one neighbour relayed in a row, whoever they say sent them: nobody can prove that to a relay.
-pub const RELAY_LINK_BURST: u32 = 1024;
-/// One more of them each time this has passed: 800 a second.
-pub const RELAY_LINK_EVERY: Duration = Duration::from_micros(1_250);
-/// Neighbours, and senders behind each, whose rate is watched; the one silent longest gives way.
+/// What one neighbour has relayed in a row, in KiB, whoever it says sent it: nobody can prove that to a relay. A sender's whole
+/// `POSTS_MAX_BYTES` fit, or 1,024 small parcels.
+pub const RELAY_BURST_KIB: u32 = 16 * 1024;
+/// One more KiB each time this has passed: 12 MiB a second.
+pub const RELAY_KIB_EVERY: Duration = Duration::from_micros(80);
+/// What a parcel costs besides its own KiB, for what a relay looks up and remembers: so 780 small ones a second, or 154 of the largest.
+pub const RELAY_PARCEL_KIB: u32 = 15;
+/// What a parcel costs besides, in parcels, that finds the next link full: who fills a link is the first to be kept off it.
+pub const RELAY_UNSENT_COST: u32 = 16;
+/// The same for one that its recipient refuses, which charges whoever brings such: two a second are passed on.
+pub const RELAY_REFUSED_COST: u32 = 400;
+/// Neighbours, and pairs of them, whose rate is watched; the one silent longest gives way.
 pub const RELAY_SOURCES_MAX: usize = 1024;
 /// Parcels that are being opened at once; each costs a tenth of a millisecond, and the application may be slow.
 pub const OPENINGS_MAX: usize = 128;

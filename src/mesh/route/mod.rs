@@ -9,9 +9,11 @@
 //!
 //! Never seals or opens: the carrier does, outside the node's lock. Believes nothing of what relays say but receipts.
 
+mod pass;
 mod posts;
 mod relay;
 mod replay;
+mod search;
 mod table;
 
 use std::collections::BTreeMap;
@@ -25,10 +27,10 @@ use crate::base::{DataBatch, Event, LinkId, PeerId, Time, limits};
 use crate::mesh::{Mesh, MeshSettings};
 use crate::wire::Message;
 use crate::wire::cursor::encode_varint;
-use crate::wire::message::{Notice, Parcel, ParcelId, Search, SearchStep, Verdict, kind};
+use crate::wire::message::{Notice, Parcel, ParcelId, Verdict, kind};
 
 use posts::{Heard, Need, Posts};
-use relay::{Crumbs, Rates, Searches};
+use relay::{Crumbs, Rates, Searches, Shares};
 use replay::{Replays, Taken};
 use table::Table;
 
@@ -46,9 +48,7 @@ pub(super) struct Routing {
     /// Numbers of searches, which tell nothing of each other.
     numbers: fastrand::Rng,
     crumbs: Crumbs,
-    /// By neighbour and sender: nobody proves to a relay whose name it writes on a parcel.
-    relayed: Rates<(PeerId, PeerId)>,
-    carried: Rates<PeerId>,
+    shares: Shares,
     asked: Rates<PeerId>,
     /// Searches passed on: for each neighbour, and in all.
     forwarded: (Rates<PeerId>, Rates<()>),
@@ -71,8 +71,7 @@ impl Routing {
             searches: Searches::default(),
             numbers: fastrand::Rng::with_seed(rng.u64(..)),
             crumbs: Crumbs::default(),
-            relayed: Rates::new(limits::RELAY_BURST, limits::RELAY_EVERY),
-            carried: Rates::new(limits::RELAY_LINK_BURST, limits::RELAY_LINK_EVERY),
+            shares: Shares::new(),
             asked: Rates::new(limits::SEARCH_BURST, limits::SEARCH_EVERY),
             forwarded: (
                 Rates::new(limits::SEARCH_SHARE_BURST, limits::SEARCH_SHARE_EVERY),
@@ -133,9 +132,10 @@ impl Mesh {
                 self.out.event(Event::Undelivered { peer, message: number, reason });
                 continue;
             }
-            if let Some(to) = self.route.posts.to(number).filter(|_| self.route.posts.is_overdue(number)) {
-                self.route.table.doubt(now, &to);
-            } else if let Some(to) = self.route.posts.to(number).filter(|to| self.resolve(to).is_none()) {
+            let to = self.route.posts.to(number);
+            if let (Some(to), Some(hop)) = (to, self.route.posts.overdue(number)) {
+                self.route.table.doubt(now, &to, &hop);
+            } else if let Some(to) = to.filter(|to| self.resolve(to).is_none()) {
                 self.route.table.take_spare(now, to);
             }
             self.push_post(now, number);
@@ -175,34 +175,6 @@ impl Mesh {
         }
     }
 
-    /// Asks for a way: the neighbour the application named, else all that are trusted.
-    fn seek(&mut self, now: Time, target: PeerId) {
-        let recently = |(_, at): &(u64, Time)| now.since(*at) < limits::ROUTE_SEARCH_GAP;
-        if self.route.searched.get(&target).is_some_and(recently) {
-            return;
-        }
-        if self.route.searched.len() >= limits::ROUTES_MAX && !self.route.searched.contains_key(&target) {
-            self.route.searched.pop_first();
-        }
-        let number = self.route.numbers.u64(..);
-        self.route.searched.insert(target, (number, now));
-        let named = self.route.table.given(&target).filter(|next_hop| self.peers.link_of(next_hop).is_some());
-        let step = SearchStep::Seek { ttl: limits::ROUTE_TTL };
-        let search = Search { origin: self.settings.local, number, target, step };
-        match named {
-            Some(next_hop) => self.send_to_peer(&next_hop, Message::Search(search)),
-            None => self.ask_all(search, None),
-        }
-    }
-
-    fn ask_all(&mut self, search: Search, but: Option<PeerId>) {
-        let asked = |id: &PeerId| Some(*id) != but && *id != search.origin;
-        let links: Vec<_> = self.peers.iter().filter(|(id, peer)| peer.trusted && asked(id)).filter_map(|(_, peer)| peer.link).collect();
-        for link in links {
-            self.out.send(link, Message::Search(search));
-        }
-    }
-
     /// Whether a connected peer is one to relay for and to.
     fn is_friend(&self, peer: &PeerId) -> bool {
         self.peers.peer(peer).is_some_and(|peer| peer.link.is_some() && peer.trusted)
@@ -219,63 +191,6 @@ impl Mesh {
 
     fn is_revoked(&self, peer: &PeerId) -> bool {
         self.settings.trust.state_of(peer) == Some(TrustState::Revoked)
-    }
-
-    pub(super) fn search(&mut self, now: Time, link: LinkId, search: Search) {
-        let Some(asker) = self.peers.peer_of(link).filter(|peer| self.is_friend(peer)) else { return };
-        let Search { origin, number, target, step } = search;
-        match step {
-            SearchStep::Found { hops } => self.found(now, asker, search, hops),
-            SearchStep::Seek { ttl } => {
-                let is_new = origin != self.settings.local
-                    && !self.is_revoked(&origin)
-                    && self.route.asked.allow(now, asker)
-                    && self.route.searches.asked((origin, number, target), asker);
-                if !is_new {
-                    return;
-                }
-                let found = |hops| Message::Search(Search { step: SearchStep::Found { hops }, ..search });
-                if target == self.settings.local {
-                    self.out.send(link, found(0));
-                } else if self.route.relay && target != asker && self.is_friend(&target) {
-                    self.out.send(link, found(1));
-                } else if self.route.relay && ttl > 1 && self.may_forward(now, asker) {
-                    let step = SearchStep::Seek { ttl: ttl.min(limits::ROUTE_TTL) - 1 };
-                    self.ask_all(Search { step, ..search }, Some(asker));
-                }
-            }
-        }
-    }
-
-    /// Whether a neighbour's question is passed on: the rest of what others take from here is for own ones.
-    fn may_forward(&mut self, now: Time, asker: PeerId) -> bool {
-        let (of_each, of_all) = &mut self.route.forwarded;
-        of_each.allow(now, asker) && of_all.allow(now, ())
-    }
-
-    fn found(&mut self, now: Time, by: PeerId, search: Search, hops: u8) {
-        let Search { origin, number, target, .. } = search;
-        if target == self.settings.local || hops >= limits::ROUTE_TTL {
-            return;
-        }
-        if origin == self.settings.local {
-            let asked = self.route.searched.get(&target).map(|(number, _)| *number);
-            if asked == Some(number) && self.resolve(&target).is_none() {
-                if self.route.table.found(now, target, by) {
-                    self.way_found(now, &target);
-                } else {
-                    self.route.posts.hurry(now, &target);
-                }
-            }
-            return;
-        }
-        let Some(back) = self.route.searches.answered((origin, number, target)).filter(|back| *back != by && self.route.relay) else {
-            return;
-        };
-        self.route.table.learn(now, target, by);
-        if self.is_friend(&back) {
-            self.send_to_peer(&back, Message::Search(Search { step: SearchStep::Found { hops: hops + 1 }, ..search }));
-        }
     }
 
     pub(super) fn parcel(&mut self, now: Time, link: LinkId, parcel: Parcel) {
@@ -335,62 +250,6 @@ impl Mesh {
         self.route.replays.take(now, id.from, is_listed, (id.from_run, id.number))
     }
 
-    /// A parcel for another: passed on between friends, or sent back with the reason.
-    fn relay(&mut self, now: Time, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
-        if !self.route.relay || !self.is_friend(&carrier) {
-            return Err(Verdict::NoRoute);
-        }
-        if parcel.id.from == self.settings.local || self.route.crumbs.has(&parcel.id) {
-            return Err(Verdict::Loop);
-        }
-        if self.is_revoked(&parcel.id.from) {
-            return Err(Verdict::Refused);
-        }
-        if parcel.ttl <= 1 {
-            return Err(Verdict::TtlExceeded);
-        }
-        let way = self.resolve(&parcel.to).map(|route| route.next_hop);
-        let Some(on) = way.filter(|on| *on != carrier && *on != parcel.id.from && self.is_friend(on)) else {
-            self.route.table.forget_via(&parcel.to, &carrier);
-            return Err(Verdict::NoRoute);
-        };
-        if !self.route.relayed.allow(now, (carrier, parcel.id.from)) || !self.route.carried.allow(now, carrier) {
-            return Err(Verdict::Busy);
-        }
-        self.route.crumbs.drop_one(parcel.id, (carrier, on, parcel.to));
-        let ttl = parcel.ttl.min(limits::ROUTE_TTL) - 1;
-        self.send_to_peer(&on, Message::Parcel(Parcel { ttl, ..parcel }));
-        Ok(())
-    }
-
-    /// The queue of a link had no room for a parcel.
-    pub(super) fn unsent(&mut self, now: Time, id: ParcelId) {
-        let verdict = Verdict::Busy;
-        if id.from == self.settings.local {
-            self.heard(now, &id, None, verdict);
-        } else if let Some(back) = self.route.crumbs.get(&id).map(|crumb| crumb.back) {
-            self.send_to_peer(&back, Message::Notice(Notice { id, verdict }));
-        }
-    }
-
-    pub(super) fn notice(&mut self, now: Time, link: LinkId, notice: Notice) {
-        let Some(by) = self.peers.peer_of(link) else { return };
-        let Notice { id, verdict } = notice;
-        if id.from == self.settings.local {
-            return if id.from_run == self.route.run {
-                self.heard(now, &id, Some(by), verdict)
-            };
-        }
-        let Some(crumb) = self.route.crumbs.get(&id).copied().filter(|crumb| crumb.on == by) else { return };
-        // One whose ttl was too small says nothing against the way.
-        if matches!(verdict, Verdict::NoRoute | Verdict::Loop) {
-            self.route.table.forget_via(&crumb.to, &by);
-        }
-        if self.route.crumbs.may_tell(&id) {
-            self.send_to_peer(&crumb.back, Message::Notice(Notice { id, verdict }));
-        }
-    }
-
     /// A notice about an own message, from a neighbour or this node itself.
     fn heard(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, verdict: Verdict) {
         let message = id.number;
@@ -401,10 +260,20 @@ impl Mesh {
                 }
                 self.out.event(Event::Delivered { peer, message });
             }
-            Heard::Renew(_) => self.push_post(now, message),
-            Heard::Astray(peer) => {
-                self.route.table.forget(&peer);
-                self.seek(now, peer);
+            Heard::Renew(peer) => {
+                // What is said of runs proves nothing: another neighbour is to confirm it, if there is one.
+                if let Some(by) = by {
+                    self.route.table.prefer_others(&peer, &by);
+                }
+                self.push_post(now, message);
+            }
+            Heard::Astray(peer) | Heard::Slow(peer) => {
+                if let Some(by) = by {
+                    self.route.table.doubt(now, &peer, &by);
+                }
+                if self.resolve(&peer).is_none() {
+                    self.seek(now, peer);
+                }
             }
             Heard::Nothing => {}
         }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::route::Route;
 use crate::base::{PeerId, Time, limits};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Learned {
-    next_hop: PeerId,
+    /// Neighbours that answered, the preferred one first.
+    hops: Vec<PeerId>,
     at: Time,
 }
 
@@ -17,7 +18,7 @@ pub(super) struct Table {
     given: BTreeMap<PeerId, (PeerId, u8)>,
     learned: BTreeMap<PeerId, Learned>,
     ages: BTreeSet<(Time, PeerId)>,
-    /// Ways, by target and next hop, that ended in silence, and until when others go before them.
+    /// Ways, by target and next hop, that failed or ended in silence, and until when others go before them.
     silent: BTreeMap<(PeerId, PeerId), Time>,
     /// Answers of such next hops, for want of another.
     spare: BTreeMap<PeerId, PeerId>,
@@ -53,39 +54,59 @@ impl Table {
         if let Some((next_hop, _)) = given.filter(|(next_hop, _)| stands(next_hop)) {
             return Some(route(*next_hop, false));
         }
-        self.learned.get(to).filter(|learned| stands(&learned.next_hop)).map(|learned| route(learned.next_hop, true))
+        self.ways(to).iter().find(|next_hop| stands(next_hop)).map(|next_hop| route(*next_hop, true))
     }
 
-    /// A search found a way.
+    /// The neighbours that searches found, the preferred one first.
+    pub(super) fn ways(&self, to: &PeerId) -> &[PeerId] {
+        self.learned.get(to).map_or(&[], |learned| &learned.hops)
+    }
+
+    /// A search found a way; those found before stay before it.
     pub(super) fn learn(&mut self, now: Time, to: PeerId, next_hop: PeerId) {
+        let mut hops = self.learned.get(&to).map(|learned| learned.hops.clone()).unwrap_or_default();
+        if !hops.contains(&next_hop) {
+            hops.truncate(limits::ROUTE_WAYS_MAX - 1);
+            hops.push(next_hop);
+        }
         self.forget(&to);
         if self.learned.len() >= limits::ROUTES_MAX
             && let Some((_, oldest)) = self.ages.first().copied()
         {
             self.forget(&oldest);
         }
-        self.learned.insert(to, Learned { next_hop, at: now });
+        self.learned.insert(to, Learned { hops, at: now });
         self.ages.insert((now, to));
     }
 
-    /// A way that was found leads nowhere.
-    pub(super) fn forget(&mut self, to: &PeerId) {
+    /// That way is taken after the others from now on.
+    pub(super) fn prefer_others(&mut self, to: &PeerId, next_hop: &PeerId) {
+        let Some(Learned { hops, .. }) = self.learned.get_mut(to) else { return };
+        if let Some(at) = hops.iter().position(|hop| hop == next_hop) {
+            hops[at..].rotate_left(1);
+        }
+    }
+
+    /// Nothing that was found leads there.
+    fn forget(&mut self, to: &PeerId) {
         if let Some(learned) = self.learned.remove(to) {
             self.ages.remove(&(learned.at, *to));
         }
     }
 
-    /// Nothing came back along a way that was found: it may be a relay that only says it knows one.
-    pub(super) fn doubt(&mut self, now: Time, to: &PeerId) {
-        let Some(next_hop) = self.learned.get(to).map(|learned| learned.next_hop) else { return };
-        self.forget(to);
+    /// Nothing came back along a way that was found, or it was said to lead nowhere: it may be a relay that only says it knows one.
+    pub(super) fn doubt(&mut self, now: Time, to: &PeerId, next_hop: &PeerId) {
+        if !self.ways(to).contains(next_hop) {
+            return;
+        }
+        self.forget_via(to, next_hop);
         if self.silent.len() >= limits::ROUTES_MAX {
             self.silent.retain(|_, until| *until > now);
         }
         if self.silent.len() >= limits::ROUTES_MAX {
             self.silent.pop_first();
         }
-        self.silent.insert((*to, next_hop), now + limits::ROUTE_SILENT);
+        self.silent.insert((*to, *next_hop), now + limits::ROUTE_SILENT);
     }
 
     /// A receipt came that way.
@@ -93,9 +114,14 @@ impl Table {
         self.silent.remove(&(to, next_hop));
     }
 
-    /// A search of this node found a way. `false`: it ended in silence not long ago, and is kept for want of another.
+    /// A search of this node found a way. `false`: it failed not long ago, and is kept for want of another, the one first that failed
+    /// the longest ago.
     pub(super) fn found(&mut self, now: Time, to: PeerId, next_hop: PeerId) -> bool {
-        if self.silent.get(&(to, next_hop)).is_some_and(|until| *until > now) {
+        if let Some(until) = self.silent.get(&(to, next_hop)).filter(|until| **until > now) {
+            let before = self.spare.get(&to).and_then(|spare| self.silent.get(&(to, *spare)));
+            if before.is_some_and(|before| before < until) {
+                return false;
+            }
             if self.spare.len() >= limits::ROUTES_MAX && !self.spare.contains_key(&to) {
                 self.spare.pop_first();
             }
@@ -116,7 +142,9 @@ impl Table {
 
     /// A way that was found leads nowhere, if it leads over that neighbour.
     pub(super) fn forget_via(&mut self, to: &PeerId, next_hop: &PeerId) {
-        if self.learned.get(to).is_some_and(|learned| learned.next_hop == *next_hop) {
+        let Some(learned) = self.learned.get_mut(to) else { return };
+        learned.hops.retain(|hop| hop != next_hop);
+        if learned.hops.is_empty() {
             self.forget(to);
         }
     }
@@ -173,19 +201,38 @@ mod tests {
         let [to, liar, honest] = [1, 2, 3].map(peer);
         let hop = |table: &Table| table.resolve(&to, |peer| *peer != to).map(|route| route.next_hop);
         assert!(table.found(Time::ZERO, to, liar));
-        table.doubt(Time::ZERO, &to);
+        table.doubt(Time::ZERO, &to, &liar);
         assert!(!table.found(Time::ZERO, to, liar) && table.found(Time::ZERO, to, honest));
         assert_eq!(hop(&table), Some(honest));
-        table.doubt(Time::ZERO, &to);
-        assert!(!table.found(Time::ZERO, to, liar));
+        table.doubt(Time(1), &to, &liar);
+        assert_eq!(hop(&table), Some(honest), "a way that is none any more");
+        table.doubt(Time(1), &to, &honest);
+        assert!(!table.found(Time(1), to, liar) && !table.found(Time(1), to, honest));
         assert_eq!(hop(&table), None);
         table.take_spare(Time::ZERO, to);
         assert_eq!(hop(&table), Some(liar), "for want of another");
         table.proved(to, liar);
         table.proved(to, honest);
         assert!(table.found(Time::ZERO, to, liar) && table.spare.is_empty() && table.silent.is_empty());
-        table.doubt(Time::ZERO, &to);
+        table.doubt(Time::ZERO, &to, &liar);
         assert!(table.found(Time::ZERO + limits::ROUTE_SILENT, to, liar), "forgiven");
+    }
+
+    #[test]
+    fn several_ways_are_kept_in_the_order_they_were_found_or_tried() {
+        let mut table = Table::default();
+        let to = peer(1);
+        for n in [2, 3, 4, 3] {
+            table.learn(Time::ZERO, to, peer(n));
+        }
+        assert_eq!(table.ways(&to), [2, 3, 4].map(peer));
+        assert_eq!(table.resolve(&to, |hop| *hop == peer(4)).map(|route| route.next_hop), Some(peer(4)), "the first that stands");
+        table.prefer_others(&to, &peer(2));
+        assert_eq!(table.ways(&to), [3, 4, 2].map(peer));
+        table.forget_via(&to, &peer(4));
+        assert_eq!(table.ways(&to), [3, 2].map(peer));
+        (10..50).for_each(|n| table.learn(Time::ZERO, to, peer(n)));
+        assert_eq!((table.ways(&to).len(), table.ways(&to)[0]), (limits::ROUTE_WAYS_MAX, peer(3)));
     }
 
     #[test]

@@ -1,0 +1,134 @@
+//! What a relay remembers.
+
+use bytes::Bytes;
+
+use super::*;
+
+fn peer(n: u64) -> PeerId {
+    let mut id = [0; 32];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    PeerId(id)
+}
+
+fn parcel(n: u64, sealed: &'static [u8]) -> Parcel {
+    let id = ParcelId { from: peer(1), from_run: 1, number: n, attempt: 0 };
+    Parcel { id, to: peer(4), to_run: 1, ttl: 8, sealed: Bytes::from_static(sealed) }
+}
+
+#[test]
+fn the_oldest_crumb_gives_way_and_the_others_lead_back() {
+    let mut crumbs = Crumbs::default();
+    for n in 0..limits::CRUMBS_MAX as u64 + 5 {
+        crumbs.drop_one(&parcel(n, b"x"), (peer(2), peer(3)));
+    }
+    assert_eq!(crumbs.crumbs.len(), limits::CRUMBS_MAX);
+    assert_eq!(crumbs.seen(&parcel(4, b"x"), peer(2)), None);
+    assert_eq!(crumbs.seen(&parcel(5, b"x"), peer(2)), Some(None));
+    let id = parcel(5, b"x").id;
+    assert_eq!(crumbs.latest(&id).map(|crumb| (crumb.back, crumb.on)), Some((peer(2), peer(3))));
+    let told = (0..20).filter(|_| crumbs.told(&id, peer(3), Verdict::Busy)[0].1).count();
+    assert_eq!(told, usize::from(limits::CRUMB_NOTICES_MAX));
+    assert!(crumbs.told(&id, peer(2), Verdict::Busy).is_empty(), "from where it did not go");
+}
+
+#[test]
+fn a_neighbour_that_brings_many_copies_makes_its_own_be_forgotten_not_those_of_others() {
+    let mut crumbs = Crumbs::default();
+    (0..10).for_each(|n| crumbs.drop_one(&parcel(n, b"x"), (peer(5), peer(3))));
+    (10..4 * limits::CRUMBS_MAX as u64).for_each(|n| crumbs.drop_one(&parcel(n, b"x"), (peer(2), peer(3))));
+    assert!((0..10).all(|n| crumbs.seen(&parcel(n, b"x"), peer(5)).is_some()));
+    let ages: usize = crumbs.ages.values().map(BTreeMap::len).sum();
+    assert_eq!((crumbs.crumbs.len(), ages, crumbs.crowds.len()), (limits::CRUMBS_MAX, limits::CRUMBS_MAX, 2));
+}
+
+#[test]
+fn a_copy_is_the_same_only_from_the_same_neighbour_and_with_the_same_content() {
+    let mut crumbs = Crumbs::default();
+    let copy = parcel(1, b"x");
+    crumbs.drop_one(&copy, (peer(2), peer(3)));
+    assert_eq!(crumbs.seen(&copy, peer(5)), None, "another neighbour's");
+    assert_eq!(crumbs.seen(&parcel(1, b"y"), peer(2)), None, "a forged one");
+    assert_eq!(crumbs.seen(&Parcel { to_run: 2, ..copy.clone() }, peer(2)), None);
+    assert_eq!(crumbs.seen(&Parcel { ttl: 2, ..copy.clone() }, peer(2)), Some(None));
+    crumbs.drop_one(&copy, (peer(5), peer(3)));
+    let told = crumbs.told(&copy.id, peer(3), Verdict::Received([7; 32]));
+    assert_eq!(told.iter().map(|(crumb, may)| (crumb.back, *may)).collect::<Vec<_>>(), [(peer(2), true), (peer(5), true)]);
+    assert_eq!(crumbs.seen(&copy, peer(2)), Some(Some([7; 32])), "so it can be told again");
+}
+
+#[test]
+fn ways_that_copies_of_a_message_took_are_known_by_the_neighbour_that_brought_them() {
+    let mut crumbs = Crumbs::default();
+    let copy = |attempt| {
+        let copy = parcel(1, b"x");
+        Parcel { id: ParcelId { attempt, ..copy.id }, ..copy }
+    };
+    crumbs.drop_one(&copy(0), (peer(2), peer(3)));
+    crumbs.drop_one(&copy(1), (peer(2), peer(4)));
+    crumbs.drop_one(&copy(2), (peer(2), peer(3)));
+    crumbs.drop_one(&copy(3), (peer(5), peer(6)));
+    let tried = crumbs.tried(&copy(9).id, peer(2));
+    assert_eq!(tried.keys().copied().collect::<Vec<_>>(), [peer(3), peer(4)]);
+    assert!(tried[&peer(3)] > tried[&peer(4)]);
+    assert!(crumbs.tried(&parcel(2, b"x").id, peer(2)).is_empty());
+}
+
+#[test]
+fn a_search_is_passed_on_once_and_its_first_answer_goes_to_all_that_asked() {
+    let mut searches = Searches::default();
+    let search = (peer(1), 1, peer(9));
+    assert_eq!(searches.asked(search, peer(2)), Question::New);
+    assert_eq!(searches.asked(search, peer(2)), Question::Known);
+    assert_eq!(searches.asked(search, peer(3)), Question::Again(None), "the other way round a circle");
+    assert_eq!(searches.answered((peer(1), 1, peer(8)), peer(4), 1), None, "another target");
+    assert_eq!(searches.asked((peer(1), 1, peer(8)), peer(3)), Question::New, "a guessed number with another target");
+    assert_eq!(searches.answered(search, peer(3), 2), Some(vec![peer(2)]), "not to who says it");
+    assert_eq!(searches.answered(search, peer(4), 1), Some(Vec::new()));
+    assert_eq!(searches.asked(search, peer(5)), Question::Again(Some((peer(3), 2))), "late");
+    let askers = (10..50).filter(|n| searches.asked(search, peer(*n)) != Question::Known).count();
+    assert_eq!(askers, limits::SEARCH_ASKERS_MAX - 3);
+    (2..3000).for_each(|n| assert_eq!(searches.asked((peer(1), n, peer(9)), peer(2)), Question::New));
+    assert_eq!((searches.seen.len(), searches.ages.len()), (limits::SEARCHES_MAX, limits::SEARCHES_MAX));
+}
+
+#[test]
+fn a_burst_is_let_through_and_then_one_each_time_and_others_are_not_held_up() {
+    let mut rates = Rates::new(4, Duration::from_millis(100));
+    let mut allowed = |ms, n| rates.allow(Time::from_millis(ms), peer(n));
+    assert_eq!((0..10).filter(|_| allowed(0, 1)).count(), 4);
+    assert!(allowed(0, 2) && !allowed(99, 1) && allowed(100, 1) && !allowed(100, 1));
+    (0..5_000).for_each(|n| assert!(allowed(100, 10 + n)));
+    assert!(rates.full_at.len() <= limits::RELAY_SOURCES_MAX);
+}
+
+/// Parcels of that size that pass within so many seconds, offered at every millisecond.
+fn passed(shares: &mut Shares, len: usize, seconds: u64) -> u64 {
+    let way = (peer(1), peer(2));
+    (0..seconds * 1_000).filter(|ms| shares.allow(Time::from_millis(*ms), way, len)).count() as u64
+}
+
+#[test]
+fn a_neighbour_is_held_to_bytes_and_small_parcels_count_as_well() {
+    let burst = u64::from(limits::RELAY_BURST_KIB);
+    let kib_a_second = 1_000_000 / limits::RELAY_KIB_EVERY.as_micros() as u64;
+    for (len, kib) in [(100, 1), (limits::PARCEL_MAX_BYTES, 65)] {
+        let cost = kib + u64::from(limits::RELAY_PARCEL_KIB);
+        let count = passed(&mut Shares::new(), len, 10);
+        assert!(count.abs_diff((burst + 10 * kib_a_second) / cost) <= 1, "{len} bytes: {count}");
+    }
+}
+
+#[test]
+fn what_a_next_hop_has_no_room_for_is_charged_towards_that_one_only() {
+    let (mut shares, mut crumbs) = (Shares::new(), Crumbs::default());
+    crumbs.drop_one(&parcel(1, b"x"), (peer(1), peer(2)));
+    let crumb = crumbs.latest(&parcel(1, b"x").id).expect("dropped");
+    let mut sent = 0;
+    while shares.allow(Time::ZERO, (peer(1), peer(2)), 100) {
+        shares.charge(Time::ZERO, &crumb, limits::RELAY_UNSENT_COST);
+        sent += 1;
+    }
+    assert_eq!(sent, 1_024_u32.div_ceil(limits::RELAY_UNSENT_COST + 1));
+    assert!(shares.allow(Time::ZERO, (peer(1), peer(3)), 100), "another way on");
+    assert!(shares.allow(Time::ZERO, (peer(4), peer(2)), 100), "another neighbour");
+}
