@@ -336,13 +336,13 @@ impl Script {
         steps.extend((0..last).map(|node| (20_000 + rng.u64(..5_000), Action::Truncate { node })));
         steps.extend((0..nodes).map(|node| (26_000, Action::Write { node, records: rng.u64(..5) })));
         steps.extend((0..last).filter(|to| *to == 0 || rng.bool()).map(|to| (30_000, Action::Connect { from: last, to })));
-        // It starts again within seconds, so most strike while it fetches, takes in, or reads the tail.
-        let mut at = 30_000;
-        for _ in 0..24 {
-            at += rng.u64(20..1_400);
+        // Some strike while it is off; in most seeds the others while it fetches or takes in.
+        let (mut at, gap_ms) = (30_000, [300, 700, 1_500][rng.usize(..3)]);
+        for _ in 0..36 {
+            at += rng.u64(20..gap_ms);
             let (node, power) = (last, rng.bool());
             let action = match rng.u8(..3) {
-                0 => Action::Crash { node, power, back_ms: Some(rng.u64(10..1_000)) },
+                0 => Action::Crash { node, power, back_ms: Some(rng.u64(10..300)) },
                 _ => Action::ArmCrash { node, changes: rng.u32(1..25), power },
             };
             steps.push((at, action));

@@ -70,7 +70,8 @@ pub(super) fn own_effects(app: &mut App, wal: &Wal<SimDisk>, name: char) -> Chec
 impl World<'_> {
     /// Puts the next turn with snapshots on the calendar if there is work.
     pub(super) fn call_shelf(&mut self, node: usize) {
-        let pause = self.pause(50, 20_000);
+        // The largest parts of all: slower than the log.
+        let pause = self.pause(50, 150_000);
         let Some(life) = self.nodes[node].life.as_mut().filter(|life| !life.shelf_called && !life.shelf_work.is_empty()) else { return };
         life.shelf_called = true;
         let life = life.number;
