@@ -60,6 +60,7 @@
             NULL, 0,                                                                                      \
             VIXP2P_DISCOVERY_OFF, 0, 0, 0, 0, 0, NULL, NULL,                                              \
             NULL,                                                                                         \
+            {NULL, NULL, NULL, NULL}, NULL, NULL, 0, 0, 0,                                                \
     }
 
 
@@ -591,6 +592,23 @@ typedef enum vixp2p_event_kind {
      * direction.
      */
     VIXP2P_EVENT_PONG = 41,
+    /**
+     * A snapshot of the program's state was made and lies here; the text names it. Has: bytes.
+     */
+    VIXP2P_EVENT_SNAPSHOT_MADE = 42,
+    /**
+     * The program's state is that of a snapshot now. Has: peer (its maker), seq (the last record of this node's own log that is in
+     * it; what later ones did is to be done again), bytes.
+     */
+    VIXP2P_EVENT_SNAPSHOT_TAKEN = 43,
+    /**
+     * The beginning of a log was let go of. Has: log, seq (the last record that is not kept).
+     */
+    VIXP2P_EVENT_LOG_TRUNCATED = 44,
+    /**
+     * log_max_bytes had records go that a peer lacks: it will need a snapshot. Has: peer, count (in how many logs).
+     */
+    VIXP2P_EVENT_SNAPSHOT_NEEDED = 45,
 } vixp2p_event_kind;
 
 /**
@@ -759,6 +777,16 @@ typedef struct vixp2p_event vixp2p_event;
  * after it are recognised and refused with VIXP2P_ERR_BAD_HANDLE.
  */
 typedef struct vixp2p_node vixp2p_node;
+
+/**
+ * Where a program reads a state; valid during the call of vixp2p_snapshot_read_fn.
+ */
+typedef struct vixp2p_snapshot_reader vixp2p_snapshot_reader;
+
+/**
+ * Where a program writes its state; valid during the call of vixp2p_snapshot_write_fn.
+ */
+typedef struct vixp2p_snapshot_writer vixp2p_snapshot_writer;
 
 /**
  * Follows logs of a node. To be freed with vixp2p_subscription_free(), before or after the node is destroyed. Calls on a freed one
@@ -1042,6 +1070,43 @@ typedef struct vixp2p_invite {
 } vixp2p_invite;
 
 /**
+ * Writes the program's whole state with vixp2p_snapshot_write(), as all applied records have left it. own is the last record of this
+ * node's own log; *inout_own, which is set to it, is to be the last one whose effect is in the state. Returns 0; anything else gives
+ * the snapshot up. Called on a thread of the node under both deliveries, never while another callback of this node runs.
+ */
+typedef int32_t (*vixp2p_snapshot_write_fn)(void *userdata, struct vixp2p_snapshot_writer *writer, uint64_t *inout_own);
+
+/**
+ * Reads a state with vixp2p_snapshot_read() and puts it in the place of the program's own, as a whole or not at all. Returns 0; after
+ * anything else the old state stands. A program that keeps its own cursors sets them to vixp2p_snapshot_places() in the same
+ * transaction. What records of this node's own log behind its place did is not in the state, and is to be done again. Called on a
+ * thread of the node as vixp2p_snapshot_write_fn is, and inside vixp2p_node_start() if the process ended in the middle of it.
+ */
+typedef int32_t (*vixp2p_snapshot_read_fn)(void *userdata, struct vixp2p_snapshot_reader *reader);
+
+/**
+ * What writes the program's state for others and reads another's; both or none. See vixp2p_log_callback for who owns userdata.
+ */
+typedef struct vixp2p_snapshot_callback {
+    /**
+     * Writes.
+     */
+    vixp2p_snapshot_write_fn write;
+    /**
+     * Reads.
+     */
+    vixp2p_snapshot_read_fn read;
+    /**
+     * Given to both.
+     */
+    void *userdata;
+    /**
+     * Lets go of userdata.
+     */
+    vixp2p_drop_fn drop;
+} vixp2p_snapshot_callback;
+
+/**
  * The settings of a node. Fill with vixp2p_node_options_init() or #VIXP2P_NODE_OPTIONS_INIT, then change what matters; members
  * added later get their defaults. A number that is 0 and a string that is NULL mean the default.
  */
@@ -1253,6 +1318,30 @@ typedef struct vixp2p_node_options {
      * Certificate authorities of a registry behind https as PEM text, no other being trusted then; NULL: those of Mozilla.
      */
     const char *registry_ca;
+    /**
+     * What writes the program's state for others and reads another's; without it snapshots are neither made nor taken.
+     */
+    struct vixp2p_snapshot_callback snapshot;
+    /**
+     * What the program calls the form of its snapshots, at most 64 bytes; one of another form is not taken. Default: "".
+     */
+    const char *snapshot_schema;
+    /**
+     * Makers whose snapshots are taken, if they are trusted; NULL: every trusted peer.
+     */
+    const struct vixp2p_peer_id *snapshot_from;
+    /**
+     * Number of them; with a pointer and 0 none is taken.
+     */
+    size_t snapshot_from_count;
+    /**
+     * Bytes of logs on disk past which records go that a snapshot holds, although peers lack them; 0: no cap.
+     */
+    uint64_t log_max_bytes;
+    /**
+     * A peer that was not heard of for so long does not keep records from going; default 2592000000 (30 days).
+     */
+    uint64_t replica_lease_ms;
 } vixp2p_node_options;
 
 /**
@@ -1523,6 +1612,20 @@ typedef struct vixp2p_registry_peer {
      */
     char host[VIXP2P_HOST_SIZE];
 } vixp2p_registry_peer;
+
+/**
+ * How far a state goes in one log.
+ */
+typedef struct vixp2p_snapshot_place {
+    /**
+     * Which log.
+     */
+    struct vixp2p_log_id log;
+    /**
+     * The last record of it that has taken effect in the state.
+     */
+    uint64_t applied;
+} vixp2p_snapshot_place;
 
 /**
  * A place in a log.
@@ -1921,7 +2024,7 @@ VIXP2P_API uint64_t vixp2p_event_durable(const struct vixp2p_event *event);
 VIXP2P_API uint64_t vixp2p_event_applied(const struct vixp2p_event *event);
 
 /**
- * The record a fork, a refusal or a parked log is about.
+ * The record a fork, a refusal, a parked or truncated log or a snapshot that was taken in is about.
  *
  * @param event  the event.
  * @return the record's number; 0 if the event has none.
@@ -1952,6 +2055,14 @@ VIXP2P_API uint64_t vixp2p_event_message_number(const struct vixp2p_event *event
  */
 VIXP2P_API
 uint64_t vixp2p_event_count(const struct vixp2p_event *event);
+
+/**
+ * Bytes of the state of a snapshot that was made or taken in.
+ *
+ * @param event  the event.
+ * @return the number; 0 if the event has none.
+ */
+VIXP2P_API uint64_t vixp2p_event_bytes(const struct vixp2p_event *event);
 
 /**
  * How many of the peers the registry named its last answer did not name.
@@ -2415,6 +2526,85 @@ enum vixp2p_status vixp2p_node_route_resolve(struct vixp2p_node *node,
                                              struct vixp2p_peer_id *out_next_hop,
                                              int32_t *out_via_relay,
                                              uint32_t *out_ttl);
+
+/**
+ * Replaces the snapshot callback, from anywhere. The old userdata is dropped when no call uses it any more. Without one this node makes
+ * no snapshots and takes none. Set it before vixp2p_node_start(): a snapshot may have to be read there.
+ *
+ * @param node      the node.
+ * @param callback  the new one, with both functions; NULL for none.
+ * @return VIXP2P_OK or an error; in both cases the new userdata is the library's.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_set_snapshot_callback(struct vixp2p_node *node,
+                                                     const struct vixp2p_snapshot_callback *callback);
+
+/**
+ * Makes a snapshot of the program's state, signed by this node. Blocks until the record that is being applied and the write callback
+ * are done. VIXP2P_EVENT_SNAPSHOT_MADE tells.
+ *
+ * @param node  the node, running.
+ * @return VIXP2P_OK once it is on disk; VIXP2P_ERR_INVALID without a snapshot callback; VIXP2P_ERR_LOG if the callback or the disk
+ *         fails; VIXP2P_ERR_STOPPED; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_snapshot_make(struct vixp2p_node *node);
+
+/**
+ * Lets go of the records that the newest snapshot here holds and that every trusted peer heard of within replica_lease_ms has; past
+ * log_max_bytes also of such that some lack (VIXP2P_EVENT_SNAPSHOT_NEEDED). Whole files go; VIXP2P_EVENT_LOG_TRUNCATED tells of each
+ * log. Blocks.
+ *
+ * @param node       the node, running.
+ * @param out_bytes  where the bytes that went go; may be NULL.
+ * @return VIXP2P_OK; VIXP2P_ERR_LOG or VIXP2P_ERR_IO if the disk refuses; VIXP2P_ERR_STOPPED; VIXP2P_ERR_WOULD_DEADLOCK from inside
+ *         a callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_log_truncate(struct vixp2p_node *node,
+                                       uint64_t *out_bytes);
+
+/**
+ * Writes the next bytes of the program's state.
+ *
+ * @param writer  as the write callback got it.
+ * @param data    the bytes.
+ * @param len     how many.
+ * @return VIXP2P_OK; VIXP2P_ERR_IO if the disk refuses or the state is too large: the callback then returns, and no snapshot is made.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_snapshot_write(struct vixp2p_snapshot_writer *writer,
+                                         const void *data,
+                                         size_t len);
+
+/**
+ * Reads the next bytes of a state.
+ *
+ * @param reader   as the read callback got it.
+ * @param out      where they go.
+ * @param size     how many fit, at least 1.
+ * @param out_len  how many came: less than size only at the end.
+ * @return VIXP2P_OK; VIXP2P_EMPTY at the end, with *out_len 0; VIXP2P_ERR_IO if the disk refuses or its bytes are damaged: the
+ *         callback then returns anything but 0.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_snapshot_read(struct vixp2p_snapshot_reader *reader,
+                                        void *out,
+                                        size_t size,
+                                        size_t *out_len);
+
+/**
+ * How far a state goes: the logs it has taken in.
+ *
+ * @param reader       as the read callback got it.
+ * @param places       where they go; NULL to ask for their number.
+ * @param inout_count  how many fit; how many there are.
+ * @return VIXP2P_OK; VIXP2P_ERR_BUFFER_TOO_SMALL with the number in *inout_count; VIXP2P_ERR_INVALID.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_snapshot_places(struct vixp2p_snapshot_reader *reader,
+                                          struct vixp2p_snapshot_place *places,
+                                          size_t *inout_count);
 
 /**
  * The text of the calling thread's last failed call: function, argument, value and cause in one sentence.

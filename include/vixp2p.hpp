@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -161,6 +162,69 @@ inline std::vector<vixp2p_sync_state> sync_status(const vixp2p_node *node)
             return lines;
         }
     }
+}
+
+/**
+ * A program's state for others: written by write(), another's put in its place by read(). Called on a thread of the node, never while
+ * another callback of it runs. An exception gives the snapshot up; after one of read() the old state stands.
+ */
+class SnapshotState {
+public:
+    /** Gives the next bytes of the state. */
+    using Sink = std::function<void(const void *data, std::size_t len)>;
+    /** Fills a buffer with the next bytes; how many, 0 at the end. */
+    using Source = std::function<std::size_t(void *out, std::size_t size)>;
+
+    virtual ~SnapshotState() = default;
+    /** Writes the whole state; the last record of the own log that is in it, own being the last there is. */
+    virtual std::uint64_t write(const Sink &sink, std::uint64_t own) = 0;
+    /** Replaces the state as a whole; places says how far it goes. */
+    virtual void read(const Source &source, const std::vector<vixp2p_snapshot_place> &places) = 0;
+};
+
+namespace detail {
+
+extern "C" inline std::int32_t vixp2p_hpp_on_snapshot_write(void *userdata, vixp2p_snapshot_writer *writer, std::uint64_t *inout_own)
+{
+    try {
+        const auto sink = [writer](const void *data, std::size_t len) { check(vixp2p_snapshot_write(writer, data, len)); };
+        *inout_own = (*static_cast<std::shared_ptr<SnapshotState> *>(userdata))->write(sink, *inout_own);
+        return 0;
+    } catch (...) {
+        return 1;
+    }
+}
+
+extern "C" inline std::int32_t vixp2p_hpp_on_snapshot_read(void *userdata, vixp2p_snapshot_reader *reader)
+{
+    try {
+        std::size_t count = 0;
+        vixp2p_snapshot_places(reader, nullptr, &count);
+        std::vector<vixp2p_snapshot_place> places(count);
+        check(vixp2p_snapshot_places(reader, places.data(), &count));
+        const auto source = [reader](void *out, std::size_t size) {
+            std::size_t got = 0;
+            check(vixp2p_snapshot_read(reader, out, size, &got));
+            return got;
+        };
+        (*static_cast<std::shared_ptr<SnapshotState> *>(userdata))->read(source, places);
+        return 0;
+    } catch (...) {
+        return 1;
+    }
+}
+
+extern "C" inline void vixp2p_hpp_drop_snapshot(void *userdata) { delete static_cast<std::shared_ptr<SnapshotState> *>(userdata); }
+
+} // namespace detail
+
+/** Has a node write and read state. Before vixp2p_node_start(); the node keeps state until it is destroyed. */
+inline void attach(vixp2p_node *node, std::shared_ptr<SnapshotState> state)
+{
+    // The library owns userdata from the call on, even if that fails.
+    vixp2p_snapshot_callback callback{detail::vixp2p_hpp_on_snapshot_write, detail::vixp2p_hpp_on_snapshot_read,
+                                      new std::shared_ptr<SnapshotState>(std::move(state)), detail::vixp2p_hpp_drop_snapshot};
+    check(vixp2p_node_set_snapshot_callback(node, &callback));
 }
 
 /** A node's key as 64 hex digits. */

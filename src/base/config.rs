@@ -14,6 +14,7 @@ use crate::base::error::{Error, Result};
 use crate::base::id::from_hex;
 use crate::base::limits;
 use crate::base::passphrase::Passphrase;
+use crate::base::retain::SnapshotConfig;
 use crate::base::trust::TrustPolicy;
 
 /// Where to accept connections.
@@ -137,6 +138,8 @@ pub struct Config {
     pub relay: bool,
     /// Tells trusted peers where the others accept connections, and dials whom they name.
     pub peer_exchange: bool,
+    /// Snapshots, and how long records are kept for others.
+    pub snapshots: SnapshotConfig,
 }
 
 impl Config {
@@ -167,6 +170,7 @@ impl Config {
             discovery: None,
             relay: true,
             peer_exchange: true,
+            snapshots: SnapshotConfig::default(),
         }
     }
 
@@ -212,6 +216,7 @@ impl Config {
             return Err(Error::Invalid("handshake_timeout is zero".into()));
         }
         self.bootstrap.as_ref().map_or(Ok(()), BootstrapConfig::validate)?;
+        self.snapshots.validate()?;
         self.discovery.as_ref().map_or(Ok(()), DiscoveryConfig::validate)
     }
 }

@@ -313,6 +313,38 @@ pub enum Event {
         /// Milliseconds since anything came from it.
         silent_ms: u64,
     },
+    /// A snapshot of the application's state was made and lies here.
+    SnapshotMade {
+        /// Bytes of the state.
+        bytes: u64,
+        /// Its name, and how many logs it has taken in.
+        detail: String,
+    },
+    /// The application's state is that of a snapshot now, and the logs go on behind its places.
+    SnapshotTaken {
+        /// Who made it.
+        peer: PeerId,
+        /// The last record of this node's own log whose effect is in it: what later ones did is to be done again. 0 for none.
+        seq: u64,
+        /// Bytes of the state.
+        bytes: u64,
+        /// Its name, and how many logs it has taken in.
+        detail: String,
+    },
+    /// The beginning of a log was let go of: a snapshot holds what it did.
+    LogTruncated {
+        /// Which log.
+        log: LogId,
+        /// The last record that is not kept.
+        seq: u64,
+    },
+    /// The cap on the size of the logs had records go that a peer lacks: it will need a snapshot.
+    SnapshotNeeded {
+        /// Who.
+        peer: PeerId,
+        /// In how many logs.
+        count: u64,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -339,7 +371,8 @@ impl Event {
             Event::PeerPinned { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } | Event::PeerStale { .. } => Level::Info,
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
-            Event::ApplyResumed { .. } => Level::Warn,
+            Event::SnapshotMade { .. } | Event::SnapshotTaken { .. } | Event::LogTruncated { .. } => Level::Info,
+            Event::ApplyResumed { .. } | Event::SnapshotNeeded { .. } => Level::Warn,
             Event::ApplyParked { .. } => Level::Error,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,

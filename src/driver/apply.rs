@@ -73,8 +73,17 @@ pub struct ApplyRequest {
     pub upto: u64,
 }
 
+/// Something else to do where records are applied, while none is.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+enum Next {
+    Job(Job),
+    Request(ApplyRequest),
+}
+
 #[derive(Default)]
 struct Inner {
+    jobs: VecDeque<Job>,
     /// Requests go through the event ring instead.
     in_ring: bool,
     requests: VecDeque<ApplyRequest>,
@@ -132,23 +141,40 @@ impl ApplyQueue {
         standing
     }
 
+    /// Runs `job` on the apply thread before any further record; lets it drop if the node stops.
+    pub(crate) fn run(&self, job: Job) {
+        let mut inner = self.inner.lock();
+        if !inner.stop {
+            inner.jobs.push_back(job);
+            self.bell.notify_one();
+        }
+    }
+
     pub(crate) fn stop(&self) {
-        self.inner.lock().stop = true;
+        let mut inner = self.inner.lock();
+        inner.stop = true;
+        let jobs = std::mem::take(&mut inner.jobs);
+        drop(inner);
+        // Whoever waits for them learns that there is no answer.
+        drop(jobs);
         self.bell.notify_one();
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.inner.lock().stop
     }
 
-    fn take(&self) -> Option<ApplyRequest> {
+    fn take(&self) -> Option<Next> {
         let mut inner = self.inner.lock();
         loop {
             if inner.stop {
                 return None;
             }
+            if let Some(job) = inner.jobs.pop_front() {
+                return Some(Next::Job(job));
+            }
             if let Some(request) = inner.requests.pop_front() {
-                return Some(request);
+                return Some(Next::Request(request));
             }
             self.bell.wait(&mut inner);
         }
@@ -157,7 +183,14 @@ impl ApplyQueue {
 
 /// Runs the apply thread until [`ApplyQueue::stop`]; gives the handler back for the next start.
 pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Handler> {
-    while let Some(request) = shell.apply.take() {
+    while let Some(next) = shell.apply.take() {
+        let request = match next {
+            Next::Request(request) => request,
+            Next::Job(job) => {
+                job();
+                continue;
+            }
+        };
         match &mut handler {
             Some(handler) => {
                 apply(shell, request, handler);

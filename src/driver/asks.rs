@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{Error, LogId, Result};
+use crate::driver::snapshots::log::{self as snapshots, SnapshotAsk};
 use crate::driver::{Shell, log};
 use crate::sync::{Storage, Wal};
 
@@ -21,6 +22,8 @@ pub(crate) enum Ask {
     Flush(Box<dyn FnOnce(Result<u64>) + Send>),
     /// What lies behind each of these records.
     Behind(Vec<(LogId, u64)>, Box<dyn FnOnce(Vec<Behind>) + Send>),
+    /// Of snapshots.
+    Snapshot(SnapshotAsk),
 }
 
 /// Answers on the log's thread.
@@ -32,6 +35,7 @@ pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: Ask)
             reply(if done { Ok(wal.durable(wal.own())) } else { Err(Error::Log(why.into())) });
         }
         Ask::Behind(places, reply) => reply(behind(wal, &places)),
+        Ask::Snapshot(ask) => snapshots::answer(shell, wal, ask),
     }
 }
 

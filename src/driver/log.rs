@@ -181,7 +181,7 @@ impl LogQueue {
         }
     }
 
-    fn ask(&self, ask: Ask) {
+    pub(crate) fn ask(&self, ask: Ask) {
         let mut pending = self.pending.lock();
         if !pending.stop {
             pending.asks.push(ask);

@@ -23,9 +23,10 @@ pub(crate) mod postal;
 pub(crate) mod progress;
 pub mod ring;
 pub mod runtime;
-mod snapping;
+pub mod snapshots;
 pub mod subscribe;
 pub(crate) mod transport;
+pub(crate) mod values;
 pub(crate) mod workers;
 
 use std::any::Any;
@@ -97,6 +98,8 @@ pub struct Shell {
     pub(crate) discovery: OnceLock<Arc<Mutex<Discovery>>>,
     /// The outbox, once it was asked for.
     pub(crate) outbox: outbox::Slot,
+    /// The snapshots of the node.
+    pub(crate) snapshots: OnceLock<Arc<snapshots::Archive>>,
     /// What broke. Set once; from then on nothing is decided any more.
     failed: OnceLock<String>,
 }
@@ -163,6 +166,7 @@ impl Shell {
             drained: Default::default(),
             discovery: OnceLock::new(),
             outbox: outbox::Slot::default(),
+            snapshots: OnceLock::new(),
             failed: OnceLock::new(),
         })
     }
@@ -285,10 +289,11 @@ impl Shell {
                 if let Event::OutboxPulled { peer, target, max_items } = &event {
                     outbox::answer(self, (*peer, *target), *max_items as usize);
                 }
+                snapshots::cut::note(self, &event);
                 self.note(event);
             }
             Output::Store { link, group } => self.log.store(link, group),
-            Output::Snapshot(wanted) => snapping::carry(self, wanted),
+            Output::Snapshot(wanted) => snapshots::carry(self, wanted),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
             Output::Park { log, applied, parked } => self.log.park(log, applied, parked),
             Output::Apply { log, from, upto } => {

@@ -15,6 +15,7 @@ use crate::crypto::Secret;
 use crate::crypto::parcel;
 use crate::driver::Shell;
 use crate::driver::runtime::{self, ThreadStart};
+use crate::driver::snapshots::section;
 use crate::driver::subscribe::{LogRecord, Subscribe, Subscription};
 use crate::mesh::io::Input;
 use crate::outbox::{Body, Claimed, Held, OpId, OpView, Outbox, Refusal, RetryPolicy, State, Target};
@@ -41,6 +42,8 @@ struct Inside {
     outbox: Outbox,
     /// Every record that was durable when it began has been read.
     caught_up: bool,
+    /// What this node has executed is known: something may be claimed.
+    ready: bool,
     ended: bool,
 }
 
@@ -109,7 +112,7 @@ impl Room {
         let outbox = Outbox::new(shell.party.identity.id(), formerly, RetryPolicy::default(), seed);
         let mine = formerly.iter().copied().chain([shell.party.identity.id()]).collect();
         let room = Arc::new(Room {
-            inside: Mutex::new(Inside { outbox, caught_up: false, ended: false }),
+            inside: Mutex::new(Inside { outbox, caught_up: false, ready: false, ended: false }),
             bell: Condvar::new(),
             writing: Mutex::new(()),
             thread: Mutex::new(None),
@@ -130,6 +133,7 @@ impl Room {
 
     /// The body of the thread.
     fn follow(&self, shell: &Arc<Shell>) -> Result<()> {
+        self.recall(shell);
         let own: Vec<(LogId, u64)> =
             shell.look(|mesh, _| mesh.durables()).into_iter().filter(|(log, _)| self.mine.contains(&log.origin)).collect();
         let mut wanted = Subscribe::all();
@@ -137,6 +141,7 @@ impl Room {
             self.read(shell, Subscribe::log(*log, 1), *log, *durable)?;
             wanted = wanted.and(*log, durable + 1);
         }
+        self.inside.lock().ready = true;
         let mut logs = Subscription::new(shell, wanted).unfiltered();
         loop {
             self.write_receipts(shell)?;
@@ -147,7 +152,7 @@ impl Room {
             }
             // What is there, before what is to come is waited for.
             let mut changed = false;
-            while let Some(record) = kept(&mut logs, Some(now()))? {
+            while let Some(record) = self.kept(shell, &mut logs, Some(now()))? {
                 let mut inside = self.inside.lock();
                 inside.outbox.record(record.log, record.seq, &record.payload);
                 changed |= crate::outbox::is_ours(&record.payload);
@@ -157,13 +162,30 @@ impl Room {
             }
             self.inside.lock().caught_up = true;
             self.bell.notify_all();
-            if !changed && let Some(record) = kept(&mut logs, due)? {
+            if !changed && let Some(record) = self.kept(shell, &mut logs, due)? {
                 self.inside.lock().outbox.record(record.log, record.seq, &record.payload);
             }
             let now = shell.now();
             self.inside.lock().outbox.tick(now);
             self.bell.notify_all();
         }
+    }
+
+    /// The next record that is kept; those before it are in a snapshot, whose outbox is taken.
+    fn kept(&self, shell: &Arc<Shell>, logs: &mut Subscription, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
+        loop {
+            match logs.next_before(deadline) {
+                Err(Error::Truncated { .. }) => self.recall(shell),
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Takes what the newest snapshot here carries of the outbox.
+    fn recall(&self, shell: &Shell) {
+        let Some((upto, records)) = shell.snapshots.get().and_then(|archive| section::all(archive)) else { return };
+        let mut inside = self.inside.lock();
+        inside.outbox.recall(&upto, &mut |visit| records.iter().for_each(|record| visit(record.log, record.seq, &record.payload)));
     }
 
     fn read(&self, shell: &Arc<Shell>, wanted: Subscribe, log: LogId, upto: u64) -> Result<()> {
@@ -289,7 +311,7 @@ impl Room {
         let mut inside = self.inside.lock();
         loop {
             let at = shell.now();
-            if let Some(claimed) = inside.outbox.claim(at, 1).pop() {
+            if let Some(claimed) = inside.ready.then(|| inside.outbox.claim(at, 1).pop()).flatten() {
                 drop(inside);
                 // This claim may time out before what the thread waits for.
                 shell.log.progress.ring();
@@ -318,8 +340,10 @@ impl Room {
         let Claimed { id, kind, key, attempt } = claimed;
         let groups = shell.log.read_blocking(id.log, id.seq, 1);
         let entry = groups.iter().flat_map(crate::sync::Group::entries).find(|entry| entry.seq == id.seq);
-        let body = entry.as_ref().and_then(|entry| Body::decode(&entry.payload).ok());
-        let (Some(entry), Some(Body::Put { target, payload, .. })) = (entry, body) else {
+        let found = entry.map(|entry| (entry.time_us, entry.payload.to_vec()));
+        let found = found.or_else(|| section::find(shell, &id).map(|carried| (carried.time_us, carried.payload)));
+        let body = found.as_ref().and_then(|(_, payload)| Body::decode(payload).ok());
+        let (Some((time_us, _)), Some(Body::Put { target, payload, .. })) = (found, body) else {
             self.fail(shell, &id, false, "the record cannot be read")?;
             return Ok(None);
         };
@@ -331,7 +355,7 @@ impl Room {
             self.fail(shell, &id, true, "the seal cannot be opened with this node's key and secret")?;
             return Ok(None);
         };
-        Ok(Some(Operation { id, kind, key, attempt, time_us: entry.time_us, payload }))
+        Ok(Some(Operation { id, kind, key, attempt, time_us, payload }))
     }
 
     /// A claimed operation has taken effect; its receipt is durable when this returns.
@@ -395,16 +419,6 @@ fn seal(shell: &Shell, to: PeerId, kind: &str, key: &[u8], payload: &[u8]) -> Re
 fn open(shell: &Shell, from: PeerId, kind: &str, key: &[u8], parcel: &[u8]) -> Option<Vec<u8>> {
     let party = &shell.party;
     parcel::open(&party.identity, &from, party.clusters(), &header(kind, key), parcel).ok().map(|opened| opened.payload)
-}
-
-/// The next record that is kept; those before it are in a snapshot.
-fn kept(logs: &mut Subscription, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
-    loop {
-        match logs.next_before(deadline) {
-            Err(Error::Truncated { .. }) => {}
-            answer => return answer,
-        }
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]

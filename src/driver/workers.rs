@@ -16,7 +16,7 @@ use crate::driver::listen::{self, Listening};
 use crate::driver::postal;
 use crate::driver::runtime::{self, OwnRuntime, ThreadStart};
 use crate::driver::transport::Listener;
-use crate::driver::{Shell, log, panic_text};
+use crate::driver::{Shell, log, panic_text, snapshots};
 use crate::sync::{Storage, Wal};
 
 /// The log of a node, wherever it keeps it.
@@ -72,6 +72,7 @@ impl Workers {
     pub(crate) fn go(&mut self, handle: &tokio::runtime::Handle, listeners: Vec<Listener>, bootstrap: Option<Bootstrap>) {
         let shell = &self.shell;
         self.tasks.push(handle.spawn(shell.clone().run_timer(shell.present())).abort_handle());
+        self.tasks.push(handle.spawn(snapshots::cut::run(shell.clone(), shell.present())).abort_handle());
         for jobs in shell.postal.take().into_iter().flatten() {
             self.tasks.push(handle.spawn(postal::run(shell.clone(), jobs, shell.present())).abort_handle());
         }

@@ -11,6 +11,7 @@ use crate::ffi::boundary::{Failure, read_ref};
 use crate::ffi::event::vixp2p_event;
 use crate::ffi::handle::on_node;
 use crate::ffi::log::vixp2p_log_fn;
+use crate::ffi::snapshot::SnapshotFns;
 use crate::ffi::status::{VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, vixp2p_status};
 use crate::ffi::types::{vixp2p_log_id, vixp2p_node, vixp2p_peer_id};
 
@@ -297,12 +298,14 @@ pub(super) struct Callbacks {
     pub(super) message: Place<MessageFn>,
     pub(super) apply: Place<ApplyFn>,
     pub(super) cursor: Place<CursorFn>,
+    pub(super) snapshot: Place<SnapshotFns>,
 }
 
 impl Callbacks {
     /// Takes every callback out; dropping the result lets go of the userdata, with no lock held.
     pub(super) fn clear(&self) -> impl Sized + use<> {
-        (self.log.put(None), self.event.put(None), self.message.put(None), self.apply.put(None), self.cursor.put(None))
+        let (log, event, message) = (self.log.put(None), self.event.put(None), self.message.put(None));
+        (log, event, message, self.apply.put(None), self.cursor.put(None), self.snapshot.put(None))
     }
 }
 

@@ -127,6 +127,10 @@ impl vixp2p_event {
             Event::Pong { .. } => Kind::VIXP2P_EVENT_PONG,
             Event::OutboxPulled { .. } => Kind::VIXP2P_EVENT_OUTBOX_PULLED,
             Event::OutboxHeld { .. } => Kind::VIXP2P_EVENT_OUTBOX_HELD,
+            Event::SnapshotMade { .. } => Kind::VIXP2P_EVENT_SNAPSHOT_MADE,
+            Event::SnapshotTaken { .. } => Kind::VIXP2P_EVENT_SNAPSHOT_TAKEN,
+            Event::LogTruncated { .. } => Kind::VIXP2P_EVENT_LOG_TRUNCATED,
+            Event::SnapshotNeeded { .. } => Kind::VIXP2P_EVENT_SNAPSHOT_NEEDED,
         }
     }
 
@@ -149,6 +153,8 @@ impl vixp2p_event {
                 | Event::Undelivered { peer, .. }
                 | Event::OutboxPulled { peer, .. }
                 | Event::OutboxHeld { peer, .. }
+                | Event::SnapshotTaken { peer, .. }
+                | Event::SnapshotNeeded { peer, .. }
                 | Event::SyncDeclined { peer, .. },
             ) => Some(*peer),
             Body::Event(Event::ConnectFailed { peer, .. }) => *peer,
@@ -220,7 +226,7 @@ impl vixp2p_event {
             Event::Acked { log, .. } | Event::Stored { log, .. } | Event::LogForked { log, .. } | Event::ApplyRefused { log, .. } => {
                 Some(*log)
             }
-            Event::ApplyParked { log, .. } | Event::ApplyResumed { log, .. } => Some(*log),
+            Event::ApplyParked { log, .. } | Event::ApplyResumed { log, .. } | Event::LogTruncated { log, .. } => Some(*log),
             _ => None,
         }
     }

@@ -80,4 +80,13 @@ pub enum vixp2p_event_kind {
     /// The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,
     /// direction.
     VIXP2P_EVENT_PONG = 41,
+    /// A snapshot of the program's state was made and lies here; the text names it. Has: bytes.
+    VIXP2P_EVENT_SNAPSHOT_MADE = 42,
+    /// The program's state is that of a snapshot now. Has: peer (its maker), seq (the last record of this node's own log that is in
+    /// it; what later ones did is to be done again), bytes.
+    VIXP2P_EVENT_SNAPSHOT_TAKEN = 43,
+    /// The beginning of a log was let go of. Has: log, seq (the last record that is not kept).
+    VIXP2P_EVENT_LOG_TRUNCATED = 44,
+    /// log_max_bytes had records go that a peer lacks: it will need a snapshot. Has: peer, count (in how many logs).
+    VIXP2P_EVENT_SNAPSHOT_NEEDED = 45,
 }

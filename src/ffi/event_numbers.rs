@@ -53,7 +53,7 @@ pub unsafe extern "C" fn vixp2p_event_applied(event: *const vixp2p_event) -> u64
     unsafe { look("vixp2p_event_applied", event, 0, read) }
 }
 
-/// The record a fork, a refusal or a parked log is about.
+/// The record a fork, a refusal, a parked or truncated log or a snapshot that was taken in is about.
 ///
 /// @param event  the event.
 /// @return the record's number; 0 if the event has none.
@@ -62,6 +62,7 @@ pub unsafe extern "C" fn vixp2p_event_seq(event: *const vixp2p_event) -> u64 {
     let read = |event: &vixp2p_event| match event.event() {
         Some(Event::LogForked { seq, .. } | Event::ApplyRefused { seq, .. }) => *seq,
         Some(Event::ApplyParked { seq, .. } | Event::ApplyResumed { seq, .. }) => *seq,
+        Some(Event::SnapshotTaken { seq, .. } | Event::LogTruncated { seq, .. }) => *seq,
         _ => 0,
     };
     // SAFETY: the caller promises NULL or a live event.
@@ -111,10 +112,25 @@ pub unsafe extern "C" fn vixp2p_event_count(event: *const vixp2p_event) -> u64 {
         Some(Event::RegistryAnswered { count, .. }) => *count as u64,
         Some(Event::OutboxPulled { max_items, .. }) => u64::from(*max_items),
         Some(Event::OutboxHeld { ranges, .. }) => ranges.len() as u64,
+        Some(Event::SnapshotNeeded { count, .. }) => *count,
         _ => 0,
     };
     // SAFETY: the caller promises NULL or a live event.
     unsafe { look("vixp2p_event_count", event, 0, read) }
+}
+
+/// Bytes of the state of a snapshot that was made or taken in.
+///
+/// @param event  the event.
+/// @return the number; 0 if the event has none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_event_bytes(event: *const vixp2p_event) -> u64 {
+    let read = |event: &vixp2p_event| match event.event() {
+        Some(Event::SnapshotMade { bytes, .. } | Event::SnapshotTaken { bytes, .. }) => *bytes,
+        _ => 0,
+    };
+    // SAFETY: the caller promises NULL or a live event.
+    unsafe { look("vixp2p_event_bytes", event, 0, read) }
 }
 
 /// How many of the peers the registry named its last answer did not name.

@@ -56,7 +56,8 @@ pub unsafe extern "C" fn vixp2p_node_create(options: *const vixp2p_node_options,
 
 fn take_callbacks(options: &vixp2p_node_options) -> Callbacks {
     let callbacks = Callbacks::default();
-    let vixp2p_node_options { log, event, message, apply, .. } = options;
+    let vixp2p_node_options { log, event, message, apply, snapshot, .. } = options;
+    callbacks.snapshot.put(snapshot.take());
     callbacks.log.put(Slot::take(Some((log.r#fn, log.userdata, log.drop))));
     callbacks.event.put(Slot::take(Some((event.r#fn, event.userdata, event.drop))));
     callbacks.message.put(Slot::take(Some((message.r#fn, message.userdata, message.drop))));
@@ -75,6 +76,7 @@ fn create(config: Config, callbacks: Callbacks, polled: bool, level: Level) -> A
     node.set_thread_start(sys::block_signals);
     let inner = Inner::new(node, desk, callbacks, polled, level);
     inner.renew_log_level();
+    inner.renew_snapshot_handler();
     Ok(inner)
 }
 

@@ -4,13 +4,15 @@ use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use crate::base::config::{Durability, KeyAgreement, Listen, Psk};
-use crate::base::{Config, Endpoint, Level, Passphrase, TrustPolicy, limits};
+use crate::base::{Config, Endpoint, Level, Passphrase, SnapshotConfig, TrustPolicy, limits};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
 use crate::ffi::discovery::{self, VIXP2P_DISCOVERY_OFF};
 use crate::ffi::log::read_level;
 use crate::ffi::registry::VIXP2P_REGISTRY_PULL_ONLY;
+use crate::ffi::snapshot::vixp2p_snapshot_callback;
 use crate::ffi::status::{VIXP2P_ERR_UNSUPPORTED, VIXP2P_OK, vixp2p_status};
+use crate::ffi::types::vixp2p_peer_id;
 
 /// vixp2p_node_options.listen: accept no connections, only dial.
 pub const VIXP2P_LISTEN_OFF: u32 = 0;
@@ -172,6 +174,18 @@ pub struct vixp2p_node_options {
     pub discovery_interfaces: *const c_char,
     /// Certificate authorities of a registry behind https as PEM text, no other being trusted then; NULL: those of Mozilla.
     pub registry_ca: *const c_char,
+    /// What writes the program's state for others and reads another's; without it snapshots are neither made nor taken.
+    pub snapshot: vixp2p_snapshot_callback,
+    /// What the program calls the form of its snapshots, at most 64 bytes; one of another form is not taken. Default: "".
+    pub snapshot_schema: *const c_char,
+    /// Makers whose snapshots are taken, if they are trusted; NULL: every trusted peer.
+    pub snapshot_from: *const vixp2p_peer_id,
+    /// Number of them; with a pointer and 0 none is taken.
+    pub snapshot_from_count: usize,
+    /// Bytes of logs on disk past which records go that a snapshot holds, although peers lack them; 0: no cap.
+    pub log_max_bytes: u64,
+    /// A peer that was not heard of for so long does not keep records from going; default 2592000000 (30 days).
+    pub replica_lease_ms: u64,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -242,6 +256,12 @@ impl vixp2p_node_options {
         discovery_group: std::ptr::null(),
         discovery_interfaces: std::ptr::null(),
         registry_ca: std::ptr::null(),
+        snapshot: vixp2p_snapshot_callback { write: None, read: None, userdata: std::ptr::null_mut(), drop: None },
+        snapshot_schema: std::ptr::null(),
+        snapshot_from: std::ptr::null(),
+        snapshot_from_count: 0,
+        log_max_bytes: 0,
+        replica_lease_ms: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -336,6 +356,8 @@ impl vixp2p_node_options {
         config.bootstrap = unsafe { self.bootstrap() }?;
         // SAFETY: the caller's promise.
         config.discovery = unsafe { discovery::config(self) }?;
+        // SAFETY: the caller's promise.
+        config.snapshots = unsafe { self.snapshots() }?;
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());
@@ -348,6 +370,35 @@ impl vixp2p_node_options {
         set_ms(&mut config.fresh_keys_after, self.fresh_keys_after_ms);
         if self.max_peers != 0 {
             config.max_peers = self.max_peers as usize;
+        }
+        Ok(config)
+    }
+
+    /// The settings of snapshots.
+    ///
+    /// # Safety
+    /// As [`vixp2p_node_options::config`].
+    unsafe fn snapshots(&self) -> Answer<SnapshotConfig> {
+        if self.snapshot.write.is_some() != self.snapshot.read.is_some() {
+            return Err(Failure::invalid("options.snapshot has one of write and read; give both"));
+        }
+        let mut config = SnapshotConfig::default();
+        // SAFETY: the caller's promise.
+        config.schema = unsafe { read_str(self.snapshot_schema, "options.snapshot_schema") }?.unwrap_or_default().to_owned();
+        let count = self.snapshot_from_count;
+        if count > limits::LOGS_MAX || (count > 0 && self.snapshot_from.is_null()) {
+            return Err(Failure::invalid(format!(
+                "options.snapshot_from_count is {count}; give as many keys, {} at most",
+                limits::LOGS_MAX
+            )));
+        }
+        if !self.snapshot_from.is_null() {
+            // SAFETY: not NULL, and the caller promises as many keys.
+            config.from = Some((0..count).map(|i| unsafe { self.snapshot_from.add(i).read_unaligned() }.into()).collect());
+        }
+        config.log_max_bytes = Some(self.log_max_bytes).filter(|cap| *cap != 0);
+        if self.replica_lease_ms != 0 {
+            config.lease = Duration::from_millis(self.replica_lease_ms);
         }
         Ok(config)
     }

@@ -117,7 +117,7 @@ fn polled(inner: &Inner) -> Answer<&Beacon> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the caller's timeout is in real time")]
-fn deadline(timeout_ms: i32) -> Option<Instant> {
+pub(super) fn deadline(timeout_ms: i32) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(u64::try_from(timeout_ms).ok()?))
 }
 

@@ -29,6 +29,7 @@ impl Node {
         if self.inner.config.key_agreement != KeyAgreement::Classic {
             kex::prepare();
         }
+        self.finish_install()?;
         let begun = {
             let told = self.ask_cursor()?;
             self.start_locked(&mut self.inner.state.lock(), &told)?
@@ -37,6 +38,7 @@ impl Node {
             // Keys may have been settled since the mesh was made.
             shell.step(Input::Trust { table: self.inner.keeper.table() });
             shell.step(Input::Tick);
+            self.inner.archive.announce(&shell);
             for (to, way) in self.inner.routes.lock().clone() {
                 shell.step(Input::RouteTo { to, way: Some(way) });
             }
@@ -125,13 +127,10 @@ impl Node {
         settings.half_open_max = listen::half_open_max();
         settings.port = port;
         let mesh = Mesh::resume(settings, logs, wal.own(), seed);
-        Ok(Shell::new(
-            mesh,
-            (inner.party.clone(), inner.keeper.clone(), inner.book.clone()),
-            inner.ring.clone(),
-            inner.outlet.clone(),
-            handle,
-        ))
+        let party = (inner.party.clone(), inner.keeper.clone(), inner.book.clone());
+        let shell = Shell::new(mesh, party, inner.ring.clone(), inner.outlet.clone(), handle);
+        let _ = shell.snapshots.set(inner.archive.clone());
+        Ok(shell)
     }
 
     /// Whether the node runs.
@@ -185,6 +184,9 @@ impl Node {
             workers.stop_tasks();
             workers.shell.clone()
         };
+        if let Err(e) = self.inner.archive.replicas.write(&shell) {
+            shell.note(Event::LogFailed { detail: e.to_string() });
+        }
         shell.close_all(&CloseReason::Shutdown);
         Some(shell)
     }

@@ -7,7 +7,9 @@ mod lifecycle;
 mod outbox;
 mod progress;
 mod route;
+mod snapshots;
 mod trust;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -29,6 +31,7 @@ use crate::driver::link::PeerSender;
 use crate::driver::outlet::{LogOutlet, LogSink};
 use crate::driver::ring::{EventRing, Item, Signal};
 use crate::driver::runtime::ThreadStart;
+use crate::driver::snapshots::Archive;
 use crate::driver::workers::{NodeWal, Workers};
 use crate::driver::{Shell, http, log};
 use crate::mesh::io::Input;
@@ -40,7 +43,11 @@ use crate::sync::{LogState, MemStorage, Storage, Wal};
 pub use crate::driver::outbox::Operation;
 pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
 pub use outbox::NodeOutbox;
+pub use crate::driver::snapshots::SnapshotHandler;
+pub use crate::driver::snapshots::cut::Truncated;
 pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
+pub use snapshots::SnapshotView;
+pub use values::LastValues;
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
 ///
@@ -71,6 +78,7 @@ struct Inner {
     party: Arc<LocalParty>,
     keeper: Arc<Keeper>,
     book: Option<Arc<Book>>,
+    archive: Arc<Archive>,
     /// Ways the application has given: next hop and ttl by peer.
     routes: Mutex<BTreeMap<PeerId, (PeerId, u8)>>,
     /// Messages over routes so far. Goes on over stop and start, as their events do.
@@ -130,12 +138,14 @@ impl Node {
             .with_rotations(keys.history.records())?;
         let fresh = getrandom::u64().map_err(|e| Error::Invalid(format!("the system has no random numbers: {e}")))?;
         let (mut wal, damages) = Wal::open(storage, identity.clone(), Incarnation(fresh)).map_err(|e| Error::Log(e.to_string()))?;
+        wal.set_segment_max(config.snapshots.segment_bytes());
         settle_former_logs(&mut wal, &formerly)?;
         let ring = Arc::new(EventRing::default());
         for damage in damages {
             ring.push(Item::Event(Event::LogDamaged { detail: damage.to_string() }));
         }
-        for fault in faults.into_iter().chain(strange) {
+        let (archive, damaged) = Archive::open(&config, identity.clone())?;
+        for fault in faults.into_iter().chain(strange).chain(damaged) {
             ring.push(Item::Event(fault));
         }
         let state = State {
@@ -158,6 +168,7 @@ impl Node {
             party: Arc::new(party),
             keeper: Arc::new(keeper),
             book,
+            archive: Arc::new(archive),
             routes: Mutex::default(),
             posts: AtomicU64::new(0),
             ring,

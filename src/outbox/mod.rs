@@ -4,6 +4,7 @@
 //! and carried by whoever meets; reading the logs again gives the same state again. Never reads a clock, draws randomness, seals, or
 //! writes: it says what is to be written, and forgets nothing before it has been read in the log.
 
+pub mod carry;
 mod inbox;
 pub mod record;
 mod retry;
@@ -147,6 +148,30 @@ impl Outbox {
             Body::Receipt(receipt) => self.receipt(log.origin, receipt),
             Body::Settled(ops) => ops.iter().filter(|op| op.log.origin == log.origin).for_each(|op| self.settled(op)),
         }
+    }
+
+    /// Takes what a snapshot carries, in place of all records up to `upto` that were not read: operations first, then receipts.
+    pub fn recall(&mut self, upto: &BTreeMap<LogId, u64>, records: &mut dyn FnMut(&mut dyn FnMut(LogId, u64, &[u8]))) {
+        let before = self.read.clone();
+        let is_new = |log: &LogId, seq: u64| before.get(log).is_none_or(|read| seq > *read);
+        for (log, upto) in upto {
+            let read = self.read.entry(*log).or_default();
+            *read = (*upto).max(*read);
+        }
+        records(&mut |log, seq, payload| {
+            if let Ok(Body::Put { target, kind, key, .. }) = Body::decode(payload)
+                && is_new(&log, seq)
+            {
+                self.put(OpId { log, seq }, target, kind, key);
+            }
+        });
+        records(&mut |log, seq, payload| {
+            if let Ok(Body::Receipt(receipt)) = Body::decode(payload)
+                && is_new(&log, seq)
+            {
+                self.receipt(log.origin, receipt);
+            }
+        });
     }
 
     /// This node has just put an operation: known at once, before its own log is read that far.

@@ -46,6 +46,38 @@ impl<S: Storage> Wal<S> {
         Ok(end)
     }
 
+    /// Every place where a log can be cut, rising: the last record before it and the bytes between the cut before and this one; and the
+    /// bytes that stay in any case.
+    pub fn cuts(&self, log: LogId) -> (Vec<(u64, u64)>, u64) {
+        let Some(entry) = self.logs.get(&log) else { return (Vec::new(), 0) };
+        let cut = |pair: &[Segment]| Some((pair.get(1)?.first - 1, pair.first()?.len));
+        let applied = self.applied_in(entry);
+        let cuts: Vec<(u64, u64)> = entry.segments.windows(2).filter_map(cut).take_while(|(seq, _)| *seq <= applied).collect();
+        let rest = entry.segments.iter().skip(cuts.len()).map(|segment| segment.len).sum();
+        (cuts, rest)
+    }
+
+    /// Notes that records up to `applied` of the first group of `log` were applied to the application's state by other means than this
+    /// log, which still begins with its first record.
+    pub fn adopt_beginning(&mut self, log: LogId, applied: u64) -> Result<(), StoreError> {
+        if applied >= limits::GROUP_MAX_RECORDS as u64 {
+            return Err(GroupError::Mislabelled(format!("applied to {applied} without a seal")).into());
+        }
+        if log.origin == self.own.origin {
+            return Ok(());
+        }
+        if !self.logs.contains_key(&log) && self.logs.len() >= limits::LOGS_MAX {
+            return Err(StoreError::TooManyLogs { max: limits::LOGS_MAX });
+        }
+        let entry = self.logs.entry(log).or_insert_with(|| Log::new(log));
+        if applied > entry.cursor.seq() {
+            let put = entry.cursor.put(&mut self.disk, applied, &[0; 32]);
+            put.map_err(|e| StoreError::Disk(WalError::disk("write applied in", &entry.dir, e).to_string()))?;
+            entry.cursor.sync(&mut self.disk).map_err(|e| StoreError::Disk(e.to_string()))?;
+        }
+        Ok(())
+    }
+
     /// Begins `log` behind `base`, whose records were applied to the application's state up to `applied` by other means than this
     /// log; what there is of it before that goes. Changes nothing where the log has come as far by itself.
     ///

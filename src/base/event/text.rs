@@ -74,6 +74,9 @@ impl fmt::Display for Event {
             Event::PeerStale { peer, node_id, silent_ms } => {
                 write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
             }
+            Event::SnapshotMade { .. } | Event::SnapshotTaken { .. } | Event::LogTruncated { .. } | Event::SnapshotNeeded { .. } => {
+                self.fmt_of_snapshots(f)
+            }
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }
@@ -91,6 +94,21 @@ impl Event {
             }
             Event::ApplyResumed { log, seq, skipped } => {
                 write!(f, "{log} goes on; record {seq} is {}", if *skipped { "skipped by order" } else { "offered again" })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was made, taken and let go of.
+    fn fmt_of_snapshots(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::SnapshotMade { bytes, detail } => write!(f, "snapshot made, {bytes} bytes: {detail}"),
+            Event::SnapshotTaken { peer, seq, bytes, detail } => {
+                write!(f, "snapshot by {} taken in, {bytes} bytes: {detail}; of the own log it has record {seq} and before", peer.short())
+            }
+            Event::LogTruncated { log, seq } => write!(f, "{log} is kept from behind record {seq} on"),
+            Event::SnapshotNeeded { peer, count } => {
+                write!(f, "peer {} lacks records of {count} logs that went because of the cap: it will need a snapshot", peer.short())
             }
             _ => Ok(()),
         }

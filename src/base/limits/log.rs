@@ -28,6 +28,8 @@ pub const LOGS_MAX: usize = 4096;
 pub const VECTOR_MAX_ENTRIES: usize = 1024;
 /// A segment file is closed and a new one begun past this size.
 pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Under a small cap on the size of the logs segments are smaller, down to this.
+pub const SEGMENT_MIN_BYTES: u64 = 64 * 1024;
 /// A log's file is made longer in advance by as much as it holds, and by no more than this: syncs need not write its length.
 pub const RESERVE_STEP_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Files of the log kept open: the segment and the mark of two logs, so that a commit opens none.
@@ -65,6 +67,10 @@ pub const SNAPSHOT_HASHES_MAX_BYTES: usize = (SNAPSHOT_MAX_BYTES / SNAPSHOT_PIEC
 pub const SNAPSHOT_MANIFEST_MAX_BYTES: usize = LOGS_MAX * 179 + 512;
 /// Pieces of a snapshot asked for and not yet there: 2 MiB, under way while the next ones are read.
 pub const SNAPSHOT_ASKED_MAX: usize = 4;
+/// Snapshots kept on disk, besides one that is being taken in: the latest, and the one a peer may be fetching.
+pub const SNAPSHOTS_KEPT: usize = 2;
+/// How often a running node writes down how far its replicas are, and looks at the cap on the size of its logs.
+pub const RETENTION_LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Neighbours a snapshot is fetched from at once: more would not make it faster, and each costs memory.
 pub const SNAPSHOT_SOURCES_MAX: usize = 4;
 /// Snapshots a mesh knows to lie here: a carrier keeps two, and one may be on its way in or out.

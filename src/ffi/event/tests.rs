@@ -63,6 +63,10 @@ fn samples() -> Vec<Event> {
         Event::PeerStale { peer, node_id: label(), silent_ms: 6000 },
         Event::Delivered { peer, message: 9 },
         Event::Undelivered { peer, message: 9, reason: Undelivered::NoRoute },
+        Event::SnapshotMade { bytes: 4096, detail: detail.clone() },
+        Event::SnapshotTaken { peer, seq: 12, bytes: 4096, detail: detail.clone() },
+        Event::LogTruncated { log, seq: 12 },
+        Event::SnapshotNeeded { peer, count: 4 },
         Event::Ping { peer, direction },
         Event::Pong { peer, direction: Direction::Inbound },
         Event::KnownPeersFaulty { detail },
@@ -138,6 +142,7 @@ fn every_member_of_the_json_is_what_the_accessor_of_c_gives() {
                     "message_number" => vixp2p_event_message_number(lent).into(),
                     "retry_in_ms" => vixp2p_event_retry_in_ms(lent).into(),
                     "count" => vixp2p_event_count(lent).into(),
+                    "bytes" => vixp2p_event_bytes(lent).into(),
                     "new_count" => vixp2p_event_new_count(lent).into(),
                     "trusted" => (vixp2p_event_trusted(lent) == 1).into(),
                     "reason" => {

@@ -258,3 +258,32 @@ fn a_power_cut_while_letting_go_or_beginning_anew_loses_nothing_that_was_to_stay
         }
     }
 }
+
+#[test]
+fn a_log_whose_first_group_is_applied_in_part_elsewhere_begins_with_it_and_goes_on_behind_the_place() {
+    let mut from = open(MemStorage::new(), 2);
+    from.append(1, &payloads(1, 5, 40)).expect("memory");
+    let log = from.own();
+    let mut wal = open(MemStorage::new(), 3);
+    wal.adopt_beginning(log, 3).expect("memory");
+    assert!(wal.adopt_beginning(log, 256).is_err(), "there is a seal before that");
+    let mut wal = open(wal.storage().clone(), 3);
+    assert_eq!((wal.applied(log), wal.durable(log), wal.base(log)), (3, 0, 0));
+    assert_eq!(wal.store(&groups(&from, 1)), [Ok(Stored::New)]);
+    wal.adopt_beginning(log, 2).expect("memory");
+    assert_eq!((wal.applied(log), wal.durable(log)), (3, 5));
+}
+
+#[test]
+fn the_places_where_a_log_can_be_cut_are_where_it_is_cut() {
+    let mut wal = source(20);
+    let log = wal.own();
+    let (cuts, rest) = wal.cuts(log);
+    assert!(cuts.len() > 3 && rest > 0 && cuts.iter().all(|(_, bytes)| *bytes > 0));
+    for (seq, bytes) in cuts {
+        let before: u64 = wal.cuts(log).0.iter().map(|(_, bytes)| bytes).sum();
+        assert_eq!(wal.truncate(log, seq).expect("memory"), seq);
+        assert_eq!(before - wal.cuts(log).0.iter().map(|(_, bytes)| bytes).sum::<u64>(), bytes);
+    }
+    assert_eq!(wal.cuts(log), (Vec::new(), rest));
+}

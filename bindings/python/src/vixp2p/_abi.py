@@ -107,6 +107,10 @@ class EventKind(enum.IntEnum):
     OUTBOX_HELD = 38
     PING = 40
     PONG = 41
+    SNAPSHOT_MADE = 42
+    SNAPSHOT_TAKEN = 43
+    LOG_TRUNCATED = 44
+    SNAPSHOT_NEEDED = 45
 
 
 class Durability(enum.IntEnum):
@@ -287,6 +291,8 @@ EVENT_FN = ctypes.CFUNCTYPE(None, c_void_p, EVENT)
 MESSAGE_FN = ctypes.CFUNCTYPE(None, c_void_p, POINTER(PeerIdStruct), c_void_p, c_size_t)
 APPLY_FN = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Record))
 CURSOR_FN = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(LogIdStruct), POINTER(c_uint64))
+SNAPSHOT_WRITE_FN = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, POINTER(c_uint64))
+SNAPSHOT_READ_FN = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p)
 DROP_FN = ctypes.CFUNCTYPE(None, c_void_p)
 
 
@@ -308,6 +314,14 @@ class ApplyCallback(ctypes.Structure):
 
 class CursorCallback(ctypes.Structure):
     _fields_ = [("fn", CURSOR_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
+
+
+class SnapshotPlaceStruct(ctypes.Structure):
+    _fields_ = [("log", LogIdStruct), ("applied", c_uint64)]
+
+
+class SnapshotCallback(ctypes.Structure):
+    _fields_ = [("write", SNAPSHOT_WRITE_FN), ("read", SNAPSHOT_READ_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
 
 
 class NodeOptions(ctypes.Structure):
@@ -363,6 +377,12 @@ class NodeOptions(ctypes.Structure):
         ("discovery_group", c_char_p),
         ("discovery_interfaces", c_char_p),
         ("registry_ca", c_char_p),
+        ("snapshot", SnapshotCallback),
+        ("snapshot_schema", c_char_p),
+        ("snapshot_from", POINTER(PeerIdStruct)),
+        ("snapshot_from_count", c_size_t),
+        ("log_max_bytes", c_uint64),
+        ("replica_lease_ms", c_uint64),
     ]
 
 
@@ -498,6 +518,8 @@ STRUCTS = {
     "vixp2p_message_callback": MessageCallback,
     "vixp2p_apply_callback": ApplyCallback,
     "vixp2p_cursor_callback": CursorCallback,
+    "vixp2p_snapshot_callback": SnapshotCallback,
+    "vixp2p_snapshot_place": SnapshotPlaceStruct,
     "vixp2p_node_options": NodeOptions,
     "vixp2p_peer_info": PeerInfoStruct,
     "vixp2p_target_info": TargetInfoStruct,
@@ -596,6 +618,12 @@ FUNCTIONS = {
     "vixp2p_node_set_message_callback": (_STATUS, NODE, POINTER(MessageCallback)),
     "vixp2p_node_set_apply_callback": (_STATUS, NODE, POINTER(ApplyCallback)),
     "vixp2p_node_set_cursor_callback": (_STATUS, NODE, POINTER(CursorCallback)),
+    "vixp2p_node_set_snapshot_callback": (_STATUS, NODE, POINTER(SnapshotCallback)),
+    "vixp2p_snapshot_make": (_STATUS, NODE),
+    "vixp2p_log_truncate": (_STATUS, NODE, _U64),
+    "vixp2p_snapshot_write": (_STATUS, c_void_p, c_char_p, c_size_t),
+    "vixp2p_snapshot_read": (_STATUS, c_void_p, c_void_p, c_size_t, _SIZE),
+    "vixp2p_snapshot_places": (_STATUS, c_void_p, POINTER(SnapshotPlaceStruct), _SIZE),
     "vixp2p_node_event_fd": (c_int, NODE),
     "vixp2p_node_next_event": (_STATUS, NODE, POINTER(EVENT)),
     "vixp2p_node_wait_event": (_STATUS, NODE, c_int32, POINTER(EVENT)),
@@ -620,6 +648,7 @@ FUNCTIONS = {
     "vixp2p_event_seq": (c_uint64, EVENT),
     "vixp2p_event_retry_in_ms": (c_int64, EVENT),
     "vixp2p_event_count": (c_uint64, EVENT),
+    "vixp2p_event_bytes": (c_uint64, EVENT),
     "vixp2p_event_new_count": (c_uint64, EVENT),
     "vixp2p_event_message_number": (c_uint64, EVENT),
     "vixp2p_event_text": (c_char_p, EVENT),

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 from . import _abi
 from ._abi import DiscoveryMode, Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
 from ._outbox import Outbox
+from ._snapshot import Snapshots, read_function, write_function
 from ._sync import Progress
 from ._types import Discovered, Event, LogId, LogState, Peer, PeerId, Record, Registry, RegistryPeer, Route, Target, TrustEntry, VixP2PError
 from ._types import check, log_id, peer_id
@@ -67,6 +68,8 @@ class _Callbacks:
         self.message = _abi.MESSAGE_FN(self._message)
         self.apply = _abi.APPLY_FN(self._apply)
         self.cursor = _abi.CURSOR_FN(self._cursor)
+        self.snapshot_write = write_function(self)
+        self.snapshot_read = read_function(self)
 
     def _run(self, name: str, call: Callable[[Callable], Any]) -> bool:
         """Whether the program's function returned. What it raised is kept: the first error is raised where the call came from."""
@@ -130,7 +133,7 @@ def _destroy(handle: int, _callbacks: _Callbacks) -> None:
     lib.vixp2p_node_destroy(handle)
 
 
-class Node(Progress, Outbox):
+class Node(Progress, Outbox, Snapshots):
     """A peer-to-peer node. Use it in a `with` block, which starts it and ends it.
 
     Callbacks run inside `dispatch()`; `on_log` and `on_apply` also inside `next_event()`, `wait_event()` and `events()`. What they
@@ -169,6 +172,10 @@ class Node(Progress, Outbox):
         discovery_packet_bytes: int = 0,
         discovery_group: Optional[str] = None,
         discovery_interfaces: Sequence[str] = (),
+        snapshot_schema: str = "",
+        snapshot_from: Optional[Sequence[PeerId]] = None,
+        log_max_bytes: int = 0,
+        replica_lease_ms: int = 0,
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -190,6 +197,9 @@ class Node(Progress, Outbox):
 
         `discovery` looks for nodes on the own networks; `discovery_interfaces` are the names of those to use, all but loopback if
         there are none.
+
+        `snapshot_from` names the makers whose snapshots are taken, every trusted peer if it is None; past `log_max_bytes` of logs
+        records go that a snapshot holds; a peer keeps them for `replica_lease_ms` after it was heard of last.
         """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
@@ -228,6 +238,13 @@ class Node(Progress, Outbox):
         options.discovery_packet_bytes = discovery_packet_bytes
         options.discovery_group = discovery_group.encode() if discovery_group is not None else None
         options.discovery_interfaces = ",".join(discovery_interfaces).encode() or None
+        options.snapshot_schema = snapshot_schema.encode()
+        if snapshot_from is not None:
+            makers = [PeerId(peer)._as_struct() for peer in snapshot_from]
+            options.snapshot_from = (_abi.PeerIdStruct * max(len(makers), 1))(*makers)
+            options.snapshot_from_count = len(makers)
+        options.log_max_bytes = log_max_bytes
+        options.replica_lease_ms = replica_lease_ms
         options.delivery = _abi.DELIVERY_POLL
         options.log_level = log_level
         self._callbacks = _Callbacks()

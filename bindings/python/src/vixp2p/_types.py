@@ -127,6 +127,8 @@ class Event:
     former: Optional[PeerId] = None
     target: Optional[PeerId] = None
     json: Optional[str] = field(default=None, repr=False)
+    # Last: behind it the name no longer means the type.
+    bytes: Optional[int] = None
 
 
 def _peer(event: int) -> Optional[PeerId]:
@@ -178,6 +180,7 @@ _READ = {
     "retry_in_ms": _retry,
     "count": lib.vixp2p_event_count,
     "new_count": lib.vixp2p_event_new_count,
+    "bytes": lib.vixp2p_event_bytes,
     "message_number": lib.vixp2p_event_message_number,
     "trusted": lambda event: lib.vixp2p_event_trusted(event) == 1,
     "former": _former,
@@ -207,6 +210,10 @@ _HAS = {
     EventKind.REGISTRY_FAILED: ("retry_in_ms",),
     EventKind.PING: ("peer", "direction"),
     EventKind.PONG: ("peer", "direction"),
+    EventKind.SNAPSHOT_MADE: ("bytes",),
+    EventKind.SNAPSHOT_TAKEN: ("peer", "seq", "bytes"),
+    EventKind.LOG_TRUNCATED: ("log", "seq"),
+    EventKind.SNAPSHOT_NEEDED: ("peer", "count"),
     EventKind.OUTBOX_PULLED: ("peer", "target", "count"),
     EventKind.OUTBOX_HELD: ("peer", "target", "count"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),

@@ -1,0 +1,152 @@
+//! What snapshots ask of the log's thread: where every log stands, to begin logs at a snapshot's places, and to let go of records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{Error, Event, Incarnation, LogId, Result};
+use crate::driver::Shell;
+use crate::driver::asks::Ask;
+use crate::mesh::io::{Input, SnapshotInput};
+use crate::snapshot::Place;
+use crate::snapshot::retention::Kept;
+use crate::sync::{Storage, StoreError, Wal};
+
+type Reply<T> = Box<dyn FnOnce(Result<T>) + Send>;
+
+/// A question with its way back.
+pub(crate) enum SnapshotAsk {
+    /// The sealed places of a state that has the own log up to this record.
+    Places(u64, Reply<Vec<Place>>),
+    /// How far every log of others is applied.
+    Standing(Reply<Vec<(LogId, u64)>>),
+    /// Begin logs at these places; those that were.
+    Adopt(Vec<Place>, Reply<Vec<Place>>),
+    /// What is kept, by the places where it can be cut.
+    Kept(Reply<BTreeMap<LogId, Kept>>),
+    /// Let go of records up to there; the records before which each log begins now.
+    Cut(BTreeMap<LogId, u64>, Reply<BTreeMap<LogId, u64>>),
+}
+
+/// Answers on the log's thread.
+pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: SnapshotAsk) {
+    match ask {
+        SnapshotAsk::Places(own, reply) => reply(places_of(wal, own)),
+        SnapshotAsk::Standing(reply) => reply(Ok(standing_of(wal))),
+        SnapshotAsk::Adopt(places, reply) => {
+            let renew = &mut |wal: &mut Wal<S>, why: &str| {
+                let n = getrandom::u64().map_err(|e| e.to_string())?;
+                let log = wal.renew(Incarnation(n)).map_err(|e| e.to_string())?;
+                shell.emit(Event::LogDamaged { detail: format!("{why}; appending goes on in {log}") });
+                shell.step(Input::Renewed { log });
+                Ok(())
+            };
+            reply(adopt_all(wal, &places, renew));
+        }
+        SnapshotAsk::Kept(reply) => reply(Ok(kept_of(wal))),
+        SnapshotAsk::Cut(upto, reply) => reply(cut(shell, wal, &upto)),
+    }
+}
+
+fn ask<T: Send + 'static>(shell: &Shell, ask: impl FnOnce(Reply<T>) -> SnapshotAsk) -> Result<T> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    shell.log.ask(Ask::Snapshot(ask(Box::new(move |answer| drop(tell.send(answer))))));
+    told.recv().unwrap_or(Err(Error::Stopped))
+}
+
+/// The sealed places of a state that has everything applied, and the own log up to `own`. Blocks.
+pub(crate) fn places(shell: &Shell, own: u64) -> Result<Vec<Place>> {
+    ask(shell, |reply| SnapshotAsk::Places(own, reply))
+}
+
+/// How far every log of others is applied. Blocks.
+pub(crate) fn standing(shell: &Shell) -> Result<Vec<(LogId, u64)>> {
+    ask(shell, SnapshotAsk::Standing)
+}
+
+/// Begins logs at a snapshot's places; those that were. Blocks.
+pub(crate) fn adopt(shell: &Shell, places: Vec<Place>) -> Result<Vec<Place>> {
+    ask(shell, |reply| SnapshotAsk::Adopt(places, reply))
+}
+
+/// What is kept of every log. Blocks.
+pub(crate) fn kept(shell: &Shell) -> Result<BTreeMap<LogId, Kept>> {
+    ask(shell, SnapshotAsk::Kept)
+}
+
+/// Lets go of records; where each of the logs begins now. Blocks.
+pub(crate) fn cut_to(shell: &Shell, upto: BTreeMap<LogId, u64>) -> Result<BTreeMap<LogId, u64>> {
+    ask(shell, |reply| SnapshotAsk::Cut(upto, reply))
+}
+
+fn places_of<S: Storage>(wal: &Wal<S>, own: u64) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for state in wal.states() {
+        let applied = if state.log == wal.own() { own } else { state.applied };
+        if applied > state.durable {
+            let why = format!("{} is applied to record {applied} and durable to {} only: it is being repaired", state.log, state.durable);
+            return Err(Error::Log(format!("{why}; make the snapshot later")));
+        }
+        if applied > 0 {
+            let sealed = wal.place_before(state.log, applied).map_err(|e| Error::Log(e.to_string()))?;
+            places.push(Place { log: state.log, applied, sealed });
+        }
+    }
+    Ok(places)
+}
+
+fn standing_of<S: Storage>(wal: &Wal<S>) -> Vec<(LogId, u64)> {
+    let others = wal.states().into_iter().filter(|state| state.log.origin != wal.own().origin);
+    others.map(|state| (state.log, state.applied)).collect()
+}
+
+/// Begins every log at its place; those that were. A log that is frozen or finds no room is left as it is.
+pub(crate) fn adopt_all<S: Storage>(
+    wal: &mut Wal<S>,
+    places: &[Place],
+    renew: &mut dyn FnMut(&mut Wal<S>, &str) -> std::result::Result<(), String>,
+) -> Result<Vec<Place>> {
+    let mut adopted = Vec::new();
+    for place in places {
+        let mut done = adopt_one(wal, place);
+        if let Err(why @ StoreError::Rollback { .. }) = &done {
+            // Restored from an old copy: the present log becomes an earlier one of this node's.
+            renew(wal, &why.to_string()).map_err(Error::Log)?;
+            done = adopt_one(wal, place);
+        }
+        match done {
+            Ok(()) => adopted.push(place.clone()),
+            Err(StoreError::Disk(why)) => return Err(Error::Log(why)),
+            Err(_) => {}
+        }
+    }
+    Ok(adopted)
+}
+
+fn adopt_one<S: Storage>(wal: &mut Wal<S>, place: &Place) -> std::result::Result<(), StoreError> {
+    match &place.sealed {
+        Some(base) => wal.adopt(place.log, base, place.applied),
+        None => wal.adopt_beginning(place.log, place.applied),
+    }
+}
+
+fn kept_of<S: Storage>(wal: &Wal<S>) -> BTreeMap<LogId, Kept> {
+    let kept = |log| {
+        let (cuts, rest) = wal.cuts(log);
+        (log, Kept { cuts, rest })
+    };
+    wal.states().into_iter().map(|state| kept(state.log)).collect()
+}
+
+fn cut<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, upto: &BTreeMap<LogId, u64>) -> Result<BTreeMap<LogId, u64>> {
+    let mut bases = BTreeMap::new();
+    for (log, upto) in upto {
+        let before = wal.base(*log);
+        let base = wal.truncate(*log, *upto).map_err(|e| Error::Log(e.to_string()))?;
+        if base > before {
+            shell.step(Input::Snapshot(SnapshotInput::Truncated { log: *log, base }));
+            shell.emit(Event::LogTruncated { log: *log, seq: base });
+        }
+        bases.insert(*log, base);
+    }
+    Ok(bases)
+}

@@ -1,0 +1,273 @@
+//! A state for those who want none of their own: the last value of each key, over all nodes, kept in memory and in one file.
+//!
+//! ```text
+//!  payload of a record   "vkv1" | time_us u64 | key length u16 | key | 1 u8, value, or 0 u8 if the key is removed
+//!  file, any number of   length u32 | crc32c u32 | origin 32 | incarnation u64 | seq u64 | payload (empty: a cursor)
+//!  state of a snapshot   the same, one for each key in their order, then the cursors
+//! ```
+//!
+//! Little-endian. The later time wins, then the greater log and number, so that all nodes agree whatever order records come in. The file
+//! is its own cursor: what a power cut takes of its end is applied again. Never syncs for a record; a snapshot does, before records go.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::base::{Error, Incarnation, LogId, PeerId, Result, limits};
+use crate::driver::known::put_whole;
+
+/// The file's name in a data directory.
+pub(crate) const VALUES_FILE: &str = "values";
+
+const MARK: &[u8; 4] = b"vkv1";
+/// Bytes of an entry beside its payload.
+const HEAD_BYTES: usize = 4 + 4 + 32 + 8 + 8;
+
+/// When a value was put, and by which record.
+type Stamp = (u64, LogId, u64);
+
+/// The last value of each key.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    /// By key: the stamp and the payload of the record that won.
+    last: BTreeMap<Vec<u8>, (Stamp, Vec<u8>)>,
+    cursors: BTreeMap<LogId, u64>,
+    file: Option<(PathBuf, File)>,
+    written: u64,
+}
+
+/// The payload that puts a value, or removes the key.
+pub(crate) fn payload(time_us: u64, key: &[u8], value: Option<&[u8]>) -> Result<Vec<u8>> {
+    let key_len = u16::try_from(key.len()).map_err(|_| Error::TooLarge { what: "key", got: key.len(), max: u16::MAX.into() })?;
+    let mut out = MARK.to_vec();
+    out.extend_from_slice(&time_us.to_le_bytes());
+    out.extend_from_slice(&key_len.to_le_bytes());
+    out.extend_from_slice(key);
+    out.push(u8::from(value.is_some()));
+    out.extend_from_slice(value.unwrap_or_default());
+    Ok(out)
+}
+
+/// Time, key and value of a payload; `None` if it is none of these.
+fn parse(payload: &[u8]) -> Option<(u64, &[u8], Option<&[u8]>)> {
+    let (time, rest) = payload.strip_prefix(MARK)?.split_first_chunk::<8>()?;
+    let (key_len, rest) = rest.split_first_chunk::<2>()?;
+    let (key, rest) = rest.split_at_checked(u16::from_le_bytes(*key_len).into())?;
+    let value = match rest.split_first()? {
+        (0, []) => None,
+        (1, value) => Some(value),
+        _ => return None,
+    };
+    Some((u64::from_le_bytes(*time), key, value))
+}
+
+fn entry(log: &LogId, seq: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; 8];
+    out.extend_from_slice(&log.origin.0);
+    out.extend_from_slice(&log.incarnation.0.to_le_bytes());
+    out.extend_from_slice(&seq.to_le_bytes());
+    out.extend_from_slice(payload);
+    let (len, crc) = ((out.len() as u32).to_le_bytes(), crc32c::crc32c(&out[8..]).to_le_bytes());
+    out[..4].copy_from_slice(&len);
+    out[4..8].copy_from_slice(&crc);
+    out
+}
+
+/// The next entry; `None` at the end, or where a write was cut off.
+fn read_entry(input: &mut dyn Read) -> io::Result<Option<(LogId, u64, Vec<u8>)>> {
+    let mut head = [0; HEAD_BYTES];
+    let mut have = 0;
+    while have < head.len() {
+        match input.read(&mut head[have..])? {
+            0 => return Ok(None),
+            n => have += n,
+        }
+    }
+    let part = |from: usize| head.get(from..from + 8).and_then(|part| part.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let (len, crc) = ((part(0) & 0xffff_ffff) as usize, (part(0) >> 32) as u32);
+    if !(HEAD_BYTES..=HEAD_BYTES + limits::RECORD_PAYLOAD_MAX_BYTES).contains(&len) {
+        return Ok(None);
+    }
+    let mut payload = vec![0; len - HEAD_BYTES];
+    match input.read_exact(&mut payload) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    if crc32c::crc32c_append(crc32c::crc32c(&head[8..]), &payload) != crc {
+        return Ok(None);
+    }
+    let mut origin = [0; 32];
+    origin.copy_from_slice(&head[8..40]);
+    Ok(Some((LogId { origin: PeerId(origin), incarnation: Incarnation(part(40)) }, part(48), payload)))
+}
+
+impl Values {
+    /// Reads the file of a data directory, cuts off what was written by half, and keeps it short; without one all is in memory.
+    pub(crate) fn open(dir: Option<&Path>) -> Result<Values> {
+        let mut values = Values::default();
+        let Some(path) = dir.map(|dir| dir.join(VALUES_FILE)) else { return Ok(values) };
+        let failed = || format!("reading {}", path.display());
+        match File::open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            other => {
+                let mut input = io::BufReader::new(other.map_err(Error::io(failed()))?);
+                while let Some((log, seq, payload)) = read_entry(&mut input).map_err(Error::io(failed()))? {
+                    values.merge(log, seq, payload);
+                }
+            }
+        }
+        values.rewrite(path)?;
+        Ok(values)
+    }
+
+    /// Writes the file anew: one entry for each key, and the cursors.
+    fn rewrite(&mut self, path: PathBuf) -> Result<()> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes).map_err(Error::io("writing the last values".to_owned()))?;
+        put_whole(&path, &bytes)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io(format!("opening {}", path.display())))?;
+        (self.file, self.written) = (Some((path, file)), bytes.len() as u64);
+        Ok(())
+    }
+
+    fn merge(&mut self, log: LogId, seq: u64, payload: Vec<u8>) {
+        let cursor = self.cursors.entry(log).or_default();
+        *cursor = seq.max(*cursor);
+        let Some((time_us, key, _)) = parse(&payload) else { return };
+        let stamp = (time_us, log, seq);
+        if self.last.get(key).is_none_or(|(last, _)| *last < stamp) {
+            self.last.insert(key.to_vec(), (stamp, payload));
+        }
+    }
+
+    /// A record of any log, each log's in their order. One that was taken before, or puts no value, changes nothing but the cursor.
+    pub(crate) fn take(&mut self, log: LogId, seq: u64, payload: &[u8]) -> io::Result<()> {
+        if self.cursors.get(&log).is_some_and(|cursor| seq <= *cursor) {
+            return Ok(());
+        }
+        let payload = if parse(payload).is_some() { payload } else { &[] };
+        if let Some((_, file)) = &mut self.file {
+            let entry = entry(&log, seq, payload);
+            file.write_all(&entry)?;
+            self.written += entry.len() as u64;
+        }
+        self.merge(log, seq, payload.to_vec());
+        Ok(())
+    }
+
+    /// The last record taken of a log.
+    pub(crate) fn cursor(&self, log: &LogId) -> Option<u64> {
+        self.cursors.get(log).copied()
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.last.get(key).and_then(|(_, payload)| parse(payload)?.2.map(<[u8]>::to_vec))
+    }
+
+    /// Every key that has a value.
+    pub(crate) fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.last.keys().filter_map(|key| Some((key.clone(), self.get(key)?))).collect()
+    }
+
+    /// A time for the next value of a key that is later than that of its last one, whatever the clocks say.
+    pub(crate) fn time_for(&self, key: &[u8], now_us: u64) -> u64 {
+        self.last.get(key).map_or(now_us, |((last, ..), _)| now_us.max(last.saturating_add(1)))
+    }
+
+    /// Writes everything.
+    pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        for ((_, log, seq), payload) in self.last.values() {
+            out.write_all(&entry(log, *seq, payload))?;
+        }
+        self.cursors.iter().try_for_each(|(log, seq)| out.write_all(&entry(log, *seq, &[])))
+    }
+
+    /// Makes the file durable, and short again where it has grown: before records go that are in it.
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        let live: usize = self.last.values().map(|(_, payload)| HEAD_BYTES + payload.len()).sum();
+        match &self.file {
+            Some((path, _)) if self.written > 2 * live as u64 + limits::SNAPSHOT_PIECE_BYTES as u64 => {
+                let path = path.clone();
+                self.rewrite(path).map_err(io::Error::other)
+            }
+            Some((_, file)) => file.sync_data(),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes in what another node wrote by [`Values::write_to`], durably. What is later here stays, so that records of this node that are
+    /// not in it need nothing done.
+    pub(crate) fn read_from(&mut self, input: &mut dyn Read, places: &[(LogId, u64)]) -> io::Result<()> {
+        let mut all = Vec::new();
+        while let Some(entry) = read_entry(input)? {
+            all.push(entry);
+        }
+        // Nothing changes before all of it was read.
+        for (log, seq, payload) in all.into_iter().chain(places.iter().map(|(log, seq)| (*log, *seq, Vec::new()))) {
+            self.merge(log, seq, payload);
+        }
+        let path = self.file.as_ref().map(|(path, _)| path.clone());
+        path.map_or(Ok(()), |path| self.rewrite(path).map_err(io::Error::other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(n: u8) -> LogId {
+        LogId { origin: PeerId([n; 32]), incarnation: Incarnation(1) }
+    }
+
+    fn put(time_us: u64, key: &str, value: &str) -> Vec<u8> {
+        payload(time_us, key.as_bytes(), Some(value.as_bytes())).expect("short")
+    }
+
+    #[test]
+    fn the_latest_value_wins_in_whatever_order_records_come() {
+        let records =
+            [(log(1), 1, put(10, "k", "a")), (log(2), 1, put(10, "k", "b")), (log(3), 1, put(9, "k", "c")), (log(4), 1, b"?".to_vec())];
+        for turn in 0..records.len() {
+            let mut values = Values::default();
+            for (log, seq, payload) in records.iter().cycle().skip(turn).take(records.len()) {
+                values.take(*log, *seq, payload).expect("memory");
+                values.take(*log, *seq, payload).expect("once more changes nothing");
+            }
+            assert_eq!(values.entries(), [(b"k".to_vec(), b"b".to_vec())]);
+            values.take(log(1), 2, &payload(values.time_for(b"k", 3), b"k", None).expect("short")).expect("memory");
+            assert_eq!((values.get(b"k"), values.entries().len(), values.cursor(&log(4))), (None, 0, Some(1)));
+        }
+    }
+
+    #[test]
+    fn a_file_whose_end_was_cut_off_anywhere_holds_what_was_before_and_says_so_by_its_cursor() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut values = Values::open(Some(dir.path())).expect("made");
+        (1..=5).for_each(|n| values.take(log(1), n, &put(n, &format!("key {n}"), "value")).expect("written"));
+        let path = dir.path().join(VALUES_FILE);
+        let whole = std::fs::read(&path).expect("there");
+        for cut in 0..=whole.len() {
+            std::fs::write(&path, &whole[..cut]).expect("written");
+            let mut values = Values::open(Some(dir.path())).expect("readable");
+            let cursor = values.cursor(&log(1)).unwrap_or(0);
+            assert_eq!(values.entries().len() as u64, cursor);
+            (cursor + 1..=5).for_each(|n| values.take(log(1), n, &put(n, &format!("key {n}"), "value")).expect("written"));
+            assert_eq!(Values::open(Some(dir.path())).expect("readable").entries().len(), 5);
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_read_keeps_what_is_later_here() {
+        let (mut a, mut b) = (Values::default(), Values::default());
+        a.take(log(1), 7, &put(5, "x", "of a")).expect("memory");
+        a.take(log(1), 8, &put(6, "y", "of a")).expect("memory");
+        b.take(log(2), 1, &put(9, "x", "of b")).expect("memory");
+        let mut state = Vec::new();
+        a.write_to(&mut state).expect("memory");
+        b.read_from(&mut &state[..], &[(log(1), 8), (log(3), 4)]).expect("whole");
+        assert_eq!(b.entries(), [(b"x".to_vec(), b"of b".to_vec()), (b"y".to_vec(), b"of a".to_vec())]);
+        assert_eq!((b.cursor(&log(1)), b.cursor(&log(2)), b.cursor(&log(3))), (Some(8), Some(1), Some(4)));
+    }
+}
