@@ -52,6 +52,7 @@ fn routing() -> impl Strategy<Value = Message> {
 
 fn snapshots() -> impl Strategy<Value = Message> {
     let ids = || any::<[u8; 32]>().prop_map(SnapshotId);
+    let peers = || any::<[u8; 32]>().prop_map(PeerId);
     let parts = || prop_oneof![Just(Part::Manifest), Just(Part::Hashes), (0u64..32_768).prop_map(Part::Piece)];
     let declines = prop_oneof![Just(Decline::Behind), Just(Decline::Unneeded), Just(Decline::Unwelcome)];
     prop_oneof![
