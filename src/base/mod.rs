@@ -34,6 +34,6 @@ pub use invite::Invite;
 pub use log::Level;
 pub use passphrase::Passphrase;
 pub use peer_state::{HandshakeStage, PeerState};
-pub use stats::Stats;
+pub use stats::{Stats, Unread};
 pub use time::Time;
 pub use trust::{TrustEntry, TrustPolicy, TrustState, TrustTable};

@@ -3,6 +3,7 @@
 //! Thin: checks arguments and passes them on. Every decision is the mesh's, every byte moves in the driver.
 
 mod applying;
+mod behind;
 mod lifecycle;
 mod outbox;
 mod progress;

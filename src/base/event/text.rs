@@ -3,6 +3,10 @@
 use std::fmt;
 
 use crate::base::event::{Direction, Event};
+use crate::base::id::PeerId;
+
+/// Peers that one line names.
+const PEERS_NAMED: usize = 8;
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,6 +77,11 @@ impl fmt::Display for Event {
             Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => self.describe_outbox(f),
             Event::PeerStale { peer, node_id, silent_ms } => {
                 write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
+            }
+            Event::ApplicationBehind { held_ms, count, peers } => {
+                write!(f, "the application took no messages for {held_ms} ms; links that were not read meanwhile: {count}")?;
+                let named = peers.iter().take(PEERS_NAMED).map(PeerId::short).collect::<Vec<_>>().join(", ");
+                if named.is_empty() { Ok(()) } else { write!(f, ", of {named}{}", if *count > PEERS_NAMED { " and others" } else { "" }) }
             }
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }

@@ -108,6 +108,7 @@ class EventKind(enum.IntEnum):
     OUTBOX_HELD = 38
     PING = 40
     PONG = 41
+    APPLICATION_BEHIND = 46
 
 
 class Durability(enum.IntEnum):

@@ -207,6 +207,7 @@ _HAS = {
     EventKind.REGISTRY_FAILED: ("retry_in_ms",),
     EventKind.PING: ("peer", "direction"),
     EventKind.PONG: ("peer", "direction"),
+    EventKind.APPLICATION_BEHIND: ("count",),
     EventKind.OUTBOX_PULLED: ("peer", "target", "count"),
     EventKind.OUTBOX_HELD: ("peer", "target", "count"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),
