@@ -597,6 +597,11 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_OUTBOX_HELD = 38,
     /**
+     * The program takes its messages again, after so long that links were not read; the text says how long and whose, the JSON has all of
+     * it (held_ms, peers). At most one each ten seconds. Has: count (links at once).
+     */
+    VIXP2P_EVENT_APPLICATION_BEHIND = 46,
+    /**
      * A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
      */
     VIXP2P_EVENT_PING = 40,
@@ -2072,7 +2077,8 @@ VIXP2P_API int64_t vixp2p_event_retry_in_ms(const struct vixp2p_event *event);
 VIXP2P_API uint64_t vixp2p_event_message_number(const struct vixp2p_event *event);
 
 /**
- * How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
+ * How many events were dropped (VIXP2P_EVENT_LOST), peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED), or links were not read
+ * (VIXP2P_EVENT_APPLICATION_BEHIND).
  *
  * @param event  the event.
  * @return the number; 0 if the event has none.

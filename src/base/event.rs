@@ -345,6 +345,16 @@ pub enum Event {
         /// In how many logs.
         count: u64,
     },
+    /// The application reads again after it had not taken its messages for so long that links were not read: their peers waited. Once each
+    /// ten seconds at most; what was shorter in between is in the next.
+    ApplicationBehind {
+        /// For how long, in all.
+        held_ms: u64,
+        /// How many links at once, at most.
+        count: usize,
+        /// Whose, the first of them.
+        peers: Vec<PeerId>,
+    },
     /// `known_peers` has lines that cannot be used, or cannot be written.
     KnownPeersFaulty {
         /// What is wrong, with the line's number.
@@ -372,7 +382,7 @@ impl Event {
             Event::IdentityChanged { .. } | Event::KnownPeersFaulty { .. } | Event::AddressBookFaulty { .. } => Level::Warn,
             Event::ConnectFailed { .. } | Event::HandshakeFailed { .. } | Event::ApplyRefused { .. } | Event::Lost { .. } => Level::Warn,
             Event::SnapshotMade { .. } | Event::SnapshotTaken { .. } | Event::LogTruncated { .. } => Level::Info,
-            Event::ApplyResumed { .. } | Event::SnapshotNeeded { .. } => Level::Warn,
+            Event::ApplyResumed { .. } | Event::ApplicationBehind { .. } | Event::SnapshotNeeded { .. } => Level::Warn,
             Event::ApplyParked { .. } => Level::Error,
             Event::LogDamaged { .. } | Event::LogForked { .. } | Event::LogFailed { .. } => Level::Error,
             Event::Fatal { .. } => Level::Critical,

@@ -36,6 +36,6 @@ pub use log::Level;
 pub use passphrase::Passphrase;
 pub use peer_state::{HandshakeStage, PeerState};
 pub use retain::SnapshotConfig;
-pub use stats::Stats;
+pub use stats::{Stats, Unread};
 pub use time::Time;
 pub use trust::{TrustEntry, TrustPolicy, TrustState, TrustTable};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::base::id::PeerId;
+
 /// A snapshot of a node's counters. The first nine, in this order, are the stats line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Stats {
@@ -43,6 +45,17 @@ pub struct Stats {
     pub half_open: u64,
     /// Accepted connections that gave way to newer ones before their peer was authenticated.
     pub half_open_evicted: u64,
+}
+
+/// Links that are not read, because the application has not taken what came by then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unread {
+    /// How long ago the first of them was read last.
+    pub since_ms_ago: u64,
+    /// How many.
+    pub links: usize,
+    /// Whose, as far as known.
+    pub peers: Vec<PeerId>,
 }
 
 impl fmt::Display for Stats {

@@ -423,6 +423,11 @@ mod sender {
             }
         }
 
+        /// Bytes that wait to be written to the connection.
+        pub fn queued(&self) -> usize {
+            self.link.send.lock().as_ref().map_or(0, crate::session::SendHalf::pending)
+        }
+
         /// Locks the queue for a run of messages. While the batch lives, the same thread calls nothing else of the node, or waits
         /// for itself; a batch is held for as long as it takes to fill it and not longer.
         pub fn batch(&self) -> Result<Batch<'_>> {

@@ -128,6 +128,9 @@ fn cut(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
+/// An address of an interface, and its index.
+type Network = (Option<u32>, IfAddr);
+
 /// What hears the crate's thread.
 struct Ears {
     daemon: ServiceDaemon,
@@ -141,7 +144,7 @@ struct Ears {
     /// Those that were resolved: their labels and places.
     standing: BTreeMap<String, (String, Vec<SocketAddr>)>,
     /// The own networks, and when they were looked at.
-    networks: (Vec<Interface>, Time),
+    networks: (Vec<Network>, Time),
 }
 
 impl Ears {
@@ -207,7 +210,8 @@ impl Ears {
 
     fn look_at_networks(&mut self, now: Time) {
         let all = if_addrs::get_if_addrs().unwrap_or_default();
-        self.networks = (all.into_iter().filter(|interface| paths::is_wanted(&self.config, &self.listen, interface)).collect(), now);
+        let wanted = all.into_iter().filter(|interface| paths::is_wanted(&self.config, &self.listen, interface));
+        self.networks = (wanted.map(|interface| (interface.index, interface.addr)).collect(), now);
     }
 
     /// The label and the addresses of a service that are on the own networks.
@@ -219,15 +223,15 @@ impl Ears {
 }
 
 /// Where an address and port lead, if they lead to a neighbour: who names a machine far away names it to have it dialled by many.
-fn place(address: &ScopedIp, port: u16, networks: &[Interface]) -> Option<SocketAddr> {
+fn place(address: &ScopedIp, port: u16, networks: &[Network]) -> Option<SocketAddr> {
     match address.to_ip_addr() {
         IpAddr::V6(ip) if ip.is_unicast_link_local() => {
             let ScopedIp::V6(scoped) = address else { return None };
             let index = scoped.scope_id().index;
-            let ours = networks.iter().any(|interface| interface.index == Some(index) && interface.ip().is_ipv6());
+            let ours = networks.iter().any(|(of, address)| *of == Some(index) && address.ip().is_ipv6());
             ours.then_some(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, index)))
         }
-        ip => networks.iter().any(|interface| is_beside(&interface.addr, ip)).then_some(SocketAddr::new(ip, port)),
+        ip => networks.iter().any(|(_, address)| is_beside(address, ip)).then_some(SocketAddr::new(ip, port)),
     }
 }
 
@@ -255,9 +259,9 @@ mod tests {
         assert!(!is_beside(&own, IpAddr::from([10, 78, 0, 1])) && !is_beside(&own, IpAddr::from([8, 8, 8, 8])));
         assert!(!is_beside(&own, "fe80::1".parse().expect("address")));
         let [near, far] = ["10.77.0.9", "1.1.1.1"].map(|text| ScopedIp::from(text.parse::<IpAddr>().expect("address")));
-        let interface = Interface { name: "v0".into(), addr: own, index: Some(7), oper_status: if_addrs::IfOperStatus::Up };
-        assert_eq!(place(&near, 9, std::slice::from_ref(&interface)), Some(SocketAddr::from(([10, 77, 0, 9], 9))));
-        assert_eq!(place(&far, 9, &[interface]), None);
+        let networks = [(Some(7), own)];
+        assert_eq!(place(&near, 9, &networks), Some(SocketAddr::from(([10, 77, 0, 9], 9))));
+        assert_eq!(place(&far, 9, &networks), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod apply;
 pub(crate) mod asks;
 pub(crate) mod beacon;
+pub(crate) mod behind;
 pub(crate) mod book;
 pub(crate) mod bootstrap;
 pub mod disk;
@@ -15,10 +16,10 @@ pub mod known;
 pub mod link;
 pub mod listen;
 pub mod log;
-pub mod outbox;
-pub(crate) mod outlet;
 #[cfg(feature = "mdns")]
 mod mdns;
+pub mod outbox;
+pub(crate) mod outlet;
 mod paths;
 mod patience;
 pub(crate) mod postal;
@@ -46,6 +47,7 @@ use tokio::sync::Notify;
 use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time, limits};
 use crate::discovery::Discovery;
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
+use crate::driver::behind::Behind;
 use crate::driver::book::Book;
 use crate::driver::known::Keeper;
 use crate::driver::link::LinkShared;
@@ -89,6 +91,7 @@ pub struct Shell {
     pub(crate) bootstrap_peers: Mutex<Vec<BootstrapPeer>>,
     outlet: Arc<LogOutlet>,
     pub(crate) postal: Postal,
+    pub(crate) behind: Behind,
     /// Set before the node's links are closed for good: a link that comes later is closed at once.
     closing: AtomicBool,
     /// Links that have said goodbye and are read on.
@@ -163,6 +166,7 @@ impl Shell {
             bootstrap_peers: Mutex::default(),
             outlet,
             postal: Postal::default(),
+            behind: Behind::default(),
             closing: AtomicBool::new(false),
             draining: Arc::default(),
             present: AtomicUsize::new(0),

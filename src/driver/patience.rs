@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{CloseReason, Level, LinkId, limits};
+use crate::base::{CloseReason, Level, LinkId, Time, limits};
 use crate::driver::Shell;
 use crate::driver::link::LinkShared;
 use crate::mesh::io::Input;
@@ -35,12 +35,37 @@ pub(super) async fn wait_for_room(shell: &Arc<Shell>, link: &LinkShared) {
 }
 
 async fn room(shell: &Arc<Shell>, link: LinkId) {
+    let since = shell.now();
     if shell.ring.has_data_room() || tokio::time::timeout(limits::UNREAD_AFTER, shell.ring.data_room()).await.is_ok() {
         return;
     }
     shell.step(Input::Unread { link, unread: true });
-    shell
-        .write_log(Level::Debug, || format!("{link} is not read: the application has {} bytes to take", limits::EVENT_RING_DATA_MAX_BYTES));
+    let held = Held::new(shell, link, since);
     shell.ring.data_room().await;
+    drop(held);
     shell.step(Input::Unread { link, unread: false });
+}
+
+/// A link that is not read. However that ends, it is told.
+struct Held<'a>(&'a Arc<Shell>, LinkId);
+
+impl<'a> Held<'a> {
+    fn new(shell: &'a Arc<Shell>, link: LinkId, since: Time) -> Held<'a> {
+        let peer = shell.all_routes().into_iter().find(|(_, route)| route.id == link).map(|(peer, _)| peer);
+        let whose = || peer.map_or_else(|| "somebody".to_owned(), |peer| peer.short());
+        // One line for all: the others are a matter of detail, and named by the event at the end.
+        let level = if shell.behind.hold(since, link, peer) { Level::Warn } else { Level::Debug };
+        let max = limits::EVENT_RING_DATA_MAX_BYTES;
+        shell.write_log(level, || format!("{link} to {} is not read: the application has {max} bytes of messages to take", whose()));
+        Held(shell, link)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let Held(shell, link) = self;
+        if let Some(event) = shell.behind.release(shell.now(), *link).filter(|_| !shell.is_closing()) {
+            shell.emit(event);
+        }
+    }
 }

@@ -123,6 +123,7 @@ impl vixp2p_event {
             Event::PeerNamed { .. } => Kind::VIXP2P_EVENT_PEER_NAMED,
             Event::RegistryAnswered { .. } => Kind::VIXP2P_EVENT_REGISTRY_ANSWERED,
             Event::RegistryFailed { .. } => Kind::VIXP2P_EVENT_REGISTRY_FAILED,
+            Event::ApplicationBehind { .. } => Kind::VIXP2P_EVENT_APPLICATION_BEHIND,
             Event::Ping { .. } => Kind::VIXP2P_EVENT_PING,
             Event::Pong { .. } => Kind::VIXP2P_EVENT_PONG,
             Event::OutboxPulled { .. } => Kind::VIXP2P_EVENT_OUTBOX_PULLED,

@@ -75,6 +75,9 @@ pub enum vixp2p_event_kind {
     VIXP2P_EVENT_OUTBOX_PULLED = 37,
     /// A peer tells where operations for a node lie: the answer to vixp2p_outbox_ask(). Has: peer, target, count (ranges in the JSON form).
     VIXP2P_EVENT_OUTBOX_HELD = 38,
+    /// The program takes its messages again, after so long that links were not read; the text says how long and whose, the JSON has all of
+    /// it (held_ms, peers). At most one each ten seconds. Has: count (links at once).
+    VIXP2P_EVENT_APPLICATION_BEHIND = 46,
     /// A question of life went to a peer (outbound) or came from it. Only while the log level is trace. Has: peer, direction.
     VIXP2P_EVENT_PING = 40,
     /// The answer to a question of life came from a peer (inbound) or went to it. Only while the log level is trace. Has: peer,

@@ -101,7 +101,8 @@ pub unsafe extern "C" fn vixp2p_event_message_number(event: *const vixp2p_event)
     unsafe { look("vixp2p_event_message_number", event, 0, read) }
 }
 
-/// How many events were dropped (VIXP2P_EVENT_LOST), or how many peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED).
+/// How many events were dropped (VIXP2P_EVENT_LOST), peers the registry named (VIXP2P_EVENT_REGISTRY_ANSWERED), or links were not read
+/// (VIXP2P_EVENT_APPLICATION_BEHIND).
 ///
 /// @param event  the event.
 /// @return the number; 0 if the event has none.
@@ -109,7 +110,7 @@ pub unsafe extern "C" fn vixp2p_event_message_number(event: *const vixp2p_event)
 pub unsafe extern "C" fn vixp2p_event_count(event: *const vixp2p_event) -> u64 {
     let read = |event: &vixp2p_event| match event.event() {
         Some(Event::Lost { count }) => *count,
-        Some(Event::RegistryAnswered { count, .. }) => *count as u64,
+        Some(Event::RegistryAnswered { count, .. } | Event::ApplicationBehind { count, .. }) => *count as u64,
         Some(Event::OutboxPulled { max_items, .. }) => u64::from(*max_items),
         Some(Event::OutboxHeld { ranges, .. }) => ranges.len() as u64,
         Some(Event::SnapshotNeeded { count, .. }) => *count,

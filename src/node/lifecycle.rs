@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::base::config::KeyAgreement;
-use crate::base::{CloseReason, Error, Event, LogId, Result, limits};
+use crate::base::{CloseReason, Error, Event, Level, LogId, Result, limits};
 use crate::crypto::kex;
 use crate::driver::beacon::Beacon;
 use crate::driver::bootstrap::Bootstrap;
@@ -43,8 +43,20 @@ impl Node {
                 shell.step(Input::RouteTo { to, way: Some(way) });
             }
             self.redial(&shell);
+            self.warn_of_hasty_heartbeat(&shell);
         }
         Ok(())
+    }
+
+    /// The heartbeats of the other side do not matter: whoever would be out of patience asks by itself, and gets an answer. The own ones do.
+    fn warn_of_hasty_heartbeat(&self, shell: &Shell) {
+        let (interval, stale) = (self.inner.config.heartbeat_interval, self.inner.config.stale_after);
+        if stale < 2 * interval {
+            let left = (stale - interval).as_millis();
+            shell.write_log(Level::Warn, || {
+                format!("a silent peer is asked once and has {left} ms to answer before its link is closed; have stale_after be twice heartbeat_interval")
+            });
+        }
     }
 
     fn start_locked(&self, state: &mut State, told: &BTreeMap<LogId, Option<u64>>) -> Result<Option<Arc<Shell>>> {

@@ -4,6 +4,7 @@
 
 mod appending;
 mod applying;
+mod behind;
 mod lifecycle;
 mod outbox;
 mod progress;

@@ -1,11 +1,11 @@
 //! Links, dials and the peer list.
 
 use vixp2p::base::{CloseReason, Endpoint, Event, limits};
-use vixp2p::mesh::{Input, Output, PeerState};
+use vixp2p::mesh::{Input, Mesh, MeshSettings, Output, PeerState};
 use vixp2p::wire::Message;
 
-use crate::solo::{Solo, closes, dials, events, id, lines, log, retries, sent};
-use crate::world::World;
+use crate::solo::{Solo, closes, dials, events, everybody, id, lines, log, retries, sent};
+use crate::world::{World, own};
 
 fn refused() -> CloseReason {
     CloseReason::Refused("nobody listens".into())
@@ -327,4 +327,19 @@ fn routes_follow_the_link_that_stays() {
     let (second, seen) = solo.join(7);
     let routes: Vec<_> = seen.iter().filter_map(|o| if let Output::Route { link, .. } = o { Some(*link) } else { None }).collect();
     assert_eq!((closes(&seen), routes), (vec![(first, CloseReason::Duplicate)], vec![None, Some(second)]));
+}
+
+#[test]
+fn a_peer_that_asks_only_after_the_others_patience_is_asked_by_the_other_and_stays() {
+    let mut world = World::new(2, 1);
+    let mut settings = MeshSettings { trust: everybody(), ..MeshSettings::from_config(&vixp2p::Config::new("calm"), id(1)) };
+    (settings.heartbeat_interval, settings.stale_after) = (40 * limits::STALE_AFTER, 80 * limits::STALE_AFTER);
+    world.nodes[0].mesh = Mesh::new(settings, Vec::new(), own(0), 1);
+    world.connect(0, 1);
+    world.run(20 * limits::STALE_AFTER.as_millis() as u64);
+    assert_eq!(world.links_between(0, 1), 1);
+    for node in &world.nodes {
+        let gone = |event: &&Event| matches!(event, Event::PeerDisconnected { .. } | Event::PeerStale { .. });
+        assert_eq!(node.events.iter().filter(gone).count(), 0, "{:?}", node.events);
+    }
 }

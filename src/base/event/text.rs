@@ -3,6 +3,10 @@
 use std::fmt;
 
 use crate::base::event::{Direction, Event};
+use crate::base::id::PeerId;
+
+/// Peers that one line names.
+const PEERS_NAMED: usize = 8;
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,7 +46,7 @@ impl fmt::Display for Event {
             Event::LogForked { log, seq, detail } => write!(f, "log {log} forked at record {seq}; frozen here: {detail}"),
             Event::ApplyRefused { .. } | Event::ApplyParked { .. } | Event::ApplyResumed { .. } => self.fmt_apply(f),
             Event::LogFailed { detail } => write!(f, "log cannot be written: {detail}"),
-            Event::Lost { count } => write!(f, "{count} events dropped because the application read too slowly"),
+            Event::Lost { .. } | Event::ApplicationBehind { .. } => self.fmt_behind(f),
             Event::Fatal { detail } => write!(f, "node failed: {detail}"),
             Event::PeerPinned { peer, node_id, former: None } => {
                 write!(f, "node_id \"{}\" seen for the first time: key {peer} is pinned to it", printable(node_id))
@@ -83,6 +87,19 @@ impl fmt::Display for Event {
 }
 
 impl Event {
+    /// What an application that was too slow has missed, and who waited for it.
+    fn fmt_behind(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Lost { count } => write!(f, "{count} events dropped because the application read too slowly"),
+            Event::ApplicationBehind { held_ms, count, peers } => {
+                write!(f, "the application took no messages for {held_ms} ms; links that were not read meanwhile: {count}")?;
+                let named = peers.iter().take(PEERS_NAMED).map(PeerId::short).collect::<Vec<_>>().join(", ");
+                if named.is_empty() { Ok(()) } else { write!(f, ", of {named}{}", if *count > PEERS_NAMED { " and others" } else { "" }) }
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What became of a record on its way to the application.
     fn fmt_apply(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

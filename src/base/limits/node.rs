@@ -87,5 +87,9 @@ pub const EVENT_RING_DATA_MAX_BYTES: usize = 512 * 1024;
 pub const EVENT_DATA_OVERHEAD_BYTES: usize = 256;
 /// A link that is not read for so long, because the application is behind, is marked as such: well below any stale time.
 pub const UNREAD_AFTER: Duration = Duration::from_millis(100);
+/// Least time between two events that say so: an application that is always a little behind is not given more to take.
+pub const BEHIND_EVENT_EVERY: Duration = Duration::from_secs(10);
+/// Peers such an event names; more are counted.
+pub const BEHIND_PEERS_MAX: usize = 64;
 /// Log lines waiting for a log callback.
 pub const LOG_RING_MAX: usize = 1024;

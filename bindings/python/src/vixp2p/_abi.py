@@ -112,6 +112,7 @@ class EventKind(enum.IntEnum):
     SNAPSHOT_TAKEN = 43
     LOG_TRUNCATED = 44
     SNAPSHOT_NEEDED = 45
+    APPLICATION_BEHIND = 46
 
 
 class Durability(enum.IntEnum):

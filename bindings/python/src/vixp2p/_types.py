@@ -214,6 +214,7 @@ _HAS = {
     EventKind.SNAPSHOT_TAKEN: ("peer", "seq", "bytes"),
     EventKind.LOG_TRUNCATED: ("log", "seq"),
     EventKind.SNAPSHOT_NEEDED: ("peer", "count"),
+    EventKind.APPLICATION_BEHIND: ("count",),
     EventKind.OUTBOX_PULLED: ("peer", "target", "count"),
     EventKind.OUTBOX_HELD: ("peer", "target", "count"),
     EventKind.PEER_PINNED: ("peer", "node_id", "former"),

@@ -10,7 +10,7 @@ use vixp2p::mesh::TargetSnapshot;
 
 use super::words;
 use super::{Finding, Question};
-use crate::args::{NodeArgs, Switch};
+use crate::args::NodeArgs;
 
 /// Warnings that are kept for the doctor.
 const LATELY_MAX: usize = 16;
@@ -29,7 +29,7 @@ impl About {
     pub(crate) fn new(args: &NodeArgs) -> About {
         About {
             dial: !args.no_connect,
-            discovery: args.discovery.discovery == Switch::On,
+            discovery: args.discovery.config().is_some(),
             interfaces: args.discovery.disc_iface.clone(),
             registry: args.bootstrap.url().is_some(),
             lately: Mutex::default(),
@@ -67,6 +67,16 @@ pub(crate) fn examine(node: &Node, about: &About, question: &Question) -> Vec<Fi
     let unknown = question.endpoints.iter().filter(|wanted| targets.iter().all(|target| target.endpoint.to_string() != **wanted));
     findings.extend(unknown.map(|endpoint| not_dialled(node, about, endpoint)));
     findings.extend(peers(node, about, targets.is_empty()));
+    findings.extend(node.unread().map(|unread| {
+        let peers: Vec<String> = unread.peers.iter().map(|peer| peer.short()).collect();
+        let says = format!(
+            "has taken no messages for {} ms: {} links are not read meanwhile ({})",
+            unread.since_ms_ago,
+            unread.links,
+            peers.join(", ")
+        );
+        Finding::bad("application", "behind", says, "have it take its messages: whoever sends them waits")
+    }));
     findings.extend(finders(about));
     findings.extend(about.lately.lock().iter().map(|(at, text)| {
         let seconds = now().saturating_duration_since(*at).as_secs();
