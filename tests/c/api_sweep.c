@@ -598,13 +598,15 @@ static void registry(const vixp2p_node *a)
     options.registry_url = url;
     options.registry_token = "open-sesame";
     options.registry_announce_host = "asker.example";
+    options.announce_port = 4711;
     options.registry_mode = VIXP2P_REGISTRY_PULL_AND_ANNOUNCE;
     options.registry_max_peers_per_poll = 7;
     options.registry_ca = "no PEM text, and the address is not https";
     CHECK_FAILS(INVALID, vixp2p_node_create(&options, &node));
     options.registry_ca = NULL;
     node = create_and_start(&options);
-    answer(listener, "POST /p2p/v1/announce HTTP/1.1\r\n", "},\"host\":\"asker.example\"}", "{\"ok\":true}");
+    answer(listener, "POST /p2p/v1/announce HTTP/1.1\r\n", "\"tcp_port\":4711,\"cap\":{\"proto\":\"1.0\",\"transport\":\"tcp\"},\"host\":\"asker.example\"}",
+           "{\"ok\":true}");
     answer(listener, "GET /p2p/v1/peers?limit=7 HTTP/1.1\r\n", "\r\n\r\n", list);
     vixp2p_event_free(wait_for(node, VIXP2P_EVENT_PEER_CONNECTED));
     CHECK(vixp2p_node_registry_peers(node, peers, sizeof *peers, &count) == VIXP2P_OK && count == 1);

@@ -77,7 +77,8 @@ void meet(const std::shared_ptr<Node> &from, const std::shared_ptr<Node> &to)
 // 1, 2, 3, 4, 7: bytes of strangers.
 void strangers_neither_end_the_process_nor_become_peers()
 {
-    const auto node = started("a");
+    Lines lines;
+    const auto node = started(listening("a", &lines));
     const PeerEndpoint at = endpoint_of(*node);
     framing::LengthPrefixVarint framing;
     const auto framed = [&](const Envelope &envelope) { return framing.encode(envelope.encode()).bytes; };
@@ -108,6 +109,8 @@ void strangers_neither_end_the_process_nor_become_peers()
         stranger.write(framed(pack::make_envelope(MessageType::HelloFinish, msg::HelloFinish{1, 2, {1}})));
         stranger.read_to_end();
     }
+    lines.wait_for("[p2p] envelope error: ");
+    CHECK(lines.wait_for("no common protocol version").find(" peer_id=127.0.0.1:") != std::string::npos);
     CHECK(node->running() && node->stats().peers_connected == 0 && node->peers_snapshot().empty());
     meet(started("b"), node);
 }

@@ -208,6 +208,26 @@ void nodes_on_one_host_discover_each_other()
     hears->stop();
 }
 
+// Numbers that the module takes are no reason not to start.
+void odd_numbers_are_taken_as_the_nearest_that_make_sense()
+{
+    DiscoveryConfig discovery = on_lo("a", 0);
+    discovery.announce_interval_ms = 0;
+    discovery.seen_ttl_ms = 0;
+    discovery.max_packet_bytes = 1;
+    const auto looking = make_udp_discovery(discovery, nullptr);
+    looking->start();
+    looking->stop();
+    const Registry registry("{\"peers\":[]}");
+    BootstrapConfig bootstrap = asking(registry, "a");
+    bootstrap.max_http_bytes = std::size_t{1} << 40U;
+    bootstrap.max_peers_per_poll = 1U << 31U;
+    bootstrap.backoff_max_ms = 1;
+    const auto asks = make_http_bootstrap(bootstrap, nullptr);
+    asks->start();
+    eventually([&] { return !registry.requests().empty(); });
+}
+
 void a_node_dials_whom_its_discovery_finds()
 {
     const auto a = make_tcp_node(listening("a")), b = make_tcp_node(listening("b"));
@@ -230,6 +250,7 @@ int main()
     rumours_are_dialled_no_longer_than_they_last();
     if (is_private) {
         nodes_on_one_host_discover_each_other();
+        odd_numbers_are_taken_as_the_nearest_that_make_sense();
         a_node_dials_whom_its_discovery_finds();
     } else {
         std::puts("no network of its own is permitted here: discovery is not tested");

@@ -171,7 +171,11 @@ static void program_of_parts()
     p2p::Router &router = memory;
     router.upsert_route("c", p2p::Route{"b", true});
     assert(router.resolve("c")->via_relay && router.resolve("c")->ttl == 8);
+    p2p::MemoryRouter copy = memory;
     router.remove_route("c");
+    assert(copy.resolve("c") && !memory.resolve("c"));
+    memory = copy;
+    assert(memory.resolve("c"));
     p2p::framing::LengthPrefixVarint varint;
     Xor other;
     for (p2p::Framing *framing : {static_cast<p2p::Framing *>(&varint), static_cast<p2p::Framing *>(&other)}) {

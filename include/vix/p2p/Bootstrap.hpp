@@ -5,6 +5,7 @@
 #ifndef VIX_P2P_BOOTSTRAP_HPP
 #define VIX_P2P_BOOTSTRAP_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -97,8 +98,9 @@ private:
         options.registry_connect_timeout_ms = config.connect_timeout_ms;
         options.registry_request_timeout_ms = config.request_timeout_ms;
         options.registry_backoff_max_ms = config.backoff_max_ms;
-        options.registry_max_http_bytes = saturated(config.max_http_bytes);
-        options.registry_max_peers_per_poll = config.max_peers_per_poll;
+        // The module takes any numbers; these are the nearest that the engine takes.
+        options.registry_max_http_bytes = std::min(saturated(config.max_http_bytes), 1048576U);
+        options.registry_max_peers_per_poll = std::min(config.max_peers_per_poll, 1024U);
         engine.create(options);
     }
 

@@ -5,6 +5,7 @@
 #ifndef VIX_P2P_DISCOVERY_HPP
 #define VIX_P2P_DISCOVERY_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -90,9 +91,10 @@ private:
         vixp2p_node_options options = finder_options(config.self_node_id, config.self_tcp_port);
         options.discovery = config.mode == DiscoveryMode::Multicast ? VIXP2P_DISCOVERY_MULTICAST : VIXP2P_DISCOVERY_BROADCAST;
         options.discovery_port = config.discovery_port;
-        options.discovery_interval_ms = config.announce_interval_ms;
-        options.discovery_ttl_ms = config.seen_ttl_ms;
-        options.discovery_packet_bytes = saturated(config.max_packet_bytes);
+        // The module takes any numbers; these are the nearest that make sense.
+        options.discovery_interval_ms = std::clamp(config.announce_interval_ms, 100U, 3'600'000U);
+        options.discovery_ttl_ms = std::max(config.seen_ttl_ms, options.discovery_interval_ms + 1);
+        options.discovery_packet_bytes = std::max(saturated(config.max_packet_bytes), 256U);
         options.discovery_group = config.multicast_group.c_str();
         options.discovery_interfaces = config.interfaces.empty() ? nullptr : config.interfaces.c_str();
         options.psk = config.psk.empty() ? nullptr : config.psk.data();

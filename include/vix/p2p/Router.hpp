@@ -37,6 +37,16 @@ public:
 /** Keeps routes in memory, as many as the program puts in; for any number of threads. */
 class MemoryRouter final : public Router {
 public:
+    MemoryRouter() = default;
+    MemoryRouter(const MemoryRouter &other) : Router(other), routes_(other.routes()) {}
+    MemoryRouter &operator=(const MemoryRouter &other)
+    {
+        auto routes = other.routes();
+        std::lock_guard<std::mutex> lock(mutex_);
+        routes_.swap(routes);
+        return *this;
+    }
+
     void upsert_route(const NodeId &node, const Route &route) override
     {
         std::lock_guard<std::mutex> lock(mutex_);

@@ -26,7 +26,7 @@ class EdgeSync;
 class Router;
 
 struct NodeConfig {
-    /** A label for people. Peers see it; who a node is, is its key. */
+    /** A label for people, at most 255 bytes of UTF-8. Peers see it; who a node is, is its key. */
     std::string node_id;
     /** 0: the node does not listen. */
     std::uint16_t listen_port{0};
