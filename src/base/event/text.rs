@@ -48,28 +48,9 @@ impl fmt::Display for Event {
             Event::LogFailed { detail } => write!(f, "log cannot be written: {detail}"),
             Event::Lost { .. } | Event::ApplicationBehind { .. } => self.fmt_behind(f),
             Event::Fatal { detail } => write!(f, "node failed: {detail}"),
-            Event::PeerPinned { peer, node_id, former: None } => {
-                write!(f, "node_id \"{}\" seen for the first time: key {peer} is pinned to it", printable(node_id))
+            Event::PeerPinned { .. } | Event::IdentityChanged { .. } | Event::TrustChanged { .. } | Event::SyncDeclined { .. } => {
+                self.fmt_of_trust(f)
             }
-            Event::PeerPinned { peer, node_id, former: Some(former) } => {
-                write!(f, "peer \"{}\" has changed its key from {} to {peer} and proven it", printable(node_id), former.short())
-            }
-            Event::IdentityChanged { peer, node_id, former, endpoint, direction } => write!(
-                f,
-                "refused ({direction}, {endpoint}): node_id \"{}\" belongs to key {former}, but key {peer} came with it; somebody else may \
-                 be using the name; if the change is right, vixp2p trust forget {former}",
-                printable(node_id)
-            ),
-            Event::TrustChanged { peer, node_id, trusted } => {
-                let (now, then) = if *trusted { ("now", "begins") } else { ("no longer", "ends") };
-                write!(f, "peer {} \"{}\" is {now} trusted: the exchange of records {then}", peer.short(), printable(node_id))
-            }
-            Event::SyncDeclined { peer, node_id } => write!(
-                f,
-                "peer {} \"{}\" exchanges no records with this node: it does not trust it; add this node's key there (vixp2p trust add)",
-                peer.short(),
-                printable(node_id)
-            ),
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
             Event::PeerNamed { .. } | Event::RegistryAnswered { .. } | Event::RegistryFailed { .. } => self.fmt_of_registry(f),
             Event::Ping { .. } | Event::Pong { .. } => self.fmt_of_life(f),
@@ -96,6 +77,35 @@ impl Event {
                 let named = peers.iter().take(PEERS_NAMED).map(PeerId::short).collect::<Vec<_>>().join(", ");
                 if named.is_empty() { Ok(()) } else { write!(f, ", of {named}{}", if *count > PEERS_NAMED { " and others" } else { "" }) }
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose key is whose, and who exchanges records.
+    fn fmt_of_trust(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::PeerPinned { peer, node_id, former: None } => {
+                write!(f, "node_id \"{}\" seen for the first time: key {peer} is pinned to it", printable(node_id))
+            }
+            Event::PeerPinned { peer, node_id, former: Some(former) } => {
+                write!(f, "peer \"{}\" has changed its key from {} to {peer} and proven it", printable(node_id), former.short())
+            }
+            Event::IdentityChanged { peer, node_id, former, endpoint, direction } => write!(
+                f,
+                "refused ({direction}, {endpoint}): node_id \"{}\" belongs to key {former}, but key {peer} came with it; somebody else may \
+                 be using the name; if the change is right, vixp2p trust forget {former}",
+                printable(node_id)
+            ),
+            Event::TrustChanged { peer, node_id, trusted } => {
+                let (now, then) = if *trusted { ("now", "begins") } else { ("no longer", "ends") };
+                write!(f, "peer {} \"{}\" is {now} trusted: the exchange of records {then}", peer.short(), printable(node_id))
+            }
+            Event::SyncDeclined { peer, node_id } => write!(
+                f,
+                "peer {} \"{}\" exchanges no records with this node: it does not trust it; add this node's key there (vixp2p trust add)",
+                peer.short(),
+                printable(node_id)
+            ),
             _ => Ok(()),
         }
     }
