@@ -465,6 +465,19 @@ fn a_disk_that_refuses_a_piece_is_not_asked_again_at_once() {
 }
 
 #[test]
+fn what_a_snapshot_has_of_a_log_that_is_not_here_yet_is_not_applied_again_whoever_pushes_it() {
+    let (mut solo, seven, eight) = taker();
+    let within = || [places(), vec![place(log(3), 2, 0)]].concat();
+    offered(&mut solo, seven, &offer(10, 1), &within(), Some(Vec::new()));
+    tell(&mut solo, SnapshotInput::Installed { id: SnapshotId([10; 32]), places: within() });
+    solo.receive(eight, push(&group(log(3), 1, 3, 10)));
+    let reason = vixp2p::base::CloseReason::Protocol("a false seal".into());
+    assert_eq!(closes(&solo.step(Input::StoreFailed { link: eight, log: log(3), durable: 0, reason })).len(), 1);
+    solo.receive(seven, push(&group(log(3), 1, 3, 10)));
+    assert_eq!(applies(&solo.durable(vec![group(log(3), 1, 3, 10)])), [(3, 3)]);
+}
+
+#[test]
 fn a_frozen_log_is_no_reason_to_take_one_and_its_giver_is_told_so() {
     let mut solo = based(&[(log(5), 3, 3, 0)]);
     let (seven, _) = solo.join_with(7, &[]);
