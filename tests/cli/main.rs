@@ -12,6 +12,7 @@ mod log;
 mod node;
 mod options;
 mod registry;
+mod send;
 mod shell;
 mod support;
 mod sync;

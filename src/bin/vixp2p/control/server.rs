@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use vixp2p::Node;
 
 use crate::commands::doctor::running::{self, About};
+use crate::commands::send::Waiting;
 use crate::commands::{sync, trust};
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::screen::Screen;
@@ -64,6 +65,7 @@ pub(crate) struct Served {
     pub(crate) node: Node,
     pub(crate) progress: Arc<Progress>,
     pub(crate) about: Arc<About>,
+    pub(crate) waiting: Arc<Waiting>,
     pub(crate) screen: Screen,
 }
 
@@ -118,7 +120,7 @@ async fn accept(listener: UnixListener, served: Served) {
     }
 }
 
-async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }: Served) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, Served { node, progress, about, waiting, screen }: Served) -> io::Result<()> {
     while let Some((kind, body)) = read_frame(&mut stream).await? {
         let reply = match Request::decode(kind, body) {
             Some(Request::Watch) => return watch(stream, &node, &progress).await,
@@ -129,6 +131,14 @@ async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }:
             Some(Request::Sync) => match sync::status(&node).await {
                 Ok(status) => Reply::Sync(Box::new(status)),
                 Err(why) => Reply::Refused(why),
+            },
+            Some(Request::Send(letter)) => match waiting.send(&node, &letter) {
+                Ok(told) => match told.await {
+                    Ok(end) => Reply::Sent(end),
+                    // The node stops.
+                    Err(_) => return Ok(()),
+                },
+                Err(error) => Reply::Refused(error.to_string()),
             },
             Some(Request::Trust(order)) => {
                 // It waits for the disk.
