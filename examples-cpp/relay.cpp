@@ -2,6 +2,8 @@
 #include <exception>
 #include <iostream>
 
+#include <vixp2p.hpp>
+
 #include "node.hpp"
 
 static vixp2p_node_options apart()
@@ -23,21 +25,18 @@ try {
 
     const vixp2p_peer_id to = carol.id();
     const std::string text = "by way of bob";
-    uint64_t number = 0;
-    must(vixp2p_node_send_to(alice.get(), &to, text.data(), text.size(), 0, &number));
+    const auto number = vixp2p::send_to(alice.get(), to, text);
     const Event got = carol.wait_for(VIXP2P_EVENT_MESSAGE);
     std::size_t len = 0;
     const char *data = static_cast<const char *>(vixp2p_event_data(got.get(), &len));
     const std::string received(data, len);
     std::cout << "carol got \"" << received << "\"\n";
 
-    const Event told = alice.wait_for(VIXP2P_EVENT_DELIVERED);
-    int32_t via_relay = 0;
-    vixp2p_peer_id hop;
-    must(vixp2p_node_route_resolve(alice.get(), &to, &hop, &via_relay, nullptr));
-    const bool by_bob = via_relay == 1 && to_hex(hop) == to_hex(bob.id());
-    std::cout << "alice knows that message " << vixp2p_event_message_number(told.get()) << " arrived\n";
-    return received == text && vixp2p_event_message_number(told.get()) == number && by_bob ? 0 : 1;
+    const auto end = vixp2p::ending(alice.wait_for(VIXP2P_EVENT_DELIVERED).get());
+    const auto way = vixp2p::route(alice.get(), to);
+    const bool by_bob = way && way->via_relay && to_hex(way->next_hop) == to_hex(bob.id());
+    std::cout << "alice knows that message " << end->number << " arrived\n";
+    return received == text && end->delivered() && end->number == number && by_bob ? 0 : 1;
 } catch (const std::exception &error) {
     std::cerr << error.what() << '\n';
     return 1;

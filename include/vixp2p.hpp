@@ -1,9 +1,9 @@
 /**
  * @file vixp2p.hpp
- * @brief C++17 over vixp2p.h, header-only: what is awkward in C about following and extending the replicated log.
+ * @brief C++17 over vixp2p.h, header-only: what is awkward in C about following and extending the replicated log, and about routes.
  *
- * Subscriptions that free themselves, failures as exceptions, and EdgeSync, through which a program takes part in replication
- * with four functions. Everything else is used through vixp2p.h directly; a node stays a vixp2p_node *.
+ * Subscriptions that free themselves, failures as exceptions, messages to peers that need not be connected, and EdgeSync, through which a
+ * program takes part in replication with four functions. Everything else is used through vixp2p.h directly; a node stays a vixp2p_node *.
  */
 #ifndef VIXP2P_HPP
 #define VIXP2P_HPP
@@ -53,6 +53,79 @@ inline std::string to_hex(const vixp2p_peer_id &id)
     char hex[VIXP2P_PEER_ID_HEX_SIZE];
     check(vixp2p_peer_id_to_hex(&id, hex, sizeof hex));
     return hex;
+}
+
+/**
+ * Sends a message to a peer, connected or not; see vixp2p_node_send_to(). What comes back is its number: the event from which ending()
+ * reads what became of it carries the same. Throws Error with VIXP2P_ERR_WOULD_BLOCK while too many are under way.
+ */
+inline std::uint64_t send_to(vixp2p_node *node, const vixp2p_peer_id &peer, std::string_view data, std::uint32_t life_ms = 0)
+{
+    std::uint64_t number = 0;
+    check(vixp2p_node_send_to(node, &peer, data.data(), data.size(), life_ms, &number));
+    return number;
+}
+
+/** What became of a message that send_to() has sent. */
+struct Ending {
+    std::uint64_t number{0};
+    vixp2p_peer_id peer{};
+    /** Empty if it has arrived, which its recipient has proven; else the name of the reason, such as "no_route". */
+    std::string reason;
+    /** The reason as a sentence. */
+    std::string text;
+
+    bool delivered() const noexcept { return reason.empty(); }
+};
+
+/** What an event says of a message that send_to() has sent; none if it is about something else. */
+inline std::optional<Ending> ending(const vixp2p_event *event)
+{
+    const vixp2p_event_kind kind = vixp2p_event_get_kind(event);
+    if (kind != VIXP2P_EVENT_DELIVERED && kind != VIXP2P_EVENT_UNDELIVERED) {
+        return std::nullopt;
+    }
+    Ending end;
+    end.number = vixp2p_event_message_number(event);
+    check(vixp2p_event_peer(event, &end.peer));
+    if (kind == VIXP2P_EVENT_UNDELIVERED) {
+        end.reason = vixp2p_event_reason(event);
+        end.text = vixp2p_event_reason_text(event);
+    }
+    return end;
+}
+
+/** The way a message to a peer takes. */
+struct Route {
+    vixp2p_peer_id next_hop{};
+    /** Whether next_hop passes it on; false: it is the peer itself. */
+    bool via_relay{false};
+    /** Links a message may pass. */
+    std::uint32_t ttl{0};
+};
+
+/** Says by which neighbour a peer is reached; see vixp2p_node_route_set(). */
+inline void set_route(vixp2p_node *node, const vixp2p_peer_id &peer, const vixp2p_peer_id &next_hop, std::uint32_t ttl = 0)
+{
+    check(vixp2p_node_route_set(node, &peer, &next_hop, ttl));
+}
+
+/** Takes back what set_route() said, and forgets what was found by searching; whether anything had been said. */
+inline bool remove_route(vixp2p_node *node, const vixp2p_peer_id &peer)
+{
+    return check(vixp2p_node_route_remove(node, &peer)) == VIXP2P_OK;
+}
+
+/** The way a message to a peer would take now; none if it would be searched. */
+inline std::optional<Route> route(vixp2p_node *node, const vixp2p_peer_id &peer)
+{
+    Route way;
+    std::int32_t via_relay = 0;
+    if (check(vixp2p_node_route_resolve(node, &peer, &way.next_hop, &via_relay, &way.ttl)) != VIXP2P_OK) {
+        return std::nullopt;
+    }
+    way.via_relay = via_relay != 0;
+    return way;
 }
 
 /** One record of a log. */

@@ -195,3 +195,22 @@ fn a_node_without_peer_exchange_tells_nobody_and_dials_nobody() {
     let known = |peer: &Peer| peer.node.peers().len();
     assert_eq!((known(&a), known(&b), known(&hub)), (1, 1, 2));
 }
+
+#[test]
+fn threads_that_set_and_remove_one_route_leave_the_node_and_its_mesh_of_one_mind() {
+    let [a, b] = chain(["a", "b"]);
+    let to = PeerId([9; 32]);
+    for round in 0..300 {
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                a.node.set_route(to, b.id(), 3).expect("set");
+            });
+            start.wait();
+            a.node.remove_route(to);
+        });
+        let known = a.node.route(to).is_some();
+        assert_eq!(a.node.remove_route(to), known, "round {round}");
+    }
+}

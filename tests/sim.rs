@@ -190,12 +190,14 @@ fn nodes_that_know_only_the_first_one_end_up_linked_by_one_link_per_pair() {
 
 #[test]
 fn messages_over_relays_arrive_once_and_unaltered_or_their_senders_are_told() {
-    let (mut arrived, mut given_up) = (0, 0);
+    let (mut arrived, mut given_up, mut lies) = (0, 0, 0);
     for seed in 1..=4 * seeds() {
         let report = passes(&scenario(Scenario::Relays, seed, 3 + (seed % 4) as usize));
         (arrived, given_up) = (arrived + report.counts.routed, given_up + report.counts.given_up);
+        lies += report.counts.lies;
     }
     assert!(arrived > 60 * seeds() && given_up > 4 * seeds(), "{arrived} arrived, {given_up} were given up");
+    assert!(lies > 40 * seeds(), "{lies} lies were told");
 }
 
 /// Whether enough of a few seeds notice the broken rule, with a sentence that has `word` in it. Not every one does: what was lost may

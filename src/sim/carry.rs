@@ -84,9 +84,12 @@ impl World<'_> {
             Output::Event(event) => return self.letter_event(node, &event).unwrap_or_else(|| self.event(node, &event)),
             Output::Seal { number, to, from_run, to_run, payload } => {
                 let sealed = self.seal(node, number, &to, (from_run, to_run), &payload);
-                inputs.push_back(sealed);
+                self.hand_over(node, sealed);
             }
-            Output::Open { ticket, parcel } => inputs.push_back(self.open(node, ticket, &parcel)),
+            Output::Open { ticket, parcel } => {
+                let opened = self.open(node, ticket, &parcel);
+                self.hand_over(node, opened);
+            }
             Output::Store { link, group } => {
                 self.sabotage_turn += 1;
                 if self.options.sabotage == Some(Sabotage::LoseStore) && self.sabotage_turn.is_multiple_of(8) {
@@ -142,7 +145,7 @@ impl World<'_> {
         }
     }
 
-    fn send(&mut self, node: usize, link: LinkId, message: &Message, inputs: &mut VecDeque<Input>) -> Check {
+    pub(super) fn send(&mut self, node: usize, link: LinkId, message: &Message, inputs: &mut VecDeque<Input>) -> Check {
         match message {
             Message::WalAck(ack) => self.oracle.acked(&self.nodes[node], ack.log, ack.durable, ack.applied)?,
             Message::Vector(lines) => {
@@ -346,7 +349,10 @@ impl World<'_> {
             let next = entry.next(|| seeded_kex(&mut rng));
             self.pump(node, link);
             match next {
-                Ok(Some(input)) => self.step(node, input)?,
+                Ok(Some(input)) => {
+                    let input = self.listens(node, link, input)?;
+                    self.step(node, input)?;
+                }
                 Ok(None) => return Ok(()),
                 Err(reason) => return self.end_link(node, link, reason),
             }

@@ -18,6 +18,7 @@ mod carry;
 mod check;
 mod disk;
 mod faults;
+mod liar;
 mod link;
 mod logwork;
 mod mail;
@@ -63,7 +64,8 @@ pub enum Scenario {
     /// Every node dials every other at the start, and speaks on every link the moment it may: one link a pair is left, and nothing that
     /// was sent is lost with the others.
     AllDialAll,
-    /// Only neighbours in a row, or in a ring, are linked; messages go from anybody to anybody while links, partitions and relays come and go.
+    /// Only neighbours in a row, or in a ring, are linked; messages go from anybody to anybody while links, partitions and relays come and
+    /// go. In half of the worlds of four nodes and more one of them lies to its neighbours, of whom it has two or more.
     Relays,
     /// A puts operations for C and is gone, B carries them, C executes them through crashes, and A's next life learns of it.
     Mail,
@@ -235,6 +237,8 @@ pub struct Counts {
     pub routed: u64,
     /// Messages over routes whose sender was told that they were given up.
     pub given_up: u64,
+    /// Messages that a liar among the relays made up.
+    pub lies: u64,
     /// Disks that were damaged at rest or exchanged for an older copy.
     pub hurt: u64,
     /// Logs of which damage was set aside.
@@ -302,7 +306,7 @@ impl fmt::Display for Report {
             c.connections, c.authenticated, c.cuts, c.flips, c.partitions, c.pauses, c.messages
         )?;
         if c.routed + c.given_up > 0 {
-            writeln!(f, "  routes      {} messages arrived, {} were given up", c.routed, c.given_up)?;
+            writeln!(f, "  routes      {} messages arrived, {} were given up, {} lies were told", c.routed, c.given_up, c.lies)?;
         }
         writeln!(
             f,

@@ -137,6 +137,8 @@ pub(super) struct Profile {
     pub(super) disk_us: u64,
     /// Whose disk is damaged or exchanged for an older copy, if any is.
     victim: usize,
+    /// The relay that lies, if one does.
+    pub(super) liar: Option<usize>,
     /// Whether each node's appends do not wait for the disk.
     pub(super) buffered: Vec<bool>,
     /// How long an application's state is behind its lines.
@@ -190,6 +192,7 @@ impl Profile {
             own_cursor: (0..nodes).map(|_| rng.u8(..3) > 0).collect(),
             disk_us: [500, 3_000, 30_000][rng.usize(..3)],
             victim: rng.usize(..nodes),
+            liar: None,
             buffered: (0..nodes).map(|_| options.faults && rng.u8(..4) == 0).collect(),
             state_bytes: if weights[20] > 0 { limits::SNAPSHOT_PIECE_BYTES } else { 0 },
         }
@@ -239,7 +242,11 @@ impl Script {
                 let mut rng = fastrand::Rng::with_seed(options.seed);
                 let mut edges = ring(nodes);
                 edges.truncate(if rng.bool() { nodes } else { nodes - 1 });
-                (Script::relays(nodes, &mut rng), profile.calm(edges))
+                let liar = (nodes >= 4 && rng.bool()).then(|| rng.usize(..nodes));
+                if let Some(liar) = liar {
+                    edges = edges_around(liar, nodes, &mut rng);
+                }
+                (Script::relays(nodes, liar, &mut rng), Profile { liar, ..profile.calm(edges) })
             }
         }
     }
@@ -294,8 +301,8 @@ impl Script {
         ])
     }
 
-    /// Two minutes in which everything moves, then one in which every message has to arrive.
-    fn relays(nodes: usize, rng: &mut fastrand::Rng) -> Script {
+    /// Two minutes in which everything moves, then one in which every message has to arrive: four of them if it has to be found out who lies.
+    fn relays(nodes: usize, liar: Option<usize>, rng: &mut fastrand::Rng) -> Script {
         let mut steps = Vec::new();
         let pair = |rng: &mut fastrand::Rng| {
             let from = rng.usize(..nodes);
@@ -318,11 +325,12 @@ impl Script {
             steps.push((rng.u64(5_000..115_000), action));
         }
         steps.push((150_000, Action::Heal));
-        for from in 0..nodes {
-            let others = (0..nodes).filter(|to| *to != from);
-            steps.extend(others.map(|to| (220_000, Action::Letter { from, to, life_ms: 30_000, must: true })));
+        let life_ms = if liar.is_some() { 240_000 } else { 30_000 };
+        for from in (0..nodes).filter(|from| Some(*from) != liar) {
+            let others = (0..nodes).filter(|to| *to != from && Some(*to) != liar);
+            steps.extend(others.map(|to| (220_000, Action::Letter { from, to, life_ms, must: true })));
         }
-        steps.push((252_000, Action::Expect { nodes: (0..nodes).collect() }));
+        steps.push((222_000 + life_ms, Action::Expect { nodes: (0..nodes).collect() }));
         steps.sort_by_key(|(at, _)| *at);
         Script::plan(steps)
     }
@@ -397,6 +405,24 @@ impl Script {
         let talk = |at| (0..nodes).map(move |node| (at, Action::Talk { node, messages: 1 }));
         Script::plan(moments.into_iter().flat_map(talk).collect())
     }
+}
+
+/// The others in a row or a ring, or wherever they meet, and the liar between two of them or more.
+fn edges_around(liar: usize, nodes: usize, rng: &mut fastrand::Rng) -> Vec<(usize, usize)> {
+    let honest: Vec<usize> = (0..nodes).filter(|node| *node != liar).collect();
+    let shape = rng.u8(..3);
+    let mut edges: Vec<(usize, usize)> = match shape {
+        0 | 1 => honest.windows(2).map(|pair| (pair[0], pair[1])).collect(),
+        _ => (1..honest.len()).map(|n| (honest[n], honest[rng.usize(..n)])).collect(),
+    };
+    if shape == 1 && honest.len() > 2 {
+        edges.push((honest[honest.len() - 1], honest[0]));
+    }
+    let mut friends = honest;
+    rng.shuffle(&mut friends);
+    friends.truncate(rng.usize(2..=friends.len()));
+    edges.extend(friends.into_iter().map(|friend| (liar, friend)));
+    edges
 }
 
 fn ring(nodes: usize) -> Vec<(usize, usize)> {

@@ -11,6 +11,7 @@ use crate::base::config::Psk;
 use crate::base::{CloseReason, LinkId, PeerId, Time};
 use crate::mesh::io::Input;
 use crate::sim::check::{Check, Oracle};
+use crate::sim::liar::Liar;
 use crate::sim::mail::Mail;
 use crate::sim::net::Net;
 use crate::sim::node::{Node, name};
@@ -59,6 +60,8 @@ pub(super) enum What {
     Lane { conn: u64, side: usize },
     /// The script's next line.
     Script,
+    /// What a node sealed or opened outside its lock is ready.
+    Ready { node: usize, life: u32, input: Input },
     /// A dead node comes back.
     Restart { node: usize },
     /// A pause is over, if no later one has begun.
@@ -97,6 +100,7 @@ pub(super) struct World<'a> {
     pub(super) net: Net,
     pub(super) oracle: Oracle,
     pub(super) letters: Letters,
+    pub(super) liar: Option<Liar>,
     pub(super) trace: Trace<'a>,
     pub(super) profile: Profile,
     pub(super) counts: Counts,
@@ -149,6 +153,7 @@ impl<'a> World<'a> {
             nodes,
             oracle: Oracle::new(&people),
             letters: Letters::default(),
+            liar: profile.liar.map(|node| Liar::new(node, options.seed)),
             trace: Trace::new(if options.trace { Some(out) } else { None }),
             profile,
             counts: Counts::default(),
@@ -233,7 +238,9 @@ impl<'a> World<'a> {
             What::Flush { node, life } if self.lives(node, life) => self.flush(node).map(drop),
             What::Shelf { node, life } if self.lives(node, life) => self.shelf_turn(node),
             What::Shelf { .. } => Ok(()),
+            What::Ready { node, life, input } if self.lives(node, life) => self.step(node, input),
             What::Log { .. } | What::Apply { .. } | What::Told { .. } | What::Cursors { .. } | What::Flush { .. } => Ok(()),
+            What::Ready { .. } => Ok(()),
             What::Dialled { from, life, link, to } => self.dial_arrives(from, life, link, to),
             What::DialFails { node, life, link, reason } => self.dial_fails(node, life, link, reason),
             What::LinkEnds { node, life, link } => self.link_ends(node, life, link),
@@ -259,6 +266,7 @@ impl<'a> World<'a> {
             What::Wake { node, .. } | What::Log { node, .. } | What::Apply { node, .. } => Some(*node),
             What::Told { node, .. } | What::Cursors { node, .. } | What::Flush { node, .. } => Some(*node),
             What::DialFails { node, .. } | What::LinkEnds { node, .. } | What::Shelf { node, .. } => Some(*node),
+            What::Ready { node, .. } => Some(*node),
             What::Dialled { to, .. } => Some(*to),
             What::Lane { conn, side } => self.net.far_end(*conn, *side).map(|end| end.node),
             _ => None,

@@ -13,6 +13,7 @@ mod node;
 mod options;
 mod outbox;
 mod registry;
+mod send;
 mod shell;
 mod support;
 mod sync;

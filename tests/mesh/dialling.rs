@@ -163,3 +163,18 @@ fn what_a_person_asked_for_is_dialled_before_what_was_found() {
     assert!(dials(&solo.connect("10.0.0.1", false)).is_empty() && dials(&solo.connect("10.9.9.9", true)).is_empty());
     assert_eq!(hosts(&solo.fail(links[0], lost())), ["10.9.9.9"]);
 }
+
+#[test]
+fn a_new_endpoint_takes_the_place_of_one_that_was_only_found_and_of_none_that_is_wanted_or_being_dialled() {
+    let mut solo = Solo::new();
+    let refused = |out: &[Output]| events(out).iter().any(|event| matches!(event, Event::ConnectFailed { .. }));
+    for n in 0..limits::DIAL_TARGETS_MAX {
+        assert!(!refused(&solo.connect(&format!("found{n}.example"), false)));
+    }
+    let wanted: Vec<String> = (0..limits::DIAL_TARGETS_MAX).map(|n| format!("wanted{n}.example")).collect();
+    let taken = wanted.iter().take_while(|host| !refused(&solo.connect(host, true))).count();
+    assert_eq!(taken, limits::DIAL_TARGETS_MAX - limits::DIALS_MAX);
+    assert_eq!(solo.mesh.peers(solo.now).len(), limits::DIAL_TARGETS_MAX);
+    assert!(refused(&solo.connect("found.example", false)));
+    assert!(!refused(&solo.connect(&wanted[0], true)), "one that is there already");
+}

@@ -26,6 +26,8 @@ pub const ROUTE_SEARCH_GAP: Duration = Duration::from_millis(500);
 pub const ROUTE_SILENT: Duration = Duration::from_secs(3 * 60);
 /// Next hops known to one peer besides a given one: where one fails, or lies, another is taken.
 pub const ROUTE_WAYS_MAX: usize = 8;
+/// How long a recipient is thought to have the run that was proven last: a message is not sealed for one that ended long before it.
+pub const ROUTE_RUN_FRESH: Duration = Duration::from_secs(60);
 /// Times one message is sealed anew at once because its recipient is said to have another run; then after pauses.
 pub const RESEALS_MAX: u8 = 4;
 /// Copies that have passed and whose way back is remembered; the oldest of the neighbour that brought most gives way.

@@ -17,7 +17,7 @@ use vixp2p::sim::Scenario;
 use vixp2p::{Endpoint, PeerId};
 
 pub(crate) use discovery::DiscoveryArgs;
-pub(crate) use ops::{CompletionsArgs, DoctorArgs, LogLevelArgs, ManArgs};
+pub(crate) use ops::{CompletionsArgs, DoctorArgs, LogLevelArgs, ManArgs, SendArgs};
 use outbox::OutboxArgs;
 pub(crate) use place::whom;
 pub(crate) use place::{Place, Target, Whom};
@@ -169,6 +169,9 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Change what a running node logs
     LogLevel(LogLevelArgs),
+    /// Send a message to a peer, connected or not
+    #[command(hide = true)]
+    Send(SendArgs),
     /// Print a script that completes command lines in a shell
     #[command(hide = true)]
     Completions(CompletionsArgs),
@@ -401,7 +404,7 @@ fn label(text: &str) -> Result<String, String> {
     }
 }
 
-fn key(text: &str) -> Result<PeerId, String> {
+pub(crate) fn key(text: &str) -> Result<PeerId, String> {
     text.parse().map_err(|_| format!("a key is 64 hex digits, this has {} characters", text.chars().count()))
 }
 

@@ -59,6 +59,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Demo(args)) => commands::demo::run(args).await,
         Some(Command::Doctor(args)) => commands::doctor::run(args).await,
         Some(Command::LogLevel(args)) => commands::log_level::run(args).await,
+        Some(Command::Send(args)) => commands::send::run(args).await,
         Some(Command::Completions(args)) => commands::shell::completions(&args),
         Some(Command::Man(args)) => commands::shell::man(&args),
     }

@@ -260,19 +260,24 @@ impl Mesh {
                 }
                 self.out.event(Event::Delivered { peer, message });
             }
-            Heard::Renew(peer) => {
-                // What is said of runs proves nothing: another neighbour is to confirm it, if there is one.
-                if let Some(by) = by {
-                    self.route.table.prefer_others(&peer, &by);
-                }
-                self.push_post(now, message);
-            }
-            Heard::Astray(peer) | Heard::Slow(peer) => {
+            Heard::Renew(_) => self.push_post(now, message),
+            Heard::Astray(peer) => {
                 if let Some(by) = by {
                     self.route.table.doubt(now, &peer, &by);
                 }
-                if self.resolve(&peer).is_none() {
+                // A named way is searched as well: its neighbours learn it by that.
+                if !self.resolve(&peer).is_some_and(|route| route.learned) {
                     self.seek(now, peer);
+                }
+            }
+            Heard::Slow(peer) => {
+                // Many who are full tell the truth, so the way is kept, for want of another.
+                let ways = self.route.table.ways(&peer).len();
+                if let Some(by) = by.filter(|_| ways > 0) {
+                    self.route.table.prefer_others(&peer, &by);
+                    if ways == 1 {
+                        self.seek(now, peer);
+                    }
                 }
             }
             Heard::Nothing => {}

@@ -39,8 +39,9 @@ struct Post {
     attempt: u8,
     seal: Seal,
     reseals: u8,
-    /// The run its recipient is said to have. A rumour, so it counts for this message only; 0 for none.
-    said: u64,
+    /// The run its recipient is said to have, by the neighbours that said so. A rumour, so it counts for this message only, and for
+    /// copies by that neighbour: two that contradict each other do not undo each other's copies.
+    said: BTreeMap<PeerId, u64>,
     /// Copies that came back with a bad word: before the next one the pause is the longer.
     hints: u32,
     /// Not on its way: the next way that is found is taken at once.
@@ -80,8 +81,8 @@ pub(super) struct Posts {
     posts: BTreeMap<u64, Post>,
     dues: BTreeSet<(Time, u64)>,
     bytes: usize,
-    /// The run each recipient was proven to have: by a receipt, or by its own word over a link.
-    runs: BTreeMap<PeerId, u64>,
+    /// The run each recipient was proven to have, and when: by a receipt, or by its own word over a link.
+    runs: BTreeMap<PeerId, (u64, Time)>,
 }
 
 impl Posts {
@@ -95,7 +96,20 @@ impl Posts {
         let until = now + life.min(limits::ROUTE_LIFE_MAX);
         self.bytes += payload.len();
         let (seal, why) = (Seal::Open, Undelivered::NoRoute);
-        let post = Post { to, payload, until, due: now, tries: 0, attempt: 0, seal, reseals: 0, said: 0, hints: 0, stranded: true, why };
+        let post = Post {
+            to,
+            payload,
+            until,
+            due: now,
+            tries: 0,
+            attempt: 0,
+            seal,
+            reseals: 0,
+            said: BTreeMap::new(),
+            hints: 0,
+            stranded: true,
+            why,
+        };
         self.posts.insert(number, post);
         self.dues.insert((now, number));
     }
@@ -141,7 +155,8 @@ impl Posts {
     /// There is a way for it, over this neighbour.
     pub(super) fn ready(&mut self, now: Time, number: u64, local: (PeerId, u64), hop: PeerId) -> Need {
         let Some(post) = self.posts.get_mut(&number) else { return Need::Nothing };
-        let run = if post.said != 0 { post.said } else { self.runs.get(&post.to).copied().unwrap_or(0) };
+        let proven = self.runs.get(&post.to).filter(|(_, at)| now.since(*at) < limits::ROUTE_RUN_FRESH);
+        let run = post.said.get(&hop).copied().or(proven.map(|(run, _)| *run)).unwrap_or(0);
         let need = match &mut post.seal {
             Seal::Making(_) => Need::Nothing,
             // A copy that is unaccounted for may have been taken in the run it was sealed for: no other seal while it is, lest the
@@ -210,7 +225,7 @@ impl Posts {
                 return Heard::Nothing;
             }
             let made = *made;
-            self.proven(to, made);
+            self.proven(now, to, made);
             self.remove(id.number);
             return Heard::Delivered(to);
         }
@@ -244,7 +259,8 @@ impl Posts {
         if *made == run || run == 0 || open.remove(&id.attempt).is_none() {
             return Heard::Nothing;
         }
-        (post.said, post.why) = (run, Undelivered::Restarted);
+        post.why = Undelivered::Restarted;
+        post.said.extend(by.map(|by| (by, run)));
         let is_unsure = *made != 0 && !open.is_empty();
         // A carrier that names run after run is believed after pauses only, and others are asked.
         if is_unsure || post.reseals >= limits::RESEALS_MAX {
@@ -253,16 +269,16 @@ impl Posts {
         (post.seal, post.reseals, post.tries, post.stranded) = (Seal::Open, post.reseals + 1, 0, true);
         self.set_due(number, now);
         if by == Some(to) {
-            self.proven(to, run);
+            self.proven(now, to, run);
         }
         Heard::Renew(to)
     }
 
-    fn proven(&mut self, to: PeerId, run: u64) {
+    fn proven(&mut self, now: Time, to: PeerId, run: u64) {
         if self.runs.len() >= limits::ROUTES_MAX && !self.runs.contains_key(&to) {
             self.runs.pop_first();
         }
-        self.runs.insert(to, run);
+        self.runs.insert(to, (run, now));
     }
 
     /// A copy did not get there: the next goes another way, after a pause that grows.

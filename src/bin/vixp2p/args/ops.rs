@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap_complete::Shell;
-use vixp2p::base::{Level, TrustPolicy};
+use vixp2p::PeerId;
+use vixp2p::base::{Level, TrustPolicy, limits};
 
 use super::place::{Place, Whom, listen, whom};
-use super::{from_one, label, level, path, policy};
+use super::{from_one, key, label, level, path, policy};
 
 /// Changes what a running node writes to its log.
 #[derive(Args, Debug)]
@@ -18,6 +19,28 @@ pub(crate) struct LogLevelArgs {
     /// Data directory of the node
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub(crate) data: PathBuf,
+}
+
+/// Sends a message to a peer, connected or not, through the node that runs on a data directory.
+#[derive(Args, Debug)]
+pub(crate) struct SendArgs {
+    /// Data directory of the running node
+    #[arg(long, value_name = "DIR", value_parser = path)]
+    pub(crate) data: PathBuf,
+    /// Give up after S seconds, 600 at most
+    #[arg(long, value_name = "S", default_value = "30", allow_negative_numbers = true, value_parser = life)]
+    pub(crate) life: u32,
+    /// Public key of the recipient, 64 hex digits
+    #[arg(value_name = "PEER", value_parser = key)]
+    pub(crate) peer: PeerId,
+    /// The message: words are joined by blanks; "-" or nothing reads standard input, one message a line; "--" comes before a text that begins with a dash
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+}
+
+fn life(text: &str) -> Result<u32, String> {
+    let max = limits::ROUTE_LIFE_MAX.as_secs();
+    text.parse().ok().filter(|n| (1..=max).contains(&u64::from(*n))).ok_or_else(|| format!("expected a whole number from 1 to {max}"))
 }
 
 /// Says why a peer is not connected.

@@ -4,8 +4,8 @@
 use std::io::{self, BufRead};
 
 use tokio::sync::mpsc::{self, Receiver};
-use vixp2p::base::PeerState;
-use vixp2p::{DataBatch, Node, PeerId};
+use vixp2p::base::{Event, PeerState};
+use vixp2p::{Node, PeerId};
 
 use crate::args::Whom;
 use crate::failure::Failure;
@@ -13,12 +13,14 @@ use crate::line;
 
 /// Lines that may wait for the node; a faster writer waits itself.
 const WAITING_MAX: usize = 64;
-const HELP: &str = "a line is a message to everybody; /peers, /connect PEER, /discover, /help, /quit";
+const HELP: &str = "a line is a message to everybody; /send KEY TEXT, /peers, /connect PEER, /discover, /help, /quit";
 
 /// What a line asks for.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Order {
     Say(String),
+    /// To one, connected or not.
+    Send(PeerId, String),
     Peers,
     Connect(Whom),
     Discover,
@@ -50,6 +52,11 @@ pub(crate) fn order(line: &str) -> Order {
         ("discover", "") => Order::Discover,
         ("quit", "") => Order::Quit,
         ("help", "") => Order::Answer(HELP.to_owned()),
+        ("send", rest) => match rest.split_once(' ').map(|(peer, text)| (crate::args::key(peer), text.trim_start())) {
+            Some((Ok(peer), text)) => Order::Send(peer, text.to_owned()),
+            Some((Err(why), _)) => Order::Answer(format!("cannot send: {why}")),
+            None => Order::Answer("cannot send: after /send come a key, a blank and the message".to_owned()),
+        },
         ("connect", peer) => match crate::args::whom(peer) {
             Ok(whom) => Order::Connect(whom),
             Err(why) => Order::Answer(format!("cannot connect to \"{peer}\": {why}")),
@@ -65,6 +72,11 @@ pub(crate) fn say(node: &Node, text: &str) -> Option<String> {
         Ok(_) => None,
         Err(error) => Some(error.to_string()),
     }
+}
+
+/// What is answered to a message to one peer: nothing yet if it is under way.
+pub(crate) fn send(node: &Node, to: PeerId, text: &str) -> Option<String> {
+    node.send_to(to, text.as_bytes(), None).err().map(|error| error.to_string())
 }
 
 /// Everybody the node knows of, one a line.
@@ -91,8 +103,12 @@ pub(crate) fn discover(node: &Node) -> Vec<String> {
     if all.is_empty() { vec!["nobody announces itself, and no registry names anybody".to_owned()] } else { all }
 }
 
-/// What a peer said, a message a line, under the label it gave itself.
-pub(crate) fn heard(node: &Node, from: PeerId, mut batch: DataBatch) -> Vec<String> {
+/// What a peer said, a message a line, under the label it gave itself; and what became of messages to one.
+pub(crate) fn heard(node: &Node, event: Event) -> Vec<String> {
+    if super::send::end_of(&event).is_some() {
+        return vec![event.to_string()];
+    }
+    let Event::Data { peer: from, mut batch } = event else { return Vec::new() };
     let label = node.peers().into_iter().find(|peer| peer.id == Some(from)).map_or_else(|| from.short(), |peer| peer.node_id);
     let label = line::escape(label.as_bytes());
     std::iter::from_fn(|| batch.pop_front()).map(|message| format!("{label}: {}", line::escape(&message))).collect()
@@ -109,7 +125,9 @@ mod tests {
         assert_eq!(order("/peers"), Order::Peers);
         assert_eq!(order("/quit"), Order::Quit);
         assert!(matches!(order("/connect 127.0.0.1:9001"), Order::Connect(Whom::Endpoint(_))));
-        for wrong in ["/", "/pears", "/quit now", "/connect", "/connect nohost"] {
+        let key = "ab".repeat(32);
+        assert_eq!(order(&format!("/send {key} hello  you ")), Order::Send(PeerId([0xab; 32]), "hello  you".into()));
+        for wrong in ["/", "/pears", "/quit now", "/connect", "/connect nohost", "/send", "/send bert hello", &format!("/send {key}")] {
             assert!(matches!(order(wrong), Order::Answer(_)), "{wrong}");
         }
     }

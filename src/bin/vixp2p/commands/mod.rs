@@ -10,6 +10,7 @@ pub(crate) mod log_level;
 pub(crate) mod outbox;
 pub(crate) mod registry;
 pub(crate) mod run;
+pub(crate) mod send;
 pub(crate) mod shell;
 pub(crate) mod simulate;
 pub(crate) mod sync;

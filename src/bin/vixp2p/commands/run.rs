@@ -19,6 +19,7 @@ use crate::apply::ApplyFile;
 use crate::args::{BootstrapArgs, NodeArgs, Place, Switch, Target, Whom};
 use crate::commands::chat::{self, Order};
 use crate::commands::doctor::running::About;
+use crate::commands::send::Waiting;
 use crate::control::server::{Progress, Served, Server};
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -118,6 +119,7 @@ struct Session<'a> {
     screen: &'a Screen,
     progress: Arc<Progress>,
     about: Arc<About>,
+    waiting: Arc<Waiting>,
     door: Option<Server>,
     events: Option<File>,
     shown: Option<Stats>,
@@ -140,12 +142,14 @@ impl<'a> Session<'a> {
         let progress = apply_to(args.apply_to.as_deref(), &node, screen)?;
         screen.log(Level::Info, &format!("node {} is {}", vixp2p::base::event::printable(node.node_id()), node.id()));
         node.start()?;
+        let waiting = Arc::new(Waiting::default());
         let door = args.data.as_deref().and_then(|dir| {
-            let served = Served { node: node.clone(), progress: progress.clone(), about: about.clone(), screen: screen.clone() };
+            let (progress, about, waiting) = (progress.clone(), about.clone(), waiting.clone());
+            let served = Served { node: node.clone(), progress, about, waiting, screen: screen.clone() };
             let opened = Server::open(dir, served);
             opened.inspect_err(|error| screen.log(Level::Warn, &format!("no control socket, append will be refused: {error}"))).ok()
         });
-        Ok(Session { node, screen, progress, about, door, events, shown: None })
+        Ok(Session { node, screen, progress, about, waiting, door, events, shown: None })
     }
 
     /// Runs until it is time to stop or the node fails.
@@ -182,9 +186,10 @@ impl<'a> Session<'a> {
                     Some(Event::Fatal { detail }) => return Err(Failure::Runtime(format!("the node failed: {detail}"))),
                     Some(event) => {
                         self.about.note(&event);
+                        self.waiting.note(&event);
                         self.events = self.events.take().and_then(|file| self.write_event(file, &event));
-                        if let (true, Event::Data { peer, batch }) = (args.chat, event) {
-                            chat::heard(&self.node, peer, batch).into_iter().for_each(|line| self.screen.say(line));
+                        if args.chat {
+                            chat::heard(&self.node, event).into_iter().for_each(|line| self.screen.say(line));
                         }
                         self.progress.changed();
                     }
@@ -208,6 +213,7 @@ impl<'a> Session<'a> {
     fn obey(&self, order: Order) {
         let answer = match order {
             Order::Say(text) => chat::say(&self.node, &text).into_iter().collect(),
+            Order::Send(to, text) => chat::send(&self.node, to, &text).into_iter().collect(),
             Order::Peers => chat::peers(&self.node),
             Order::Discover => chat::discover(&self.node),
             Order::Connect(whom) => match self.dial(&[whom]) {

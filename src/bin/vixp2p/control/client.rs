@@ -9,6 +9,7 @@ use vixp2p::base::{Level, LogId, limits};
 
 use crate::commands::doctor::{Finding, Question};
 use crate::commands::outbox;
+use crate::commands::send::{Ending, Letter};
 use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
@@ -100,6 +101,17 @@ impl Client {
             Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
             Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
             None => Err(Failure::Runtime("the node ended before it answered".into())),
+        }
+    }
+
+    /// Has the node send a message; returns when it has arrived or was given up.
+    pub(crate) async fn send(&mut self, letter: Letter) -> Result<Ending, Failure> {
+        self.ask(&Request::Send(letter)).await?;
+        match self.answer().await? {
+            Some(Reply::Sent(end)) => Ok(end),
+            Some(Reply::Refused(why)) => Err(Failure::Runtime(why)),
+            Some(_) => Err(Failure::Runtime("the node answered something else than was asked".into())),
+            None => Err(Failure::Runtime("the node ended before it heard of the message, which may have arrived".into())),
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod server;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use vixp2p::base::{Incarnation, Level, LogId};
 
 use crate::commands::doctor::{Finding, Question};
 use crate::commands::outbox;
+use crate::commands::send::{Ending, Letter};
 use crate::commands::sync::SyncStatus;
 use crate::commands::trust::Order;
 
@@ -46,6 +48,8 @@ pub(crate) enum Request {
     Sync,
     /// Put, show, take back or execute operations.
     Outbox(outbox::Order),
+    /// Send a message to a peer; the answer comes when it has arrived or was given up.
+    Send(Letter),
 }
 
 /// What the node answers.
@@ -72,6 +76,8 @@ pub(crate) enum Reply {
     Sync(Box<SyncStatus>),
     /// What became of an order about operations.
     Outbox(outbox::Answer),
+    /// What became of a message.
+    Sent(Ending),
     /// The request failed; the sentence says why.
     Refused(String),
 }
@@ -109,6 +115,11 @@ impl Request {
             Request::Doctor(question) => frame(21, |body| body.put_slice(&serde_json::to_vec(question).unwrap_or_default())),
             Request::Sync => frame(16, |_| {}),
             Request::Outbox(order) => frame(26, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
+            Request::Send(Letter { to, life, text }) => frame(25, |body| {
+                body.put_slice(to.as_bytes());
+                body.put_u32(u32::try_from(life.as_millis()).unwrap_or(u32::MAX));
+                body.put_slice(text);
+            }),
             Request::Trust(order) => frame(3, |body| body.put_slice(&serde_json::to_vec(order).unwrap_or_default())),
         }
     }
@@ -132,6 +143,12 @@ impl Request {
             21 => serde_json::from_slice(&body).ok().map(Request::Doctor),
             16 => body.is_empty().then_some(Request::Sync),
             26 => serde_json::from_slice(&body).ok().map(Request::Outbox),
+            25 => {
+                let mut to = [0; 32];
+                body.try_copy_to_slice(&mut to).ok()?;
+                let life = Duration::from_millis(body.try_get_u32().ok()?.into());
+                Some(Request::Send(Letter { to: PeerId(to), life, text: body }))
+            }
             _ => None,
         }
     }
@@ -150,6 +167,7 @@ impl Reply {
             Reply::Doctor(findings) => frame(0xa1, |body| body.put_slice(&serde_json::to_vec(findings).unwrap_or_default())),
             Reply::Sync(status) => frame(0x90, |body| body.put_slice(&serde_json::to_vec(status).unwrap_or_default())),
             Reply::Outbox(answer) => frame(0xc0, |body| body.put_slice(&serde_json::to_vec(answer).unwrap_or_default())),
+            Reply::Sent(end) => frame(0xb8, |body| body.put_slice(&serde_json::to_vec(end).unwrap_or_default())),
             Reply::Refused(why) => frame(0xff, |body| body.put_slice(why.as_bytes())),
         }
     }
@@ -169,6 +187,7 @@ impl Reply {
             0xa1 => serde_json::from_slice(&body).ok().map(Reply::Doctor),
             0x90 => serde_json::from_slice(&body).ok().map(|status| Reply::Sync(Box::new(status))),
             0xc0 => serde_json::from_slice(&body).ok().map(Reply::Outbox),
+            0xb8 => serde_json::from_slice(&body).ok().map(Reply::Sent),
             0xff => Some(Reply::Refused(String::from_utf8_lossy(&body).into_owned())),
             _ => None,
         }
@@ -237,7 +256,8 @@ mod tests {
         let two = vec![Bytes::new(), Bytes::from_static(b"two")];
         let level = Request::LogLevel(Level::Trace);
         let fail = Request::Outbox(outbox::Order::Fail { id: "i".into(), for_good: true, why: "w".into() });
-        for request in [Request::Append(two), Request::Append(Vec::new()), Request::Watch, Request::Sync, add, level, doctor, fail] {
+        let send = Request::Send(Letter { to: PeerId([4; 32]), life: Duration::from_millis(1_500), text: Bytes::from_static(b"hello") });
+        for request in [Request::Append(two), Request::Append(Vec::new()), Request::Watch, Request::Sync, add, level, doctor, fail, send] {
             let (kind, bytes) = body(request.encode());
             assert_eq!(Request::decode(kind, bytes), Some(request));
         }
@@ -245,7 +265,8 @@ mod tests {
         let findings = Reply::Doctor(vec![Finding::bad("port", "port_in_use", "it is", "do")]);
         let (appended, lines) = (Reply::Appended { log, first: 1, last: 2 }, Reply::Trust(vec!["line".into()]));
         let claimed = Reply::Outbox(outbox::Answer::Claimed(None));
-        for reply in [appended, Reply::Refused("no".into()), lines, Reply::LogLevel(Level::Off), findings, claimed] {
+        let sent = Reply::Sent(Ending { delivered: false, text: "why".into() });
+        for reply in [appended, Reply::Refused("no".into()), lines, Reply::LogLevel(Level::Off), findings, claimed, sent] {
             let (kind, bytes) = body(reply.encode());
             assert_eq!(Reply::decode(kind, bytes), Some(reply));
         }
@@ -261,5 +282,6 @@ mod tests {
         assert_eq!(Request::decode(20, Bytes::from_static(&[1, 1])), None);
         assert_eq!(Request::decode(21, Bytes::from_static(b"{")), None);
         assert_eq!(Request::decode(26, Bytes::from_static(b"\"burn\"")), None);
+        assert_eq!(Request::decode(25, Bytes::from_static(&[1; 35])), None);
     }
 }

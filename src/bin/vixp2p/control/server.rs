@@ -14,6 +14,7 @@ use vixp2p::Node;
 use vixp2p::base::LogRange;
 
 use crate::commands::doctor::running::{self, About};
+use crate::commands::send::Waiting;
 use crate::commands::{outbox, sync, trust};
 use crate::control::{Reply, Request, SOCKET, Status, read_frame, socket_path, write_frame};
 use crate::screen::Screen;
@@ -65,6 +66,7 @@ pub(crate) struct Served {
     pub(crate) node: Node,
     pub(crate) progress: Arc<Progress>,
     pub(crate) about: Arc<About>,
+    pub(crate) waiting: Arc<Waiting>,
     pub(crate) screen: Screen,
 }
 
@@ -119,7 +121,7 @@ async fn accept(listener: UnixListener, served: Served) {
     }
 }
 
-async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }: Served) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, Served { node, progress, about, waiting, screen }: Served) -> io::Result<()> {
     while let Some((kind, body)) = read_frame(&mut stream).await? {
         let reply = match Request::decode(kind, body) {
             Some(Request::Watch) => return watch(stream, &node, &progress).await,
@@ -130,6 +132,14 @@ async fn serve(mut stream: UnixStream, Served { node, progress, about, screen }:
             Some(Request::Sync) => match sync::status(&node).await {
                 Ok(status) => Reply::Sync(Box::new(status)),
                 Err(why) => Reply::Refused(why),
+            },
+            Some(Request::Send(letter)) => match waiting.send(&node, &letter) {
+                Ok(told) => match told.await {
+                    Ok(end) => Reply::Sent(end),
+                    // The node stops.
+                    Err(_) => return Ok(()),
+                },
+                Err(error) => Reply::Refused(error.to_string()),
             },
             Some(Request::Trust(order)) => {
                 // It waits for the disk.

@@ -74,6 +74,25 @@ fn a_carrier_that_names_run_after_run_is_not_followed_for_ever() {
 }
 
 #[test]
+fn neighbours_that_name_different_runs_do_not_undo_each_others_copies() {
+    let mut posts = posts();
+    let liar = PeerId([9; 32]);
+    let mut give = |hop| loop {
+        match posts.ready(Time::ZERO, 1, ME, hop) {
+            Need::Seal { run, .. } => assert_eq!(posts.sealed(1, run, Some((Bytes::new(), [run as u8; 32]))), Ok(true)),
+            Need::Send(parcel) => {
+                let named = if hop == liar { 7 } else { 5 };
+                let heard = if parcel.to_run == 5 { Verdict::Received([5; 32]) } else { Verdict::Run(named) };
+                return (parcel.to_run, posts.heard(Time::ZERO, &parcel.id, Some(hop), heard));
+            }
+            Need::Nothing => panic!("nothing to send"),
+        }
+    };
+    assert_eq!([give(liar), give(HOP)], [(0, Heard::Renew(TO)); 2]);
+    assert_eq!(give(HOP), (5, Heard::Delivered(TO)));
+}
+
+#[test]
 fn what_may_have_been_taken_is_not_sealed_for_the_run_that_another_message_made_known() {
     let mut posts = posts();
     posts.add(Time::ZERO, 2, TO, Bytes::new(), Duration::from_secs(30));
@@ -105,6 +124,9 @@ fn a_run_that_is_only_said_counts_for_no_other_message_and_a_proven_one_does() {
     assert_eq!(posts.heard(Time::ZERO, &id, Some(HOP), Verdict::Received([5; 32])), Heard::Delivered(TO));
     let id = copy_of(&mut posts, 3, Time::ZERO);
     assert_eq!(id.to_run, 5);
+    let later = Time::ZERO + limits::ROUTE_RUN_FRESH;
+    assert_eq!(posts.ready(later, 4, ME, HOP), Need::Seal { to: TO, run: 0, payload: Bytes::new() }, "it may have ended since");
+    assert_eq!(posts.sealed(4, 0, Some((Bytes::new(), [0; 32]))), Ok(true));
     // Its own word over a link.
     assert!(matches!(posts.ready(Time::ZERO, 3, ME, TO), Need::Send(_)));
     let id = ParcelId { attempt: 1, ..id.id };
@@ -119,7 +141,7 @@ fn a_forgotten_run_does_not_make_it_be_sealed_anew() {
     let id = send(&mut posts, Time::ZERO);
     assert_eq!(posts.heard(Time::ZERO, &id, Some(HOP), Verdict::Run(5)), Heard::Renew(TO));
     send(&mut posts, Time::ZERO);
-    posts.posts.values_mut().for_each(|post| post.said = 0);
+    posts.posts.values_mut().for_each(|post| post.said.clear());
     let again = copy_of(&mut posts, 1, Time::ZERO);
     assert_eq!(again.to_run, 5);
     assert_eq!(posts.heard(Time::ZERO, &again.id, Some(HOP), Verdict::Received([5; 32])), Heard::Delivered(TO));
