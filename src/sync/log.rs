@@ -251,7 +251,7 @@ impl Log {
 
     /// Notes what is durable, if that has changed. Not synced, and not missed if it fails: an older mark is a true mark.
     pub(super) fn note_mark<S: Storage>(&mut self, disk: &mut S) {
-        if self.mark.seq() != self.durable {
+        if self.mark.value() != Some((self.durable, self.head)) {
             let _ = self.mark.put(disk, self.durable, &self.head);
         }
     }

@@ -152,6 +152,7 @@ pub(crate) enum Command {
     /// Show how far replication has come
     Sync(SyncArgs),
     /// Put operations for other nodes, execute those for this one
+    #[command(hide = true)]
     Outbox(OutboxArgs),
     /// Make, show, rotate or seal the identity of a data directory
     Key(KeyArgs),
