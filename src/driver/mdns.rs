@@ -159,10 +159,11 @@ impl Ears {
                 Err(RecvTimeoutError::Disconnected) => {
                     std::thread::park_timeout(limits::DISCOVERY_RESCAN);
                     let Ok(anew) = self.daemon.browse(SERVICE) else { return };
-                    (found, self.names) = (anew, BTreeSet::new());
+                    // What is gone by then ends with its time in the machine.
+                    (found, self.names, self.standing) = (anew, BTreeSet::new(), BTreeMap::new());
                 }
             }
-            if self.names.len() > limits::MDNS_NAMES_MAX {
+            if self.names.len().max(self.standing.len()) > limits::MDNS_NAMES_MAX {
                 let max = limits::MDNS_NAMES_MAX;
                 shell.write_log(Level::Warn, || format!("mDNS names more than {max} nodes, and is off until this node is started again"));
                 let _ = self.daemon.shutdown();
