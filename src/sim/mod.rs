@@ -245,8 +245,10 @@ pub struct Counts {
     pub parked: u64,
     /// Snapshots made.
     pub snapshots: u64,
-    /// Times an application's state was replaced by one; a repeat after a crash counts again.
+    /// Times an application's state was replaced by one while its node ran.
     pub installed: u64,
+    /// Times that was begun in one life of a process and finished in the next.
+    pub finished: u64,
     /// Records that were let go of, over all nodes.
     pub truncated: u64,
 }
@@ -308,7 +310,11 @@ impl fmt::Display for Report {
             c.hurt, c.quarantined, c.forks, c.parked
         )?;
         if c.snapshots > 0 {
-            writeln!(f, "  snapshots   {} made, {} taken in, {} records let go of", c.snapshots, c.installed, c.truncated)?;
+            writeln!(
+                f,
+                "  snapshots   {} made, {} taken in, {} finished after a crash, {} records let go of",
+                c.snapshots, c.installed, c.finished, c.truncated
+            )?;
         }
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)

@@ -96,6 +96,8 @@ pub(super) struct Node {
     pub(super) buffered: bool,
     /// Its disk was damaged or exchanged for an older copy: it may have lost what it had acknowledged.
     pub(super) hurt: bool,
+    /// Snapshots that an earlier life had begun to take in and a later one finished.
+    pub(super) finished: u64,
     /// A copy of its disk.
     saved: Option<SimDisk>,
 }
@@ -162,6 +164,7 @@ impl Node {
             forgetful: false,
             buffered: false,
             hurt: false,
+            finished: 0,
             saved: None,
         })
     }
@@ -265,6 +268,7 @@ impl Node {
                 self.shelf = Some(store.storage().clone());
                 return Ok(None);
             }
+            self.finished += 1;
         }
         Ok(Some(store))
     }

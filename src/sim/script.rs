@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::Time;
+use crate::base::{Time, limits};
 use crate::sim::node::name;
 use crate::sim::plan::Plan;
 use crate::sim::shelf::draw_state_bytes;
@@ -143,7 +143,7 @@ pub(super) struct Profile {
     pub(super) state_bytes: usize,
 }
 
-const KINDS: usize = 20;
+const KINDS: usize = 21;
 
 fn edges(nodes: usize, rng: &mut fastrand::Rng) -> Vec<(usize, usize)> {
     let mut edges: Vec<(usize, usize)> = match rng.u8(..5) {
@@ -165,10 +165,12 @@ impl Profile {
         let nodes = options.nodes;
         let mut weights = [0; KINDS];
         if options.faults {
-            weights.fill_with(|| if rng.u8(..3) == 0 { 0 } else { rng.u32(1..6) });
+            weights[..20].fill_with(|| if rng.u8(..3) == 0 { 0 } else { rng.u32(1..6) });
             // Most worlds are strict: no disk is hurt, so nothing at all may be missing.
             if rng.u8(..4) > 0 {
                 weights[18..].fill(0);
+                // In some of them records are let go of before all have them.
+                weights[20] = u32::from(options.scenario == Scenario::Storm && options.seed.is_multiple_of(5));
             }
         }
         Profile {
@@ -189,7 +191,7 @@ impl Profile {
             disk_us: [500, 3_000, 30_000][rng.usize(..3)],
             victim: rng.usize(..nodes),
             buffered: (0..nodes).map(|_| options.faults && rng.u8(..4) == 0).collect(),
-            state_bytes: 0,
+            state_bytes: if weights[20] > 0 { limits::SNAPSHOT_PIECE_BYTES } else { 0 },
         }
     }
 
@@ -334,30 +336,28 @@ impl Script {
         steps.extend((0..last).map(|node| (20_000 + rng.u64(..5_000), Action::Truncate { node })));
         steps.extend((0..nodes).map(|node| (26_000, Action::Write { node, records: rng.u64(..5) })));
         steps.extend((0..last).filter(|to| *to == 0 || rng.bool()).map(|to| (30_000, Action::Connect { from: last, to })));
-        for _ in 0..10 {
-            let at = rng.u64(30_000..75_000);
+        // Some strike while it is off; in most seeds the others while it fetches or takes in.
+        let (mut at, gap_ms) = (30_000, [300, 700, 1_500][rng.usize(..3)]);
+        for _ in 0..36 {
+            at += rng.u64(20..gap_ms);
             let (node, power) = (last, rng.bool());
-            steps.push((
-                at,
-                match rng.u8(..3) {
-                    0 => Action::Crash { node, power, back_ms: Some(rng.u64(10..4_000)) },
-                    _ => Action::ArmCrash { node, changes: rng.u32(1..25), power },
-                },
-            ));
+            let action = match rng.u8(..3) {
+                0 => Action::Crash { node, power, back_ms: Some(rng.u64(10..300)) },
+                _ => Action::ArmCrash { node, changes: rng.u32(1..25), power },
+            };
+            steps.push((at, action));
         }
         for _ in 0..rng.u32(..12) {
-            let at = rng.u64(30_000..75_000);
             let (node, other) = (rng.usize(..nodes), rng.usize(..last));
-            steps.push((
-                at,
-                match rng.u8(..8) {
-                    0..4 => Action::Write { node, records: rng.u64(1..6) },
-                    4 => Action::Truncate { node },
-                    5 => Action::Cut { pick: rng.u64(..) },
-                    6 => Action::ArmCrash { node: other, changes: rng.u32(1..25), power: rng.bool() },
-                    _ => Action::Pause { node, millis: 1 << rng.u32(8..14) },
-                },
-            ));
+            let action = match rng.u8(..8) {
+                0..4 => Action::Write { node, records: rng.u64(1..6) },
+                // Two that both let go of what the other lacks are apart for good: no state has everything.
+                4 => Action::Truncate { node: 0 },
+                5 => Action::Cut { pick: rng.u64(..) },
+                6 => Action::ArmCrash { node: other, changes: rng.u32(1..25), power: rng.bool() },
+                _ => Action::Pause { node, millis: 1 << rng.u32(8..14) },
+            };
+            steps.push((rng.u64(30_000..48_000), action));
         }
         steps.sort_by_key(|(at, _)| *at);
         Script::plan(steps)
@@ -451,6 +451,8 @@ impl Profile {
             18 => Action::Rot { node: self.victim, own: rng.bool(), back_ms: millis(rng, 20_000) },
             19 if rng.u8(..3) == 0 => Action::Restore { node: self.victim, back_ms: millis(rng, 20_000) },
             19 => Action::Save { node: self.victim },
+            // One node alone, as below: two that let go of what the other lacks are apart for good.
+            20 => Action::Truncate { node: self.victim },
             _ if rng.u8(..6) == 0 => Action::Talk { node, messages: rng.u64(1..20) },
             _ => Action::Write { node, records: rng.u64(1..=self.batch_max) },
         }

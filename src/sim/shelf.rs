@@ -44,10 +44,12 @@ pub(super) fn state_of<S: Storage>(store: &mut Store<S>, id: &SnapshotId) -> Res
 pub(super) fn adopt_all(wal: &mut Wal<SimDisk>, manifest: &Manifest) -> Result<Vec<Place>, String> {
     let mut adopted = Vec::new();
     for taken in &manifest.places {
-        if let Some(base) = &taken.sealed {
-            wal.adopt(taken.log, base, taken.applied).map_err(|e| e.to_string())?;
-            adopted.push(place(taken));
-        }
+        let done = match &taken.sealed {
+            Some(base) => wal.adopt(taken.log, base, taken.applied),
+            None => wal.adopt_beginning(taken.log, taken.applied),
+        };
+        done.map_err(|e| e.to_string())?;
+        adopted.push(place(taken));
     }
     Ok(adopted)
 }
@@ -70,7 +72,8 @@ pub(super) fn own_effects(app: &mut App, wal: &Wal<SimDisk>, name: char) -> Chec
 impl World<'_> {
     /// Puts the next turn with snapshots on the calendar if there is work.
     pub(super) fn call_shelf(&mut self, node: usize) {
-        let pause = self.pause(50, 20_000);
+        // The largest parts of all: slower than the log.
+        let pause = self.pause(50, 150_000);
         let Some(life) = self.nodes[node].life.as_mut().filter(|life| !life.shelf_called && !life.shelf_work.is_empty()) else { return };
         life.shelf_called = true;
         let life = life.number;
@@ -146,9 +149,9 @@ impl World<'_> {
         let mut places = Vec::new();
         for (log, applied) in app.places() {
             let sealed = life.wal.place_before(log, applied);
-            // Applied beyond what is durable, or within its first group: later.
-            let Some(sealed) = sealed.ok().flatten().filter(|_| applied <= life.wal.durable(log)) else { return Ok(false) };
-            places.push(crate::snapshot::Place { log, applied, sealed: Some(sealed) });
+            // Applied beyond what is durable: later.
+            let Some(sealed) = sealed.ok().filter(|_| applied <= life.wal.durable(log)) else { return Ok(false) };
+            places.push(crate::snapshot::Place { log, applied, sealed });
         }
         let state = app.write(filler);
         let write = || {

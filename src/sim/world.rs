@@ -23,6 +23,8 @@ use crate::sim::{Counts, Options, Report, Scenario};
 /// Virtual time in which everything must be equal once all is healed: the longest refusal pause (30 s), a dead link noticed
 /// (20 s) and a redial (15 s), one after the other.
 const CONVERGE: Duration = Duration::from_secs(65);
+/// The same where somebody may have to take a snapshot, which is made, found to be late and made again before that.
+const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
 /// Time all have to stay equal in.
 const QUIET: Duration = Duration::from_secs(12);
 /// How often the end phase looks whether it is done.
@@ -338,7 +340,7 @@ impl<'a> World<'a> {
             }
             (None, Some(equal)) if self.now.since(equal) >= QUIET => self.phase = Phase::Over { healed: equal.since(since) },
             (None, Some(_)) => {}
-            (Some(lack), _) if self.now.since(since) > CONVERGE => {
+            (Some(lack), _) if self.now.since(since) > if self.counts.snapshots > 0 { CONVERGE_BY_SNAPSHOT } else { CONVERGE } => {
                 return Err(format!("{} ms after everything was healed {lack}", self.now.since(since).as_millis()));
             }
             // A late dial may still have to be refused as the second link of a pair.
@@ -404,6 +406,7 @@ impl<'a> World<'a> {
             self.counts.disk_errors += disk.errors;
             self.counts.before_sync += disk.before_sync;
         }
+        self.counts.finished = self.nodes.iter().map(|node| node.finished).sum();
         let logs = self.oracle.logs();
         Ok(Report {
             seed: self.options.seed,

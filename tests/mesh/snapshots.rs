@@ -310,12 +310,16 @@ fn a_snapshot_that_lacks_what_is_applied_here_is_declined_and_a_newer_one_waited
 }
 
 #[test]
-fn a_snapshot_that_lacks_own_records_which_are_let_go_of_is_declined() {
+fn a_snapshot_that_lacks_records_which_are_let_go_of_here_is_declined_and_nothing_waits_for_a_newer_one() {
     let mut solo = based(&[(log(5), 9, 9, 4)]);
     let (seven, _) = solo.join_with(7, &[(log(5), 9)]);
+    solo.receive(seven, push(&group(log(8), 1, 1, 10)));
     let with_own = |n| vec![place(log(1), 22, 20), place(log(5), n, n)];
     let seen = offered(&mut solo, seven, &offer(10, 1), &with_own(3), Some(Vec::new()));
-    assert_eq!((declines(&seen, seven), installs(&seen)), (vec![Decline::Behind], 0));
+    assert_eq!((declines(&seen, seven), installs(&seen)), (vec![Decline::Unneeded], 0));
+    assert_eq!(applies(&solo.durable(vec![group(log(8), 1, 1, 10)])), [(1, 1)]);
+    solo.step(Input::Applied { log: log(8), seq: 1 });
+    let with_own = |n| [with_own(n), vec![place(log(8), 1, 1)]].concat();
     assert_eq!(installs(&offered(&mut solo, seven, &offer(20, 1), &with_own(4), Some(Vec::new()))), 1);
 }
 
@@ -458,6 +462,19 @@ fn a_disk_that_refuses_a_piece_is_not_asked_again_at_once() {
         solo.receive(seven, data(10, Part::Piece(index), 10));
     }
     assert_eq!(fetches(&solo.wait(10_000), seven), [Part::Manifest]);
+}
+
+#[test]
+fn what_a_snapshot_has_of_a_log_that_is_not_here_yet_is_not_applied_again_whoever_pushes_it() {
+    let (mut solo, seven, eight) = taker();
+    let within = || [places(), vec![place(log(3), 2, 0)]].concat();
+    offered(&mut solo, seven, &offer(10, 1), &within(), Some(Vec::new()));
+    tell(&mut solo, SnapshotInput::Installed { id: SnapshotId([10; 32]), places: within() });
+    solo.receive(eight, push(&group(log(3), 1, 3, 10)));
+    let reason = vixp2p::base::CloseReason::Protocol("a false seal".into());
+    assert_eq!(closes(&solo.step(Input::StoreFailed { link: eight, log: log(3), durable: 0, reason })).len(), 1);
+    solo.receive(seven, push(&group(log(3), 1, 3, 10)));
+    assert_eq!(applies(&solo.durable(vec![group(log(3), 1, 3, 10)])), [(3, 3)]);
 }
 
 #[test]

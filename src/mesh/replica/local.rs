@@ -125,6 +125,11 @@ impl Local {
         self.cursor.min(self.durable)
     }
 
+    /// Whether nothing is known of the log, neither by records nor by a snapshot.
+    pub(super) fn is_blank(&self) -> bool {
+        self.durable == 0 && self.cursor == 0
+    }
+
     /// Highest record that the application has applied or may be applying.
     pub(super) fn reaches(&self) -> u64 {
         if let Apply::Running { upto } = self.apply { upto.max(self.cursor) } else { self.cursor }

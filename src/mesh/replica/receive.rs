@@ -67,7 +67,7 @@ impl Replica {
                 session.receiving.add(cost);
                 let Cost { bytes, records } = session.receiving;
                 let (max_bytes, max) = (limits::REPLICA_WINDOW_BYTES, limits::REPLICA_WINDOW_RECORDS);
-                if local.durable == 0 && local.storing_from().is_none() && log != self.own {
+                if local.is_blank() && local.storing_from().is_none() && log != self.own {
                     self.logs.remove(&log);
                 }
                 let rule = format!(
@@ -131,7 +131,7 @@ impl Replica {
             self.close(link);
             self.ask_again(log, out);
             // A log nothing is held of is no log: a false push must not use up a place.
-            if log != self.own && self.logs.get(&log).is_some_and(|local| local.durable == 0) {
+            if log != self.own && self.logs.get(&log).is_some_and(Local::is_blank) {
                 self.logs.remove(&log);
             }
             return Some(reason);

@@ -310,6 +310,9 @@ impl Replica {
                 if !self.helps(&places) {
                     self.refuse_frozen(link, out);
                     self.take.decline(id, Decline::Unneeded, out);
+                } else if self.is_apart(&places) {
+                    // No waiting helps.
+                    self.take.decline(id, Decline::Unneeded, out);
                 } else {
                     // From here on the application stands still, also if that is not enough: a newer one will then be.
                     self.take.hold = Some(self.take.hold.unwrap_or(Time::ZERO).max(now + self.take.patience()));
@@ -363,7 +366,7 @@ impl Replica {
     pub(super) fn install_if_whole(&mut self, out: &mut Outbox) {
         let is_due = self.take.stage == Stage::Parts && self.take.is_whole() && !self.logs.values().any(Local::is_running);
         let Some(id) = self.take.offer.as_ref().filter(|_| is_due).map(|offer| offer.id) else { return };
-        if self.covers(&self.take.places) {
+        if self.covers(&self.take.places) && !self.is_apart(&self.take.places) {
             self.take.stage = Stage::Installing;
             out.snapshot(SnapshotOutput::Install { id });
         } else {
@@ -454,12 +457,16 @@ impl Replica {
         places.values().any(|place| place.log != self.own && place.base > 0 && lacks(place))
     }
 
-    /// Whether all that the application has applied, or may be applying, is in it. Of what this node wrote itself only that which it does
-    /// not keep: the rest the application has from the log.
+    /// Whether it lacks records that are let go of here: its maker cannot get them from this node, and this node would lose their effect.
+    fn is_apart(&self, places: &BTreeMap<LogId, Place>) -> bool {
+        self.logs.iter().any(|(log, local)| local.base > places.get(log).map_or(0, |place| place.applied))
+    }
+
+    /// Whether all that the application has applied, or may be applying, is in it. What this node wrote itself the application has from
+    /// the log.
     fn covers(&self, places: &BTreeMap<LogId, Place>) -> bool {
         let applied = |log: &LogId| places.get(log).map_or(0, |place| place.applied);
-        let needed = |log: &LogId, local: &Local| if log.origin == self.own.origin { local.base } else { local.reaches() };
-        self.logs.iter().all(|(log, local)| needed(log, local) <= applied(log))
+        self.logs.iter().all(|(log, local)| log.origin == self.own.origin || local.reaches() <= applied(log))
     }
 
     /// Whoever offers records of a log that is frozen here is told that none are taken.
