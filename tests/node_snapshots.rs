@@ -372,4 +372,20 @@ fn the_ready_made_state_is_the_same_everywhere_also_behind_a_snapshot_and_a_rest
     drop((b, of_b));
     let b = open_again(&settings);
     assert_eq!(b.node.keep_last_values().expect("before start").entries(), before);
+    drop(b);
+    // A store that is lost comes back from the snapshot and the records behind it, without a peer.
+    fs::remove_file(dir.path().join("b/values")).expect("there");
+    let b = open_again(&settings);
+    let of_b = b.node.keep_last_values().expect("before start");
+    b.node.start().expect("starts");
+    eventually("all of it", || of_b.entries() == before);
+    b.node.stop_blocking();
+    // Without the snapshot it cannot.
+    drop((b, of_b));
+    fs::remove_dir_all(dir.path().join("b/snapshots")).expect("there");
+    fs::remove_file(dir.path().join("b/values")).expect("there");
+    let b = open_again(&settings);
+    let _values = b.node.keep_last_values().expect("before start");
+    let why = b.node.start().expect_err("records are gone").to_string();
+    assert!(why.contains("are no longer kept; the newest snapshot cannot"), "{why}");
 }

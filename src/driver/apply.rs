@@ -129,6 +129,12 @@ impl ApplyQueue {
         (inner.cursor, inner.asked) = (cursor, asked);
     }
 
+    /// How far the application is by its own word; [`Standing::Note`] without one. No lock is held while it answers.
+    pub(crate) fn told(&self, log: LogId) -> Standing {
+        let cursor = self.inner.lock().cursor.clone();
+        cursor.map_or(Standing::Note, |cursor| cursor(log))
+    }
+
     /// How far the application is by its own word, if this is the first time the log is seen. No lock is held while it answers.
     fn own_cursor(&self, log: LogId) -> Standing {
         let mut inner = self.inner.lock();

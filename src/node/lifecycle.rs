@@ -31,7 +31,7 @@ impl Node {
         }
         self.finish_install()?;
         let begun = {
-            let told = self.ask_cursor()?;
+            let told = self.ask_cursor_again()?;
             self.start_locked(&mut self.inner.state.lock(), &told)?
         };
         if let Some(shell) = begun {

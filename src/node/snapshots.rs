@@ -1,8 +1,10 @@
 //! Snapshots of a node's application, and letting go of records: who writes and reads states, and when. Decides nothing.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::base::{Error, PeerId, Result};
+use crate::base::{Error, LogId, PeerId, Result};
 use crate::driver::snapshots::{Gate, SnapshotHandler, cut};
 use crate::wire::message::SnapshotId;
 
@@ -91,6 +93,20 @@ impl Node {
             return Err(Error::Invalid(format!("{what} waits for the apply handler it was called from")));
         }
         Ok(())
+    }
+
+    /// How far the application is by its own word, after a snapshot took the place of a store that lacks records which are gone.
+    pub(super) fn ask_cursor_again(&self) -> Result<BTreeMap<LogId, Option<u64>>> {
+        let told = self.ask_cursor()?;
+        let restores = match &self.inner.state.lock().wal {
+            Some(wal) => self.inner.archive.restore(wal, &told)?,
+            None => false,
+        };
+        if !restores {
+            return Ok(told);
+        }
+        self.finish_install()?;
+        self.ask_cursor()
     }
 
     /// Finishes what an earlier run was taking in. No lock is held while the consumer runs.

@@ -93,6 +93,32 @@ void keeps_what_cannot_be_appended()
     vixp2p_node_destroy(attached.node);
 }
 
+/** A state of a few bytes, given in two pieces. */
+class Text : public vixp2p::SnapshotState {
+public:
+    std::uint64_t write(const Sink &sink, std::uint64_t own) override
+    {
+        if (text.empty()) {
+            throw std::runtime_error("nothing to write");
+        }
+        sink(text.data(), 1);
+        sink(text.data() + 1, text.size() - 1);
+        return own;
+    }
+    void read(const Source &, const std::vector<vixp2p_snapshot_place> &) override {}
+    std::string text;
+};
+
+void a_state_is_written_through_the_class(vixp2p_node *node)
+{
+    const auto state = std::make_shared<Text>();
+    vixp2p::attach(node, std::static_pointer_cast<vixp2p::SnapshotState>(state));
+    CHECK(vixp2p_snapshot_make(node) == VIXP2P_ERR_LOG);
+    state->text = "state";
+    CHECK(vixp2p_snapshot_make(node) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_snapshot_callback(node, nullptr) == VIXP2P_OK && state.use_count() == 1);
+}
+
 } // namespace
 
 int main()
@@ -126,6 +152,7 @@ int main()
         CHECK(all.next()->text() == "three" && fresh.next()->seq == 3);
         CHECK(vixp2p::Subscription::from(b, places).next()->seq == 3);
     }
+    a_state_is_written_through_the_class(a);
     bool thrown = false;
     try {
         vixp2p::Subscription::from(b, {});

@@ -68,15 +68,11 @@ impl fmt::Display for Event {
             ),
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
             Event::PeerNamed { .. } | Event::RegistryAnswered { .. } | Event::RegistryFailed { .. } => self.fmt_of_registry(f),
-            Event::Ping { .. } | Event::Pong { .. } => self.fmt_of_life(f),
+            Event::Ping { .. } | Event::Pong { .. } | Event::PeerStale { .. } => self.fmt_of_life(f),
             Event::Delivered { .. } | Event::Undelivered { .. } => self.fmt_of_post(f),
             Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => self.describe_outbox(f),
-            Event::PeerStale { peer, node_id, silent_ms } => {
-                write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
-            }
-            Event::SnapshotMade { .. } | Event::SnapshotTaken { .. } | Event::LogTruncated { .. } | Event::SnapshotNeeded { .. } => {
-                self.fmt_of_snapshots(f)
-            }
+            Event::SnapshotMade { .. } | Event::SnapshotTaken { .. } => self.fmt_of_snapshots(f),
+            Event::LogTruncated { .. } | Event::SnapshotNeeded { .. } => self.fmt_of_snapshots(f),
             Event::KnownPeersFaulty { detail } | Event::AddressBookFaulty { detail } => f.write_str(detail),
         }
     }
@@ -153,6 +149,9 @@ impl Event {
             Event::Ping { peer, direction: Direction::Outbound } => write!(f, "ping to {}", peer.short()),
             Event::Ping { peer, direction: Direction::Inbound } => write!(f, "ping from {}", peer.short()),
             Event::Pong { peer, direction: Direction::Outbound } => write!(f, "pong to {}", peer.short()),
+            Event::PeerStale { peer, node_id, silent_ms } => {
+                write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
+            }
             Event::Pong { peer, direction: Direction::Inbound } => write!(f, "pong from {}", peer.short()),
             _ => Ok(()),
         }

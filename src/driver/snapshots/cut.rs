@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::base::{Error, Event, Level, LogId, PeerId, Result, limits};
+use crate::driver::apply::Standing;
 use crate::driver::known::put_whole;
 use crate::driver::log::now_us;
 use crate::driver::snapshots::{log, make};
@@ -133,6 +134,13 @@ pub(crate) fn truncate(shell: &Arc<Shell>) -> Result<Truncated> {
     let places = newest.map(|held| held.manifest.places).unwrap_or_default();
     let rule = Rule { now_us: now_us(), lease: archive.config.lease, cap: archive.config.log_max_bytes };
     let Plan { upto, bytes, forced, .. } = retention::plan(&places, &archive.replicas.trusted(shell), &log::kept(shell)?, &rule);
+    // What the application's own store does not have would have to come again, and the outbox's records are none of its.
+    let told = |log: LogId, seq: u64| match shell.apply.told(log) {
+        Standing::At(applied) if log.origin != archive.identity.id() => applied.min(seq),
+        Standing::Unknown => 0,
+        Standing::At(_) | Standing::Note => seq,
+    };
+    let upto = upto.into_iter().map(|(log, seq)| (log, told(log, seq))).collect();
     for (peer, logs) in forced {
         shell.emit(Event::SnapshotNeeded { peer, count: logs.len() as u64 });
     }

@@ -109,6 +109,26 @@ impl Archive {
         self.store.lock().marked().is_some()
     }
 
+    /// An application's store that lacks records which are gone: has the newest snapshot put in its place, if that has all it holds.
+    pub(crate) fn restore(&self, wal: &NodeWal, told: &BTreeMap<LogId, Option<u64>>) -> Result<bool> {
+        let lacks = told.iter().find(|(log, seq)| seq.is_some_and(|seq| seq < wal.base(**log)));
+        let Some((log, seq)) = lacks else { return Ok(false) };
+        let held = self.store.lock().held().first().map(|held| (*held).clone());
+        let covers = |held: &Held| {
+            let applied: Vec<_> = told.iter().filter_map(|(log, seq)| Some((*log, (*seq)?))).collect();
+            check_covers(held, &applied).and_then(|()| check_covers(held, &[(*log, wal.base(*log))]))
+        };
+        match held.map(|held| covers(&held).map(|()| held.id)) {
+            Some(Ok(id)) => self.store.lock().mark(&id).map_err(failed).map(|()| true),
+            other => {
+                let why = other.map_or("there is no snapshot".to_owned(), |fault| fault.err().map(|e| e.to_string()).unwrap_or_default());
+                let (seq, base) = (seq.unwrap_or(0), wal.base(*log));
+                let what = format!("the application stands at record {seq} of {log}, and records up to {base} are no longer kept");
+                Err(Error::Log(format!("{what}; the newest snapshot cannot take its state's place: {why}")))
+            }
+        }
+    }
+
     /// Finishes what an earlier run was taking in, before the log and the application move.
     pub(crate) fn resume(&self, wal: &mut NodeWal) -> Result<Option<Event>> {
         let marked = self.store.lock().marked();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::base::{Error, Event, LogId, Result, limits};
 use crate::driver::Shell;
+use crate::driver::apply::Standing;
 use crate::driver::log::now_us;
 use crate::driver::snapshots::{Archive, SnapshotHandler, held_input, log, section};
 use crate::mesh::io::{Input, SnapshotInput};
@@ -44,6 +45,10 @@ pub(crate) fn now(shell: &Arc<Shell>) -> Result<SnapshotId> {
 fn make(shell: &Arc<Shell>, archive: &Archive, handler: &mut dyn SnapshotHandler) -> Result<SnapshotId> {
     let own = shell.log.flush_blocking()?;
     let upto: BTreeMap<LogId, u64> = log::places(shell, own)?.into_iter().map(|place| (place.log, place.applied)).collect();
+    let ahead = |(log, applied): &(&LogId, &u64)| matches!(shell.apply.told(**log), Standing::At(seq) if seq > **applied);
+    if let Some((log, applied)) = upto.iter().filter(|(log, _)| log.origin != archive.identity.id()).find(ahead) {
+        return Err(Error::Log(format!("the application is ahead of record {applied} of {log}, which is being repaired; try later")));
+    }
     let mut out = Out { archive, making: Some(archive.store.lock().begin_make().map_err(failed)?), buffer: Vec::new() };
     let written =
         section::write(shell, &upto, &mut out).and_then(|()| handler.write(own, &mut out)).and_then(|own| out.flush().map(|()| own));
