@@ -278,10 +278,8 @@ impl SnapshotHandler for Calls {
 impl Inner {
     /// Has the node call the program's functions, if there are any, and nothing else of the program's meanwhile.
     pub(super) fn renew_snapshot_handler(self: &Arc<Self>) {
-        let handler: Option<Box<dyn SnapshotHandler>> = match self.callbacks.snapshot.is_set() {
-            true => Some(Box::new(Calls(Arc::downgrade(self)))),
-            false => None,
-        };
+        let calls = || Box::new(Calls(Arc::downgrade(self))) as Box<dyn SnapshotHandler>;
+        let handler = self.callbacks.snapshot.is_set().then(calls);
         let theirs = Arc::downgrade(self);
         let gate = move |work: &mut dyn FnMut()| {
             let Some(inner) = theirs.upgrade() else { return };
