@@ -11,7 +11,7 @@ use crate::ffi::handle::{Inner, on_node};
 use crate::ffi::peers::write_array;
 use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_IO, VIXP2P_OK, vixp2p_status};
 use crate::ffi::types::{vixp2p_log_id, vixp2p_node};
-use crate::snapshot::Place;
+use crate::node::Place;
 
 /// How long the right to call back is waited for at a time: a stop holds it and waits for this thread.
 const TURN_PIECE_MS: i32 = 50;

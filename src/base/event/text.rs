@@ -53,12 +53,9 @@ impl fmt::Display for Event {
             }
             Event::PeerDiscovered { node_id, endpoint } => write!(f, "node \"{}\" announces itself at {endpoint}", printable(node_id)),
             Event::PeerNamed { .. } | Event::RegistryAnswered { .. } | Event::RegistryFailed { .. } => self.fmt_of_registry(f),
-            Event::Ping { .. } | Event::Pong { .. } => self.fmt_of_life(f),
+            Event::Ping { .. } | Event::Pong { .. } | Event::PeerStale { .. } => self.fmt_of_life(f),
             Event::Delivered { .. } | Event::Undelivered { .. } => self.fmt_of_post(f),
             Event::OutboxPulled { .. } | Event::OutboxHeld { .. } => self.describe_outbox(f),
-            Event::PeerStale { peer, node_id, silent_ms } => {
-                write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
-            }
             Event::SnapshotMade { .. } | Event::SnapshotTaken { .. } | Event::LogTruncated { .. } | Event::SnapshotNeeded { .. } => {
                 self.fmt_of_snapshots(f)
             }
