@@ -3,7 +3,7 @@
 //! A message arrives at most once, unaltered, at whom it was for; its sender is told of its end, once, within its life; who is told that
 //! it arrived is told the truth, and who is told that no way was found as well. Where a relay lies, it arrives at most once in each
 //! life of its recipient, and only of what arrived the sender is told the truth; what the honest can bring there arrives, unless the lies
-//! are about runs. Never changes what a node decides.
+//! are about runs, but for the few that are counted. Never changes what a node decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub(super) struct Letters {
     /// One of the relays lies, perhaps about runs.
     lied: bool,
     about_runs: bool,
+    /// Messages the honest might have brought there within their life, and did not for all the lies.
+    pub(super) lost: u64,
 }
 
 impl Letters {
@@ -82,6 +84,10 @@ impl Letters {
         }
         match end {
             Err(Undelivered::Restarted | Undelivered::Unanswered) if self.about_runs => Ok(()),
+            Err(_) if letter.must && self.lied => {
+                self.lost += 1;
+                Ok(())
+            }
             Err(why) if letter.must => {
                 Err(format!("letter {number} from {} to {} had to arrive: {why}", name(letter.from), name(letter.to)))
             }

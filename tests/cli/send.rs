@@ -1,6 +1,8 @@
 //! `send` and `/send`: a message to a peer by its key, and what its sender is told.
 
-use crate::support::{From, Running, complaint, run, run_with, stderr, stdout, text};
+use std::process::Stdio;
+
+use crate::support::{From, Running, complaint, run, run_with, stderr, stdout, text, vixp2p};
 
 /// A node that knows only whom it was told of.
 fn node(data: &str, more: &[&str]) -> (Running, String) {
@@ -23,7 +25,10 @@ fn a_message_goes_over_a_relay_and_its_sender_hears_that_it_arrived_or_why_not()
     let (_one, port) = node(&a, &[]);
     let (mut two, port) = node(&b, &[&format!("--connect=127.0.0.1:{port}")]);
     two.wait_for(From::Stderr, " connected (outbound");
-    let (mut three, _) = node(&c, &[&format!("--connect=127.0.0.1:{port}"), "--chat"]);
+    let by_two = format!("--connect=127.0.0.1:{port}");
+    let mut command = vixp2p(&["--id=c", "--listen=127.0.0.1:0", &c, "--trust=tofu", "--no-peer-exchange", &by_two, "--chat"]);
+    command.stdin(Stdio::piped());
+    let mut three = Running::spawn(command);
     three.wait_for(From::Stderr, " connected (outbound");
     let to = key(&c);
     let sent = run(&["send", &a, &to, "over", "the  hill"]);
@@ -56,8 +61,8 @@ fn what_cannot_be_sent_is_named() {
 
 #[test]
 fn a_person_at_a_node_sends_to_one_and_is_told_what_became_of_it() {
-    let mut command = crate::support::vixp2p(&["--name=anna", "--listen=127.0.0.1:0", "--chat"]);
-    command.stdin(std::process::Stdio::piped());
+    let mut command = vixp2p(&["--name=anna", "--listen=127.0.0.1:0", "--chat"]);
+    command.stdin(Stdio::piped());
     let mut anna = Running::spawn(command);
     let dir = tempfile::tempdir().expect("a directory");
     let data = format!("--data={}", text(dir.path()));

@@ -202,7 +202,9 @@ fn whatever_a_liar_says_of_a_copy_the_next_one_goes_another_way() {
         let mut solo = Solo::new();
         let links = [1, 2].map(|n| solo.join(n).0);
         let out = post(&mut solo, 1, 7);
-        let tried = tried(&mut solo, out, links, verdict, 4);
+        let mut tried = tried(&mut solo, out, links, verdict, 4);
+        // A run that is said is tried once by who said it.
+        tried.dedup();
         assert!(tried.starts_with(&[links[0], links[1]]), "{verdict:?}: {tried:?}");
     }
 }
