@@ -254,6 +254,9 @@ mod tests {
         assert_eq!(fs::metadata(&below).expect("there").permissions().mode() & 0o777, 0o700);
     }
 
+    /// What a power cut left below a data directory.
+    type Left<'a> = Box<dyn Fn(&Path) + 'a>;
+
     #[test]
     fn a_log_opens_whatever_a_power_cut_left_of_the_making_of_its_directory() {
         let identity = || Arc::new(Identity::from_seed(&Secret::new([7; 32])));
@@ -265,7 +268,7 @@ mod tests {
         let files = DiskStorage::new(whole.path()).list("log/").expect("list");
         let dirs: BTreeSet<&Path> = files.iter().flat_map(|file| Path::new(file).ancestors().skip(1)).collect();
         let in_log = |file: &&String| !file.contains("current");
-        let mut states: Vec<Box<dyn Fn(&Path)>> = Vec::new();
+        let mut states: Vec<Left<'_>> = Vec::new();
         for dir in dirs {
             // Its name came through, and nothing in it.
             states.push(Box::new(move |root| fs::create_dir_all(root.join(dir)).expect("made")));
