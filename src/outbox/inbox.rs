@@ -50,8 +50,9 @@ pub struct Claimed {
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     items: BTreeMap<OpId, Item>,
-    /// Keys of operations in flight: another one with the same key waits for them.
-    busy: BTreeSet<Key>,
+    /// Keys of operations in flight or done and not answered yet, and how many hold each: another one with the same key waits for them.
+    /// There are several where one is reported done after its claim had passed to the next.
+    busy: BTreeMap<Key, u32>,
     /// What was executed, for ever.
     finished: BTreeMap<Key, Outcome>,
     /// Receipts in the own log whose operation has not been read yet.
@@ -106,8 +107,11 @@ impl Inbox {
             }
             let Stage::Ready { attempts, not_before } = item.stage else { continue };
             let key = (id.log.origin, item.key.clone());
-            if not_before > now || (!item.key.is_empty() && !self.busy.insert(key)) {
+            if not_before > now || self.busy.contains_key(&key) {
                 continue;
+            }
+            if !item.key.is_empty() {
+                self.busy.insert(key, 1);
             }
             let attempt = attempts + 1;
             item.stage = Stage::InFlight { attempts: attempt, until: now + policy.claim_timeout };
@@ -119,15 +123,16 @@ impl Inbox {
     /// The application has executed it; also one whose claim has timed out meanwhile.
     pub(super) fn done(&mut self, id: &OpId) -> Result<(), Refusal> {
         let item = self.items.get_mut(id).ok_or(Refusal::Unknown(*id))?;
-        let attempts = match item.stage {
+        let (attempts, was_late) = match item.stage {
             Stage::Writing(_) => return Ok(()),
             Stage::Ready { attempts: 0, .. } => return Err(Refusal::NotClaimed(*id)),
-            Stage::Ready { attempts, .. } | Stage::InFlight { attempts, .. } => attempts,
+            Stage::Ready { attempts, .. } => (attempts, true),
+            Stage::InFlight { attempts, .. } => (attempts, false),
         };
         let receipt = Receipt { op: *id, key: item.key.clone(), outcome: Outcome::Done, attempts, detail: String::new() };
         item.stage = Stage::Writing(receipt);
-        if !item.key.is_empty() {
-            self.busy.insert((id.log.origin, item.key.clone()));
+        if was_late && !item.key.is_empty() {
+            *self.busy.entry((id.log.origin, item.key.clone())).or_insert(0) += 1;
         }
         Ok(())
     }
@@ -151,8 +156,19 @@ impl Inbox {
             return Ok(());
         }
         (item.stage, item.detail) = (Stage::Ready { attempts, not_before: now + policy.pause(attempts, dice) }, detail);
-        self.busy.remove(&(id.log.origin, item.key.clone()));
+        let key = (id.log.origin, item.key.clone());
+        self.release(&key);
         Ok(())
+    }
+
+    /// One of those that hold a key does so no longer.
+    fn release(&mut self, key: &Key) {
+        if let Some(holders) = self.busy.get_mut(key) {
+            *holders -= 1;
+            if *holders == 0 {
+                self.busy.remove(key);
+            }
+        }
     }
 
     /// Claims that nobody has answered in time have failed.

@@ -156,6 +156,22 @@ fn a_claim_that_nobody_answers_is_free_again_and_a_late_answer_still_counts() {
 }
 
 #[test]
+fn a_key_that_was_executed_late_is_held_when_the_claim_of_another_with_it_times_out() {
+    let mut c = outbox(C);
+    (1..=3).for_each(|seq| c.record(log_of(A), seq, &put(Target::Peer(C), b"k").encode()));
+    assert_eq!(c.claim(at(0), 9)[0].id, op(1));
+    c.tick(at(30_000));
+    assert_eq!(c.claim(at(30_000), 9).iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [op(2)]);
+    c.done(&op(1)).expect("it was executed after all");
+    c.tick(at(60_000));
+    assert!(c.claim(at(90_000), 9).is_empty(), "what has the key was executed, although no receipt says so yet");
+    let receipt = c.unwritten()[0].clone();
+    c.written(&receipt);
+    assert!(c.claim(at(90_000), 9).is_empty());
+    assert_eq!(c.unwritten().iter().map(|receipt| receipt.op).collect::<Vec<_>>(), [op(2), op(3)]);
+}
+
+#[test]
 fn what_the_sender_withdraws_is_not_executed_and_no_longer_asked_for() {
     let (mut b, mut c) = (outbox(B), outbox(C));
     for node in [&mut b, &mut c] {
