@@ -615,16 +615,16 @@ typedef enum vixp2p_event_kind {
      */
     VIXP2P_EVENT_SNAPSHOT_MADE = 42,
     /**
-     * The program's state is that of a snapshot now. Has: peer (its maker), seq (the last record of this node's own log that is in
-     * it; what later ones did is to be done again), bytes.
+     * The program's state is that of a snapshot made by peer now. seq is the last record of this node's own log that is in it: what
+     * later ones did is to be done again. Has: peer, seq, bytes.
      */
     VIXP2P_EVENT_SNAPSHOT_TAKEN = 43,
     /**
-     * The beginning of a log was let go of. Has: log, seq (the last record that is not kept).
+     * The beginning of a log was let go of, up to record seq. Has: log, seq.
      */
     VIXP2P_EVENT_LOG_TRUNCATED = 44,
     /**
-     * log_max_bytes had records go that a peer lacks: it will need a snapshot. Has: peer, count (in how many logs).
+     * log_max_bytes had records of count logs go that a peer lacks: it will need a snapshot. Has: peer, count.
      */
     VIXP2P_EVENT_SNAPSHOT_NEEDED = 45,
 } vixp2p_event_kind;

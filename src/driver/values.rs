@@ -49,8 +49,10 @@ pub(crate) fn payload(time_us: u64, key: &[u8], value: Option<&[u8]>) -> Result<
     Ok(out)
 }
 
+type Parsed<'a> = (u64, &'a [u8], Option<&'a [u8]>);
+
 /// Time, key and value of a payload; `None` if it is none of these.
-fn parse(payload: &[u8]) -> Option<(u64, &[u8], Option<&[u8]>)> {
+fn parse(payload: &[u8]) -> Option<Parsed<'_>> {
     let (time, rest) = payload.strip_prefix(MARK)?.split_first_chunk::<8>()?;
     let (key_len, rest) = rest.split_first_chunk::<2>()?;
     let (key, rest) = rest.split_at_checked(u16::from_le_bytes(*key_len).into())?;

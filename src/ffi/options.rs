@@ -394,9 +394,9 @@ impl vixp2p_node_options {
         if self.snapshot.write.is_some() != self.snapshot.read.is_some() {
             return Err(Failure::invalid("options.snapshot has one of write and read; give both"));
         }
-        let mut config = SnapshotConfig::default();
         // SAFETY: the caller's promise.
-        config.schema = unsafe { read_str(self.snapshot_schema, "options.snapshot_schema") }?.unwrap_or_default().to_owned();
+        let schema = unsafe { read_str(self.snapshot_schema, "options.snapshot_schema") }?.unwrap_or_default().to_owned();
+        let mut config = SnapshotConfig { schema, ..SnapshotConfig::default() };
         let count = self.snapshot_from_count;
         if count > limits::LOGS_MAX || (count > 0 && self.snapshot_from.is_null()) {
             return Err(Failure::invalid(format!(

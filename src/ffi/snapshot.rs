@@ -11,7 +11,7 @@ use crate::ffi::handle::{Inner, on_node};
 use crate::ffi::peers::write_array;
 use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_IO, VIXP2P_OK, vixp2p_status};
 use crate::ffi::types::{vixp2p_log_id, vixp2p_node};
-use crate::snapshot::Place;
+use crate::node::Place;
 
 /// How long the right to call back is waited for at a time: a stop holds it and waits for this thread.
 const TURN_PIECE_MS: i32 = 50;
@@ -278,10 +278,8 @@ impl SnapshotHandler for Calls {
 impl Inner {
     /// Has the node call the program's functions, if there are any, and nothing else of the program's meanwhile.
     pub(super) fn renew_snapshot_handler(self: &Arc<Self>) {
-        let handler: Option<Box<dyn SnapshotHandler>> = match self.callbacks.snapshot.is_set() {
-            true => Some(Box::new(Calls(Arc::downgrade(self)))),
-            false => None,
-        };
+        let calls = || Box::new(Calls(Arc::downgrade(self))) as Box<dyn SnapshotHandler>;
+        let handler = self.callbacks.snapshot.is_set().then(calls);
         let theirs = Arc::downgrade(self);
         let gate = move |work: &mut dyn FnMut()| {
             let Some(inner) = theirs.upgrade() else { return };

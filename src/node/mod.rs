@@ -43,10 +43,11 @@ use crate::session::LocalParty;
 use crate::sync::{LogState, MemStorage, Storage, Wal};
 
 pub use crate::driver::outbox::Operation;
-pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
-pub use outbox::NodeOutbox;
 pub use crate::driver::snapshots::SnapshotHandler;
 pub use crate::driver::snapshots::cut::Truncated;
+pub use crate::driver::subscribe::{Canceller, LogRecord, Subscribe, Subscription};
+pub use crate::snapshot::{Place, SnapshotId};
+pub use outbox::NodeOutbox;
 pub use progress::{AckLevel, Ackers, Acks, Lag, LogProgress, PeerProgress};
 pub use snapshots::SnapshotView;
 pub use values::LastValues;

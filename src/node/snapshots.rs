@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::base::{Error, LogId, PeerId, Result};
 use crate::driver::snapshots::{Gate, SnapshotHandler, cut};
-use crate::wire::message::SnapshotId;
+use crate::snapshot::SnapshotId;
 
 use super::{Node, Truncated};
 

@@ -96,6 +96,12 @@ pub enum Refusal {
 /// A range of records all of which are operations for the same node.
 pub type Held = LogRange;
 
+/// Gives every record to a visitor, each time it is called.
+pub type Replay<'a> = &'a mut dyn FnMut(Visit<'_>);
+
+/// Takes a record.
+pub type Visit<'a> = &'a mut dyn FnMut(LogId, u64, &[u8]);
+
 /// The outbox of one node.
 #[derive(Debug)]
 pub struct Outbox {
@@ -151,7 +157,7 @@ impl Outbox {
     }
 
     /// Takes what a snapshot carries, in place of all records up to `upto` that were not read: operations first, then receipts.
-    pub fn recall(&mut self, upto: &BTreeMap<LogId, u64>, records: &mut dyn FnMut(&mut dyn FnMut(LogId, u64, &[u8]))) {
+    pub fn recall(&mut self, upto: &BTreeMap<LogId, u64>, records: Replay<'_>) {
         let before = self.read.clone();
         let is_new = |log: &LogId, seq: u64| before.get(log).is_none_or(|read| seq > *read);
         for (log, upto) in upto {

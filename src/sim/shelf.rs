@@ -241,7 +241,7 @@ impl World<'_> {
         let Node { life, app, identity, .. } = &mut self.nodes[node];
         let Some(life) = life else { return Ok(true) };
         let begin = life.store.finish_take(&id).and_then(|()| life.store.mark(&id)).and_then(|()| state_of(&mut life.store, &id));
-        let Ok(state) = begin else { return Ok(self.struck(node)?) };
+        let Ok(state) = begin else { return self.struck(node) };
         let Some(manifest) = life.store.get(&id).map(|held| held.manifest.clone()) else { return Ok(false) };
         if is_sick {
             // The consumer fails, and its old state stands.

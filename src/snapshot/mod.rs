@@ -28,3 +28,5 @@ pub use manifest::{Manifest, ManifestError, Place};
 pub use replicas::Replicas;
 pub use store::{Held, Making, SnapshotError, Store};
 pub use tree::{Hashes, Summer, pieces};
+
+pub use crate::wire::message::SnapshotId;

@@ -227,7 +227,7 @@ fn the_latest_two_are_kept_and_another_fetch_takes_the_place_of_the_one_before()
     store.begin_take(Manifest::prove(&signed, |_| true).expect("signed"), &signed).expect("memory");
     let other = make(&mut from, b"other", 4).expect("memory");
     assert_eq!(fetch(&mut store, &mut from, &other), Ok(1));
-    assert_eq!(store.held().first().map(|held| held.id).filter(|id| *id == ids[3] || *id == other).is_some(), true);
+    assert!(store.held().first().is_some_and(|held| held.id == ids[3] || held.id == other));
     assert!(store.disk.list("snapshots/").expect("memory").iter().all(|path| !path.contains(&id.to_string())));
 }
 

@@ -84,7 +84,8 @@ impl<S: Storage> Store<S> {
 
     /// Everything has come: the snapshot is held once this returns.
     pub fn finish_take(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
-        if self.get(id).is_some() && self.taking.is_none() {
+        // Another one may have been begun since.
+        if self.get(id).is_some() && self.taking.as_ref().is_none_or(|taking| taking.id != *id) {
             return Ok(());
         }
         let taking = self.taking_of(id)?;

@@ -70,12 +70,7 @@ impl<S: Storage> Wal<S> {
             return Err(StoreError::TooManyLogs { max: limits::LOGS_MAX });
         }
         let entry = self.logs.entry(log).or_insert_with(|| Log::new(log));
-        if applied > entry.cursor.seq() {
-            let put = entry.cursor.put(&mut self.disk, applied, &[0; 32]);
-            put.map_err(|e| StoreError::Disk(WalError::disk("write applied in", &entry.dir, e).to_string()))?;
-            entry.cursor.sync(&mut self.disk).map_err(|e| StoreError::Disk(e.to_string()))?;
-        }
-        Ok(())
+        entry.note_taken(&mut self.disk, applied).map_err(|e| StoreError::Disk(e.to_string()))
     }
 
     /// Begins `log` behind `base`, whose records were applied to the application's state up to `applied` by other means than this
@@ -101,10 +96,8 @@ impl<S: Storage> Wal<S> {
             return Err(StoreError::Fork { seq });
         }
         // Before the records go: one that is applied may be missing, one that is missing must not be waited for.
-        if applied > entry.cursor.seq() && log.origin != self.own.origin {
-            let put = entry.cursor.put(&mut self.disk, applied, &[0; 32]);
-            put.map_err(|e| failed(WalError::disk("write applied in", &entry.dir, e)))?;
-            entry.cursor.sync(&mut self.disk).map_err(failed)?;
+        if log.origin != self.own.origin {
+            entry.note_taken(&mut self.disk, applied).map_err(failed)?;
         }
         if have < proven.seq {
             entry.begin_behind(&mut self.disk, proven).map_err(failed)?;
@@ -117,6 +110,15 @@ impl Log {
     /// Last record that is not kept.
     pub(super) fn base_seq(&self) -> u64 {
         self.base.as_ref().map_or(0, |base| base.seq)
+    }
+
+    /// Makes it survive a power cut that `applied` is. Synced also if it stands there: a process that was killed before its sync may have
+    /// written it.
+    fn note_taken<S: Storage>(&mut self, disk: &mut S, applied: u64) -> Result<(), WalError> {
+        if applied > self.cursor.seq() {
+            self.cursor.put(disk, applied, &[0; 32]).map_err(|e| WalError::disk("write applied in", &self.dir, e))?;
+        }
+        self.cursor.sync(disk)
     }
 
     /// The place after record `end`, the last of a group.

@@ -14,18 +14,10 @@ fn follower(node: *mut vixp2p_node) -> *mut vixp2p_subscription {
     made
 }
 
-/// The rows of a running node.
-pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Row> {
-    let (log, peer, id) = (&vixp2p_log_id::default(), &vixp2p_peer_id::default(), &vixp2p_op_id::default());
-    let (none, kind) = (null_mut(), c"k".as_ptr());
-    let followed = follower(node);
-    let (bytes, mut at) = (vixp2p_slice { data: c"x".as_ptr().cast(), len: 1 }, vixp2p_log_id::default());
-    let (mut made, mut record, mut operation) = (null_mut(), null(), null());
-    let (made, record, operation) = (&raw mut made, &raw mut record, &raw mut operation);
-    let fd = |subscription| -> c_int { unsafe { vixp2p_subscription_fd(subscription) } };
-    let rows = unsafe {
+fn snapshot_rows(node: *mut vixp2p_node) -> Vec<Row> {
+    let none = null_mut();
+    unsafe {
         vec![
-            ("vixp2p_node_flush", "node", vixp2p_node_flush(none, &mut 0)),
             ("vixp2p_snapshot_make", "node", vixp2p_snapshot_make(none)),
             ("vixp2p_log_truncate", "node", vixp2p_log_truncate(none, &mut 0)),
             ("vixp2p_log_truncate", "out_bytes", vixp2p_log_truncate(node, null_mut())),
@@ -40,6 +32,23 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
             ("vixp2p_snapshot_places", "places", vixp2p_snapshot_places(null_mut(), null_mut(), &mut 1)),
             ("vixp2p_snapshot_places", "inout_count", vixp2p_snapshot_places(null_mut(), null_mut(), null_mut())),
             ("vixp2p_event_bytes", "event", asked(vixp2p_event_bytes(null()))),
+        ]
+    }
+}
+
+/// The rows of a running node.
+pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Row> {
+    let (log, peer, id) = (&vixp2p_log_id::default(), &vixp2p_peer_id::default(), &vixp2p_op_id::default());
+    let (none, kind) = (null_mut(), c"k".as_ptr());
+    let followed = follower(node);
+    let (bytes, mut at) = (vixp2p_slice { data: c"x".as_ptr().cast(), len: 1 }, vixp2p_log_id::default());
+    let (mut made, mut record, mut operation) = (null_mut(), null(), null());
+    let (made, record, operation) = (&raw mut made, &raw mut record, &raw mut operation);
+    let fd = |subscription| -> c_int { unsafe { vixp2p_subscription_fd(subscription) } };
+    let mut rows = snapshot_rows(node);
+    rows.extend(unsafe {
+        vec![
+            ("vixp2p_node_flush", "node", vixp2p_node_flush(none, &mut 0)),
             ("vixp2p_node_flush", "out_durable", vixp2p_node_flush(node, null_mut())),
             ("vixp2p_node_wait_ack", "node", vixp2p_node_wait_ack(none, log, 1, peer, 1, 0, 0, &mut 0)),
             ("vixp2p_node_wait_ack", "log", vixp2p_node_wait_ack(node, null(), 1, peer, 1, 0, 0, &mut 0)),
@@ -90,7 +99,7 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
             ("vixp2p_event_target", "event", vixp2p_event_target(null(), &mut vixp2p_peer_id::default())),
             ("vixp2p_event_target", "out", vixp2p_event_target(event, null_mut())),
         ]
-    };
+    });
     unsafe { vixp2p_subscription_free(followed) };
     rows
 }

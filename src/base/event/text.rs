@@ -180,6 +180,9 @@ impl Event {
             Event::Ping { peer, direction: Direction::Outbound } => write!(f, "ping to {}", peer.short()),
             Event::Ping { peer, direction: Direction::Inbound } => write!(f, "ping from {}", peer.short()),
             Event::Pong { peer, direction: Direction::Outbound } => write!(f, "pong to {}", peer.short()),
+            Event::PeerStale { peer, node_id, silent_ms } => {
+                write!(f, "peer {} \"{}\" has been silent for {silent_ms} ms although it was asked", peer.short(), printable(node_id))
+            }
             Event::Pong { peer, direction: Direction::Inbound } => write!(f, "pong from {}", peer.short()),
             _ => Ok(()),
         }

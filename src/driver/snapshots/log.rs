@@ -13,6 +13,9 @@ use crate::sync::{Base, Storage, StoreError, Wal};
 
 type Reply<T> = Box<dyn FnOnce(Result<T>) + Send>;
 
+/// Begins a new own log, and tells why.
+type Renew<'a, S> = &'a mut dyn FnMut(&mut Wal<S>, &str) -> std::result::Result<(), String>;
+
 /// A question with its way back.
 pub(crate) enum SnapshotAsk {
     /// The sealed places of a state that has the own log up to this record.
@@ -123,11 +126,7 @@ fn standing_of<S: Storage>(wal: &Wal<S>) -> Vec<(LogId, u64)> {
 }
 
 /// Begins every log at its place; those that were. A log that is frozen or finds no room is left as it is.
-pub(crate) fn adopt_all<S: Storage>(
-    wal: &mut Wal<S>,
-    places: &[Place],
-    renew: &mut dyn FnMut(&mut Wal<S>, &str) -> std::result::Result<(), String>,
-) -> Result<Vec<Place>> {
+pub(crate) fn adopt_all<S: Storage>(wal: &mut Wal<S>, places: &[Place], renew: Renew<'_, S>) -> Result<Vec<Place>> {
     let mut adopted = Vec::new();
     for place in places {
         let mut done = adopt_one(wal, place);
