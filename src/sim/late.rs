@@ -40,15 +40,18 @@ fn late_faults(nodes: usize, set_back: Option<usize>, rng: &mut fastrand::Rng, s
         };
         steps.push((at, action));
     }
+    for node in (0..nodes).filter(|_| rng.bool()).collect::<Vec<_>>() {
+        let (reads, takes, millis) = (rng.u32(..600), rng.u32(..1000), 1 << rng.u32(12..15));
+        steps.push((rng.u64(29_000..34_000), Action::SickShelf { node, reads, takes, millis }));
+    }
     for _ in 0..rng.u32(..12) {
         let (node, other) = (rng.usize(..nodes), rng.usize(..last));
-        let action = match rng.u8(..10) {
+        let action = match rng.u8(..8) {
             0..4 if set_back != Some(node) => Action::Write { node, records: rng.u64(1..6) },
             // Two that both let go of what the other lacks are apart for good: no state has everything.
             4 if set_back.is_none() => Action::Truncate { node: 0 },
             5 => Action::Cut { pick: rng.u64(..) },
             6 => Action::ArmCrash { node: other, changes: rng.u32(1..25), power: rng.bool() },
-            7 | 8 => Action::SickShelf { node, reads: rng.u32(..600), takes: rng.u32(..1000), millis: 1 << rng.u32(8..14) },
             _ => Action::Pause { node, millis: 1 << rng.u32(8..14) },
         };
         steps.push((rng.u64(30_000..48_000), action));

@@ -70,7 +70,9 @@ impl Replica {
             SnapshotInput::Held { offer, places } => self.held(now, offer, places),
             SnapshotInput::Gone { id } => {
                 self.give.held.retain(|held| held.offer.id != id);
-                self.sessions.values_mut().for_each(|session| drop(session.offered.take_if(|offered| *offered == id)));
+                for session in self.sessions.values_mut() {
+                    session.offered.take_if(|offered| *offered == id);
+                }
                 self.look_soon(now);
             }
             SnapshotInput::NotMade => {
