@@ -25,7 +25,7 @@ pub(super) struct Applying {
 }
 
 /// One node's application.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct App {
     /// Whether it keeps its own cursor.
     pub(super) own_cursor: bool,
@@ -166,6 +166,12 @@ impl App {
     /// How far it has the effect of its own records.
     pub(super) fn own_at(&self, log: LogId) -> u64 {
         self.own.get(&log).map_or(0, |(at, _)| *at)
+    }
+
+    /// How far its effect of a log goes, and what that is.
+    pub(super) fn effect(&self, log: &LogId) -> (u64, [u8; 32]) {
+        let other = || Some((self.applied(*log), *self.effects.get(log)?));
+        self.own.get(log).copied().or_else(other).unwrap_or_default()
     }
 
     /// How far a snapshot goes in a log.

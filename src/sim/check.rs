@@ -167,7 +167,8 @@ impl Oracle {
                     return Err(format!("{} holds an ack of a stranger", name(index)));
                 };
                 let claimed = self.claimed[peer].get(&view.log).copied().unwrap_or(0);
-                let applied = if view.log.origin == ack.peer { claimed } else { nodes[peer].app.applied(view.log) };
+                // An application that was set back had applied it.
+                let applied = if view.log.origin == ack.peer || nodes[peer].hurt { claimed } else { nodes[peer].app.applied(view.log) };
                 if ack.durable > claimed || ack.applied > applied {
                     return Err(format!(
                         "{} believes {} has {} durable to {}, applied to {}; true is {claimed} and {applied}",
@@ -299,7 +300,7 @@ impl Oracle {
 
     /// The logs that every node has to have in the end, with the number of their records: those of one history, up to what is left of
     /// it anywhere if its writer's disk was damaged.
-    fn left(&self, nodes: &[Node]) -> Vec<(LogId, u64)> {
+    pub(super) fn left(&self, nodes: &[Node]) -> Vec<(LogId, u64)> {
         let hurt = |log: &LogId| nodes.iter().any(|node| node.hurt && node.identity.id() == log.origin);
         let anywhere = |log: &LogId| nodes.iter().filter_map(|n| Some(n.life.as_ref()?.wal.durable(*log))).max().unwrap_or(0);
         let logs = self.logs().into_iter().filter(|(log, _)| !self.is_forked(*log));

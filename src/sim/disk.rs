@@ -21,6 +21,7 @@ pub(super) struct Knobs {
     full: AtomicBool,
     write_errors: AtomicU32,
     sync_errors: AtomicU32,
+    shelf_errors: (AtomicU32, AtomicU32),
     lying: AtomicBool,
 }
 
@@ -46,6 +47,17 @@ impl Knobs {
         self.sync_errors.store(syncs, Ordering::Relaxed);
     }
 
+    /// How many of a thousand parts of snapshots cannot be read, and how many states are not taken in.
+    pub(super) fn set_shelf_errors(&self, reads: u32, takes: u32) {
+        self.shelf_errors.0.store(reads, Ordering::Relaxed);
+        self.shelf_errors.1.store(takes, Ordering::Relaxed);
+    }
+
+    /// The same, to be drawn by.
+    pub(super) fn shelf_errors(&self) -> (u32, u32) {
+        (self.shelf_errors.0.load(Ordering::Relaxed), self.shelf_errors.1.load(Ordering::Relaxed))
+    }
+
     /// Sabotage: every sync is a lie from now on.
     pub(super) fn lie(&self) {
         self.lying.store(true, Ordering::Relaxed);
@@ -56,6 +68,7 @@ impl Knobs {
         self.disarm();
         self.set_full(false);
         self.set_errors(0, 0);
+        self.set_shelf_errors(0, 0);
     }
 
     /// No crash is armed any more.

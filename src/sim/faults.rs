@@ -104,6 +104,10 @@ impl World<'_> {
             }
             Action::Flap { node, times, millis } => self.flap(node, times, millis),
             Action::Truncate { node } => return self.truncate(node),
+            Action::SickShelf { node, reads, takes, millis } => {
+                self.nodes[node].knobs.set_shelf_errors(reads, takes);
+                self.after(Duration::from_millis(millis), What::DiskWell { node });
+            }
             Action::Save { node } => self.nodes[node].save(),
             Action::Restore { node, back_ms } => return self.hurt(node, back_ms, |node, _| node.restore()),
             Action::Rot { node, own, back_ms } => return self.hurt(node, back_ms, |node, rng| node.rot(own, rng)),

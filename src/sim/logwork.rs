@@ -11,7 +11,8 @@ use crate::mesh::io::Input;
 use crate::sim::Sabotage;
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
-use crate::sim::node::{Life, LogWork, name};
+use crate::sim::node::{Life, LogWork, Node, name};
+use crate::sim::shelf::own_effects;
 use crate::sim::world::{What, World};
 use crate::sync::{Entry, Group, StoreError};
 
@@ -217,6 +218,10 @@ impl World<'_> {
             }
         }
         self.tell_durable(node, &mut durable)?;
+        if let Node { life: Some(life), app, hurt: true, .. } = &mut self.nodes[node] {
+            // What it wrote itself comes back to it.
+            own_effects(app, &life.wal, name(node))?;
+        }
         Ok(false)
     }
 
@@ -242,7 +247,7 @@ impl World<'_> {
     }
 
     /// The node was set back: it goes on in a new incarnation.
-    fn renew(&mut self, node: usize) -> Check {
+    pub(super) fn renew(&mut self, node: usize) -> Check {
         let fresh = Incarnation(self.rng.u64(..));
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         match life.wal.renew(fresh) {

@@ -18,6 +18,7 @@ mod carry;
 mod check;
 mod disk;
 mod faults;
+mod late;
 mod liar;
 mod link;
 mod logwork;
@@ -255,6 +256,12 @@ pub struct Counts {
     pub installed: u64,
     /// Times that was begun in one life of a process and finished in the next.
     pub finished: u64,
+    /// Times a state was not taken in because its consumer failed.
+    pub not_taken: u64,
+    /// Parts of snapshots that could not be read for a peer.
+    pub unread: u64,
+    /// Nodes that were shown by a snapshot that they had been set back.
+    pub set_back: u64,
     /// Records that were let go of, over all nodes.
     pub truncated: u64,
 }
@@ -318,8 +325,8 @@ impl fmt::Display for Report {
         if c.snapshots > 0 {
             writeln!(
                 f,
-                "  snapshots   {} made, {} taken in, {} finished after a crash, {} records let go of",
-                c.snapshots, c.installed, c.finished, c.truncated
+                "  snapshots   {} made, {} taken in, {} finished after a crash, {} refused by a consumer, {} parts unread, {} records let go of",
+                c.snapshots, c.installed, c.finished, c.not_taken, c.unread, c.truncated
             )?;
         }
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;

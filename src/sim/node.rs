@@ -98,8 +98,10 @@ pub(super) struct Node {
     pub(super) hurt: bool,
     /// Snapshots that an earlier life had begun to take in and a later one finished.
     pub(super) finished: u64,
-    /// A copy of its disk.
-    saved: Option<SimDisk>,
+    /// A copy of its disk, and of its snapshots and its application's data if those are saved with it.
+    saved: Option<(SimDisk, Option<(SimDisk, App)>)>,
+    /// Whether they are.
+    pub(super) saves_all: bool,
 }
 
 /// What came of an attempt to start.
@@ -166,6 +168,7 @@ impl Node {
             hurt: false,
             finished: 0,
             saved: None,
+            saves_all: false,
         })
     }
 
@@ -197,7 +200,7 @@ impl Node {
             return Err(format!("opening the log a second time finds damage that the first time had mended: {damage}"));
         }
         wal.set_segment_max(self.segment_max);
-        let Some(store) = self.open_shelf(&mut wal)? else {
+        let Some(store) = self.open_shelf(&mut wal, Incarnation(rng.u64(..)))? else {
             let struck = wal.storage().is_dead() || self.shelf.as_ref().is_some_and(SimDisk::is_dead);
             self.disk = Some(wal.storage().clone());
             return Ok(if struck { Start::Struck } else { Start::Refused("the snapshots cannot be opened".into()) });
@@ -248,7 +251,7 @@ impl Node {
     }
 
     /// Opens the snapshots, and finishes what an earlier life was taking in. `None` if a disk refuses or a crash has struck.
-    fn open_shelf(&mut self, wal: &mut Wal<SimDisk>) -> Result<Option<Store<SimDisk>>, String> {
+    fn open_shelf(&mut self, wal: &mut Wal<SimDisk>, fresh: Incarnation) -> Result<Option<Store<SimDisk>>, String> {
         let Some(mut disk) = self.shelf.take() else { return Err("the snapshots are open already".into()) };
         // On loan first, as the log.
         if Store::open(Lent(&mut disk)).is_err() || disk.is_dead() {
@@ -263,7 +266,7 @@ impl Node {
             let manifest = store.get(&id).map(|held| held.manifest.clone()).ok_or("a snapshot that was being taken in is gone")?;
             let state = state_of(&mut store, &id).map_err(|e| e.to_string());
             let done = state.and_then(|state| self.app.install(self.identity.id(), &state, &manifest));
-            let done = done.and_then(|()| adopt_all(wal, &manifest)).and_then(|_| store.unmark().map_err(|e| e.to_string()));
+            let done = done.and_then(|()| adopt_all(wal, &manifest, fresh)).and_then(|_| store.unmark().map_err(|e| e.to_string()));
             if done.is_err() || wal.storage().is_dead() || store.storage().is_dead() {
                 self.shelf = Some(store.storage().clone());
                 return Ok(None);
@@ -281,13 +284,19 @@ impl Node {
 
     /// A copy of the disk is put aside.
     pub(super) fn save(&mut self) {
-        self.saved = self.disk().map(SimDisk::copy);
+        let shelf = self.life.as_ref().map(|life| life.store.storage()).or(self.shelf.as_ref()).map(SimDisk::copy);
+        let rest = shelf.filter(|_| self.saves_all).map(|shelf| (shelf, self.app.clone()));
+        self.saved = self.disk().map(|disk| (disk.copy(), rest));
     }
 
     /// While nothing runs on it, the disk is exchanged for the copy; whether there was one.
     pub(super) fn restore(&mut self) -> bool {
-        let Some(copy) = self.saved.as_ref().map(SimDisk::copy).filter(|_| self.life.is_none()) else { return false };
-        self.disk = Some(copy);
+        let Some((disk, rest)) = self.saved.as_ref().filter(|_| self.life.is_none()) else { return false };
+        self.disk = Some(disk.copy());
+        if let Some((shelf, app)) = rest {
+            (self.shelf, self.app) = (Some(shelf.copy()), app.clone());
+            self.app.end_process();
+        }
         self.be_hurt();
         true
     }

@@ -45,6 +45,8 @@ pub(super) enum Action {
     FillDisk { node: usize, millis: u64 },
     /// So many of a thousand writes and syncs fail for a while.
     SickDisk { node: usize, writes: u32, syncs: u32, millis: u64 },
+    /// Of a thousand parts of snapshots so many cannot be read, and of states so many not be taken in, for a while.
+    SickShelf { node: usize, reads: u32, takes: u32, millis: u64 },
     /// The application refuses so many of a thousand records.
     Refuse { node: usize, per_mille: u32 },
     /// The application calls so many of a thousand records poison.
@@ -94,6 +96,9 @@ impl fmt::Display for Action {
             Action::FillDisk { node, millis } => write!(f, "{}'s disk is full for {millis} ms", name(*node)),
             Action::SickDisk { node, writes, syncs, millis } => {
                 write!(f, "{}'s disk fails {writes} writes and {syncs} syncs of 1000 for {millis} ms", name(*node))
+            }
+            Action::SickShelf { node, reads, takes, millis } => {
+                write!(f, "{} cannot read {reads} parts nor take in {takes} states of 1000 for {millis} ms", name(*node))
             }
             Action::Refuse { node, per_mille } => write!(f, "{}'s application refuses {per_mille} of 1000 records", name(*node)),
             Action::Poison { node, per_mille } => write!(f, "{}'s application calls {per_mille} of 1000 records poison", name(*node)),
@@ -251,7 +256,7 @@ impl Script {
         }
     }
 
-    fn plan(steps: Vec<(u64, Action)>) -> Script {
+    pub(super) fn plan(steps: Vec<(u64, Action)>) -> Script {
         Script::Plan(steps.into_iter().map(|(ms, action)| (Time::from_millis(ms), action)).collect())
     }
 
@@ -331,42 +336,6 @@ impl Script {
             steps.extend(others.map(|to| (220_000, Action::Letter { from, to, life_ms, must: true })));
         }
         steps.push((222_000 + life_ms, Action::Expect { nodes: (0..nodes).collect() }));
-        steps.sort_by_key(|(at, _)| *at);
-        Script::plan(steps)
-    }
-
-    /// The last node writes alone while the others let go of what they have written; then it comes, and is killed ten times.
-    fn late(nodes: usize, rng: &mut fastrand::Rng) -> Script {
-        let (last, mut steps) = (nodes - 1, Vec::new());
-        for round in 0..6 {
-            steps.extend((0..nodes).map(|node| (2_000 + round * 2_000 + rng.u64(..1_500), Action::Write { node, records: rng.u64(1..9) })));
-        }
-        steps.extend((0..last).map(|node| (20_000 + rng.u64(..5_000), Action::Truncate { node })));
-        steps.extend((0..nodes).map(|node| (26_000, Action::Write { node, records: rng.u64(..5) })));
-        steps.extend((0..last).filter(|to| *to == 0 || rng.bool()).map(|to| (30_000, Action::Connect { from: last, to })));
-        // Some strike while it is off; in most seeds the others while it fetches or takes in.
-        let (mut at, gap_ms) = (30_000, [300, 700, 1_500][rng.usize(..3)]);
-        for _ in 0..36 {
-            at += rng.u64(20..gap_ms);
-            let (node, power) = (last, rng.bool());
-            let action = match rng.u8(..3) {
-                0 => Action::Crash { node, power, back_ms: Some(rng.u64(10..300)) },
-                _ => Action::ArmCrash { node, changes: rng.u32(1..25), power },
-            };
-            steps.push((at, action));
-        }
-        for _ in 0..rng.u32(..12) {
-            let (node, other) = (rng.usize(..nodes), rng.usize(..last));
-            let action = match rng.u8(..8) {
-                0..4 => Action::Write { node, records: rng.u64(1..6) },
-                // Two that both let go of what the other lacks are apart for good: no state has everything.
-                4 => Action::Truncate { node: 0 },
-                5 => Action::Cut { pick: rng.u64(..) },
-                6 => Action::ArmCrash { node: other, changes: rng.u32(1..25), power: rng.bool() },
-                _ => Action::Pause { node, millis: 1 << rng.u32(8..14) },
-            };
-            steps.push((rng.u64(30_000..48_000), action));
-        }
         steps.sort_by_key(|(at, _)| *at);
         Script::plan(steps)
     }
@@ -478,7 +447,8 @@ impl Profile {
             19 if rng.u8(..3) == 0 => Action::Restore { node: self.victim, back_ms: millis(rng, 20_000) },
             19 => Action::Save { node: self.victim },
             // One node alone, as below: two that let go of what the other lacks are apart for good.
-            20 => Action::Truncate { node: self.victim },
+            20 if rng.bool() => Action::Truncate { node: self.victim },
+            20 => Action::SickShelf { node, reads: rng.u32(..500), takes: rng.u32(..1000), millis: millis(rng, 16_000) },
             _ if rng.u8(..6) == 0 => Action::Talk { node, messages: rng.u64(1..20) },
             _ => Action::Write { node, records: rng.u64(1..=self.batch_max) },
         }

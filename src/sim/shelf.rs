@@ -2,18 +2,20 @@
 //!
 //! After every step on a disk it looks whether an armed crash has struck. Decides nothing.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
-use crate::base::{LogId, limits};
+use crate::base::{Incarnation, LogId, limits};
 use crate::mesh::io::{Examined, Input, Kept, Place, SnapshotInput, SnapshotOutput};
 use crate::sim::Scenario;
 use crate::sim::app::App;
 use crate::sim::check::Check;
 use crate::sim::disk::SimDisk;
-use crate::sim::node::{Node, name};
+use crate::sim::node::{Life, Node, name};
 use crate::sim::world::{What, World};
 use crate::snapshot::{Held, Manifest, SnapshotError, Store};
-use crate::sync::{Storage, Wal};
+use crate::sync::{Storage, StoreError, Wal};
 use crate::wire::message::{Part, SnapshotId, SnapshotOffer};
 
 /// How many held snapshots a node keeps.
@@ -40,18 +42,32 @@ pub(super) fn state_of<S: Storage>(store: &mut Store<S>, id: &SnapshotId) -> Res
     Ok(state)
 }
 
-/// Begins every log at its place; those that were.
-pub(super) fn adopt_all(wal: &mut Wal<SimDisk>, manifest: &Manifest) -> Result<Vec<Place>, String> {
+/// Begins every log at its place; those that were. A node that was set back goes on in a `fresh` log of its own.
+pub(super) fn adopt_all(wal: &mut Wal<SimDisk>, manifest: &Manifest, fresh: Incarnation) -> Result<Vec<Place>, String> {
     let mut adopted = Vec::new();
     for taken in &manifest.places {
-        let done = match &taken.sealed {
-            Some(base) => wal.adopt(taken.log, base, taken.applied),
-            None => wal.adopt_beginning(taken.log, taken.applied),
-        };
-        done.map_err(|e| e.to_string())?;
-        adopted.push(place(taken));
+        let mut done = adopt_one(wal, taken);
+        if let Err(StoreError::Rollback { .. }) = done {
+            wal.renew(fresh).map_err(|e| e.to_string())?;
+            done = adopt_one(wal, taken);
+        }
+        match done {
+            // Numbers that were used twice: it stays as it is.
+            Err(StoreError::Fork { .. }) => {}
+            done => {
+                done.map_err(|e| e.to_string())?;
+                adopted.push(place(taken));
+            }
+        }
     }
     Ok(adopted)
+}
+
+fn adopt_one(wal: &mut Wal<SimDisk>, taken: &crate::snapshot::Place) -> Result<(), StoreError> {
+    match &taken.sealed {
+        Some(base) => wal.adopt(taken.log, base, taken.applied),
+        None => wal.adopt_beginning(taken.log, taken.applied),
+    }
 }
 
 /// The application takes in what it wrote itself and does not have the effect of, from its own logs.
@@ -100,6 +116,14 @@ impl World<'_> {
                     Some(SnapshotInput::NotInstalled { id })
                 }
             }
+            SnapshotOutput::Examine { link, offer, manifest } => {
+                let is_judged = self.claimed(node, &manifest)?;
+                let store = self.nodes[node].life.as_mut().map(|life| &mut life.store);
+                store.map(|store| {
+                    let verdict = if is_judged { examine(store, &offer, &manifest) } else { Examined::Failed };
+                    SnapshotInput::Examined { link, id: offer.id, verdict }
+                })
+            }
             other => self.serve(node, other),
         };
         if self.struck(node)? {
@@ -112,8 +136,33 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A place in the node's own log that is ahead of it, or another, shows that it was set back: it goes on in a new one. Whether it was
+    /// looked at.
+    fn claimed(&mut self, node: usize, signed: &[u8]) -> Result<bool, String> {
+        let place = |life: &Life| Manifest::base_in(signed, &life.wal.own());
+        let Some(place) = self.nodes[node].life.as_ref().and_then(place) else { return Ok(true) };
+        if self.flush(node)? {
+            return Ok(false);
+        }
+        let Some(life) = &self.nodes[node].life else { return Ok(false) };
+        let own = life.wal.own();
+        match life.wal.own_place(&place) {
+            Ok(()) => Ok(true),
+            Err(StoreError::Rollback { .. }) if self.nodes[node].hurt => {
+                self.renew(node)?;
+                let renewed = self.nodes[node].life.as_ref().is_some_and(|life| life.wal.own() != own);
+                self.counts.set_back += u64::from(renewed);
+                Ok(renewed)
+            }
+            Err(StoreError::Disk(_)) => Ok(false),
+            Err(e) => Err(format!("{} is shown in its own log what cannot be: {e}", name(node))),
+        }
+    }
+
     /// What only the disk is asked for.
     fn serve(&mut self, node: usize, wanted: SnapshotOutput) -> Option<SnapshotInput> {
+        let (reads, _) = self.nodes[node].knobs.shelf_errors();
+        let is_sick = reads > 0 && self.rng.u32(..1000) < reads;
         let store = &mut self.nodes[node].life.as_mut()?.store;
         Some(match wanted {
             SnapshotOutput::Read { link, id, part } => {
@@ -122,10 +171,9 @@ impl World<'_> {
                     Part::Hashes => store.hashes(&id),
                     Part::Piece(index) => store.piece(&id, index).ok(),
                 };
+                let bytes = bytes.filter(|_| !is_sick);
+                self.counts.unread += u64::from(is_sick);
                 SnapshotInput::ReadDone { link, id, part, bytes: bytes.map(Bytes::from) }
-            }
-            SnapshotOutput::Examine { link, offer, manifest } => {
-                SnapshotInput::Examined { link, id: offer.id, verdict: examine(store, &offer, &manifest) }
             }
             SnapshotOutput::Keep { link, id, part, bytes } => {
                 let done = match part {
@@ -136,7 +184,7 @@ impl World<'_> {
                 let verdict = done.unwrap_or_else(|e| if let SnapshotError::Refused(_) = e { Kept::False } else { Kept::Failed });
                 SnapshotInput::Kept { link, id, part, verdict }
             }
-            SnapshotOutput::Make | SnapshotOutput::Install { .. } => return None,
+            SnapshotOutput::Examine { .. } | SnapshotOutput::Make | SnapshotOutput::Install { .. } => return None,
         })
     }
 
@@ -187,15 +235,25 @@ impl World<'_> {
 
     /// The application's state is replaced and the logs begin at their places; `false` if nothing has changed.
     fn install(&mut self, node: usize, id: SnapshotId) -> Result<bool, String> {
+        let (_, takes) = self.nodes[node].knobs.shelf_errors();
+        let is_sick = takes > 0 && self.rng.u32(..1000) < takes;
+        let fresh = Incarnation(self.rng.u64(..));
         let Node { life, app, identity, .. } = &mut self.nodes[node];
         let Some(life) = life else { return Ok(true) };
         let begin = life.store.finish_take(&id).and_then(|()| life.store.mark(&id)).and_then(|()| state_of(&mut life.store, &id));
         let Ok(state) = begin else { return self.struck(node) };
         let Some(manifest) = life.store.get(&id).map(|held| held.manifest.clone()) else { return Ok(false) };
+        if is_sick {
+            // The consumer fails, and its old state stands.
+            self.counts.not_taken += 1;
+            let is_well = life.store.unmark().is_ok();
+            return if self.struck(node)? { Ok(true) } else { self.by_half(node, is_well).map(|()| !is_well) };
+        }
         // Struck between the mark and the consumer, or behind the consumer: the next life does it (again).
         app.install(identity.id(), &state, &manifest).map_err(|e| format!("{}: {e}", name(node)))?;
         self.counts.installed += 1;
-        let adopted = adopt_all(&mut life.wal, &manifest);
+        let own = life.wal.own();
+        let adopted = adopt_all(&mut life.wal, &manifest, fresh);
         if self.struck(node)? {
             return Ok(true);
         }
@@ -206,17 +264,26 @@ impl World<'_> {
         if self.struck(node)? {
             return Ok(true);
         }
-        let (Ok(places), Ok(())) = (adopted, unmarked) else {
-            // By half: it ends, and its next life finishes it.
-            self.crash(node, false)?;
-            self.after(std::time::Duration::from_secs(1), What::Restart { node });
-            return Ok(true);
-        };
+        let (Ok(places), Ok(())) = (adopted, unmarked) else { return self.by_half(node, false).map(|()| true) };
+        let renewed = self.nodes[node].life.as_ref().map(|life| life.wal.own()).filter(|log| *log != own);
+        if let Some(log) = renewed {
+            self.oracle.renewed(node, log);
+            self.step(node, Input::Renewed { log })?;
+        }
         self.tell_held(node, &id)?;
         if self.nodes[node].life.is_some() {
             self.step(node, Input::Snapshot(SnapshotInput::Installed { id, places }))?;
         }
         Ok(true)
+    }
+
+    /// If a state was taken in by half, the node ends, and its next life finishes that.
+    fn by_half(&mut self, node: usize, is_whole: bool) -> Check {
+        if !is_whole {
+            self.crash(node, false)?;
+            self.after(std::time::Duration::from_secs(1), What::Restart { node });
+        }
+        Ok(())
     }
 
     /// A node makes a snapshot and lets go of everything that is in it, whoever needs it still.
@@ -252,6 +319,9 @@ impl World<'_> {
         if self.options.scenario != Scenario::Late || self.options.text.is_some() {
             return Ok(());
         }
+        if self.nodes.iter().any(|node| node.hurt) {
+            return self.same_effects();
+        }
         let mut state = Vec::new();
         for (log, written) in self.oracle.logs().into_iter().filter(|(_, written)| *written > 0) {
             state.extend_from_slice(&log.origin.0);
@@ -264,6 +334,19 @@ impl World<'_> {
             Some(node) => Err(format!("{}'s state is not what all records come to", name(node.index))),
             None => Ok(()),
         }
+    }
+
+    /// The same of every log that has one history and lost nothing with its writer's disk.
+    fn same_effects(&self) -> Check {
+        let written: BTreeMap<LogId, u64> = self.oracle.logs().into_iter().collect();
+        for (log, left) in self.oracle.left(&self.nodes).into_iter().filter(|(log, left)| written.get(log) == Some(left)) {
+            let other = |node: &&Node| node.app.effect(&log) != (left, self.oracle.effect(&log));
+            if let Some(node) = self.nodes.iter().find(other) {
+                let at = node.app.effect(&log).0;
+                return Err(format!("{}'s state up to {at} of {log} is not what its {left} records come to", name(node.index)));
+            }
+        }
+        Ok(())
     }
 }
 

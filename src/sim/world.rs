@@ -133,6 +133,7 @@ impl<'a> World<'a> {
                 Ok(mut node) => {
                     node.app.own_cursor = profile.own_cursor[index];
                     node.segment_max = profile.segment_max;
+                    node.saves_all = options.scenario == Scenario::Late;
                     node.buffered = profile.buffered[index];
                     node.forgetful = options.sabotage == Some(crate::sim::Sabotage::ForgetCursor);
                     node.wall_us = rng.u64(..);
@@ -254,6 +255,7 @@ impl<'a> World<'a> {
             What::DiskWell { node } => {
                 self.nodes[node].knobs.set_full(false);
                 self.nodes[node].knobs.set_errors(0, 0);
+                self.nodes[node].knobs.set_shelf_errors(0, 0);
                 Ok(())
             }
             What::Look => self.look(),

@@ -113,8 +113,49 @@ impl Manifest {
         out
     }
 
+    /// The place that a manifest names in one log, proven by that log's origin and by nobody else: worth what a push of its records is.
+    pub fn base_in(bytes: &[u8], log: &LogId) -> Option<Base> {
+        let Unsigned { places, .. } = Unsigned::read(bytes).ok()?;
+        let proof = places.into_iter().find(|(named, ..)| named == log)?.2?;
+        Base::prove(log, &proof).ok()
+    }
+
     /// Reads and proves: form, a maker who is welcome, the maker's signature, order, every origin's seal.
     pub fn prove(bytes: &[u8], is_welcome: impl FnOnce(&PeerId) -> bool) -> Result<Manifest, ManifestError> {
+        let Unsigned { maker, made_us, schema, size, root, places, signed, signature } = Unsigned::read(bytes)?;
+        // The cheap questions before the many signatures.
+        if !is_welcome(&maker) {
+            return Err(ManifestError::Maker(maker));
+        }
+        if !verify(&maker, &[DOMAIN, &bytes[..signed]].concat(), &signature) {
+            return Err(ManifestError::Signature(maker));
+        }
+        if !places.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err(ManifestError::Order);
+        }
+        let places = places.into_iter().map(prove_place).collect::<Result<Vec<_>, _>>()?;
+        Ok(Manifest { maker, made_us, schema, size, root, places })
+    }
+}
+
+/// A log, what is applied of it, and a seal record nobody has looked at.
+type Unproven = (LogId, u64, Option<[u8; SEAL_BYTES]>);
+
+/// A manifest that has the right form, and nothing more.
+struct Unsigned {
+    maker: PeerId,
+    made_us: u64,
+    schema: String,
+    size: u64,
+    root: [u8; 32],
+    places: Vec<Unproven>,
+    /// How many bytes are signed.
+    signed: usize,
+    signature: [u8; 64],
+}
+
+impl Unsigned {
+    fn read(bytes: &[u8]) -> Result<Unsigned, ManifestError> {
         let mut r = Reader::new(bytes);
         if r.array::<8>()? != *MAGIC || r.u32()? != VERSION {
             return Err(ManifestError::Unknown);
@@ -126,27 +167,13 @@ impl Manifest {
             return Err(ManifestError::TooLarge { got: size, max: limits::SNAPSHOT_MAX_BYTES });
         }
         let count = r.count(limits::LOGS_MAX)?;
-        let unproven = (0..count).map(|_| read_place(&mut r)).collect::<Result<Vec<_>, _>>()?;
+        let places = (0..count).map(|_| read_place(&mut r)).collect::<Result<Vec<_>, _>>()?;
         let signed = bytes.len() - r.remaining();
         let signature = r.array::<64>()?;
         r.finish()?;
-        // The cheap questions before the many signatures.
-        if !is_welcome(&maker) {
-            return Err(ManifestError::Maker(maker));
-        }
-        if !verify(&maker, &[DOMAIN, &bytes[..signed]].concat(), &signature) {
-            return Err(ManifestError::Signature(maker));
-        }
-        if !unproven.is_sorted_by(|a, b| a.0 < b.0) {
-            return Err(ManifestError::Order);
-        }
-        let places = unproven.into_iter().map(prove_place).collect::<Result<Vec<_>, _>>()?;
-        Ok(Manifest { maker, made_us, schema, size, root, places })
+        Ok(Unsigned { maker, made_us, schema, size, root, places, signed, signature })
     }
 }
-
-/// A log, what is applied of it, and a seal record nobody has looked at.
-type Unproven = (LogId, u64, Option<[u8; SEAL_BYTES]>);
 
 fn read_place(r: &mut Reader<'_>) -> Result<Unproven, WireError> {
     let log = LogId { origin: PeerId(r.array()?), incarnation: Incarnation(r.u64()?) };

@@ -1,6 +1,7 @@
 //! What may go of the logs: the records that a durable snapshot holds and that every replica still counted has.
 //!
-//! A replica that was not heard of for the lease does not count; it takes a snapshot when it comes back. A cap on the bytes kept lets
+//! A replica that was not heard of for the lease does not count; it takes a snapshot when it comes back. Nor does the origin of a log
+//! count for that log: it wrote the records, and one that was set back begins a new log. A cap on the bytes kept lets
 //! records go that a counted replica lacks, and says whose they were, but never such that no snapshot holds. Never touches a log: it
 //! names the places, and whoever keeps the logs cuts there.
 
@@ -61,7 +62,8 @@ pub fn plan(places: &[Place], replicas: &Replicas, kept: &BTreeMap<LogId, Kept>,
     let mut left = kept.values().fold(0u64, |sum, kept| sum.saturating_add(kept.bytes()));
     let all = left;
     for (log, kept) in kept {
-        let free = counted.iter().map(|peer| replicas.durable(peer, log)).chain(covered.get(log).copied().or(Some(0))).min().unwrap_or(0);
+        let others = counted.iter().filter(|peer| **peer != log.origin);
+        let free = others.map(|peer| replicas.durable(peer, log)).chain([covered.get(log).copied().unwrap_or(0)]).min().unwrap_or(0);
         let cuts = kept.cuts.iter().take_while(|(seq, _)| *seq <= free);
         let (number, bytes) = cuts.fold((0, 0u64), |(number, sum), (_, bytes)| (number + 1, sum.saturating_add(*bytes)));
         left -= bytes.min(left);
@@ -72,7 +74,7 @@ pub fn plan(places: &[Place], replicas: &Replicas, kept: &BTreeMap<LogId, Kept>,
         let Some((log, (seq, bytes))) = next_forced(kept, &taken, &covered) else { break };
         *taken.entry(log).or_default() += 1;
         left -= bytes.min(left);
-        for peer in counted.iter().filter(|peer| replicas.durable(peer, &log) < seq) {
+        for peer in counted.iter().filter(|peer| **peer != log.origin && replicas.durable(peer, &log) < seq) {
             plan.forced.entry(*peer).or_default().insert(log);
         }
     }
@@ -168,7 +170,9 @@ mod tests {
             cap in proptest::option::of(0u64..1200),
         ) -> World {
             let place = |(n, at): (usize, &Option<usize>)| at.map(|at| places()[n].1[at].clone());
-            let replica = |(n, (heard_us, durable))| (PeerId([n as u8; 32]), heard_us, durable);
+            // The first is the origin of a log.
+            let peer = |n: usize| if n == 0 { places()[0].0.origin } else { PeerId([n as u8; 32]) };
+            let replica = |(n, (heard_us, durable))| (peer(n), heard_us, durable);
             World {
                 places: applied.iter().enumerate().filter_map(place).collect(),
                 replicas: replicas.into_iter().enumerate().map(replica).collect(),
@@ -195,7 +199,7 @@ mod tests {
             prop_assert!(plan.forced.is_empty() && plan.above == 0);
             for (n, (log, _)) in places().iter().enumerate() {
                 let upto = plan.upto.get(log).copied().unwrap_or(0);
-                let counted = world.replicas.iter().filter(|(_, heard_us, _)| world.counts(*heard_us));
+                let counted = world.replicas.iter().filter(|(peer, heard_us, _)| *peer != log.origin && world.counts(*heard_us));
                 counted.for_each(|(_, _, durable)| assert!(upto <= durable[n]));
             }
         }
@@ -222,7 +226,7 @@ mod tests {
                 let upto = plan.upto.get(log).copied().unwrap_or(0);
                 for (peer, heard_us, durable) in &world.replicas {
                     let named = plan.forced.get(peer).is_some_and(|logs| logs.contains(log));
-                    prop_assert_eq!(named, world.counts(*heard_us) && durable[n] < upto);
+                    prop_assert_eq!(named, *peer != log.origin && world.counts(*heard_us) && durable[n] < upto);
                 }
             }
         }
@@ -246,6 +250,23 @@ mod tests {
             world.replicas.iter_mut().for_each(|(_, heard_us, _)| *heard_us = 100);
             prop_assert_eq!(world.plan(), alone.plan());
         }
+    }
+
+    #[test]
+    fn the_origin_of_a_log_keeps_none_of_it_back_and_needs_no_snapshot_of_it() {
+        let ((log, places), (other, _)) = (&places()[0], &places()[1]);
+        let kept = BTreeMap::from([(*log, Kept { cuts: vec![(5, 10), (9, 10)], rest: 1 })]);
+        let mut replicas = Replicas::default();
+        // As an origin speaks of its own log: in its vector, and never again.
+        replicas.heard(log.origin, 10);
+        replicas.acked(log.origin, *log, 0);
+        replicas.heard(other.origin, 10);
+        replicas.acked(other.origin, *log, 5);
+        let rule = |cap| Rule { now_us: 10, lease: limits::REPLICA_LEASE, cap };
+        assert_eq!(plan(&places[10..11], &replicas, &kept, &rule(None)).upto, BTreeMap::from([(*log, 5)]));
+        let forced = plan(&places[10..11], &replicas, &kept, &rule(Some(1)));
+        assert_eq!(forced.upto, BTreeMap::from([(*log, 9)]));
+        assert_eq!(forced.forced, BTreeMap::from([(other.origin, BTreeSet::from([*log]))]));
     }
 
     #[test]

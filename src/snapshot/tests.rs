@@ -106,6 +106,21 @@ fn prove(bytes: &[u8]) -> Result<Manifest, ManifestError> {
 }
 
 #[test]
+fn a_place_in_a_manifest_is_proven_by_its_logs_origin_whoever_signed_the_rest() {
+    let (made, log) = manifest();
+    let bytes = made.sign(identity(7).as_ref());
+    assert!(prove(&bytes).is_err(), "not its maker's signature");
+    assert_eq!(Manifest::base_in(&bytes, &log), made.places[0].sealed);
+    assert_eq!(Manifest::base_in(&bytes, &LogId { incarnation: Incarnation(6), ..log }), None);
+    let mut false_seal = made.clone();
+    false_seal.places[0].sealed.iter_mut().for_each(|base| base.proof[60] ^= 1);
+    assert_eq!(Manifest::base_in(&false_seal.sign(identity(1).as_ref()), &log), None);
+    for cut in 0..bytes.len() {
+        assert_eq!(Manifest::base_in(&bytes[..cut], &log), None, "{cut}");
+    }
+}
+
+#[test]
 fn a_snapshot_of_a_stranger_is_refused_before_its_seals_are_looked_at() {
     let (mut made, _) = manifest();
     made.maker = identity(9).public();

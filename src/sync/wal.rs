@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::base::{Incarnation, LogId, limits};
 use crate::sync::accepted::{Accepted, Sealed, seal_groups};
+use crate::sync::base::Base;
 use crate::sync::cell::{self, Current};
 use crate::sync::cursor;
 use crate::sync::error::{Damage, DamageKind, GroupError, StoreError, Stored, WalError};
@@ -210,6 +211,25 @@ impl<S: Storage> Wal<S> {
         }
         prove_seal(group)?;
         Err(rollback)
+    }
+
+    /// A snapshot names this place in this node's own current log: nothing new, or `Rollback`, if records up to it are not here or are
+    /// others. The origin's seal is the proof, whoever shows it.
+    pub fn own_place(&self, place: &Base) -> Result<(), StoreError> {
+        let proven = Base::prove(&self.own, &place.proof)?;
+        let rollback = StoreError::Rollback { have: self.durable(self.own), claimed: proven.seq };
+        if self.durable(self.own) < proven.seq {
+            return Err(rollback);
+        }
+        if proven.seq < self.base(self.own) {
+            // Nothing is left here to compare it with.
+            return Ok(());
+        }
+        match self.place_before(self.own, proven.seq).map_err(|e| StoreError::Disk(e.to_string()))? {
+            Some(here) if (here.seq, here.head) == (proven.seq, proven.head) => Ok(()),
+            // Groups are never cut twice, so another border is another history as well.
+            _ => Err(rollback),
+        }
     }
 
     /// Whole groups from the one with record `from` on, until `max_bytes` is passed; empty if there is nothing. Checksums are

@@ -4,8 +4,22 @@ use std::process::Command;
 
 use crate::support::{complaint, run, stdout, text};
 
-const COMMANDS: [&str; 14] =
-    ["append", "send", "tail", "wal", "key", "invite", "trust", "registry", "simulate", "demo", "doctor", "log-level", "completions", "man"];
+const COMMANDS: [&str; 14] = [
+    "append",
+    "send",
+    "tail",
+    "wal",
+    "key",
+    "invite",
+    "trust",
+    "registry",
+    "simulate",
+    "demo",
+    "doctor",
+    "log-level",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_shell_gets_a_script_that_knows_the_commands() {

@@ -10,6 +10,7 @@ mod property;
 mod relaying;
 mod replication;
 mod routes;
+mod snapshot_faults;
 mod snapshots;
 mod solo;
 mod states;

@@ -4,29 +4,29 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use vixp2p::Config;
 use vixp2p::base::{LinkId, LogId, Time, limits};
 use vixp2p::mesh::io::{Examined, Kept, Place, SnapshotInput, SnapshotOutput};
 use vixp2p::mesh::{Input, Mesh, MeshSettings, Output};
 use vixp2p::sync::LogState;
 use vixp2p::wire::Message;
 use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
+use vixp2p::{Config, Event};
 
-use crate::solo::{Solo, ack, closes, everybody, group, id, log, nak, push, pushes, sent};
+use crate::solo::{Solo, ack, closes, events, everybody, group, id, log, nak, push, pushes, sent};
 
 const PIECE: u64 = limits::SNAPSHOT_PIECE_BYTES as u64;
 
 /// Snapshot `n` of number 9, with so many pieces; those with the same tens have the same bytes.
-fn offer(n: u8, pieces: u64) -> SnapshotOffer {
+pub(crate) fn offer(n: u8, pieces: u64) -> SnapshotOffer {
     SnapshotOffer { id: SnapshotId([n; 32]), maker: id(9), root: [n / 10; 32], size: pieces * PIECE, manifest: 100 }
 }
 
-fn place(log: LogId, applied: u64, base: u64) -> Place {
+pub(crate) fn place(log: LogId, applied: u64, base: u64) -> Place {
     Place { log, applied, base }
 }
 
 /// Number 5 with logs that are durable, applied and let go of up to these records.
-fn based(logs: &[(LogId, u64, u64, u64)]) -> Solo {
+pub(crate) fn based(logs: &[(LogId, u64, u64, u64)]) -> Solo {
     let mut settings = MeshSettings::from_config(&Config::new("solo"), id(5));
     settings.trust = everybody();
     // Nobody answers its Pings.
@@ -42,42 +42,42 @@ fn based(logs: &[(LogId, u64, u64, u64)]) -> Solo {
     Solo { mesh: Mesh::resume(settings, logs.iter().map(state).collect(), log(5), 1), now: Time::ZERO }
 }
 
-fn tell(solo: &mut Solo, told: SnapshotInput) -> Vec<Output> {
+pub(crate) fn tell(solo: &mut Solo, told: SnapshotInput) -> Vec<Output> {
     solo.step(Input::Snapshot(told))
 }
 
-fn hold(solo: &mut Solo, offer: SnapshotOffer, places: Vec<Place>) -> Vec<Output> {
+pub(crate) fn hold(solo: &mut Solo, offer: SnapshotOffer, places: Vec<Place>) -> Vec<Output> {
     tell(solo, SnapshotInput::Held { offer, places })
 }
 
-fn wanted(outputs: &[Output]) -> Vec<SnapshotOutput> {
+pub(crate) fn wanted(outputs: &[Output]) -> Vec<SnapshotOutput> {
     outputs.iter().filter_map(|o| if let Output::Snapshot(wanted) = o { Some(wanted.clone()) } else { None }).collect()
 }
 
-fn makes(outputs: &[Output]) -> usize {
+pub(crate) fn makes(outputs: &[Output]) -> usize {
     wanted(outputs).iter().filter(|wanted| matches!(wanted, SnapshotOutput::Make)).count()
 }
 
-fn installs(outputs: &[Output]) -> usize {
+pub(crate) fn installs(outputs: &[Output]) -> usize {
     wanted(outputs).iter().filter(|wanted| matches!(wanted, SnapshotOutput::Install { .. })).count()
 }
 
-fn offers(outputs: &[Output], link: LinkId) -> Vec<u8> {
+pub(crate) fn offers(outputs: &[Output], link: LinkId) -> Vec<u8> {
     let offer = |m: Message| if let Message::SnapshotOffer(offer) = m { Some(offer.id.0[0]) } else { None };
     sent(outputs, link).into_iter().filter_map(offer).collect()
 }
 
-fn fetches(outputs: &[Output], link: LinkId) -> Vec<Part> {
+pub(crate) fn fetches(outputs: &[Output], link: LinkId) -> Vec<Part> {
     let part = |m: Message| if let Message::SnapshotFetch(fetch) = m { Some(fetch.part) } else { None };
     sent(outputs, link).into_iter().filter_map(part).collect()
 }
 
-fn declines(outputs: &[Output], link: LinkId) -> Vec<Decline> {
+pub(crate) fn declines(outputs: &[Output], link: LinkId) -> Vec<Decline> {
     let why = |m: Message| if let Message::SnapshotDecline(no) = m { Some(no.why) } else { None };
     sent(outputs, link).into_iter().filter_map(why).collect()
 }
 
-fn applies(outputs: &[Output]) -> Vec<(u64, u64)> {
+pub(crate) fn applies(outputs: &[Output]) -> Vec<(u64, u64)> {
     outputs.iter().filter_map(|o| if let Output::Apply { from, upto, .. } = o { Some((*from, *upto)) } else { None }).collect()
 }
 
@@ -85,12 +85,12 @@ fn reads(outputs: &[Output]) -> usize {
     outputs.iter().filter(|o| matches!(o, Output::Read { .. })).count()
 }
 
-fn data(n: u8, part: Part, len: usize) -> Message {
+pub(crate) fn data(n: u8, part: Part, len: usize) -> Message {
     Message::SnapshotData(SnapshotData { id: SnapshotId([n; 32]), part, bytes: Some(vec![0; len].into()) })
 }
 
 /// The peer offers, gives the manifest, and the carrier says this of it.
-fn offered(solo: &mut Solo, link: LinkId, offer: &SnapshotOffer, places: &[Place], missing: Option<Vec<u64>>) -> Vec<Output> {
+pub(crate) fn offered(solo: &mut Solo, link: LinkId, offer: &SnapshotOffer, places: &[Place], missing: Option<Vec<u64>>) -> Vec<Output> {
     let seen = solo.receive(link, Message::SnapshotOffer(offer.clone()));
     assert_eq!(fetches(&seen, link), [Part::Manifest]);
     let seen = solo.receive(link, data(offer.id.0[0], Part::Manifest, 100));
@@ -100,7 +100,7 @@ fn offered(solo: &mut Solo, link: LinkId, offer: &SnapshotOffer, places: &[Place
 }
 
 /// The peer gives a part, and the carrier keeps it as what was examined as snapshot `of`.
-fn given(solo: &mut Solo, link: LinkId, (n, of): (u8, u8), part: Part, verdict: Kept) -> Vec<Output> {
+pub(crate) fn given(solo: &mut Solo, link: LinkId, (n, of): (u8, u8), part: Part, verdict: Kept) -> Vec<Output> {
     let seen = solo.receive(link, data(n, part, 10));
     assert!(matches!(wanted(&seen)[..], [SnapshotOutput::Keep { .. }]), "{part:?}");
     let mut seen = seen;
@@ -108,7 +108,7 @@ fn given(solo: &mut Solo, link: LinkId, (n, of): (u8, u8), part: Part, verdict: 
     seen
 }
 
-fn hashes(solo: &mut Solo, link: LinkId, n: u8, pieces: u64) -> Vec<Output> {
+pub(crate) fn hashes(solo: &mut Solo, link: LinkId, n: u8, pieces: u64) -> Vec<Output> {
     given(solo, link, (n, n), Part::Hashes, Kept::Hashes { missing: (0..pieces).collect() })
 }
 
@@ -149,11 +149,13 @@ fn a_snapshot_is_made_for_who_needs_it_one_at_a_time_and_not_too_often() {
     let (link, mut seen) = solo.join_with(7, &[]);
     seen.extend(solo.wait(60_000));
     assert_eq!((makes(&seen), offers(&seen, link)), (1, vec![]), "it has not answered");
-    tell(&mut solo, SnapshotInput::NotMade);
-    assert_eq!(makes(&solo.wait(5_000)), 1, "the last one began long ago");
-    tell(&mut solo, SnapshotInput::NotMade);
-    let mut seen = solo.wait(3_000);
-    assert_eq!(makes(&seen), 0);
+    // What fails is tried again after ever longer pauses.
+    for seconds in [10, 20, 40, 80] {
+        tell(&mut solo, SnapshotInput::NotMade);
+        assert_eq!(makes(&solo.wait(seconds * 1_000 - 1_000)), 0, "{seconds}");
+        assert_eq!(makes(&solo.wait(3_000)), 1, "{seconds}");
+    }
+    let mut seen = Vec::new();
     seen.extend(hold(&mut solo, offer(10, 1), vec![place(log(5), 20, 20)]));
     seen.extend(solo.wait(60_000));
     assert_eq!((makes(&seen), offers(&seen, link)), (0, vec![10]));
@@ -218,14 +220,14 @@ fn parts_are_read_for_a_peer_a_few_at_a_time_and_what_is_gone_is_said_to_be() {
 // ---- the taker ---------------------------------------------------------------------------------------------------------------
 
 /// Number 5 with record 1 of number 1's log, linked to number 7 and number 8.
-fn taker() -> (Solo, LinkId, LinkId) {
+pub(crate) fn taker() -> (Solo, LinkId, LinkId) {
     let mut solo = based(&[(log(5), 3, 3, 0), (log(1), 1, 1, 0)]);
     let (seven, _) = solo.join_with(7, &[(log(5), 2)]);
     let (eight, _) = solo.join_with(8, &[(log(5), 3)]);
     (solo, seven, eight)
 }
 
-fn places() -> Vec<Place> {
+pub(crate) fn places() -> Vec<Place> {
     vec![place(log(1), 22, 20), place(log(2), 9, 9), place(log(5), 1, 1)]
 }
 
@@ -317,6 +319,7 @@ fn a_snapshot_that_lacks_records_which_are_let_go_of_here_is_declined_and_nothin
     let with_own = |n| vec![place(log(1), 22, 20), place(log(5), n, n)];
     let seen = offered(&mut solo, seven, &offer(10, 1), &with_own(3), Some(Vec::new()));
     assert_eq!((declines(&seen, seven), installs(&seen)), (vec![Decline::Unneeded], 0));
+    assert!(matches!(&events(&seen)[..], [Event::LogFailed { detail }] if detail.contains("up to 4 are no longer kept")), "{seen:?}");
     assert_eq!(applies(&solo.durable(vec![group(log(8), 1, 1, 10)])), [(1, 1)]);
     solo.step(Input::Applied { log: log(8), seq: 1 });
     let with_own = |n| [with_own(n), vec![place(log(8), 1, 1)]].concat();

@@ -83,10 +83,13 @@ pub const SNAPSHOTS_HELD_MAX: usize = 4;
 pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 /// Longest pause of that kind.
 pub const SNAPSHOT_PATIENCE_MAX: Duration = Duration::from_secs(600);
-/// Pause before an offer is taken up that was given up before.
+/// Pause before an offer is taken up that was given up before, or made again by a node that could not read a part; doubles with failures
+/// in a row, up to `SNAPSHOT_PATIENCE_MAX`.
 pub const SNAPSHOT_AGAIN: Duration = Duration::from_secs(5);
-/// A peer's need makes a new snapshot at most so often; doubles for each that came too late for it, up to `SNAPSHOT_PATIENCE_MAX`.
+/// A peer's need makes a new snapshot at most so often; doubles for each that came too late for it or failed, up to `SNAPSHOT_PATIENCE_MAX`.
 pub const SNAPSHOT_MAKE_EVERY: Duration = Duration::from_secs(10);
+/// A snapshot of which a part could not be read for a peer so often is not offered to it again: another one is made.
+pub const SNAPSHOT_UNREAD_MAX: u32 = 3;
 /// How often it is looked at whether a snapshot can be made for a peer that waits for one.
 pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Peers that sent false parts and are not heard on snapshots again; past it the one with the least key is.

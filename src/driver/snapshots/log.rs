@@ -9,7 +9,7 @@ use crate::driver::asks::Ask;
 use crate::mesh::io::{Input, SnapshotInput};
 use crate::snapshot::Place;
 use crate::snapshot::retention::Kept;
-use crate::sync::{Storage, StoreError, Wal};
+use crate::sync::{Base, Storage, StoreError, Wal};
 
 type Reply<T> = Box<dyn FnOnce(Result<T>) + Send>;
 
@@ -22,6 +22,8 @@ pub(crate) enum SnapshotAsk {
     Places(u64, Reply<Vec<Place>>),
     /// How far every log of others is applied.
     Standing(Reply<Vec<(LogId, u64)>>),
+    /// A snapshot names this place in that log: if it is the own one and behind what is here, appending goes on in a new one.
+    Claim(LogId, Base, Reply<()>),
     /// Begin logs at these places; those that were.
     Adopt(Vec<Place>, Reply<Vec<Place>>),
     /// What is kept, by the places where it can be cut.
@@ -36,17 +38,33 @@ pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: Snap
         SnapshotAsk::Places(own, reply) => reply(places_of(wal, own)),
         SnapshotAsk::Standing(reply) => reply(Ok(standing_of(wal))),
         SnapshotAsk::Adopt(places, reply) => {
-            let renew = &mut |wal: &mut Wal<S>, why: &str| {
-                let n = getrandom::u64().map_err(|e| e.to_string())?;
-                let log = wal.renew(Incarnation(n)).map_err(|e| e.to_string())?;
-                shell.emit(Event::LogDamaged { detail: format!("{why}; appending goes on in {log}") });
-                shell.step(Input::Renewed { log });
-                Ok(())
-            };
-            reply(adopt_all(wal, &places, renew));
+            reply(adopt_all(wal, &places, &mut |wal, why| renew(shell, wal, why)));
         }
+        SnapshotAsk::Claim(log, place, reply) => reply(claim(shell, wal, log, &place)),
         SnapshotAsk::Kept(reply) => reply(Ok(kept_of(wal))),
         SnapshotAsk::Cut(upto, reply) => reply(cut(shell, wal, &upto)),
+    }
+}
+
+/// The own log is another one from here on, and everybody is told.
+fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, why: &str) -> std::result::Result<(), String> {
+    let n = getrandom::u64().map_err(|e| e.to_string())?;
+    let log = wal.renew(Incarnation(n)).map_err(|e| e.to_string())?;
+    shell.emit(Event::LogDamaged { detail: format!("{why}; appending goes on in {log}") });
+    shell.step(Input::Renewed { log });
+    Ok(())
+}
+
+fn claim<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, log: LogId, place: &Base) -> Result<()> {
+    if log != wal.own() {
+        return Ok(());
+    }
+    // Judged by all of it.
+    crate::driver::log::flush(shell, wal);
+    match wal.own_place(place) {
+        Err(why @ StoreError::Rollback { .. }) => renew(shell, wal, &why.to_string()).map_err(Error::Log),
+        Err(why) => Err(Error::Log(why.to_string())),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -64,6 +82,11 @@ pub(crate) fn places(shell: &Shell, own: u64) -> Result<Vec<Place>> {
 /// How far every log of others is applied. Blocks.
 pub(crate) fn standing(shell: &Shell) -> Result<Vec<(LogId, u64)>> {
     ask(shell, SnapshotAsk::Standing)
+}
+
+/// A snapshot that names this place in the own log is being looked at: goes on in a new log if this node was set back. Blocks.
+pub(crate) fn claimed(shell: &Shell, log: LogId, place: Base) -> Result<()> {
+    ask(shell, |reply| SnapshotAsk::Claim(log, place, reply))
 }
 
 /// Begins logs at a snapshot's places; those that were. Blocks.

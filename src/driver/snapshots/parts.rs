@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::base::PeerId;
 use crate::driver::Shell;
-use crate::driver::snapshots::{Archive, place};
+use crate::driver::snapshots::{Archive, log, place};
 use crate::mesh::io::{Examined, Kept, SnapshotInput, SnapshotOutput};
 use crate::snapshot::{Manifest, ManifestError, SnapshotError};
 use crate::wire::message::{Part, SnapshotId, SnapshotOffer};
@@ -68,6 +68,14 @@ impl Archive {
 fn examine(shell: &Shell, archive: &Archive, offer: &SnapshotOffer, signed: &[u8]) -> Examined {
     if *blake3::hash(signed).as_bytes() != offer.id.0 {
         return Examined::False;
+    }
+    // Whoever made it, and whether or not it is taken then.
+    let own = shell.look(|mesh, _| mesh.own_log());
+    if let Some(place) = Manifest::base_in(signed, &own)
+        && let Err(e) = log::claimed(shell, own, place)
+    {
+        shell.emit(crate::base::Event::LogFailed { detail: e.to_string() });
+        return Examined::Failed;
     }
     let manifest = match Manifest::prove(signed, |maker| archive.is_welcome(shell, maker)) {
         Ok(manifest) => manifest,

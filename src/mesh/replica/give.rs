@@ -45,6 +45,8 @@ pub(super) struct Give {
     make_after: Option<Time>,
     /// Those made in a row that came too late for whom they were made.
     late: u32,
+    /// Attempts in a row that came to nothing.
+    failed: u32,
     look_at: Option<Time>,
 }
 
@@ -55,7 +57,8 @@ impl Give {
     }
 
     fn pause(&self) -> Duration {
-        limits::SNAPSHOT_MAKE_EVERY.saturating_mul(1 << self.late.min(16)).min(limits::SNAPSHOT_PATIENCE_MAX)
+        let doubled = self.late.max(self.failed.saturating_sub(1)).min(16);
+        limits::SNAPSHOT_MAKE_EVERY.saturating_mul(1 << doubled).min(limits::SNAPSHOT_PATIENCE_MAX)
     }
 }
 
@@ -67,15 +70,17 @@ impl Replica {
             SnapshotInput::Held { offer, places } => self.held(now, offer, places),
             SnapshotInput::Gone { id } => {
                 self.give.held.retain(|held| held.offer.id != id);
+                for session in self.sessions.values_mut() {
+                    session.offered.take_if(|offered| *offered == id);
+                }
                 self.look_soon(now);
             }
-            SnapshotInput::NotMade => self.give.making = false,
-            SnapshotInput::ReadDone { link, id, part, bytes } => {
-                if let Some(session) = self.sessions.get_mut(&link) {
-                    session.serving = session.serving.saturating_sub(1);
-                    out.send(link, Message::SnapshotData(SnapshotData { id, part, bytes }));
-                }
+            SnapshotInput::NotMade => {
+                (self.give.making, self.give.failed) = (false, self.give.failed.saturating_add(1));
+                // From the end: what fails may take long.
+                self.give.make_after = Some(now + self.give.pause());
             }
+            SnapshotInput::ReadDone { link, id, part, bytes } => self.part_read(now, link, SnapshotData { id, part, bytes }, out),
             SnapshotInput::Examined { link, id, verdict } => return self.examined(now, (link, id), verdict, out),
             SnapshotInput::Kept { link, id, part, verdict } => return self.kept(now, (link, id), part, verdict, out),
             SnapshotInput::Installed { id, places } => self.installed(now, id, &places, out),
@@ -96,8 +101,29 @@ impl Replica {
         self.look_soon(now);
     }
 
+    /// A part goes to the peer, or word that it cannot be read. Then the peer does not ask here for more, until the snapshot is offered
+    /// again after a pause; one that goes on failing is offered no more, and another one made.
+    fn part_read(&mut self, now: Time, link: LinkId, data: SnapshotData, out: &mut Outbox) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        session.serving = session.serving.saturating_sub(1);
+        if data.bytes.is_none() && session.offered == Some(data.id) {
+            session.offered = None;
+            session.offer_after = Some(now + limits::SNAPSHOT_AGAIN.saturating_mul(1 << session.unread));
+            session.unread += 1;
+            if session.unread >= limits::SNAPSHOT_UNREAD_MAX {
+                session.unread = 0;
+                session.declined.insert(data.id);
+            }
+        }
+        out.send(link, Message::SnapshotData(data));
+        self.look_soon(now);
+    }
+
     fn held(&mut self, now: Time, offer: SnapshotOffer, places: Vec<Place>) {
         self.give.making = false;
+        if offer.maker == self.own.origin {
+            self.give.failed = 0;
+        }
         self.give.held.retain(|held| held.offer.id != offer.id);
         if self.give.held.len() >= limits::SNAPSHOTS_HELD_MAX {
             self.give.held.remove(0);
@@ -119,7 +145,7 @@ impl Replica {
             return;
         }
         let bases: Vec<(LogId, u64)> = self.logs.iter().map(|(log, local)| (*log, local.base)).filter(|(_, base)| *base > 0).collect();
-        let (mut waits, mut short, mut can_make) = (false, false, false);
+        let (mut waits, mut short, mut can_make, mut later) = (false, false, false, None);
         for session in self.sessions.values_mut().filter(|s| s.complete) {
             if !bases.iter().any(|(log, base)| session.is_below(log, *base)) {
                 continue;
@@ -131,6 +157,7 @@ impl Replica {
             let stays = such().find(|held| session.offered == Some(held.offer.id));
             match stays.or_else(|| such().find(|held| held.covers(session))).or_else(|| such().next()) {
                 Some(held) if session.offered == Some(held.offer.id) => {}
+                Some(_) if session.offer_after.is_some_and(|at| at > now) => later = later.into_iter().chain(session.offer_after).min(),
                 Some(held) => {
                     session.offered = Some(held.offer.id);
                     out.send(session.link, Message::SnapshotOffer(held.offer.clone()));
@@ -146,9 +173,7 @@ impl Replica {
         if !short {
             self.give.late = 0;
         }
-        if waits {
-            self.give.look_at = Some(now + limits::SNAPSHOT_LOOK_EVERY);
-        }
+        self.give.look_at = later.into_iter().chain(waits.then(|| now + limits::SNAPSHOT_LOOK_EVERY)).min();
         if can_make && !self.give.making && self.give.make_after.is_none_or(|at| at <= now) {
             self.give.making = true;
             self.give.make_after = Some(now + self.give.pause());

@@ -318,11 +318,16 @@ impl Replica {
     fn said(&mut self, link: LinkId, line: &WalAck, tell: bool, out: &mut Outbox) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let local = self.logs.get(&line.log);
-        let news = session.heard(line, local.is_some()) && !session.known(&line.log).is_some_and(|f| f.disowned);
+        let mut news = session.heard(line, local.is_some());
+        let here = local.map_or(0, |l| l.durable);
+        if let Some(follower) = session.follower(line.log, local.is_some()) {
+            // Its records of these numbers are others than those that may be written here now.
+            follower.disowned |= line.log == self.own && line.durable > here;
+            news &= !follower.disowned;
+        }
         if news && tell && local.is_some() && line.durable > 0 {
             out.event(Event::Acked { peer: session.peer, log: line.log, durable: line.durable, applied: line.applied });
         }
-        let here = local.map_or(0, |l| l.durable);
         if line.log == self.own && line.durable > here && !self.rollback_told {
             self.rollback_told = true;
             let detail = format!(

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
-use crate::base::{CloseReason, LinkId, LogId, PeerId, limits};
+use crate::base::{CloseReason, LinkId, LogId, PeerId, Time, limits};
 use crate::mesh::out::Outbox;
 use crate::sync::Group;
 use crate::wire::Message;
@@ -74,7 +74,8 @@ pub(super) struct Follower {
     pub(super) nak_got: Option<u64>,
     /// The peer said that it has more than was pushed to it here: somebody else feeds it.
     pub(super) fed_elsewhere: bool,
-    /// The peer refuses this log, which is one of this node's: what it has of it may be another history, and counts for nothing.
+    /// The peer refuses this log, which is one of this node's, or has more of it than this node: what it has may be another history,
+    /// and counts for nothing.
     pub(super) disowned: bool,
     /// Whether the log waits for its time before more of it is pushed.
     pub(super) waiting: bool,
@@ -113,6 +114,9 @@ pub(super) struct Session {
     pub(super) unwilling: bool,
     /// Parts being read for it.
     pub(super) serving: usize,
+    /// Times in a row that a part of what it was offered could not be read here, and before when it is offered nothing for that.
+    pub(super) unread: u32,
+    pub(super) offer_after: Option<Time>,
     followers: BTreeMap<LogId, Follower>,
     behind: BTreeSet<LogId>,
     turn: Option<LogId>,
@@ -137,6 +141,8 @@ impl Session {
             declined: BTreeSet::new(),
             unwilling: false,
             serving: 0,
+            unread: 0,
+            offer_after: None,
             followers: BTreeMap::new(),
             behind: BTreeSet::new(),
             turn: None,

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::base::{CloseReason, LinkId, LogId, PeerId, Time, limits};
+use crate::base::{CloseReason, Event, LinkId, LogId, PeerId, Time, limits};
 use crate::mesh::io::{Examined, Kept, Place, SnapshotOutput};
 use crate::mesh::out::Outbox;
 use crate::mesh::replica::local::Local;
@@ -89,6 +89,8 @@ pub(super) struct Take {
     again: Option<Time>,
     /// Times it was given up in a row.
     vain: u32,
+    /// Times in a row that the state could not be replaced.
+    failed: u32,
     /// Who sent false parts.
     liars: BTreeSet<PeerId>,
 }
@@ -119,6 +121,12 @@ impl Take {
 
     fn patience(&self) -> Duration {
         limits::SNAPSHOT_PATIENCE.saturating_mul(1 << self.vain.min(16)).min(limits::SNAPSHOT_PATIENCE_MAX)
+    }
+
+    /// The pause after it was given up.
+    fn rest(&self) -> Duration {
+        let doubled = self.failed.saturating_sub(1).min(16);
+        limits::SNAPSHOT_AGAIN.saturating_mul(1 << doubled).min(limits::SNAPSHOT_PATIENCE_MAX)
     }
 
     fn is_taking(&self, id: SnapshotId) -> bool {
@@ -224,7 +232,8 @@ impl Replica {
             return Ok(());
         }
         match self.take.sources.get_mut(&link) {
-            Some(source) if source.offer == offer => {}
+            // Its parts can be read there again.
+            Some(source) if source.offer == offer => source.refused = false,
             Some(source) => {
                 (source.offer, source.refused) = (offer, false);
                 if self.take.stage == Stage::Asking(link) {
@@ -310,8 +319,9 @@ impl Replica {
                 if !self.helps(&places) {
                     self.refuse_frozen(link, out);
                     self.take.decline(id, Decline::Unneeded, out);
-                } else if self.is_apart(&places) {
+                } else if let Some(detail) = self.is_apart(&places) {
                     // No waiting helps.
+                    out.event(Event::LogFailed { detail });
                     self.take.decline(id, Decline::Unneeded, out);
                 } else {
                     // From here on the application stands still, also if that is not enough: a newer one will then be.
@@ -366,7 +376,7 @@ impl Replica {
     pub(super) fn install_if_whole(&mut self, out: &mut Outbox) {
         let is_due = self.take.stage == Stage::Parts && self.take.is_whole() && !self.logs.values().any(Local::is_running);
         let Some(id) = self.take.offer.as_ref().filter(|_| is_due).map(|offer| offer.id) else { return };
-        if self.covers(&self.take.places) && !self.is_apart(&self.take.places) {
+        if self.covers(&self.take.places) && self.is_apart(&self.take.places).is_none() {
             self.take.stage = Stage::Installing;
             out.snapshot(SnapshotOutput::Install { id });
         } else {
@@ -395,7 +405,7 @@ impl Replica {
             self.news.insert(place.log);
             self.give_back(credit);
         }
-        (self.take.stage, self.take.offer, self.take.vain) = (Stage::Idle, None, 0);
+        (self.take.stage, self.take.offer, self.take.vain, self.take.failed) = (Stage::Idle, None, 0, 0);
         for source in self.take.sources.values_mut().filter(|source| source.offer.id == id) {
             source.refused = true;
         }
@@ -410,6 +420,7 @@ impl Replica {
     /// It could not be replaced; the old one is as it was.
     pub(super) fn not_installed(&mut self, now: Time, id: SnapshotId, out: &mut Outbox) {
         if self.take.stage == Stage::Installing && self.take.is_taking(id) {
+            self.take.failed = self.take.failed.saturating_add(1);
             self.give_up(now, out);
         }
     }
@@ -438,7 +449,7 @@ impl Replica {
             self.take.stage = Stage::Idle;
         }
         self.take.vain = self.take.vain.saturating_add(1);
-        self.take.again = Some(now + limits::SNAPSHOT_AGAIN);
+        self.take.again = Some(now + self.take.rest());
         self.release(out);
     }
 
@@ -457,9 +468,16 @@ impl Replica {
         places.values().any(|place| place.log != self.own && place.base > 0 && lacks(place))
     }
 
-    /// Whether it lacks records that are let go of here: its maker cannot get them from this node, and this node would lose their effect.
-    fn is_apart(&self, places: &BTreeMap<LogId, Place>) -> bool {
-        self.logs.iter().any(|(log, local)| local.base > places.get(log).map_or(0, |place| place.applied))
+    /// Whether it lacks records that this node wrote and has let go of: this node would lose their effect, and its maker may never get
+    /// them. Of others' logs a newer one will have them.
+    fn is_apart(&self, places: &BTreeMap<LogId, Place>) -> Option<String> {
+        let mut own = self.logs.iter().filter(|(log, _)| log.origin == self.own.origin);
+        let has = |log: &LogId| places.get(log).map_or(0, |place| place.applied);
+        let (log, local) = own.find(|(log, local)| local.base > has(log))?;
+        let (has, base) = (has(log), local.base);
+        let what =
+            format!("an offered snapshot has this node's log {log} up to record {has}, and records up to {base} are no longer kept here");
+        Some(format!("{what}; it is not taken in: the two nodes can only meet by a snapshot from one that has both"))
     }
 
     /// Whether all that the application has applied, or may be applying, is in it. What this node wrote itself the application has from

@@ -181,6 +181,33 @@ fn a_false_place_a_frozen_log_and_a_rollback_are_refused_by_name() {
 }
 
 #[test]
+fn a_place_in_the_own_log_proves_that_this_node_was_set_back_or_nothing() {
+    let theirs = source(10);
+    let place = |upto| theirs.place_before(theirs.own(), upto).expect("memory").expect("there");
+    let mut own = source(4);
+    assert_eq!(own.durable(own.own()), 8);
+    assert_eq!(own.own_place(&place(6)), Ok(()));
+    assert_eq!(own.own_place(&place(12)), Err(StoreError::Rollback { have: 8, claimed: 12 }));
+    // Numbers that were used twice, in groups of the same borders and of others.
+    own.append(1, &payloads(100, 2, 40)).expect("memory");
+    assert_eq!(own.own_place(&place(10)), Err(StoreError::Rollback { have: 10, claimed: 10 }));
+    own.append(1, &payloads(100, 3, 40)).expect("memory");
+    assert_eq!(own.own_place(&place(12)), Err(StoreError::Rollback { have: 13, claimed: 12 }));
+    assert_eq!(own.own_place(&place(8)), Ok(()));
+    let false_place = Base { proof: [0; crate::sync::record::SEAL_BYTES], ..place(8) };
+    assert!(matches!(own.own_place(&false_place), Err(StoreError::BadGroup(_))));
+    own.renew(Incarnation(9)).expect("fresh");
+    assert!(matches!(own.own_place(&place(12)), Err(StoreError::BadGroup(GroupError::Signature { .. }))), "of another log");
+    // What is let go of here is nothing to compare with.
+    let mut cut = source(10);
+    let base = cut.truncate(cut.own(), 12).expect("memory");
+    assert!(base > 4);
+    for upto in [4, base, base + 2] {
+        assert_eq!(cut.own_place(&place(upto)), Ok(()), "{upto}");
+    }
+}
+
+#[test]
 fn a_group_across_the_base_is_a_fork() {
     let theirs = source(10);
     let log = theirs.own();
