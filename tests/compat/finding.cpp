@@ -174,6 +174,41 @@ void rumours_are_dialled_no_longer_than_they_last()
     CHECK(known->starts == 1 && known->stops == 1);
 }
 
+// Asks its node for what could wait for it.
+class Meddling final : public Bootstrap {
+public:
+    void start() override { node->wait(); }
+    void stop() override
+    {
+        node->stop();
+        node->wait();
+        throw std::runtime_error("nor does this stop anybody");
+    }
+    std::vector<BootstrapPeer> snapshot() const override { return {}; }
+    Node *node = nullptr;
+};
+
+void a_bootstrap_may_stop_its_node_and_wait()
+{
+    const auto meddling = std::make_shared<Meddling>();
+    Lines lines;
+    NodeConfig config = listening("a");
+    config.on_log = [&](std::string_view line) {
+        meddling->node->stop();
+        meddling->node->wait();
+        lines.add(line);
+    };
+    const auto a = make_tcp_node(config);
+    meddling->node = a.get();
+    a->set_bootstrap(meddling);
+    auto both = std::async(std::launch::async, [&] {
+        a->start();
+        a->stop();
+    });
+    CHECK(both.wait_for(std::chrono::milliseconds(PATIENCE_MS)) == std::future_status::ready);
+    CHECK(!a->running() && lines.count("ending a search for peers failed") == 1);
+}
+
 // The program asked for it itself, so that its wish outlives the rumour.
 void an_address_that_the_program_asked_for_stays_wanted_when_the_rumour_ends()
 {
@@ -344,6 +379,7 @@ int main()
     settings_that_are_none_are_told();
     a_node_dials_whom_its_bootstrap_names_but_not_itself();
     rumours_are_dialled_no_longer_than_they_last();
+    a_bootstrap_may_stop_its_node_and_wait();
     an_address_that_the_program_asked_for_stays_wanted_when_the_rumour_ends();
     dead_addresses_keep_no_other_from_its_turn();
     who_was_dialled_longest_ago_is_dialled_first();

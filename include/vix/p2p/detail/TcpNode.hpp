@@ -26,6 +26,7 @@
 #include <vix/p2p/detail/EdgeBridge.hpp>
 #include <vix/p2p/detail/Engine.hpp>
 #include <vix/p2p/detail/Finding.hpp>
+#include <vix/p2p/detail/Log.hpp>
 #include <vix/p2p/detail/NodeApi.hpp>
 #include <vix/p2p/detail/NodeEvents.hpp>
 #include <vix/p2p/detail/PeerView.hpp>
@@ -82,9 +83,13 @@ public:
     {
         std::unique_lock<std::mutex> lock(mutex_);
         if (callbacks_under_way == 0) {
-            changed_.wait(lock, [this] { return state_ != State::Starting && state_ != State::Stopping; });
+            const std::uint64_t before = ends_;
+            changed_.wait(lock, [&] { return state_ == State::Stopped || is_up() || ends_ != before; });
+            if (ends_ != before) { // who started it again since then means it to run
+                return;
+            }
         }
-        if (state_ == State::Starting) { // which waits for this callback
+        if (state_ == State::Starting) { // which may wait for this callback
             ends_when_started_ = true;
         }
         if (!is_up()) {
