@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,6 +58,34 @@ public:
 
 private:
     int fd_;
+};
+
+// Accepts no connection and says nothing.
+class Silent {
+public:
+    Silent() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
+    {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t len = sizeof address;
+        CHECK(bind(fd_, reinterpret_cast<const sockaddr *>(&address), len) == 0 && listen(fd_, 8) == 0);
+        CHECK(getsockname(fd_, reinterpret_cast<sockaddr *>(&address), &len) == 0);
+        endpoint_ = {"127.0.0.1", ntohs(address.sin_port), "tcp"};
+    }
+    Silent(const Silent &) = delete;
+    Silent &operator=(const Silent &) = delete;
+    ~Silent() { close(fd_); }
+    const PeerEndpoint &endpoint() const { return endpoint_; }
+    void wait_for_somebody()
+    {
+        pollfd waiting{fd_, POLLIN, 0};
+        CHECK(poll(&waiting, 1, PATIENCE_MS) == 1);
+    }
+
+private:
+    int fd_;
+    PeerEndpoint endpoint_;
 };
 
 std::shared_ptr<Node> started(NodeConfig config)
@@ -220,6 +249,61 @@ void a_node_can_be_stopped_from_its_own_callbacks()
     b->stop();
 }
 
+// 18: what is left of the last run is told while the next one begins.
+void a_node_may_be_asked_and_stopped_by_what_it_tells_while_it_starts()
+{
+    Silent silent;
+    std::shared_ptr<Node> node;
+    std::promise<void> inside, starting;
+    auto is_starting = starting.get_future();
+    NodeConfig config = listening("a");
+    config.handshake_timeout_ms = PATIENCE_MS;
+    config.on_log = [&, once = false](std::string_view line) mutable {
+        if (once || line.find("connect() failed") == std::string_view::npos) {
+            return;
+        }
+        once = true;
+        inside.set_value();
+        is_starting.wait();
+        std::this_thread::sleep_for(std::chrono::milliseconds(50)); // nothing tells that start() waits for this function
+        node->stats();
+        node->peers_snapshot();
+        node->connect(silent.endpoint());
+        CHECK(!node->running());
+        node->stop();
+    };
+    node = make_tcp_node(config);
+    node->start();
+    CHECK(node->connect(silent.endpoint()));
+    silent.wait_for_somebody();
+    node->stop();
+    CHECK(inside.get_future().wait_for(std::chrono::milliseconds(PATIENCE_MS)) == std::future_status::ready);
+    auto started = std::async(std::launch::async, [&] {
+        starting.set_value();
+        node->start();
+    });
+    CHECK(started.wait_for(std::chrono::milliseconds(PATIENCE_MS)) == std::future_status::ready);
+    CHECK(!node->running()); // stopped as it had begun
+    node->start();
+    CHECK(node->running());
+}
+
+// A worker of the engine broke.
+void a_node_that_failed_does_not_run_and_lets_nobody_wait()
+{
+    Lines lines;
+    const auto node = started(listening("a", &lines));
+    auto waiting = std::async(std::launch::async, [&] { node->wait(); });
+    CHECK(waiting.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+    dynamic_cast<detail::TcpNode &>(*node).failed();
+    CHECK(waiting.wait_for(std::chrono::milliseconds(PATIENCE_MS)) == std::future_status::ready);
+    CHECK(!node->running() && !node->connect({"127.0.0.1", 1, "tcp"}) && node->peers_snapshot().empty());
+    node->wait();
+    node->stop();
+    node->start();
+    CHECK(node->running());
+}
+
 // 19
 void a_taken_port_is_told_and_the_node_does_not_run()
 {
@@ -239,15 +323,27 @@ void a_taken_port_is_told_and_the_node_does_not_run()
     b->stop();
 }
 
+// Whether a dial has led to a link, or to a reason why not.
+bool has_ended(const Node &node, const PeerEndpoint &endpoint)
+{
+    for (const vixp2p_target_info &target : detail::listed<vixp2p_target_info>(engine_of(node), vixp2p_node_targets)) {
+        if (target.endpoint == detail::endpoint_text(endpoint)) {
+            return target.state == VIXP2P_PEER_CONNECTED || target.last_reason[0] != '\0';
+        }
+    }
+    return false;
+}
+
 // 20
 void one_peer_is_one_entry_however_it_is_dialled()
 {
     const auto a = started("a"), b = started("b");
     meet(b, a);
-    b->connect({"localhost", endpoint_of(*a).port, "tcp"});
-    a->connect(endpoint_of(*b));
-    b->connect(endpoint_of(*b));
-    Lines lines;
+    const PeerEndpoint by_name{"localhost", endpoint_of(*a).port, "tcp"}, of_b = endpoint_of(*b);
+    b->connect(by_name);
+    a->connect(of_b);
+    b->connect(of_b);
+    eventually([&] { return has_ended(*b, by_name) && has_ended(*a, of_b) && has_ended(*b, of_b); });
     eventually([&] { return b->stats().peers_connected == 1 && a->stats().peers_connected == 1; });
     std::size_t connected = 0;
     for (const auto &[id, peer] : b->peers_snapshot()) {
@@ -336,6 +432,8 @@ int main()
     a_name_that_does_not_exist_is_a_failure_like_another();
     a_node_ends_with_its_last_reference();
     a_node_can_be_stopped_from_its_own_callbacks();
+    a_node_may_be_asked_and_stopped_by_what_it_tells_while_it_starts();
+    a_node_that_failed_does_not_run_and_lets_nobody_wait();
     a_taken_port_is_told_and_the_node_does_not_run();
     one_peer_is_one_entry_however_it_is_dialled();
     log_functions_may_ask_the_node();

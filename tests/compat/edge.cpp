@@ -1,6 +1,7 @@
 // EdgeSync and Router of a program, at work under the engine.
 #include "loopback.hpp"
 
+#include <future>
 #include <map>
 #include <stdexcept>
 
@@ -84,6 +85,78 @@ void an_edge_sync_may_stop_its_node()
     of_b->stops.reset();
 }
 
+void records_wait_while_the_edge_sync_is_taken_away()
+{
+    const auto of_a = std::make_shared<Edge>(), of_b = std::make_shared<Edge>();
+    of_a->writes = {"one"};
+    Lines lines;
+    const auto a = make_tcp_node(listening("a")), b = make_tcp_node(listening("b", &lines));
+    a->set_edge_sync(of_a);
+    b->set_edge_sync(of_b);
+    a->start();
+    b->start();
+    b->connect(endpoint_of(*a));
+    of_b->seen.wait_for(" 1 one");
+    b->set_edge_sync(nullptr);
+    CHECK(vixp2p_node_append(engine_of(*a), "two", 3, nullptr) == VIXP2P_OK);
+    lines.wait_for("records wait until there is an EdgeSync again");
+    b->set_edge_sync(of_b);
+    of_b->seen.wait_for(" 2 two");
+    CHECK(of_b->seen.count(" 1 one") == 1 && lines.count("records wait") == 1);
+}
+
+void without_any_edge_sync_records_count_as_applied()
+{
+    const auto edge = std::make_shared<Edge>();
+    Lines lines;
+    detail::EdgeBridge bridge([&](std::string_view line) { lines.add(line); });
+    const vixp2p::WalBatch batch{1, 1, {'x'}};
+    bridge.on_wal_batch("a", batch);
+    bridge.set(nullptr);
+    bridge.on_wal_batch("a", batch);
+    bridge.set(edge);
+    bridge.set(nullptr);
+    for (int i = 0; i < 2; ++i) {
+        bool thrown = false;
+        try {
+            bridge.on_wal_batch("a", batch);
+        } catch (const std::exception &error) {
+            thrown = true;
+            bridge.on_error(error);
+        }
+        CHECK(thrown);
+    }
+    CHECK(edge->seen.all().empty() && lines.all().size() == 1);
+}
+
+// Where a log function is called, the node waits for it.
+void a_log_function_may_stop_and_wait_when_an_edge_sync_throws()
+{
+    const auto of_a = std::make_shared<Edge>(), of_b = std::make_shared<Edge>();
+    of_a->writes = {"later"};
+    std::shared_ptr<Node> b;
+    std::promise<void> waited;
+    NodeConfig config = listening("b");
+    config.on_log = [&, once = false](std::string_view line) mutable {
+        if (!once && line.find("edge sync failed") != std::string_view::npos) {
+            once = true;
+            b->stop();
+            b->wait();
+            waited.set_value();
+        }
+    };
+    const auto a = make_tcp_node(listening("a"));
+    b = make_tcp_node(config);
+    a->set_edge_sync(of_a);
+    b->set_edge_sync(of_b);
+    a->start();
+    b->start();
+    b->connect(endpoint_of(*a));
+    CHECK(waited.get_future().wait_for(std::chrono::milliseconds(PATIENCE_MS)) == std::future_status::ready);
+    b->wait();
+    CHECK(!b->running());
+}
+
 // A Router of the program's own: asked for the nodes that are known.
 class Fixed final : public Router {
 public:
@@ -150,6 +223,9 @@ int main()
 {
     records_reach_the_other_sides_edge_sync_in_order();
     an_edge_sync_may_stop_its_node();
+    records_wait_while_the_edge_sync_is_taken_away();
+    without_any_edge_sync_records_count_as_applied();
+    a_log_function_may_stop_and_wait_when_an_edge_sync_throws();
     ways_of_a_router_become_the_engines();
     the_memory_router_keeps_what_it_is_given();
     return 0;

@@ -8,9 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <future>
+#include <map>
 
 #include "../../examples-cpp/vix/registry.hpp"
 
@@ -172,6 +174,135 @@ void rumours_are_dialled_no_longer_than_they_last()
     CHECK(known->starts == 1 && known->stops == 1);
 }
 
+// Asks its node for what could wait for it.
+class Meddling final : public Bootstrap {
+public:
+    void start() override { node->wait(); }
+    void stop() override
+    {
+        node->stop();
+        node->wait();
+        throw std::runtime_error("nor does this stop anybody");
+    }
+    std::vector<BootstrapPeer> snapshot() const override { return {}; }
+    Node *node = nullptr;
+};
+
+void a_bootstrap_may_stop_its_node_and_wait()
+{
+    const auto meddling = std::make_shared<Meddling>();
+    Lines lines;
+    NodeConfig config = listening("a");
+    config.on_log = [&](std::string_view line) {
+        meddling->node->stop();
+        meddling->node->wait();
+        lines.add(line);
+    };
+    const auto a = make_tcp_node(config);
+    meddling->node = a.get();
+    a->set_bootstrap(meddling);
+    auto both = std::async(std::launch::async, [&] {
+        a->start();
+        a->stop();
+    });
+    CHECK(both.wait_for(std::chrono::milliseconds(PATIENCE_MS)) == std::future_status::ready);
+    CHECK(!a->running() && lines.count("ending a search for peers failed") == 1);
+}
+
+// The program asked for it itself, so that its wish outlives the rumour.
+void an_address_that_the_program_asked_for_stays_wanted_when_the_rumour_ends()
+{
+    const auto known = std::make_shared<Known>();
+    const PeerEndpoint wanted = deserted(), rumoured = deserted();
+    known->peers = {{"b", wanted.host, wanted.port, "tcp"}, {"c", rumoured.host, rumoured.port, "tcp"}};
+    Lines lines;
+    const auto a = make_tcp_node(listening("a", &lines));
+    a->start();
+    CHECK(a->connect(wanted));
+    lines.wait_for("connect() failed: tcp://127.0.0.1:" + std::to_string(wanted.port)); // in backoff, so that it is not being dialled
+    const auto is_wanted = [&](const PeerEndpoint &endpoint) {
+        for (const vixp2p_target_info &target : detail::listed<vixp2p_target_info>(engine_of(*a), vixp2p_node_targets)) {
+            if ((target.flags & VIXP2P_TARGET_WANTED) != 0 && target.endpoint == detail::endpoint_text(endpoint)) {
+                return true;
+            }
+        }
+        return false;
+    };
+    a->set_bootstrap(known);
+    eventually([&] { return is_wanted(rumoured); });
+    {
+        std::lock_guard<std::mutex> lock(known->mutex);
+        known->peers.clear();
+    }
+    eventually([&] { return !is_wanted(rumoured); });
+    CHECK(is_wanted(wanted));
+    a->disconnect(detail::host_and_port(wanted));
+    eventually([&] { return !is_wanted(wanted); });
+}
+
+using detail::Rumour;
+using detail::Rumours;
+
+std::vector<Rumour> named(std::size_t count, bool is_registered)
+{
+    std::vector<Rumour> found;
+    for (std::size_t i = 0; i < count; ++i) {
+        found.push_back({"tcp://" + std::to_string(i), is_registered});
+    }
+    return found;
+}
+
+// Steps of a second until an address is dialled; none to be dialled twice within the cooldown.
+std::size_t steps_until_dialled(const std::vector<Rumour> &found, const std::string &endpoint, std::size_t most)
+{
+    Rumours rumours;
+    std::map<std::string, std::size_t> last;
+    std::size_t held = 0;
+    for (std::size_t step = 1; step <= most; ++step) {
+        const auto todo = rumours.step(Rumours::Time{} + std::chrono::seconds(step), found, {});
+        CHECK(todo.dial.size() <= (found[0].is_registered ? Rumours::registered_max : Rumours::announced_max));
+        for (const std::string &one : todo.dial) {
+            const auto [at, is_first] = last.try_emplace(one, step);
+            CHECK(is_first || step - at->second >= 12);
+            at->second = step;
+            held += is_first ? 1 : 0;
+        }
+        held -= todo.forget.size();
+        CHECK(last.size() > Rumours::rumours_max || held <= Rumours::rumours_max);
+        if (last.count(endpoint) != 0) {
+            return step;
+        }
+    }
+    return most + 1;
+}
+
+void dead_addresses_keep_no_other_from_its_turn()
+{
+    CHECK(steps_until_dialled(named(200, true), "tcp://199", 100) == 25);
+    CHECK(steps_until_dialled(named(200, false), "tcp://199", 200) == 100);
+    CHECK(steps_until_dialled(named(1100, true), "tcp://1099", 300) == 138); // more than are held at once
+}
+
+void who_was_dialled_longest_ago_is_dialled_first()
+{
+    Rumours rumours;
+    const auto at = [](int second) { return Rumours::Time{} + std::chrono::seconds(second); };
+    const std::vector<Rumour> found = named(4, false), turned(found.rbegin(), found.rend());
+    using Endpoints = std::vector<std::string>;
+    CHECK((rumours.step(at(1), found, {}).dial == Endpoints{"tcp://0", "tcp://1"}));
+    CHECK((rumours.step(at(2), found, {"tcp://2"}).dial == Endpoints{"tcp://3"})); // the other has a link
+    CHECK((rumours.step(at(3), found, {}).dial == Endpoints{"tcp://2"}));
+    CHECK(rumours.step(at(12), found, {}).dial.empty());
+    CHECK((rumours.step(at(30), turned, {"tcp://0"}).dial == Endpoints{"tcp://1", "tcp://3"}));
+    CHECK(rumours.claim("tcp://2") && !rumours.claim("tcp://2"));
+    CHECK((rumours.step(at(31), turned, {}).dial == Endpoints{"tcp://0"}));
+    Endpoints forgotten = rumours.step(at(32), {}, {}).forget;
+    std::sort(forgotten.begin(), forgotten.end());
+    CHECK((forgotten == Endpoints{"tcp://0", "tcp://1", "tcp://3"}));
+    rumours.release("tcp://2");
+    CHECK((rumours.step(at(33), turned, {}).dial == Endpoints{"tcp://3", "tcp://2"}));
+}
+
 DiscoveryConfig on_lo(const char *name, std::uint16_t port)
 {
     DiscoveryConfig config;
@@ -248,6 +379,10 @@ int main()
     settings_that_are_none_are_told();
     a_node_dials_whom_its_bootstrap_names_but_not_itself();
     rumours_are_dialled_no_longer_than_they_last();
+    a_bootstrap_may_stop_its_node_and_wait();
+    an_address_that_the_program_asked_for_stays_wanted_when_the_rumour_ends();
+    dead_addresses_keep_no_other_from_its_turn();
+    who_was_dialled_longest_ago_is_dialled_first();
     if (is_private) {
         nodes_on_one_host_discover_each_other();
         odd_numbers_are_taken_as_the_nearest_that_make_sense();

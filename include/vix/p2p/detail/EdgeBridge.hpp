@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -18,7 +19,10 @@
 
 namespace vix::p2p::detail {
 
-/** Without an EdgeSync every record is applied and none is offered. The EdgeSync is called with no lock held. */
+/**
+ * Where there never was an EdgeSync, every record is applied; where it was taken away, records wait for the next one. The EdgeSync is
+ * called with no lock held.
+ */
 class EdgeBridge final : public vixp2p::EdgeSync {
 public:
     explicit EdgeBridge(LogFunction log) : log_(std::move(log)) {}
@@ -27,6 +31,8 @@ public:
     {
         std::lock_guard<std::mutex> lock(mutex_);
         edge_.swap(edge);
+        was_set_ = was_set_ || edge_ != nullptr;
+        is_absence_told_ = false;
     }
     std::shared_ptr<vix::p2p::EdgeSync> get() const
     {
@@ -39,6 +45,8 @@ public:
         const InCallback inside;
         if (const auto edge = get()) {
             edge->on_wal_batch(from, WalBatch{batch.seq_begin, batch.seq_end, batch.bytes});
+        } else if (was_set()) {
+            throw Absent();
         }
     }
     void on_wal_ack(const vixp2p::NodeId &from, const vixp2p::WalAck &ack) override
@@ -67,13 +75,33 @@ public:
     }
     void on_error(const std::exception &error) noexcept override
     {
-        log_line(log_, std::string("[p2p] edge sync failed: ") + error.what());
+        if (dynamic_cast<const Absent *>(&error) == nullptr || is_first_absence()) {
+            log_line(log_, std::string("[p2p] edge sync failed: ") + error.what());
+        }
     }
 
 private:
+    /** An answer to the engine: offer the record again later. */
+    struct Absent final : std::runtime_error {
+        Absent() : std::runtime_error("records wait until there is an EdgeSync again") {}
+    };
+
+    bool was_set() const
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        return was_set_;
+    }
+    bool is_first_absence()
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        return !std::exchange(is_absence_told_, true);
+    }
+
     const LogFunction log_;
     mutable std::mutex mutex_;
     std::shared_ptr<vix::p2p::EdgeSync> edge_;
+    bool was_set_{false};
+    bool is_absence_told_{false};
 };
 
 } // namespace vix::p2p::detail

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <vix/p2p/Peer.hpp>
@@ -29,6 +30,7 @@ public:
     ~EngineHandle() { vixp2p_node_destroy(node_); }
 
     void create(const vixp2p_node_options &options) { vixp2p::check(vixp2p_node_create(&options, &node_)); }
+    void swap(EngineHandle &other) noexcept { std::swap(node_, other.node_); }
     vixp2p_node *get() const noexcept { return node_; }
 
 private:
@@ -103,16 +105,6 @@ inline std::optional<vixp2p_peer_id> parse_key(const std::string &text)
     }
     return id;
 }
-
-/** How many callbacks of this module the thread is inside of. */
-inline thread_local unsigned callbacks_under_way = 0;
-
-struct InCallback {
-    InCallback() { ++callbacks_under_way; }
-    ~InCallback() { --callbacks_under_way; }
-    InCallback(const InCallback &) = delete;
-    InCallback &operator=(const InCallback &) = delete;
-};
 
 } // namespace vix::p2p::detail
 

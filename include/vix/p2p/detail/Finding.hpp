@@ -7,14 +7,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -23,89 +22,92 @@
 #include <vix/p2p/Router.hpp>
 #include <vix/p2p/detail/Engine.hpp>
 #include <vix/p2p/detail/NodeApi.hpp>
+#include <vix/p2p/detail/Rumours.hpp>
 
 namespace vix::p2p::detail {
 
-/** Whether the engine is dialling an address now, or a link from there stands. */
-inline bool is_dialled(const vixp2p_node *engine, const std::string &endpoint)
+/** The addresses that the engine is dialling now, and those from where a link stands. */
+inline std::unordered_set<std::string> all_dialled(const vixp2p_node *engine)
 {
-    const std::vector<vixp2p_target_info> targets = listed<vixp2p_target_info>(engine, vixp2p_node_targets);
-    return std::any_of(targets.begin(), targets.end(), [&](const vixp2p_target_info &target) {
-        return endpoint == target.endpoint && target.state != VIXP2P_PEER_DISCONNECTED && target.state != VIXP2P_PEER_CLOSED;
-    });
+    std::unordered_set<std::string> endpoints;
+    for (const vixp2p_target_info &target : listed<vixp2p_target_info>(engine, vixp2p_node_targets)) {
+        if (target.state != VIXP2P_PEER_DISCONNECTED && target.state != VIXP2P_PEER_CLOSED) {
+            endpoints.insert(target.endpoint);
+        }
+    }
+    return endpoints;
 }
 
-/** Dials rumours: few at a time, each seldom, and no longer than somebody repeats them. */
+inline bool is_dialled(const vixp2p_node *engine, const std::string &endpoint) { return all_dialled(engine).count(endpoint) != 0; }
+
+/** Dials whom a node's Discovery and its Bootstrap name, and forgets whom they do no longer. */
 class RumourDialer {
 public:
-    /** The program asked for this address itself: it is no rumour any more. */
-    void claim(const std::string &endpoint)
+    /** The program asked for this address itself: it is no rumour any more. Whether that is new. */
+    bool claim(const std::string &endpoint)
     {
         std::lock_guard<std::mutex> lock(mutex_);
-        dialled_.erase(endpoint);
+        return rumours_.claim(endpoint);
+    }
+    /** The program does not want this address any more. */
+    void release(const std::string &endpoint)
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        rumours_.release(endpoint);
     }
 
     void tick(const NodeConfig &config, vixp2p_node *engine, Discovery *discovery, Bootstrap *bootstrap)
     {
-        const auto now = std::chrono::steady_clock::now();
-        const std::vector<std::string> found = worth_a_dial(config, discovery, bootstrap);
-        std::vector<std::string> dial, forget;
+        const std::vector<Rumour> found = worth_a_dial(config, discovery, bootstrap);
+        const std::unordered_set<std::string> dialled = all_dialled(engine);
+        Rumours::Todo todo;
         {
             std::lock_guard<std::mutex> lock(mutex_);
-            for (auto at = dialled_.begin(); at != dialled_.end();) {
-                const bool is_repeated = std::find(found.begin(), found.end(), at->first) != found.end();
-                if (!is_repeated) {
-                    forget.push_back(at->first);
-                }
-                at = is_repeated ? std::next(at) : dialled_.erase(at);
-            }
-            for (const std::string &endpoint : found) {
-                const auto before = dialled_.find(endpoint);
-                const bool is_due = before == dialled_.end() || now - before->second >= cooldown;
-                if (is_due && dial.size() < dials_max && dialled_.size() < rumours_max && !is_dialled(engine, endpoint)) {
-                    dialled_.insert_or_assign(endpoint, now);
-                    dial.push_back(endpoint);
-                }
-            }
+            todo = rumours_.step(std::chrono::steady_clock::now(), found, dialled);
         }
-        for (const std::string &endpoint : forget) {
+        for (const std::string &endpoint : todo.forget) {
             vixp2p_node_forget_endpoint(engine, endpoint.c_str());
+            if (is_claimed(endpoint)) { // just now, so that the wish may have been forgotten with the rumour
+                vixp2p_node_connect(engine, endpoint.c_str());
+            }
         }
-        for (const std::string &endpoint : dial) {
+        for (const std::string &endpoint : todo.dial) {
             vixp2p_node_connect(engine, endpoint.c_str());
         }
     }
 
 private:
-    static std::vector<std::string> worth_a_dial(const NodeConfig &config, Discovery *discovery, Bootstrap *bootstrap)
+    static std::vector<Rumour> worth_a_dial(const NodeConfig &config, Discovery *discovery, Bootstrap *bootstrap)
     {
-        std::vector<std::string> found;
-        const auto offer = [&](const std::string &node_id, const PeerEndpoint &at, const std::string &transport) {
+        std::vector<Rumour> found;
+        const auto offer = [&](const std::string &node_id, const PeerEndpoint &at, const std::string &transport, bool is_registered) {
             const bool is_here = at.host == "127.0.0.1" || at.host == "localhost" || at.host == "::1";
             const bool is_own = (!node_id.empty() && node_id == config.node_id) || (is_here && at.port == config.listen_port);
             if (transport == "tcp" && at.port != 0 && !at.host.empty() && !is_own) {
-                found.push_back(endpoint_text(at));
+                found.push_back({endpoint_text(at), is_registered});
             }
         };
         if (discovery != nullptr) {
             for (const DiscoveryAnnouncement &one : discovery->snapshot()) {
-                offer(one.node_id, PeerEndpoint{one.host, one.port, "tcp"}, one.transport);
+                offer(one.node_id, PeerEndpoint{one.host, one.port, "tcp"}, one.transport, false);
             }
         }
         if (bootstrap != nullptr) {
             for (const BootstrapPeer &one : bootstrap->snapshot()) {
-                offer(one.node_id, PeerEndpoint{one.host, one.tcp_port, "tcp"}, one.transport);
+                offer(one.node_id, PeerEndpoint{one.host, one.tcp_port, "tcp"}, one.transport, true);
             }
         }
         return found;
     }
 
-    static constexpr std::chrono::seconds cooldown{12};
-    static constexpr std::size_t dials_max = 8;
-    static constexpr std::size_t rumours_max = 1024;
+    bool is_claimed(const std::string &endpoint)
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        return rumours_.is_claimed(endpoint);
+    }
 
     std::mutex mutex_;
-    std::unordered_map<std::string, std::chrono::steady_clock::time_point> dialled_;
+    Rumours rumours_;
 };
 
 /** Keeps the engine's table of ways the same as a Router's. Used by one thread. */

@@ -15,6 +15,16 @@
 
 namespace vix::p2p::detail {
 
+/** How many callbacks of this module the thread is inside of. */
+inline thread_local unsigned callbacks_under_way = 0;
+
+struct InCallback {
+    InCallback() { ++callbacks_under_way; }
+    ~InCallback() { --callbacks_under_way; }
+    InCallback(const InCallback &) = delete;
+    InCallback &operator=(const InCallback &) = delete;
+};
+
 using LogFunction = std::function<void(std::string_view)>;
 
 /** The process's function; a line that is under way may still reach the one that was replaced. */
@@ -45,6 +55,7 @@ private:
 /** What a log function throws is its own affair: the line may come from a thread of the engine. */
 inline void say(const LogFunction &function, std::string_view line) noexcept
 {
+    const InCallback inside;
     try {
         function(line);
     } catch (...) {

@@ -62,12 +62,15 @@ public:
     virtual ~Node() = default;
 
     virtual const NodeConfig &config() const = 0;
-    /** Throws, and the node does not run, if the port is taken or a setting is none. Does nothing on a node that runs. */
+    /**
+     * Throws, and the node does not run, if the port is taken or a setting is none; also from a function that the node calls, while it is
+     * being started or stopped. Does nothing on a node that runs.
+     */
     virtual void start() = 0;
     /** Ends all links; start() begins anew. Called from a function that the node calls, it returns before everything has ended. */
     virtual void stop() = 0;
     virtual bool running() const = 0;
-    /** Returns once the node does not run; at once from a function that the node calls. */
+    /** Returns once the node does not run, also because it failed; at once from a function that the node calls. */
     virtual void wait() = 0;
 
     /**
@@ -86,7 +89,10 @@ public:
     /** Started and stopped with the node, which dials whom it names. */
     virtual void set_bootstrap(std::shared_ptr<Bootstrap> bootstrap) = 0;
     virtual void set_router(std::shared_ptr<Router> router) = 0;
-    /** Best before start(): it decides whether the node trusts on first use. */
+    /**
+     * Best before start(): it decides whether the node trusts on first use, and one that comes later sees only records that come later.
+     * Taken away (null), records wait for the next one, which gets them within half a minute.
+     */
     virtual void set_edge_sync(std::shared_ptr<EdgeSync> edge_sync) = 0;
     /** Without effect: links are authenticated and sealed by the engine, whatever this is. */
     virtual void set_crypto(std::shared_ptr<Crypto> crypto) = 0;

@@ -5,9 +5,11 @@
 #ifndef VIX_P2P_DETAIL_NODE_EVENTS_HPP
 #define VIX_P2P_DETAIL_NODE_EVENTS_HPP
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <vix/p2p/detail/EdgeBridge.hpp>
 #include <vix/p2p/detail/Engine.hpp>
@@ -16,9 +18,10 @@
 
 namespace vix::p2p::detail {
 
-/** Owned by the engine as a callback's userdata. Knows no Node, so that a callback keeps none alive. */
+/** Owned by the engine as a callback's userdata. Owns no Node, so that a callback keeps none alive. */
 struct NodeEvents {
     LogFunction log;
+    std::function<void()> failed;
     vixp2p::detail::Attached edge;
 
     void take(const vixp2p_event *event)
@@ -41,6 +44,10 @@ struct NodeEvents {
             break;
         case VIXP2P_EVENT_IDENTITY_CHANGED:
             say("envelope error: " + text(vixp2p_event_text(event)) + " peer_id=" + who(event));
+            break;
+        case VIXP2P_EVENT_FATAL:
+            failed();
+            say(text(vixp2p_event_text(event)));
             break;
         default: break;
         }
@@ -72,14 +79,14 @@ extern "C" inline void vix_p2p_on_event(void *userdata, const vixp2p_event *even
 
 extern "C" inline void vix_p2p_drop_events(void *userdata) { delete static_cast<NodeEvents *>(userdata); }
 
-/** Has an engine that was just made tell its events and offer its records. */
-inline void listen_to(vixp2p_node *engine, const LogFunction &log, const std::shared_ptr<EdgeBridge> &bridge)
+/** Has an engine that was just made tell its events and offer its records; failed is called when it cannot go on. */
+inline void listen_to(vixp2p_node *engine, const LogFunction &log, const std::shared_ptr<EdgeBridge> &bridge, std::function<void()> failed)
 {
     // The library owns userdata from the call on, even if that fails.
     const vixp2p_apply_callback apply{vixp2p::detail::vixp2p_hpp_on_apply, new vixp2p::detail::Attached{engine, bridge},
                                       vixp2p::detail::vixp2p_hpp_drop};
     vixp2p::check(vixp2p_node_set_apply_callback(engine, &apply));
-    const vixp2p_event_callback events{vix_p2p_on_event, new NodeEvents{log, {engine, bridge}}, vix_p2p_drop_events};
+    const vixp2p_event_callback events{vix_p2p_on_event, new NodeEvents{log, std::move(failed), {engine, bridge}}, vix_p2p_drop_events};
     vixp2p::check(vixp2p_node_set_event_callback(engine, &events));
 }
 

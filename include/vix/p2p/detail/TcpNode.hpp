@@ -26,6 +26,7 @@
 #include <vix/p2p/detail/EdgeBridge.hpp>
 #include <vix/p2p/detail/Engine.hpp>
 #include <vix/p2p/detail/Finding.hpp>
+#include <vix/p2p/detail/Log.hpp>
 #include <vix/p2p/detail/NodeApi.hpp>
 #include <vix/p2p/detail/NodeEvents.hpp>
 #include <vix/p2p/detail/PeerView.hpp>
@@ -44,7 +45,7 @@ public:
     TcpNode &operator=(const TcpNode &) = delete;
     ~TcpNode() override
     {
-        if (state_ == State::Running) {
+        if (is_up()) {
             stop_finders(parts_);
         }
     }
@@ -53,28 +54,27 @@ public:
 
     void start() override
     {
-        std::unique_lock<std::mutex> lock(mutex_);
-        if (state_ == State::Stopping && callbacks_under_way > 0) {
-            throw std::runtime_error("the node is being stopped by the function that starts it; start it from elsewhere");
-        }
-        changed_.wait(lock, [this] { return state_ != State::Stopping; });
-        if (state_ == State::Running) {
+        if (!may_start()) {
             return;
         }
-        if (engine_.get() == nullptr) {
-            create();
+        std::unique_ptr<Ticker> ticker;
+        try {
+            ticker = begin();
+        } catch (...) {
+            stopped();
+            throw;
         }
-        vixp2p::check(vixp2p_node_start(engine_.get()));
-        state_ = State::Running;
-        ticker_ = std::make_unique<Ticker>([self = weak_from_this()] {
-            if (const auto node = self.lock()) {
-                node->tick();
-            }
-        });
+        std::unique_lock<std::mutex> lock(mutex_);
+        ticker_ = std::move(ticker);
+        state_ = has_failed_ ? State::Failed : State::Running;
+        const bool ends = ends_when_started_;
         const Parts parts = parts_;
         lock.unlock();
+        changed_.notify_all();
         start_finders(parts);
-        if (!running()) { // stopped meanwhile, before they had begun
+        if (ends) {
+            stop();
+        } else if (!running()) { // stopped meanwhile, before they had begun
             stop_finders(parts);
         }
     }
@@ -82,14 +82,21 @@ public:
     void stop() override
     {
         std::unique_lock<std::mutex> lock(mutex_);
-        if (state_ != State::Running) {
-            if (callbacks_under_way == 0) {
-                changed_.wait(lock, [this] { return state_ == State::Stopped; });
+        if (callbacks_under_way == 0) {
+            const std::uint64_t before = ends_;
+            changed_.wait(lock, [&] { return state_ == State::Stopped || is_up() || ends_ != before; });
+            if (ends_ != before) { // who started it again since then means it to run
+                return;
             }
+        }
+        if (state_ == State::Starting) { // which may wait for this callback
+            ends_when_started_ = true;
+        }
+        if (!is_up()) {
             return;
         }
-        state_ = State::Stopping;
         past_ = counters();
+        state_ = State::Stopping;
         std::unique_ptr<Ticker> ticker = std::move(ticker_);
         const Parts parts = parts_;
         lock.unlock();
@@ -105,6 +112,19 @@ public:
         }
     }
 
+    /** The engine cannot go on. */
+    void failed()
+    {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            has_failed_ = true;
+            if (state_ == State::Running) {
+                state_ = State::Failed;
+            }
+        }
+        changed_.notify_all();
+    }
+
     bool running() const override
     {
         std::lock_guard<std::mutex> lock(mutex_);
@@ -115,7 +135,8 @@ public:
     {
         std::unique_lock<std::mutex> lock(mutex_);
         if (callbacks_under_way == 0) {
-            changed_.wait(lock, [this] { return state_ == State::Stopped; });
+            const std::uint64_t before = ends_;
+            changed_.wait(lock, [&] { return state_ == State::Stopped || state_ == State::Failed || ends_ != before; });
         }
     }
 
@@ -128,11 +149,14 @@ public:
             say("connect() failed: " + text + transient + " ec=" + std::to_string(engine == nullptr ? ENOTCONN : EINVAL));
             return false;
         }
-        rumours_.claim(text);
+        const bool is_new = rumours_.claim(text);
         say(is_dialled(engine, text) ? "connect() deduped: " + text : "connect() dialing: " + text + transient);
         const vixp2p_status status = vixp2p_node_connect(engine, text.c_str());
         if (status < 0) {
-            say("connect() failed: " + text + transient + " ec=" + std::to_string(EINVAL));
+            if (is_new) {
+                rumours_.release(text);
+            }
+            say("connect() failed: " + text + transient + " ec=" + std::to_string(status == VIXP2P_ERR_STOPPED ? ENOTCONN : EINVAL));
         }
         return status >= 0;
     }
@@ -144,10 +168,16 @@ public:
             return;
         }
         if (const auto key = parse_key(id)) {
+            for (const vixp2p_target_info &target : listed<vixp2p_target_info>(engine, vixp2p_node_targets)) {
+                if ((target.flags & VIXP2P_PEER_HAS_ID) != 0 && std::memcmp(&target.id, &*key, sizeof *key) == 0) {
+                    rumours_.release(target.endpoint);
+                }
+            }
             vixp2p_node_disconnect(engine, &*key);
             return;
         }
         const std::string text = endpoint_text(parse_endpoint(id));
+        rumours_.release(text);
         for (const vixp2p_peer_info &info : listed<vixp2p_peer_info>(engine, vixp2p_node_peers)) {
             if ((info.flags & VIXP2P_PEER_HAS_ID) != 0 && text == info.endpoint) {
                 vixp2p_node_disconnect(engine, &info.id);
@@ -208,7 +238,7 @@ public:
     vixp2p_stats all_counters() const
     {
         std::lock_guard<std::mutex> lock(mutex_);
-        if (state_ == State::Running) {
+        if (is_up()) {
             return counters();
         }
         vixp2p_stats past = past_;
@@ -223,7 +253,8 @@ public:
     }
 
 private:
-    enum class State { Stopped, Running, Stopping };
+    /** Failed: as Running, but the engine only waits for stop(). */
+    enum class State { Stopped, Starting, Running, Failed, Stopping };
 
     struct Parts {
         std::shared_ptr<Discovery> discovery;
@@ -233,6 +264,49 @@ private:
     };
 
     void say(const std::string &line) const { log_line(config_.on_log, "[p2p] " + line); }
+
+    /** Whether the caller is to start the node; waits for who else starts or stops it. */
+    bool may_start()
+    {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (state_ != State::Stopped) {
+            if (state_ == State::Running) {
+                return false;
+            }
+            if (state_ == State::Failed) {
+                lock.unlock();
+                stop();
+                lock.lock();
+            } else if (callbacks_under_way > 0) {
+                throw std::runtime_error("the node is being started or stopped, which may wait for the function that starts it; "
+                                         "start it from elsewhere");
+            } else {
+                changed_.wait(lock);
+            }
+        }
+        state_ = State::Starting;
+        has_failed_ = ends_when_started_ = false;
+        return true;
+    }
+
+    /** Without the lock: the engine waits for the callback that runs, which may ask the node. */
+    std::unique_ptr<Ticker> begin()
+    {
+        if (engine() == nullptr) {
+            create();
+        }
+        vixp2p::check(vixp2p_node_start(engine_.get()));
+        try {
+            return std::make_unique<Ticker>([self = weak_from_this()] {
+                if (const auto node = self.lock()) {
+                    node->tick();
+                }
+            });
+        } catch (...) {
+            vixp2p_node_stop(engine_.get(), -1);
+            throw;
+        }
+    }
 
     void create()
     {
@@ -252,15 +326,26 @@ private:
         if (options.trust == VIXP2P_TRUST_DEFAULT && (has_secret || !config_.data_dir.empty() || bridge_->get() != nullptr)) {
             options.trust = VIXP2P_TRUST_TOFU;
         }
-        engine_.create(options);
-        listen_to(engine_.get(), config_.on_log, bridge_);
+        EngineHandle made;
+        made.create(options);
+        listen_to(made.get(), config_.on_log, bridge_, [self = weak_from_this()] {
+            if (const auto node = self.lock()) {
+                node->failed();
+            }
+        });
+        std::lock_guard<std::mutex> lock(mutex_);
+        engine_.swap(made);
     }
 
+    /** One that starts says itself whether it has: what it calls back need not wait for start() to return. */
     vixp2p_node *running_engine() const
     {
         std::lock_guard<std::mutex> lock(mutex_);
-        return state_ == State::Running ? engine_.get() : nullptr;
+        return state_ == State::Running || state_ == State::Starting ? engine_.get() : nullptr;
     }
+
+    /** Wants the lock. */
+    bool is_up() const { return state_ == State::Running || state_ == State::Failed; }
 
     /** The engine's counters and those of earlier runs. Wants the lock, and a node that runs. */
     vixp2p_stats counters() const
@@ -281,6 +366,7 @@ private:
         {
             std::lock_guard<std::mutex> lock(mutex_);
             state_ = State::Stopped;
+            ++ends_;
         }
         changed_.notify_all();
     }
@@ -303,12 +389,14 @@ private:
     template <class Part> void start_finder(const std::shared_ptr<Part> &part)
     {
         if (part) {
+            const InCallback inside;
             guarded(config_.on_log, "starting a search for peers", [&] { part->start(); });
         }
     }
     template <class Part> void stop_finder(const std::shared_ptr<Part> &part)
     {
         if (part) {
+            const InCallback inside;
             guarded(config_.on_log, "ending a search for peers", [&] { part->stop(); });
         }
     }
@@ -327,7 +415,7 @@ private:
     {
         std::unique_lock<std::mutex> lock(mutex_);
         const std::shared_ptr<Part> before = std::exchange(parts_.*which, part);
-        const bool runs = state_ == State::Running;
+        const bool runs = is_up();
         lock.unlock();
         if (runs && before != part) {
             stop_finder(before);
@@ -340,6 +428,12 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     State state_{State::Stopped};
+    /** How often the node has ended. */
+    std::uint64_t ends_{0};
+    /** Of this run. */
+    bool has_failed_{false};
+    /** stop() was called by a callback that start() may wait for. */
+    bool ends_when_started_{false};
     Parts parts_;
     vixp2p_stats past_{};
     RumourDialer rumours_;
