@@ -38,7 +38,7 @@ pub(crate) fn write(shell: &Arc<Shell>, upto: &BTreeMap<LogId, u64>, out: &mut d
         Ok(())
     })?;
     if let Some((log, base)) = lost {
-        // Without an end: no later snapshot would have them either.
+        // Refusing would not bring them back, and no snapshot would be made again.
         let what = format!("records up to {base} of {log} are gone, and so is the snapshot that had them");
         shell.emit(Event::LogDamaged { detail: format!("{what}; operations put and keys executed there are forgotten") });
     }
