@@ -13,7 +13,7 @@ use bytes::Bytes;
 use common::{Peer, config, eventually};
 use parking_lot::Mutex;
 use vixp2p::base::{Level, SnapshotConfig};
-use vixp2p::driver::apply::Outcome;
+use vixp2p::driver::apply::{Outcome, Standing};
 use vixp2p::node::SnapshotHandler;
 use vixp2p::outbox::{State, Target};
 use vixp2p::snapshot::Place;
@@ -388,4 +388,65 @@ fn the_ready_made_state_is_the_same_everywhere_also_behind_a_snapshot_and_a_rest
     let _values = b.node.keep_last_values().expect("before start");
     let why = b.node.start().expect_err("records are gone").to_string();
     assert!(why.contains("are no longer kept; the newest snapshot cannot"), "{why}");
+}
+
+#[test]
+fn the_ready_made_state_gets_what_the_node_wrote_itself_from_a_snapshot_or_does_not_begin() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settings = on_disk("a", dir.path());
+    let a = Peer::open(settings.clone());
+    let values = a.node.keep_last_values().expect("before start");
+    a.node.start().expect("starts");
+    (0..300).for_each(|n| values.put(format!("key {n}").as_bytes(), &record(n, 1024)).expect("durable"));
+    // An append whose end nobody heard of is in the log, and not in the values.
+    let payload = [&b"vkv1"[..], &u64::MAX.to_le_bytes(), &6u16.to_le_bytes(), b"unsure", &[1], b"there"].concat();
+    a.node.append_blocking(vec![payload.into()]).expect("durable");
+    assert_eq!(values.get(b"unsure"), None);
+    a.node.make_snapshot_blocking().expect("made");
+    assert_eq!(values.get(b"unsure").as_deref(), Some(&b"there"[..]), "the state has what its place says");
+    assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
+    values.put(b"tail", b"1").expect("durable");
+    let before = values.entries();
+    a.node.stop_blocking();
+    drop((a, values));
+    fs::remove_file(dir.path().join("a/values")).expect("there");
+    let a = open_again(&settings);
+    assert_eq!(a.node.keep_last_values().expect("before start").entries(), before);
+    drop(a);
+    fs::remove_file(dir.path().join("a/values")).expect("there");
+    fs::remove_dir_all(dir.path().join("a/snapshots")).expect("there");
+    let why = open_again(&settings).node.keep_last_values().expect_err("records are gone").to_string();
+    assert!(why.contains("no snapshot here has them"), "{why}");
+}
+
+/// Notes where it is called.
+struct Where(Arc<Mutex<Vec<std::thread::ThreadId>>>);
+
+impl SnapshotHandler for Where {
+    fn write(&mut self, own: u64, _out: &mut dyn Write) -> io::Result<u64> {
+        *self.0.lock() = vec![std::thread::current().id()];
+        Ok(own)
+    }
+
+    fn read(&mut self, _places: &[Place], _input: &mut dyn Read) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_application_is_asked_where_it_stands_only_where_records_are_applied() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (a, calls) = (Peer::open(on_disk("a", dir.path())), Arc::default());
+    a.node.on_snapshot(Where(Arc::clone(&calls)));
+    let asked = Arc::clone(&calls);
+    a.node.on_cursor(move |_| {
+        asked.lock().push(std::thread::current().id());
+        Standing::Note
+    });
+    a.node.start().expect("starts");
+    (0..300).for_each(|n| drop(a.node.append_blocking(vec![record(n, 1024).into()]).expect("durable")));
+    a.node.make_snapshot_blocking().expect("made");
+    assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
+    let calls = calls.lock();
+    assert!(calls.len() > 1 && calls.iter().all(|thread| *thread == calls[0]), "{calls:?}");
 }

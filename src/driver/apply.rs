@@ -135,6 +135,11 @@ impl ApplyQueue {
         cursor.map_or(Standing::Note, |cursor| cursor(log))
     }
 
+    /// Whether the application has a word of its own on where it stands.
+    pub(crate) fn has_cursor(&self) -> bool {
+        self.inner.lock().cursor.is_some()
+    }
+
     /// How far the application is by its own word, if this is the first time the log is seen. No lock is held while it answers.
     fn own_cursor(&self, log: LogId) -> Standing {
         let mut inner = self.inner.lock();

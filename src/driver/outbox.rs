@@ -183,7 +183,7 @@ impl Room {
 
     /// Takes what the newest snapshot here carries of the outbox.
     fn recall(&self, shell: &Shell) {
-        let Some((upto, records)) = shell.snapshots.get().and_then(|archive| section::all(archive)) else { return };
+        let Some((upto, records)) = shell.snapshots.get().and_then(|archive| carried(shell, section::all(archive))) else { return };
         let mut inside = self.inside.lock();
         inside.outbox.recall(&upto, &mut |visit| records.iter().for_each(|record| visit(record.log, record.seq, &record.payload)));
     }
@@ -340,7 +340,10 @@ impl Room {
         let groups = shell.log.read_blocking(id.log, id.seq, 1);
         let entry = groups.iter().flat_map(crate::sync::Group::entries).find(|entry| entry.seq == id.seq);
         let found = entry.map(|entry| (entry.time_us, entry.payload.to_vec()));
-        let found = found.or_else(|| section::find(shell, &id).map(|carried| (carried.time_us, carried.payload)));
+        let found = found.or_else(|| {
+            let record = carried(shell, section::find(shell.snapshots.get()?, &id))?;
+            Some((record.time_us, record.payload))
+        });
         let body = found.as_ref().and_then(|(_, payload)| Body::decode(payload).ok());
         let (Some((time_us, _)), Some(Body::Put { target, payload, .. })) = (found, body) else {
             self.fail(shell, &id, false, "the record cannot be read")?;
@@ -423,4 +426,14 @@ fn open(shell: &Shell, from: PeerId, kind: &str, key: &[u8], parcel: &[u8]) -> O
 #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// What a snapshot carries of the outbox; where that cannot be read, nothing after an event.
+fn carried<T>(shell: &Shell, read: std::io::Result<Option<T>>) -> Option<T> {
+    read.unwrap_or_else(|e| {
+        let what = "what the newest snapshot carries of the outbox cannot be read";
+        let detail = format!("{what}: {e}; operations and executed keys whose records are gone may be forgotten");
+        shell.emit(crate::base::Event::LogDamaged { detail });
+        None
+    })
 }

@@ -35,6 +35,10 @@ pub(crate) struct Values {
     cursors: BTreeMap<LogId, u64>,
     file: Option<(PathBuf, File)>,
     written: u64,
+    /// The file may end in half an entry, or lack some: it is written anew before anything else goes to it.
+    is_broken: bool,
+    /// This node's logs may have records of its own that are not here.
+    pub(crate) lacks_own: bool,
 }
 
 /// The payload that puts a value, or removes the key.
@@ -76,28 +80,28 @@ fn entry(log: &LogId, seq: u64, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The next entry; `None` at the end, or where a write was cut off.
+/// The next entry; `None` at the end. `UnexpectedEof` where a write was cut off, `InvalidData` for what is no entry.
 fn read_entry(input: &mut dyn Read) -> io::Result<Option<(LogId, u64, Vec<u8>)>> {
     let mut head = [0; HEAD_BYTES];
     let mut have = 0;
     while have < head.len() {
-        match input.read(&mut head[have..])? {
-            0 => return Ok(None),
-            n => have += n,
+        match input.read(&mut head[have..]) {
+            Ok(0) if have == 0 => return Ok(None),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => have += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
     }
     let part = |from: usize| head.get(from..from + 8).and_then(|part| part.try_into().ok()).map_or(0, u64::from_le_bytes);
     let (len, crc) = ((part(0) & 0xffff_ffff) as usize, (part(0) >> 32) as u32);
     if !(HEAD_BYTES..=HEAD_BYTES + limits::RECORD_PAYLOAD_MAX_BYTES).contains(&len) {
-        return Ok(None);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("an entry of {len} bytes is none of the last values")));
     }
     let mut payload = vec![0; len - HEAD_BYTES];
-    match input.read_exact(&mut payload) {
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        other => other?,
-    }
+    input.read_exact(&mut payload)?;
     if crc32c::crc32c_append(crc32c::crc32c(&head[8..]), &payload) != crc {
-        return Ok(None);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry whose checksum is wrong is none of the last values"));
     }
     let mut origin = [0; 32];
     origin.copy_from_slice(&head[8..40]);
@@ -114,8 +118,14 @@ impl Values {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             other => {
                 let mut input = io::BufReader::new(other.map_err(Error::io(failed()))?);
-                while let Some((log, seq, payload)) = read_entry(&mut input).map_err(Error::io(failed()))? {
-                    values.merge(log, seq, payload);
+                loop {
+                    match read_entry(&mut input) {
+                        Ok(Some((log, seq, payload))) => values.merge(log, seq, payload),
+                        Ok(None) => break,
+                        // What was written by half; the cursors say what is to come again.
+                        Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => break,
+                        Err(e) => return Err(Error::io(failed())(e)),
+                    }
                 }
             }
         }
@@ -125,12 +135,25 @@ impl Values {
 
     /// Writes the file anew: one entry for each key, and the cursors.
     fn rewrite(&mut self, path: PathBuf) -> Result<()> {
+        // Until this is done nobody knows which file stands there.
+        self.is_broken = true;
         let mut bytes = Vec::new();
         self.write_to(&mut bytes).map_err(Error::io("writing the last values".to_owned()))?;
         put_whole(&path, &bytes)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(Error::io(format!("opening {}", path.display())))?;
-        (self.file, self.written) = (Some((path, file)), bytes.len() as u64);
+        (self.file, self.written, self.is_broken) = (Some((path, file)), bytes.len() as u64, false);
         Ok(())
+    }
+
+    /// Writes the file anew if a write to it has failed.
+    fn mend(&mut self) -> io::Result<()> {
+        match &self.file {
+            Some((path, _)) if self.is_broken => {
+                let path = path.clone();
+                self.rewrite(path).map_err(io::Error::other)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn merge(&mut self, log: LogId, seq: u64, payload: Vec<u8>) {
@@ -149,13 +172,25 @@ impl Values {
             return Ok(());
         }
         let payload = if parse(payload).is_some() { payload } else { &[] };
+        self.mend()?;
         if let Some((_, file)) = &mut self.file {
             let entry = entry(&log, seq, payload);
-            file.write_all(&entry)?;
+            let done = file.write_all(&entry);
+            self.is_broken = done.is_err();
+            done?;
             self.written += entry.len() as u64;
         }
         self.merge(log, seq, payload.to_vec());
         Ok(())
+    }
+
+    /// [`Values::take`] of a record of this node's own log, which is durable there: memory has it in any case. What the file cannot take
+    /// now it gets with the next entry or snapshot, or from the log at the next open.
+    pub(crate) fn take_own(&mut self, log: LogId, seq: u64, payload: &[u8]) {
+        if self.take(log, seq, payload).is_err() {
+            self.is_broken = true;
+            self.merge(log, seq, payload.to_vec());
+        }
     }
 
     /// The last record taken of a log.
@@ -188,30 +223,41 @@ impl Values {
 
     /// Makes the file durable, and short again where it has grown: before records go that are in it.
     pub(crate) fn settle(&mut self) -> io::Result<()> {
+        self.mend()?;
         let live: usize = self.last.values().map(|(_, payload)| HEAD_BYTES + payload.len()).sum();
         match &self.file {
             Some((path, _)) if self.written > 2 * live as u64 + limits::SNAPSHOT_PIECE_BYTES as u64 => {
                 let path = path.clone();
                 self.rewrite(path).map_err(io::Error::other)
             }
-            Some((_, file)) => file.sync_data(),
+            Some((_, file)) => {
+                let done = file.sync_data();
+                // A second sync would say that all is well.
+                self.is_broken = done.is_err();
+                done
+            }
             None => Ok(()),
         }
     }
 
-    /// Takes in what another node wrote by [`Values::write_to`], durably. What is later here stays, so that records of this node that are
-    /// not in it need nothing done.
+    /// Takes in what another node wrote by [`Values::write_to`], durably, and as a whole or not at all. What is later here stays, so
+    /// that records of this node that are not in it need nothing done.
     pub(crate) fn read_from(&mut self, input: &mut dyn Read, places: &[(LogId, u64)]) -> io::Result<()> {
         let mut all = Vec::new();
         while let Some(entry) = read_entry(input)? {
             all.push(entry);
         }
-        // Nothing changes before all of it was read.
+        // Nothing changes before all of it was read, nor if it cannot be kept.
+        let before = (self.last.clone(), self.cursors.clone());
         for (log, seq, payload) in all.into_iter().chain(places.iter().map(|(log, seq)| (*log, *seq, Vec::new()))) {
             self.merge(log, seq, payload);
         }
         let path = self.file.as_ref().map(|(path, _)| path.clone());
-        path.map_or(Ok(()), |path| self.rewrite(path).map_err(io::Error::other))
+        let done = path.map_or(Ok(()), |path| self.rewrite(path).map_err(io::Error::other));
+        if done.is_err() {
+            (self.last, self.cursors) = before;
+        }
+        done
     }
 }
 
@@ -271,5 +317,68 @@ mod tests {
         b.read_from(&mut &state[..], &[(log(1), 8), (log(3), 4)]).expect("whole");
         assert_eq!(b.entries(), [(b"x".to_vec(), b"of b".to_vec()), (b"y".to_vec(), b"of a".to_vec())]);
         assert_eq!((b.cursor(&log(1)), b.cursor(&log(2)), b.cursor(&log(3))), (Some(8), Some(1), Some(4)));
+    }
+
+    /// Whatever is written to the file from now on fails.
+    fn fill_disk(values: &mut Values) {
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("there");
+        values.file.as_mut().expect("on disk").1 = full;
+    }
+
+    #[test]
+    fn a_write_that_failed_costs_neither_its_entry_nor_those_behind_it() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut values = Values::open(Some(dir.path())).expect("made");
+        values.take(log(1), 1, &put(1, "a", "1")).expect("written");
+        fill_disk(&mut values);
+        values.take(log(1), 2, &put(2, "b", "2")).expect_err("no room");
+        assert_eq!((values.cursor(&log(1)), values.get(b"b")), (Some(1), None), "it comes again");
+        // Half of it may be there.
+        let path = dir.path().join(VALUES_FILE);
+        OpenOptions::new().append(true).open(&path).expect("there").write_all(&[99; 7]).expect("written");
+        values.take(log(1), 2, &put(2, "b", "2")).expect("there is room again");
+        values.take(log(1), 3, &put(3, "c", "3")).expect("written");
+        assert_eq!(Values::open(Some(dir.path())).expect("readable").entries(), values.entries());
+        assert_eq!(values.entries().len(), 3);
+    }
+
+    #[test]
+    fn a_record_of_the_own_log_counts_although_the_file_cannot_take_it_and_is_there_before_records_go() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut values = Values::open(Some(dir.path())).expect("made");
+        fill_disk(&mut values);
+        values.take_own(log(1), 1, &put(1, "a", "1"));
+        assert_eq!((values.cursor(&log(1)), values.get(b"a")), (Some(1), Some(b"1".to_vec())));
+        values.settle().expect("there is room again");
+        assert_eq!(Values::open(Some(dir.path())).expect("readable").get(b"a"), Some(b"1".to_vec()));
+        fill_disk(&mut values);
+        values.take_own(log(1), 2, &put(2, "b", "2"));
+        values.take_own(log(1), 3, &put(3, "c", "3"));
+        assert_eq!(Values::open(Some(dir.path())).expect("readable").cursor(&log(1)), Some(3), "the next one brought both");
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_kept_or_is_none_changes_nothing() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).expect("made");
+        let (mut a, mut b) = (Values::default(), Values::open(Some(&home)).expect("made"));
+        a.take(log(1), 7, &put(5, "x", "of a")).expect("memory");
+        b.take(log(2), 1, &put(4, "x", "of b")).expect("written");
+        let mut state = Vec::new();
+        a.write_to(&mut state).expect("memory");
+        let as_before = |b: &Values| assert_eq!((b.get(b"x"), b.cursor(&log(1))), (Some(b"of b".to_vec()), None));
+        for foreign in [&b"{\"x\": 1}"[..], &[0; 200], &state[..state.len() - 1], &state[..20]] {
+            b.read_from(&mut &foreign[..], &[(log(1), 7)]).expect_err("no state of this form");
+            as_before(&b);
+        }
+        std::fs::remove_dir_all(&home).expect("there");
+        b.read_from(&mut &state[..], &[(log(1), 7)]).expect_err("no directory");
+        as_before(&b);
+        std::fs::create_dir(&home).expect("made");
+        b.settle().expect("written anew");
+        as_before(&Values::open(Some(&home)).expect("readable"));
+        b.read_from(&mut &state[..], &[(log(1), 7)]).expect("whole");
+        assert_eq!(b.get(b"x"), Some(b"of a".to_vec()));
     }
 }

@@ -6,15 +6,18 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::base::{Error, LogId, Result, limits};
+use crate::base::{Error, LogId, LogRange, Result, limits};
 use crate::driver::apply::{Outcome, Standing};
 use crate::driver::log::now_us;
-use crate::driver::snapshots::SnapshotHandler;
+use crate::driver::snapshots::{self, SnapshotHandler};
 use crate::driver::values::{Values, payload};
 use crate::snapshot::Place;
 use crate::sync::Group;
 
 use super::{Inner, Node};
+
+/// What snapshots of this state are called where the configuration calls them nothing: no other application takes them for its own.
+const FORM: &str = "last values 1";
 
 /// The last value of each key, over all nodes that share records: a map that every one of them may change. The later change wins by the
 /// clock of whoever made it, and always over what it had seen.
@@ -30,6 +33,7 @@ impl Node {
     pub fn keep_last_values(&self) -> Result<LastValues> {
         let values = Arc::new(Mutex::new(Values::open(self.inner.config.data_dir.as_deref())?));
         self.take_own(&mut values.lock())?;
+        self.inner.archive.name_form(FORM);
         let theirs = values.clone();
         self.on_apply(move |record| match theirs.lock().take(record.log, record.seq, record.payload) {
             Ok(()) => Outcome::Applied,
@@ -41,16 +45,28 @@ impl Node {
         Ok(LastValues { values, node: Arc::downgrade(&self.inner) })
     }
 
-    /// What this node wrote before it ended and its file does not have.
+    /// What this node wrote before it ended and its file does not have; from the newest snapshot where the records are gone.
     fn take_own(&self, values: &mut Values) -> Result<()> {
         let state = self.inner.state.lock();
         let wal = state.wal.as_ref().ok_or_else(|| Error::Invalid("keep_last_values comes before start".into()))?;
         for log in wal.states().into_iter().map(|state| state.log).filter(|log| self.is_own(*log)) {
-            let mut next = values.cursor(&log).unwrap_or(0).max(wal.base(log)) + 1;
+            let (base, lacks) = (wal.base(log), |values: &Values| values.cursor(&log).unwrap_or(0) < wal.base(log));
+            if lacks(values) {
+                let read = self.inner.archive.read_newest(|places, input| values.read_from(input, &places_of(places)));
+                let why = read.err().map(|e| format!(" ({e})")).unwrap_or_default();
+                if lacks(values) {
+                    let at = values.cursor(&log).unwrap_or(0);
+                    return Err(Error::Log(format!(
+                        "the last values stand at record {at} of {log}, records up to {base} are no longer kept, and no snapshot here has \
+                         them{why}: restore the file values, or begin with an empty data directory"
+                    )));
+                }
+            }
+            let mut next = values.cursor(&log).unwrap_or(0) + 1;
             while next <= wal.durable(log) {
                 let groups = wal.read(log, next, limits::READ_RECORDS_MAX_BYTES).map_err(|e| Error::Log(e.to_string()))?;
                 for entry in groups.iter().flat_map(Group::entries) {
-                    values.take(log, entry.seq, &entry.payload).map_err(Error::io("writing the last values".to_owned()))?;
+                    values.take_own(log, entry.seq, &entry.payload);
                 }
                 next =
                     groups.last().map(|group| group.last).ok_or_else(|| Error::Log(format!("record {next} of {log} cannot be read")))? + 1;
@@ -58,6 +74,36 @@ impl Node {
         }
         Ok(())
     }
+
+    /// Takes what this node's logs hold and the values lack: an append whose end was not heard of, and records of an earlier log that
+    /// came back from peers, which are not applied.
+    fn catch_up(&self, values: &mut Values) -> Result<()> {
+        let shell = match self.shell() {
+            Err(Error::Stopped) => return self.take_own(values),
+            other => other?,
+        };
+        let own = shell.log.flush_blocking()?;
+        for place in snapshots::log::places(&shell, own)?.into_iter().filter(|place| self.is_own(place.log)) {
+            let log = place.log;
+            let mut next = values.cursor(&log).unwrap_or(0) + 1;
+            while next <= place.applied {
+                let gone =
+                    |base: u64| Error::Log(format!("records {next} to {base} of {log} are no longer kept, and the values lack them"));
+                let groups = shell.log.fetch_blocking(log, next, limits::READ_RECORDS_MAX_BYTES).map_err(gone)?;
+                let last = groups.last().map(|group| group.last);
+                let last = last.ok_or_else(|| Error::Log(format!("record {next} of {log} cannot be read")))?;
+                for entry in groups.iter().flat_map(Group::entries) {
+                    values.take_own(log, entry.seq, &entry.payload);
+                }
+                next = last + 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn places_of(places: &[Place]) -> Vec<(LogId, u64)> {
+    places.iter().map(|place| (place.log, place.applied)).collect()
 }
 
 impl LastValues {
@@ -75,9 +121,17 @@ impl LastValues {
         let node = self.node.upgrade().map(|inner| Node { inner }).ok_or(Error::Stopped)?;
         // One change at a time, so that the file has the own log's records in their order.
         let mut values = self.values.lock();
+        if values.lacks_own {
+            node.catch_up(&mut values)?;
+            values.lacks_own = false;
+        }
         let payload = payload(values.time_for(key, now_us()), key, value)?;
-        let (seq, _) = node.append_blocking(vec![Bytes::from(payload.clone())])?;
-        values.take(node.own_log(), seq, &payload).map_err(Error::io("writing the last values".to_owned()))
+        let appended = node.append_records_blocking(vec![Bytes::from(payload.clone())]);
+        // It may be in the log all the same.
+        values.lacks_own = appended.is_err();
+        let LogRange { log, first, .. } = appended?;
+        values.take_own(log, first, &payload);
+        Ok(())
     }
 
     /// The value of a key.
@@ -104,15 +158,16 @@ struct Handler {
 
 impl SnapshotHandler for Handler {
     fn write(&mut self, own: u64, out: &mut dyn Write) -> io::Result<u64> {
-        let log: Option<LogId> = self.own.upgrade().map(|inner| Node { inner }.own_log());
         let mut values = self.values.lock();
+        let node = self.own.upgrade().map(|inner| Node { inner });
+        node.as_ref().map_or(Ok(()), |node| node.catch_up(&mut values)).map_err(io::Error::other)?;
+        let log: Option<LogId> = node.map(|node| node.own_log());
         values.settle()?;
         values.write_to(out)?;
         Ok(log.and_then(|log| values.cursor(&log)).unwrap_or(0).min(own))
     }
 
     fn read(&mut self, places: &[Place], input: &mut dyn Read) -> io::Result<()> {
-        let places: Vec<(LogId, u64)> = places.iter().map(|place| (place.log, place.applied)).collect();
-        self.values.lock().read_from(input, &places)
+        self.values.lock().read_from(input, &places_of(places))
     }
 }

@@ -10,7 +10,7 @@
 //! `ID` is the BLAKE3 hash of the manifest: the same state by two makers, or at two places, is two snapshots. Every step may be the last one: what the next open finds is a held snapshot, a fetch to go on with, a mark to go on from, or
 //! nothing. Bytes are proven again whenever they are read. Never decides which snapshot to make, fetch or take in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::base::limits;
@@ -108,19 +108,26 @@ pub struct Store<S: Storage> {
     held: BTreeMap<SnapshotId, Held>,
     pub(super) taking: Option<Taking>,
     marked: Option<SnapshotId>,
+    /// Those that are on the disk and do not check.
+    faulty: BTreeSet<SnapshotId>,
 }
 
 impl<S: Storage> Store<S> {
-    /// Takes what is on the disk, removes what means nothing, and says what is damaged.
+    /// Takes what is on the disk, removes what means nothing, and says what is damaged. That is left as it is until later ones are here:
+    /// another version may read it, or a person. Fails if the disk does.
     pub fn open(disk: S) -> Result<(Store<S>, Vec<SnapshotError>), SnapshotError> {
-        let mut store = Store { disk, held: BTreeMap::new(), taking: None, marked: None };
+        let mut store = Store { disk, held: BTreeMap::new(), taking: None, marked: None, faulty: BTreeSet::new() };
         let mut faults = Vec::new();
         let files = store.disk.list(DIR).map_err(SnapshotError::disk("list", DIR))?;
         for path in files.iter().filter(|path| path.ends_with(".manifest")) {
             match store.load(path) {
                 Ok(Some(held)) => drop(store.held.insert(held.id, held)),
                 Ok(None) => {}
-                Err(fault) => faults.push(fault),
+                Err(fault @ SnapshotError::Disk { .. }) => return Err(fault),
+                Err(fault) => {
+                    store.faulty.extend(id_in(path));
+                    faults.push(fault);
+                }
             }
         }
         for path in files.iter().filter(|path| path.ends_with(".taking")) {
@@ -140,7 +147,8 @@ impl<S: Storage> Store<S> {
             let id = id_in(path);
             let is_held = id.is_some_and(|id| self.held.contains_key(&id)) && !path.ends_with(".part") && !path.ends_with(".taking");
             let is_taking = id.is_some() && id == self.taking().map(|(id, _)| id) && !path.ends_with(".manifest");
-            if !is_held && !is_taking {
+            let is_faulty = id.is_some() && (id == self.marked || id.is_some_and(|id| self.faulty.contains(&id)));
+            if !is_held && !is_taking && !is_faulty {
                 let _ = self.disk.remove(path);
             }
         }
@@ -155,7 +163,11 @@ impl<S: Storage> Store<S> {
         let damaged = |what| SnapshotError::Damaged { id, what };
         let list = self.read_whole(&file(&id, "hashes"), limits::SNAPSHOT_HASHES_MAX_BYTES)?.unwrap_or_default();
         let hashes = Hashes::prove(manifest.size, &manifest.root, &list).ok_or(damaged("the list of hashes"))?;
-        let len = self.disk.len(&file(&id, "state")).ok();
+        let state = file(&id, "state");
+        let len = match self.disk.len(&state) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other.map_err(SnapshotError::disk("read", &state))?),
+        };
         if id_in(path) != Some(id) || len != Some(manifest.size) {
             return Err(damaged("the length of the state"));
         }
@@ -218,6 +230,7 @@ impl<S: Storage> Store<S> {
         self.rename(NEW, &file(&id, "state"))?;
         self.put(&id, "hashes", &hashes.to_bytes())?;
         self.put(&id, "manifest", &signed)?;
+        self.faulty.remove(&id);
         self.held.insert(id, Held { id, manifest, signed, hashes });
         Ok(id)
     }
@@ -250,9 +263,17 @@ impl<S: Storage> Store<S> {
 
     /// Removes all held snapshots but the latest `keep`, and the one that is being taken in.
     pub fn drop_old(&mut self, keep: usize) {
+        self.drop_old_but(keep, None);
+    }
+
+    /// [`Store::drop_old`], but keeps `spared` too.
+    pub fn drop_old_but(&mut self, keep: usize, spared: Option<SnapshotId>) {
         let marked = self.marked;
-        let old: Vec<SnapshotId> = self.held().into_iter().skip(keep).map(|held| held.id).collect();
-        old.iter().filter(|id| marked != Some(**id)).for_each(|id| self.forget(id));
+        let mut old: Vec<SnapshotId> = self.held().into_iter().skip(keep).map(|held| held.id).collect();
+        if self.held.len() >= keep {
+            old.extend(std::mem::take(&mut self.faulty));
+        }
+        old.iter().filter(|id| marked != Some(**id) && spared != Some(**id)).for_each(|id| self.forget(id));
     }
 
     fn forget(&mut self, id: &SnapshotId) {
@@ -287,6 +308,7 @@ impl<S: Storage> Store<S> {
 
     /// What was fetched is whole: it is held from now on.
     pub(super) fn hold(&mut self, id: SnapshotId, manifest: Manifest, signed: Vec<u8>, hashes: Hashes) {
+        self.faulty.remove(&id);
         self.held.insert(id, Held { id, manifest, signed, hashes });
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::base::{Incarnation, limits};
 use crate::crypto::{Identity, Secret};
@@ -15,12 +16,24 @@ const PIECE: usize = limits::SNAPSHOT_PIECE_BYTES;
 struct Dying {
     disk: MemStorage,
     changes: u32,
+    spent: Arc<AtomicU32>,
+    /// What cannot be read now.
+    blind_to: &'static str,
+}
+
+fn dying(disk: MemStorage, changes: u32) -> Dying {
+    Dying { disk, changes, spent: Arc::default(), blind_to: "?" }
 }
 
 impl Dying {
     fn spend(&mut self) -> io::Result<()> {
+        self.spent.fetch_add(1, Ordering::SeqCst);
         self.changes = self.changes.checked_sub(1).ok_or_else(|| io::Error::other("the power is gone"))?;
         Ok(())
+    }
+
+    fn see(&self, path: &str) -> io::Result<()> {
+        if path.ends_with(self.blind_to) { Err(io::Error::other("too many open files")) } else { Ok(()) }
     }
 }
 
@@ -30,10 +43,12 @@ impl Storage for Dying {
     }
 
     fn len(&self, path: &str) -> io::Result<u64> {
+        self.see(path)?;
         self.disk.len(path)
     }
 
     fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.see(path)?;
         self.disk.read(path, offset, buf)
     }
 
@@ -111,7 +126,7 @@ fn made() -> (MemStorage, SnapshotId, Vec<u8>) {
 fn a_crash_while_one_is_made_leaves_the_ones_before_and_nothing_half() {
     let (disk, old, old_state) = made();
     for changes in 0.. {
-        let mut store = open(Dying { disk: disk.clone(), changes });
+        let mut store = open(dying(disk.clone(), changes));
         let done = make(&mut store, &state(2), 5);
         let mut after = open(store.disk.disk);
         assert_eq!(whole(&mut after, &old), old_state);
@@ -150,7 +165,7 @@ fn a_crash_while_one_is_fetched_costs_no_piece_that_was_written() {
     let mut from = open(disk);
     let pieces = from.pieces(&id).expect("held");
     for changes in 0.. {
-        let mut store = open(Dying { disk: MemStorage::new(), changes });
+        let mut store = open(dying(MemStorage::new(), changes));
         let done = fetch(&mut store, &mut from, &id);
         let had = store.taking().map(|_| store.missing().len() as u64);
         let mut after = open(store.disk.disk);
@@ -172,7 +187,7 @@ fn a_crash_while_one_is_fetched_costs_no_piece_that_was_written() {
 fn the_mark_is_there_until_the_last_step_and_holds_its_snapshot() {
     let (disk, id, state) = made();
     for changes in 0.. {
-        let mut store = open(Dying { disk: disk.clone(), changes });
+        let mut store = open(dying(disk.clone(), changes));
         let marked = store.mark(&id);
         let taken_in = marked.as_ref().is_ok_and(|()| store.unmark().is_ok());
         let mut after = open(store.disk.disk);
@@ -238,4 +253,51 @@ fn an_empty_state_is_a_snapshot_too() {
     let mut store = open(MemStorage::new());
     assert_eq!(fetch(&mut store, &mut from, &id), Ok(1));
     assert_eq!(whole(&mut open(store.disk), &id), b"");
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_now_costs_no_snapshot() {
+    let (disk, id, _) = made();
+    let mut store = open(disk);
+    store.mark(&id).expect("memory");
+    for blind_to in [".manifest", ".hashes", ".state", "installing"] {
+        let disk = Dying { blind_to, ..dying(store.disk.clone(), 100) };
+        let spent = disk.spent.clone();
+        assert!(matches!(Store::open(disk), Err(SnapshotError::Disk { .. })), "{blind_to}");
+        assert_eq!(spent.load(Ordering::SeqCst), 0, "nothing was removed");
+    }
+}
+
+#[test]
+fn what_does_not_check_is_left_until_later_ones_are_here_and_never_goes_while_it_is_marked() {
+    let (mut disk, id, _) = made();
+    let path = format!("snapshots/{id}.hashes");
+    disk.files_mut().get_mut(&path).expect("there")[3] ^= 1;
+    for is_marked in [false, true] {
+        if is_marked {
+            disk.write("snapshots/installing", 0, id.to_string().as_bytes()).expect("memory");
+        }
+        let (mut store, faults) = Store::open(disk.clone()).expect("readable");
+        assert!(matches!(faults[..], [SnapshotError::Damaged { .. }]) && store.held().is_empty());
+        assert_eq!(store.marked(), Some(id).filter(|_| is_marked));
+        make(&mut store, b"two", 5).expect("memory");
+        store.drop_old(2);
+        assert!(store.disk.files_mut().contains_key(&path), "one is not enough");
+        make(&mut store, b"three", 6).expect("memory");
+        store.drop_old(2);
+        assert_eq!(store.disk.files_mut().contains_key(&path), is_marked);
+    }
+}
+
+#[test]
+fn one_that_is_here_is_taken_in_also_while_another_is_fetched() {
+    let (disk, id, _) = made();
+    let mut from = open(disk);
+    let mut store = open(MemStorage::new());
+    fetch(&mut store, &mut from, &id).expect("memory");
+    let other = make(&mut from, b"other", 4).expect("memory");
+    let signed = from.get(&other).expect("held").signed.clone();
+    store.begin_take(Manifest::prove(&signed, |_| true).expect("signed"), &signed).expect("memory");
+    assert_eq!(store.finish_take(&id), Ok(()));
+    assert_eq!(store.taking().map(|(id, _)| id), Some(other), "its pieces stay");
 }

@@ -77,7 +77,7 @@ impl<S: Storage> Wal<S> {
     /// log; what there is of it before that goes. Changes nothing where the log has come as far by itself.
     ///
     /// Fails with `Rollback` for this node's own current log if that is shorter (it was restored from a copy), with `Fork` for a
-    /// frozen one.
+    /// frozen one, whose records here count as applied as far as `applied` says.
     pub fn adopt(&mut self, log: LogId, base: &Base, applied: u64) -> Result<(), StoreError> {
         let proven = Base::prove(&log, &base.proof)?;
         if !proven.reaches(applied) {
@@ -93,6 +93,10 @@ impl<S: Storage> Wal<S> {
         }
         let entry = self.logs.entry(log).or_insert_with(|| Log::new(log));
         if let Some(seq) = entry.frozen.filter(|_| have < proven.seq) {
+            // What is here of it has taken effect all the same.
+            if log.origin != self.own.origin {
+                entry.note_taken(&mut self.disk, applied.min(have)).map_err(failed)?;
+            }
             return Err(StoreError::Fork { seq });
         }
         // Before the records go: one that is applied may be missing, one that is missing must not be waited for.

@@ -73,6 +73,8 @@ pub const SNAPSHOT_MANIFEST_MAX_BYTES: usize = LOGS_MAX * 179 + 512;
 pub const SNAPSHOT_ASKED_MAX: usize = 4;
 /// Snapshots kept on disk, besides one that is being taken in: the latest, and the one a peer may be fetching.
 pub const SNAPSHOTS_KEPT: usize = 2;
+/// A snapshot of which a peer has read so lately is kept beside those: another fetch would have to begin anew.
+pub const SNAPSHOT_SPARED: Duration = Duration::from_secs(300);
 /// How often a running node writes down how far its replicas are, and looks at the cap on the size of its logs.
 pub const RETENTION_LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Neighbours a snapshot is fetched from at once: more would not make it faster, and each costs memory.

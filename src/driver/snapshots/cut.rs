@@ -12,10 +12,10 @@ use crate::base::{Error, Event, Level, LogId, PeerId, Result, limits};
 use crate::driver::apply::Standing;
 use crate::driver::known::put_whole;
 use crate::driver::log::now_us;
-use crate::driver::snapshots::{log, make};
+use crate::driver::snapshots::{Archive, log, make};
 use crate::driver::{Present, Shell};
-use crate::snapshot::Replicas;
-use crate::snapshot::retention::{self, Plan, Rule};
+use crate::snapshot::retention::{self, Kept, Plan, Rule};
+use crate::snapshot::{Place, Replicas};
 
 /// The file's name in a data directory.
 pub(crate) const REPLICAS_FILE: &str = "replicas";
@@ -27,6 +27,8 @@ pub(crate) struct Table {
     known: Mutex<Replicas>,
     /// Held by whoever writes or cuts.
     writing: Mutex<()>,
+    /// The last cuts there were when a snapshot was last made for the cap.
+    tried: Mutex<BTreeMap<LogId, u64>>,
 }
 
 impl Table {
@@ -37,7 +39,7 @@ impl Table {
             Ok(known) => (known, None),
             Err(why) => (Replicas::default(), Some(why)),
         };
-        (Table { path, known: Mutex::new(known), writing: Mutex::new(()) }, fault)
+        (Table { path, known: Mutex::new(known), writing: Mutex::new(()), tried: Mutex::default() }, fault)
     }
 
     /// A trusted peer is connected. Whether that is to be written down.
@@ -130,23 +132,61 @@ pub struct Truncated {
 pub(crate) fn truncate(shell: &Arc<Shell>) -> Result<Truncated> {
     let archive = shell.snapshots.get().ok_or(Error::Stopped)?;
     archive.replicas.write(shell)?;
-    let newest = archive.held().into_iter().next();
-    let places = newest.map(|held| held.manifest.places).unwrap_or_default();
+    let (places, kept) = (archive.newest_places(), log::kept(shell)?);
     let rule = Rule { now_us: now_us(), lease: archive.config.lease, cap: archive.config.log_max_bytes };
-    let Plan { upto, bytes, forced, .. } = retention::plan(&places, &archive.replicas.trusted(shell), &log::kept(shell)?, &rule);
-    // What the application's own store does not have would have to come again, and the outbox's records are none of its.
-    let told = |log: LogId, seq: u64| match shell.apply.told(log) {
-        Standing::At(applied) if log.origin != archive.identity.id() => applied.min(seq),
-        Standing::Unknown => 0,
-        Standing::At(_) | Standing::Note => seq,
-    };
-    let upto = upto.into_iter().map(|(log, seq)| (log, told(log, seq))).collect();
+    let Plan { upto, forced, .. } = retention::plan(&places, &archive.replicas.trusted(shell), &kept, &rule);
+    let upto = taken_effect(shell, upto)?;
     for (peer, logs) in forced {
         shell.emit(Event::SnapshotNeeded { peer, count: logs.len() as u64 });
     }
     let mut bases = log::cut_to(shell, upto)?;
+    let bytes = kept.iter().map(|(log, kept)| bytes_upto(kept, bases.get(log).copied().unwrap_or(0))).sum();
     bases.retain(|_, base| *base > 0);
     Ok(Truncated { bases, bytes })
+}
+
+/// Of the records up to there only those that the application says it has: others would have to come again. Asked where records are
+/// applied, while none is. Blocks.
+fn taken_effect(shell: &Arc<Shell>, upto: BTreeMap<LogId, u64>) -> Result<BTreeMap<LogId, u64>> {
+    if !shell.apply.has_cursor() {
+        return Ok(upto);
+    }
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let theirs = shell.clone();
+    shell.apply.run(Box::new(move || {
+        let Some(archive) = theirs.snapshots.get() else { return };
+        archive.exclusively(&mut || {
+            // The own logs are not applied, and the outbox's records are none of the application's.
+            let at_most = |log: LogId, seq: u64| match theirs.apply.told(log) {
+                Standing::At(applied) if log.origin != archive.identity.id() => applied.min(seq),
+                Standing::Unknown => 0,
+                Standing::At(_) | Standing::Note => seq,
+            };
+            drop(tell.send(upto.iter().map(|(log, seq)| (*log, at_most(*log, *seq))).collect()));
+        });
+    }));
+    told.recv().map_err(|_| Error::Stopped)
+}
+
+fn bytes_upto(kept: &Kept, base: u64) -> u64 {
+    kept.cuts.iter().take_while(|(seq, _)| *seq <= base).map(|(_, bytes)| bytes).sum()
+}
+
+/// Whether a newer snapshot can have something go: there are cuts behind `places`, and since `tried` new ones.
+pub(super) fn may_help(kept: &BTreeMap<LogId, Kept>, places: &[Place], tried: &BTreeMap<LogId, u64>) -> bool {
+    let places: BTreeMap<LogId, u64> = places.iter().map(|place| (place.log, place.applied)).collect();
+    let before = |log| places.get(log).max(tried.get(log)).copied().unwrap_or(0);
+    last_cuts(kept).iter().any(|(log, cut)| *cut > before(log))
+}
+
+fn last_cuts(kept: &BTreeMap<LogId, Kept>) -> BTreeMap<LogId, u64> {
+    kept.iter().filter_map(|(log, kept)| Some((*log, kept.cuts.last()?.0))).collect()
+}
+
+impl Archive {
+    fn newest_places(&self) -> Vec<Place> {
+        self.held().into_iter().next().map(|held| held.manifest.places).unwrap_or_default()
+    }
 }
 
 /// Holds the cap on the size of the logs: a snapshot if the newest one is too old for it, then lets go. Blocks.
@@ -159,7 +199,13 @@ pub(crate) fn keep_cap(shell: &Arc<Shell>) -> Result<()> {
         return Ok(());
     }
     let before = truncate(shell)?;
-    if size - before.bytes.min(size) > cap && archive.has_handler() {
+    if size - before.bytes.min(size) <= cap || !archive.has_handler() {
+        return Ok(());
+    }
+    let kept = log::kept(shell)?;
+    let is_worth_it = may_help(&kept, &archive.newest_places(), &archive.replicas.tried.lock());
+    if is_worth_it {
+        *archive.replicas.tried.lock() = last_cuts(&kept);
         make_blocking(shell)?;
         truncate(shell)?;
     }

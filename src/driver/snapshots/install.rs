@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use crate::base::{Error, Event, LogId, Result, limits};
+use crate::base::{Error, Event, LogId, Result};
 use crate::driver::Shell;
 use crate::driver::snapshots::make::failed;
 use crate::driver::snapshots::{Archive, held_input, log, place, section};
 use crate::driver::workers::NodeWal;
 use crate::mesh::io::{Input, SnapshotInput};
-use crate::snapshot::Held;
+use crate::snapshot::{Held, Place};
 use crate::wire::message::SnapshotId;
 
 /// Takes in what the mesh has fetched.
@@ -32,7 +32,7 @@ pub(crate) fn for_mesh(shell: &Arc<Shell>, id: SnapshotId) {
             shell.step(Input::Snapshot(SnapshotInput::NotInstalled { id }));
             if archive.store.lock().marked().is_some() {
                 // The application may stand at the snapshot's places and the logs do not: nothing may be applied before they do.
-                shell.fail(format!("a snapshot was taken in by half; start the node again to finish it: {error}"));
+                shell.fail(format!("a snapshot was taken in by half; open the node anew to finish it: {error}"));
             }
         }
     }
@@ -48,7 +48,7 @@ fn taken(archive: &Archive, held: &Held) -> Event {
     }
 }
 
-fn install(shell: &Arc<Shell>, archive: &Archive, id: SnapshotId) -> Result<(Held, Vec<crate::snapshot::Place>)> {
+fn install(shell: &Arc<Shell>, archive: &Archive, id: SnapshotId) -> Result<(Held, Vec<Place>)> {
     let held = {
         let mut store = archive.store.lock();
         store.finish_take(&id).map_err(failed)?;
@@ -96,12 +96,13 @@ impl Archive {
         done.map_err(|e| Error::Log(format!("the snapshot's consumer: {e}")))
     }
 
-    /// Drops what is older; what that was.
-    fn drop_old(&self) -> Vec<SnapshotId> {
-        let mut store = self.store.lock();
-        let before: Vec<SnapshotId> = store.held().into_iter().map(|held| held.id).collect();
-        store.drop_old(limits::SNAPSHOTS_KEPT);
-        before.into_iter().filter(|id| store.get(id).is_none()).collect()
+    /// Has the application's part of the newest state here read, without a word to the logs; whether there is one.
+    pub(crate) fn read_newest(&self, read: impl FnOnce(&[Place], &mut dyn Read) -> io::Result<()>) -> io::Result<bool> {
+        let newest = self.store.lock().held().first().map(|held| (held.id, held.manifest.places.clone()));
+        let Some((id, places)) = newest else { return Ok(false) };
+        let mut input = In { archive: self, id, index: 0, piece: Vec::new(), at: 0 };
+        section::skip(&mut input)?;
+        read(&places, &mut input).map(|()| true)
     }
 
     /// Whether a snapshot was being taken in when the node ended.

@@ -38,7 +38,12 @@ pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: Snap
         SnapshotAsk::Places(own, reply) => reply(places_of(wal, own)),
         SnapshotAsk::Standing(reply) => reply(Ok(standing_of(wal))),
         SnapshotAsk::Adopt(places, reply) => {
-            reply(adopt_all(wal, &places, &mut |wal, why| renew(shell, wal, why)));
+            let adopted = adopt_all(wal, &places, &mut |wal, why| renew(shell, wal, why));
+            // Also where a log is left as it is: what the state has taken in is not to be applied to it.
+            for place in places.iter().filter(|_| adopted.is_ok()) {
+                shell.step(Input::Applied { log: place.log, seq: place.applied.min(wal.durable(place.log)) });
+            }
+            reply(adopted);
         }
         SnapshotAsk::Claim(log, place, reply) => reply(claim(shell, wal, log, &place)),
         SnapshotAsk::Kept(reply) => reply(Ok(kept_of(wal))),
@@ -125,7 +130,7 @@ fn standing_of<S: Storage>(wal: &Wal<S>) -> Vec<(LogId, u64)> {
     others.map(|state| (state.log, state.applied)).collect()
 }
 
-/// Begins every log at its place; those that were. A log that is frozen or finds no room is left as it is.
+/// Begins every log at its place; those that were. A log that is frozen keeps its records, one that finds no room is left out.
 pub(crate) fn adopt_all<S: Storage>(wal: &mut Wal<S>, places: &[Place], renew: Renew<'_, S>) -> Result<Vec<Place>> {
     let mut adopted = Vec::new();
     for place in places {

@@ -58,7 +58,7 @@ fn make(shell: &Arc<Shell>, archive: &Archive, handler: &mut dyn SnapshotHandler
         }
         let places = log::places(shell, upto)?;
         let making = out.making.take().ok_or(Error::Stopped)?;
-        let made = (now_us(), archive.config.schema.as_str());
+        let made = (now_us(), archive.schema());
         archive.store.lock().finish_make(making, archive.identity.as_ref(), made, places).map_err(failed)
     });
     if outcome.is_err() {
@@ -74,14 +74,13 @@ pub(crate) fn failed(error: crate::snapshot::SnapshotError) -> Error {
 impl Archive {
     /// Drops what is older; what to tell of the new one, and what is gone.
     fn settle(&self, id: &SnapshotId) -> (Option<(SnapshotInput, Event)>, Vec<SnapshotId>) {
-        let mut store = self.store.lock();
+        let store = self.store.lock();
         let told = store.get(id).map(|held| {
             let detail = format!("{id}: {} logs", held.manifest.places.len());
             (held_input(held), Event::SnapshotMade { bytes: held.manifest.size, detail })
         });
-        let before: Vec<SnapshotId> = store.held().into_iter().map(|held| held.id).collect();
-        store.drop_old(limits::SNAPSHOTS_KEPT);
-        (told, before.into_iter().filter(|id| store.get(id).is_none()).collect())
+        drop(store);
+        (told, self.drop_old())
     }
 }
 

@@ -14,21 +14,25 @@ pub(crate) mod log;
 pub(crate) mod make;
 pub(crate) mod parts;
 pub(crate) mod section;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::base::{Config, Error, Event, Result, SnapshotConfig};
+use crate::base::{Config, Error, Event, Result, SnapshotConfig, limits};
 use crate::crypto::Identity;
 use crate::driver::Shell;
 use crate::driver::disk::DiskStorage;
 use crate::mesh::io::{self as told, Input, SnapshotInput, SnapshotOutput};
 use crate::snapshot::{Held, Place, Store};
 use crate::sync::{MemStorage, Storage};
-use crate::wire::message::SnapshotOffer;
+use crate::wire::message::{SnapshotId, SnapshotOffer};
 
 /// Writes the application's state for others, and puts a state of another in its place.
 ///
@@ -47,13 +51,27 @@ pub trait SnapshotHandler: Send {
 /// Runs what it is given while the application applies nothing, or not at all: where applying happens elsewhere than on the apply thread.
 pub(crate) type Gate = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
+/// What the application has set.
+#[derive(Default)]
+struct Handler {
+    /// Not here while it runs.
+    handler: Option<Box<dyn SnapshotHandler>>,
+    is_set: bool,
+    /// Rises with each that is set: one that runs meanwhile is not put back.
+    times: u64,
+}
+
 /// The snapshots of a node, over stop and start.
 pub(crate) struct Archive {
     store: Mutex<Store<Box<dyn Storage>>>,
-    handler: Mutex<Option<Box<dyn SnapshotHandler>>>,
+    handler: Mutex<Handler>,
     gate: Mutex<Option<Gate>>,
     identity: Arc<Identity>,
     config: SnapshotConfig,
+    /// What the state is called if the configuration does not say.
+    form: Mutex<&'static str>,
+    /// When a peer last read of a snapshot.
+    read: Mutex<BTreeMap<SnapshotId, Instant>>,
     pub(crate) replicas: cut::Table,
 }
 
@@ -69,14 +87,27 @@ impl Archive {
         let (replicas, fault) = cut::Table::open(dir.map(Path::to_owned));
         let told = faults.into_iter().map(|fault| fault.to_string()).chain(fault);
         let told = told.map(|detail| Event::LogDamaged { detail }).collect();
-        let (store, handler, gate) = (Mutex::new(store), Mutex::new(None), Mutex::new(None));
-        let archive = Archive { store, handler, gate, identity, config: config.snapshots.clone(), replicas };
+        let (store, handler, gate, read) = (Mutex::new(store), Mutex::default(), Mutex::new(None), Mutex::default());
+        let (config, form) = (config.snapshots.clone(), Mutex::new(""));
+        let archive = Archive { store, handler, gate, identity, config, form, read, replicas };
         Ok((archive, told))
     }
 
     pub(crate) fn set_handler(&self, handler: Option<Box<dyn SnapshotHandler>>) {
-        let old = std::mem::replace(&mut *self.handler.lock(), handler);
+        let mut slot = self.handler.lock();
+        let times = slot.times + 1;
+        let old = std::mem::replace(&mut *slot, Handler { is_set: handler.is_some(), handler, times });
+        drop(slot);
         drop(old);
+    }
+
+    /// What the state is called if the configuration does not say.
+    pub(crate) fn name_form(&self, form: &'static str) {
+        *self.form.lock() = form;
+    }
+
+    fn schema(&self) -> &str {
+        if self.config.schema.is_empty() { *self.form.lock() } else { &self.config.schema }
     }
 
     pub(crate) fn set_gate(&self, gate: Gate) {
@@ -93,21 +124,48 @@ impl Archive {
     }
 
     fn has_handler(&self) -> bool {
-        self.handler.lock().is_some()
+        self.handler.lock().is_set
     }
 
     /// Runs `work` with the application's handler and no lock held; `None` if there is none.
     fn with_handler<T>(&self, work: impl FnOnce(&mut dyn SnapshotHandler) -> T) -> Option<T> {
-        let mut handler = self.handler.lock().take()?;
+        let (mut handler, times) = {
+            let mut slot = self.handler.lock();
+            (slot.handler.take()?, slot.times)
+        };
         let done = work(handler.as_mut());
-        // One that was set meanwhile is the newer one.
-        self.handler.lock().get_or_insert(handler);
+        let mut slot = self.handler.lock();
+        // What was set meanwhile is newer, also if it is nothing.
+        let newer = if slot.times == times { slot.handler.replace(handler) } else { Some(handler) };
+        drop(slot);
+        drop(newer);
         Some(done)
     }
 
     /// Whole snapshots here, the latest first.
     pub(crate) fn held(&self) -> Vec<Held> {
         self.store.lock().held().into_iter().cloned().collect()
+    }
+
+    /// A peer reads of a snapshot.
+    #[expect(clippy::disallowed_methods, reason = "the driver is where clocks are read")]
+    fn note_read(&self, id: SnapshotId) {
+        let mut read = self.read.lock();
+        read.retain(|_, at| at.elapsed() < limits::SNAPSHOT_SPARED);
+        read.insert(id, Instant::now());
+    }
+
+    /// Drops what is older than the latest ones, but for one that a peer is fetching; what that was.
+    fn drop_old(&self) -> Vec<SnapshotId> {
+        let mut read: Vec<(SnapshotId, Instant)> = self.read.lock().iter().map(|(id, at)| (*id, *at)).collect();
+        read.retain(|(_, at)| at.elapsed() < limits::SNAPSHOT_SPARED);
+        read.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        let mut store = self.store.lock();
+        let before: Vec<SnapshotId> = store.held().into_iter().map(|held| held.id).collect();
+        let old = before.get(limits::SNAPSHOTS_KEPT..).unwrap_or_default();
+        let spared = read.into_iter().map(|(id, _)| id).find(|id| old.contains(id));
+        store.drop_old_but(limits::SNAPSHOTS_KEPT, spared);
+        before.into_iter().filter(|id| store.get(id).is_none()).collect()
     }
 
     /// Tells a mesh that begins what lies here.

@@ -16,6 +16,9 @@ pub(crate) fn answer(shell: &Arc<Shell>, wanted: SnapshotOutput) -> Option<Snaps
     let archive = shell.snapshots.get();
     match wanted {
         SnapshotOutput::Read { link, id, part } => {
+            if let Some(archive) = archive {
+                archive.note_read(id);
+            }
             let read = archive.and_then(|archive| told(shell, archive.part(&id, part)));
             let is_gone = archive.is_some_and(|archive| archive.store.lock().get(&id).is_none());
             if is_gone {
@@ -88,13 +91,13 @@ fn examine(shell: &Shell, archive: &Archive, offer: &SnapshotOffer, signed: &[u8
     if (manifest.maker, manifest.root, manifest.size) != (offer.maker, offer.root, offer.size) {
         return Examined::False;
     }
-    if manifest.schema != archive.config.schema || !archive.has_handler() {
+    if manifest.schema != archive.schema() || !archive.has_handler() {
         shell.write_log(crate::base::Level::Warn, || {
             format!(
                 "an offered snapshot of {} is not taken: its schema is \"{}\", here it is \"{}\", and a consumer is{} set",
                 manifest.maker.short(),
                 crate::base::event::printable(&manifest.schema),
-                archive.config.schema,
+                archive.schema(),
                 if archive.has_handler() { "" } else { " not" }
             )
         });
@@ -108,7 +111,7 @@ fn examine(shell: &Shell, archive: &Archive, offer: &SnapshotOffer, signed: &[u8
     let begun = store.begin_take(manifest, signed);
     let missing = store.has_hashes().then(|| store.missing());
     drop(store);
-    told(shell, begun).map_or(Examined::Unwelcome, |()| Examined::Good { places, missing })
+    told(shell, begun).map_or(Examined::Failed, |()| Examined::Good { places, missing })
 }
 
 fn keep(shell: &Shell, archive: &Archive, id: &SnapshotId, part: Part, bytes: &[u8]) -> Kept {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use crate::base::{Incarnation, LogId, PeerId, limits};
+use crate::base::{Event, Incarnation, LogId, PeerId, limits};
 use crate::driver::Shell;
 use crate::driver::snapshots::Archive;
 use crate::outbox::carry::Sieve;
@@ -33,10 +33,15 @@ pub(crate) struct Carried {
 /// Writes the section of a state that stands at these records: what the newest snapshot here carries, and what came since.
 pub(crate) fn write(shell: &Arc<Shell>, upto: &BTreeMap<LogId, u64>, out: &mut dyn Write) -> io::Result<()> {
     let mut sieve = Sieve::default();
-    every(shell, upto, &mut |record, body| {
+    let lost = every(shell, upto, &mut |record, body| {
         sieve.look(record.log, body);
         Ok(())
     })?;
+    if let Some((log, base)) = lost {
+        // Refusing would not bring them back, and no snapshot would be made again.
+        let what = format!("records up to {base} of {log} are gone, and so is the snapshot that had them");
+        shell.emit(Event::LogDamaged { detail: format!("{what}; operations put and keys executed there are forgotten") });
+    }
     out.write_all(MAGIC)?;
     out.write_all(&VERSION.to_le_bytes())?;
     out.write_all(&(upto.len() as u32).to_le_bytes())?;
@@ -65,9 +70,9 @@ fn write_log(log: &LogId, out: &mut dyn Write) -> io::Result<()> {
 
 type Visit<'a> = &'a mut dyn FnMut(&Carried, &Body) -> io::Result<()>;
 
-/// Every record of the outbox up to there: from the newest snapshot here, then from the logs.
-fn every(shell: &Arc<Shell>, upto: &BTreeMap<LogId, u64>, visit: Visit<'_>) -> io::Result<()> {
-    let mut had = BTreeMap::new();
+/// Every record of the outbox up to there: from the newest snapshot here, then from the logs. A log of which neither has the beginning.
+fn every(shell: &Arc<Shell>, upto: &BTreeMap<LogId, u64>, visit: Visit<'_>) -> io::Result<Option<(LogId, u64)>> {
+    let (mut had, mut lost) = (BTreeMap::new(), None);
     if let Some(mut input) = shell.snapshots.get().and_then(|archive| archive.newest_state()) {
         had = read_head(&mut input)?;
         while let Some(record) = read_record(&mut input)? {
@@ -84,6 +89,7 @@ fn every(shell: &Arc<Shell>, upto: &BTreeMap<LogId, u64>, visit: Visit<'_>) -> i
                 Ok(groups) => groups,
                 Err(base) => {
                     // Let go of by a snapshot that is here no longer.
+                    lost = Some((*log, base));
                     next = base + 1;
                     continue;
                 }
@@ -99,7 +105,7 @@ fn every(shell: &Arc<Shell>, upto: &BTreeMap<LogId, u64>, visit: Visit<'_>) -> i
             next = groups.last().map_or(next, |group| group.last) + 1;
         }
     }
-    Ok(())
+    Ok(lost)
 }
 
 /// The beginning of a state: how far each log was looked at.
@@ -148,25 +154,28 @@ pub(crate) fn skip(input: &mut dyn Read) -> io::Result<()> {
     Ok(())
 }
 
+/// How far each log was looked at, and the records that still mean something.
+pub(crate) type Section = (BTreeMap<LogId, u64>, Vec<Carried>);
+
 /// What the newest state here carries: how far each log was looked at, and the records. Their payloads are kept here only as long as it
 /// takes to read them into the outbox.
-pub(crate) fn all(archive: &Archive) -> Option<(BTreeMap<LogId, u64>, Vec<Carried>)> {
-    let mut input = archive.newest_state()?;
-    let (head, mut records) = (read_head(&mut input).ok()?, Vec::new());
-    while let Some(record) = read_record(&mut input).ok()? {
+pub(crate) fn all(archive: &Archive) -> io::Result<Option<Section>> {
+    let Some(mut input) = archive.newest_state() else { return Ok(None) };
+    let (head, mut records) = (read_head(&mut input)?, Vec::new());
+    while let Some(record) = read_record(&mut input)? {
         records.push(record);
     }
-    Some((head, records))
+    Ok(Some((head, records)))
 }
 
 /// The record of an operation that is no longer in its log.
-pub(crate) fn find(shell: &Shell, id: &OpId) -> Option<Carried> {
-    let mut input = shell.snapshots.get()?.newest_state()?;
-    read_head(&mut input).ok()?;
-    while let Some(record) = read_record(&mut input).ok()? {
+pub(crate) fn find(archive: &Archive, id: &OpId) -> io::Result<Option<Carried>> {
+    let Some(mut input) = archive.newest_state() else { return Ok(None) };
+    read_head(&mut input)?;
+    while let Some(record) = read_record(&mut input)? {
         if (record.log, record.seq) == (id.log, id.seq) {
-            return Some(record);
+            return Ok(Some(record));
         }
     }
-    None
+    Ok(None)
 }

@@ -177,7 +177,10 @@ fn a_false_place_a_frozen_log_and_a_rollback_are_refused_by_name() {
     other.append(1, &payloads(100, 2, 40)).expect("memory");
     wal.store(&groups(&other, 1));
     assert!(matches!(wal.store(&groups(&theirs, 1)[..1])[..], [Err(StoreError::Fork { .. })]));
+    let have = wal.durable(log);
+    assert!(wal.applied(log) == 0 && have > 0 && have < 12);
     assert!(matches!(wal.adopt(log, &place, 12), Err(StoreError::Fork { .. })));
+    assert_eq!((wal.applied(log), wal.durable(log)), (have, have), "the state has taken in what is here");
 }
 
 #[test]
