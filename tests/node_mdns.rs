@@ -4,13 +4,14 @@
 mod common;
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use common::lan::Lan;
 use common::{Peer, eventually};
 use socket2::{Domain, Protocol, Socket, Type};
 use vixp2p::base::config::{Listen, Psk};
-use vixp2p::base::{DiscoveryConfig, DiscoveryMode, TrustPolicy};
+use vixp2p::base::{DiscoveryConfig, DiscoveryMode, Level, TrustPolicy};
 use vixp2p::{Config, Event};
 
 /// mDNS and nothing else.
@@ -117,4 +118,61 @@ fn with_a_secret_mdns_names_a_node_and_causes_no_dial() {
     assert!(a.node.discovered().is_empty() && b.node.discovered().is_empty());
     assert_eq!(a.node.stats().connect_attempts + b.node.stats().connect_attempts, 0);
     assert!(!a.has_seen(|event| matches!(event, Event::PeerDiscovered { .. } | Event::PeerConnected { .. })));
+}
+
+/// An answer that nobody asked for: so many addresses of machines, numbered from `first`, each for more than an hour.
+fn addresses(first: u32, count: u16) -> Vec<u8> {
+    let mut packet = vec![0, 0, 0x84, 0, 0, 0];
+    packet.extend(count.to_be_bytes());
+    packet.extend([0; 4]);
+    for number in first..first + u32::from(count) {
+        packet.push(8);
+        packet.extend(format!("{number:08x}").as_bytes());
+        packet.extend(b"\x05local\0\0\x01\0\x01");
+        packet.extend(4_500u32.to_be_bytes());
+        packet.extend([0, 4, 10, 77, 0, 9]);
+    }
+    packet
+}
+
+/// Says things to the group of mDNS beside a node with a secret until it gives mDNS up; what it says of that.
+fn until_it_is_off(mut say: impl FnMut() -> Vec<u8>) -> Option<String> {
+    let lan = Lan::ipv4()?;
+    let mouth = lan.on("B", || ear(&[Ipv4Addr::new(10, 77, 0, 2)]));
+    socket2::SockRef::from(&mouth).set_multicast_if_v4(&Ipv4Addr::new(10, 77, 0, 2)).expect("set");
+    let member = lan.on("A", || {
+        let (tell, told) = mpsc::channel();
+        let config = Config { psk: Some(Psk::new([1; 32])), ..config("a") };
+        let node = vixp2p::Node::new(config).expect("a node");
+        node.on_log(Level::Warn, move |_, line| drop(tell.send(line.to_owned())));
+        node.start().expect("starts");
+        (node, told)
+    });
+    let mut off = None;
+    eventually("an end of mDNS", || {
+        for _ in 0..8 {
+            mouth.send_to(&say(), (Ipv4Addr::new(224, 0, 0, 251), 5353)).expect("sent");
+        }
+        off = member.1.try_iter().find(|line| line.contains("mDNS"));
+        off.is_some()
+    });
+    member.0.stop_blocking();
+    off
+}
+
+#[test]
+fn what_anybody_says_of_any_machine_ends_mdns_before_it_fills_the_memory() {
+    let mut said = 0;
+    let off = until_it_is_off(|| {
+        said += 256;
+        addresses(said, 256)
+    });
+    assert!(off.is_none_or(|line| line.contains("records") && line.contains("until this node is started again")));
+}
+
+#[test]
+fn the_same_said_again_and_again_ends_mdns_too() {
+    let same = addresses(0, 256);
+    let off = until_it_is_off(|| same.clone());
+    assert!(off.is_none_or(|line| line.contains("times at which records end")));
 }

@@ -69,6 +69,8 @@ pub(super) struct Neighbours {
     ttl: Duration,
     cooldown: Duration,
     rows: BTreeMap<Place, Row>,
+    /// How many rows are of whom only another directory names.
+    named: usize,
     members: Queue,
     rumours: Queue,
     /// No row is to be forgotten before this.
@@ -81,6 +83,7 @@ impl Neighbours {
             ttl,
             cooldown,
             rows: BTreeMap::new(),
+            named: 0,
             members: Queue::new(limits::DISCOVERY_MEMBER_DIAL_EVERY),
             rumours: Queue::new(limits::DISCOVERY_RUMOUR_DIAL_EVERY),
             earliest_end: None,
@@ -90,17 +93,20 @@ impl Neighbours {
     /// Notes an announcement; `None` if there is no room for it.
     pub(super) fn heard(&mut self, now: Time, from: SocketAddr, announce: &Announce, heard: Heard) -> Option<Noted> {
         let place = (from.ip(), scope(from), announce.tcp_port);
-        if !self.rows.contains_key(&place) && !self.has_room(now, place) {
+        if !self.rows.contains_key(&place) && !self.has_room(now, place, heard.run == NAMED) {
             return None;
         }
         let end = now + self.ttl;
         self.earliest_end = Some(self.earliest_end.map_or(end, |at| at.min(end)));
         let mut new = false;
+        let named = &mut self.named;
         let row = self.rows.entry(place).or_insert_with(|| {
             new = true;
+            *named += usize::from(heard.run == NAMED);
             Row { node_id: String::new(), run: heard.run, proven: false, last: now, found: None, waiting: None }
         });
         if row.run != heard.run {
+            *named -= usize::from(row.run == NAMED);
             (new, row.run, row.proven) = (true, heard.run, false);
         }
         row.node_id.clone_from(&announce.node_id);
@@ -134,9 +140,15 @@ impl Neighbours {
     /// Forgets whom only another directory named.
     pub(super) fn unnamed(&mut self, at: SocketAddr) {
         let place = (at.ip(), scope(at), at.port());
-        if self.rows.get(&place).is_some_and(|row| row.run == NAMED)
-            && let Some(waiting) = self.rows.remove(&place).and_then(|row| row.waiting)
-        {
+        if self.rows.get(&place).is_some_and(|row| row.run == NAMED) {
+            self.remove_named(place);
+        }
+    }
+
+    fn remove_named(&mut self, place: Place) {
+        let Some(row) = self.rows.remove(&place) else { return };
+        self.named -= 1;
+        if let Some(waiting) = row.waiting {
             self.rumours.waiting.remove(&waiting);
         }
     }
@@ -157,9 +169,10 @@ impl Neighbours {
         if self.earliest_end.is_none_or(|at| at > now) {
             return;
         }
-        let (ttl, members, rumours) = (self.ttl, &mut self.members.waiting, &mut self.rumours.waiting);
+        let (ttl, named, members, rumours) = (self.ttl, &mut self.named, &mut self.members.waiting, &mut self.rumours.waiting);
         self.rows.retain(|_, row| {
             let stays = row.last + ttl > now;
+            *named -= usize::from(!stays && row.run == NAMED);
             if let (false, Some(waiting)) = (stays, row.waiting) {
                 members.remove(&waiting);
                 rumours.remove(&waiting);
@@ -191,12 +204,28 @@ impl Neighbours {
         self.rows.len()
     }
 
-    fn has_room(&mut self, now: Time, (ip, scope, _): Place) -> bool {
+    #[cfg(test)]
+    pub(super) fn named_rows(&self) -> usize {
+        self.named
+    }
+
+    /// Whether somebody new fits. Whom only another directory names takes a share of the table, and gives way on a crowded machine to
+    /// whoever announces itself: those names may stand for longer than anybody would go on announcing them.
+    fn has_room(&mut self, now: Time, (ip, scope, _): Place, named: bool) -> bool {
         if self.rows.len() >= limits::DISCOVERED_MAX {
             self.forget_silent(now);
         }
-        let there = self.rows.range((ip, scope, 0)..=(ip, scope, u16::MAX)).count();
-        self.rows.len() < limits::DISCOVERED_MAX && there < limits::DISCOVERED_PER_ADDRESS_MAX
+        if self.rows.len() >= limits::DISCOVERED_MAX || (named && self.named >= limits::DISCOVERED_NAMED_MAX) {
+            return false;
+        }
+        let there = self.rows.range((ip, scope, 0)..=(ip, scope, u16::MAX));
+        if there.clone().count() < limits::DISCOVERED_PER_ADDRESS_MAX {
+            return true;
+        }
+        let mut mere = there.filter(|(_, row)| !named && row.run == NAMED);
+        let Some(place) = mere.next().map(|(place, _)| *place) else { return false };
+        self.remove_named(place);
+        true
     }
 }
 

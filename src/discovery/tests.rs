@@ -329,3 +329,36 @@ fn who_announces_itself_stays_when_a_name_is_taken_back() {
     machine.unnamed(SocketAddr::new(from(3).ip(), 9));
     assert_eq!(machine.snapshot(Time::ZERO).len(), 2);
 }
+
+#[test]
+fn names_of_another_directory_leave_room_for_whoever_announces_itself() {
+    let mut machine = machine("a", 1, Seals::new(None, None), 1);
+    let told = |machine: &mut Discovery, now| {
+        (0..4096u16).for_each(|n| machine.named(now, SocketAddr::from(([10, 0, 1, (n / 32) as u8], 1 + n % 32)), "named"));
+    };
+    told(&mut machine, Time::ZERO);
+    assert_eq!(machine.snapshot(Time::ZERO).len(), limits::DISCOVERED_NAMED_MAX);
+    for n in 0..3_000u64 {
+        // They are named again and again, for as long as the one who names them likes.
+        let now = Time::from_millis(n);
+        if n % 500 == 0 {
+            told(&mut machine, now);
+        }
+        let from = SocketAddr::from(([10, 1, (n >> 8) as u8, n as u8], 37020));
+        machine.receive(now, PATH, from, &forged(7, (n + 1) << 24));
+    }
+    let table = machine.snapshot(Time::from_millis(3_000));
+    assert_eq!((table.len(), machine.neighbours.named_rows()), (3_000 + limits::DISCOVERED_NAMED_MAX, limits::DISCOVERED_NAMED_MAX));
+    // A machine of which 32 ports are named already announces nodes on others.
+    machine.receive(Time::from_millis(3_000), PATH, SocketAddr::from(([10, 0, 1, 0], 37020)), &forged(9_000, 9_999 << 24));
+    let there = machine.snapshot(Time::from_millis(3_000)).into_iter().filter(|row| row.endpoint.host == "10.0.1.0");
+    let ports: Vec<u16> = there.map(|row| row.endpoint.port).collect();
+    assert!(ports.len() == limits::DISCOVERED_PER_ADDRESS_MAX && ports.contains(&9_000), "{ports:?}");
+    // One who announces itself is counted no more among the named, nor is whoever was forgotten.
+    machine.receive(Time::from_millis(3_001), PATH, SocketAddr::from(([10, 0, 1, 1], 37020)), &forged(5, 10_000 << 24));
+    assert_eq!(machine.neighbours.named_rows(), limits::DISCOVERED_NAMED_MAX - 2);
+    machine.unnamed(SocketAddr::from(([10, 0, 1, 2], 1)));
+    assert_eq!(machine.neighbours.named_rows(), limits::DISCOVERED_NAMED_MAX - 3);
+    machine.tick(Time::from_millis(60_000));
+    assert_eq!((machine.neighbours.len(), machine.neighbours.named_rows()), (0, 0));
+}

@@ -3,7 +3,9 @@
 //!
 //! Never dials and believes nobody: only addresses on this machine's own networks are told on. With a secret nobody is looked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod names;
+mod watch;
+
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,10 +16,13 @@ use parking_lot::Mutex;
 
 use crate::base::config::Listen;
 use crate::base::event::printable;
-use crate::base::{DiscoveryConfig, Level, Time, limits};
+use crate::base::{DiscoveryConfig, Time, limits};
 use crate::discovery::Discovery;
 use crate::driver::beacon::Ending;
 use crate::driver::{Shell, paths, runtime};
+
+use names::Names;
+use watch::Watch;
 
 const SERVICE: &str = "_vixp2p._tcp.local.";
 
@@ -66,22 +71,18 @@ impl Mdns {
             service.set_interfaces(vec![IfKind::Predicate(IfPredicate::new(wanted))]);
             mdns.daemon.register(service).map_err(failed)?;
         }
-        if naming.look {
-            let ears = Ears {
-                daemon: mdns.daemon.clone(),
-                config: config.clone(),
-                listen: listen.clone(),
-                own: naming.own(),
-                machine,
-                ending,
-                names: BTreeSet::new(),
-                standing: BTreeMap::new(),
-                networks: (Vec::new(), Time::ZERO),
-            };
-            let shell = shell.clone();
-            // Signals are blocked on the thread that calls this, and so on both of these.
-            mdns.listener = Some(runtime::spawn("vixp2p-mdns", None, move || ears.run(&shell)).map_err(|e| e.to_string())?);
-        }
+        let watch = Watch::new(mdns.daemon.clone(), shell.now());
+        let listen: Box<dyn FnOnce(&Shell) + Send> = if naming.look {
+            let (daemon, config, listen) = (mdns.daemon.clone(), config.clone(), listen.clone());
+            let (names, networks) = (Names::default(), (Vec::new(), Time::ZERO));
+            let ears = Ears { daemon, config, listen, own: naming.own(), machine, ending, watch, names, networks };
+            Box::new(|shell| ears.run(shell))
+        } else {
+            Box::new(move |shell| watch.run(shell, &ending))
+        };
+        let shell = shell.clone();
+        // Signals are blocked on the thread that calls this, and so on both of these.
+        mdns.listener = Some(runtime::spawn("vixp2p-mdns", None, move || listen(&shell)).map_err(|e| e.to_string())?);
         Ok(mdns)
     }
 }
@@ -93,6 +94,7 @@ impl Drop for Mdns {
             let _ = ended.recv_timeout(limits::MDNS_GOODBYE_GRACE);
         }
         if let Some(listener) = self.listener.take() {
+            listener.thread().unpark();
             let _ = listener.join();
         }
     }
@@ -139,10 +141,8 @@ struct Ears {
     own: String,
     machine: Arc<Mutex<Discovery>>,
     ending: Arc<Ending>,
-    /// Every name that was found and not removed.
-    names: BTreeSet<String>,
-    /// Those that were resolved: their labels and places.
-    standing: BTreeMap<String, (String, Vec<SocketAddr>)>,
+    watch: Watch,
+    names: Names,
     /// The own networks, and when they were looked at.
     networks: (Vec<Network>, Time),
 }
@@ -152,27 +152,28 @@ impl Ears {
         let Ok(mut found) = self.daemon.browse(SERVICE) else { return };
         let mut again = shell.now();
         while !self.ending.is_near() {
-            match found.recv_timeout(again.since(shell.now())) {
+            match found.recv_timeout(again.min(self.watch.due()).since(shell.now())) {
                 Ok(event) => self.take(shell, event),
                 Err(RecvTimeoutError::Timeout) => {}
                 // This thread was too slow for what came: everything is asked for anew, but not at once.
                 Err(RecvTimeoutError::Disconnected) => {
                     std::thread::park_timeout(limits::DISCOVERY_RESCAN);
                     let Ok(anew) = self.daemon.browse(SERVICE) else { return };
-                    // What is gone by then ends with its time in the machine.
-                    (found, self.names, self.standing) = (anew, BTreeSet::new(), BTreeMap::new());
+                    found = anew;
+                    let gone = self.names.lost();
+                    self.forget(gone);
                 }
             }
-            if self.names.len().max(self.standing.len()) > limits::MDNS_NAMES_MAX {
-                let max = limits::MDNS_NAMES_MAX;
-                shell.write_log(Level::Warn, || format!("mDNS names more than {max} nodes, and is off until this node is started again"));
-                let _ = self.daemon.shutdown();
+            if self.names.are_too_many() {
+                return watch::end(&self.daemon, shell, &format!("names more than {} nodes", limits::MDNS_NAMES_MAX));
+            }
+            if self.watch.is_over(shell) {
                 return;
             }
             if again <= shell.now() {
                 again = shell.now() + self.config.announce_interval.min(limits::ANNOUNCE_INTERVAL);
                 self.look_at_networks(shell.now());
-                self.standing.values().for_each(|(label, places)| self.tell(shell.now(), label, places));
+                self.names.standing().for_each(|(label, places)| self.tell(shell.now(), label, places));
                 self.ending.wake();
             }
         }
@@ -180,14 +181,10 @@ impl Ears {
 
     fn take(&mut self, shell: &Shell, event: ServiceEvent) {
         match event {
-            ServiceEvent::ServiceFound(_, name) => {
-                self.names.insert(name);
-            }
+            ServiceEvent::ServiceFound(_, name) => self.names.found(name),
             ServiceEvent::ServiceRemoved(_, name) => {
-                self.names.remove(&name);
-                if let Some((_, places)) = self.standing.remove(&name) {
-                    places.into_iter().for_each(|place| self.machine.lock().unnamed(place));
-                }
+                let gone = self.names.removed(&name);
+                self.forget(gone);
             }
             ServiceEvent::ServiceResolved(service) if !service.fullname.to_ascii_lowercase().ends_with(&self.own) => {
                 let now = shell.now();
@@ -196,9 +193,8 @@ impl Ears {
                 }
                 let (label, places) = self.read(&service);
                 self.tell(now, &label, &places);
-                let before = self.standing.insert(service.fullname, (label, places.clone()));
-                let gone = before.into_iter().flat_map(|(_, before)| before).filter(|place| !places.contains(place));
-                gone.for_each(|place| self.machine.lock().unnamed(place));
+                let gone = self.names.resolved(service.fullname, label, places);
+                self.forget(gone);
                 self.ending.wake();
             }
             _ => {}
@@ -207,6 +203,10 @@ impl Ears {
 
     fn tell(&self, now: Time, label: &str, places: &[SocketAddr]) {
         places.iter().for_each(|place| self.machine.lock().named(now, *place, label));
+    }
+
+    fn forget(&self, places: Vec<SocketAddr>) {
+        places.into_iter().for_each(|place| self.machine.lock().unnamed(place));
     }
 
     fn look_at_networks(&mut self, now: Time) {

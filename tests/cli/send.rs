@@ -1,5 +1,7 @@
 //! `send` and `/send`: a message to a peer by its key, and what its sender is told.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use crate::support::{From, Running, complaint, run, run_with, stderr, stdout, text, vixp2p};
@@ -75,4 +77,32 @@ fn a_person_at_a_node_sends_to_one_and_is_told_what_became_of_it() {
     anna.wait_for(From::Stdout, "cannot send: a key is 64 hex digits");
     anna.say("/quit");
     assert!(anna.finish().0.success());
+}
+
+/// Asks the node on a directory to send to somebody who is not there for ten minutes, as `send` would.
+fn ask(dir: &std::path::Path) -> UnixStream {
+    let mut stream = UnixStream::connect(dir.join("control.sock")).expect("the control socket");
+    let mut frame = vec![0, 0, 0, 38, 25];
+    frame.extend([0x11; 32]);
+    frame.extend(600_000u32.to_be_bytes());
+    frame.push(b'x');
+    stream.write_all(&frame).expect("asked");
+    stream
+}
+
+#[test]
+fn those_who_wait_for_a_message_or_have_gone_keep_nobody_else_from_the_node() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = format!("--data={}", text(dir.path()));
+    let (_node, _) = node(&data, &[]);
+    let told = || complaint(&run(&["send", &data, "--life=1", &"22".repeat(32), "x"]), 1);
+    let until = |word: &str| assert!((0..20).any(|_| told().contains(word)), "never: {word}");
+    // One more than may wait at once; there is a place for somebody else who asks something.
+    let waiting: Vec<UnixStream> = (0..49).map(|_| ask(dir.path())).collect();
+    until("48 messages are being waited for");
+    assert!(run(&["sync", "status", &data]).status.success());
+    drop(waiting);
+    // More than there are places at all, broken off one after the other.
+    (0..100).for_each(|_| drop(ask(dir.path())));
+    until("was given up");
 }

@@ -22,6 +22,8 @@ pub const DISCOVERY_PACKET_MIN_BYTES: usize = 256;
 pub const DISCOVERY_INTERFACES_MAX: usize = 64;
 /// Discovered endpoints; past it newcomers wait until one is forgotten, so that a flood displaces nobody.
 pub const DISCOVERED_MAX: usize = 4096;
+/// Discovered endpoints that only mDNS names, at once: who names them says for how long, so a quarter of the table at most.
+pub const DISCOVERED_NAMED_MAX: usize = DISCOVERED_MAX / 4;
 /// Endpoints of one address: nodes on one machine.
 pub const DISCOVERED_PER_ADDRESS_MAX: usize = 32;
 /// Addresses whose rate is watched; the one watched longest gives way.
@@ -45,6 +47,12 @@ pub const DISCOVERY_BATCH: usize = 64;
 
 /// Nodes that mDNS names at once; past it mDNS ends for this run of the node, because the memory of its cache has no cap of its own.
 pub const MDNS_NAMES_MAX: usize = 4096;
+/// Records in the cache of mDNS, of whatever names; past it mDNS ends likewise. Five of each node that may be named.
+pub const MDNS_RECORDS_MAX: u64 = 20 * 1024;
+/// Timers of that cache, 16 bytes each: every repetition of a record adds two that last as long as it was said to. Past it likewise.
+pub const MDNS_TIMERS_MAX: u64 = 256 * 1024;
+/// Time between two looks at that cache: what comes meanwhile is what one network carries in so long.
+pub const MDNS_CACHE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Addresses of one node that mDNS names and that are used: both families on several interfaces.
 pub const MDNS_ADDRESSES_MAX: usize = 8;
 /// Label in a service's TXT record, one string of which holds 255 bytes with its key.

@@ -19,18 +19,44 @@ use crate::failure::Failure;
 /// How long the node is asked to wait at once, so that an impatient client's question does not stay behind for long.
 const WAIT_AT_ONCE: Duration = Duration::from_secs(2);
 
+/// Lines of the list that are told at once: a quarter of the largest frame.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// The side of operations that this node put.
+const SENT: &str = "sent";
+
 /// What is asked of the node. Operations go by the name this program prints, bytes in base64.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    Put { to: Option<String>, kind: String, key: String, payload: String },
-    Wait { id: String, ms: u64 },
-    List,
-    Cancel { id: String },
+    Put {
+        to: Option<String>,
+        kind: String,
+        key: String,
+        payload: String,
+    },
+    Wait {
+        id: String,
+        ms: u64,
+    },
+    /// A page: what comes after that line, or the first one.
+    List {
+        after: Option<(String, String)>,
+    },
+    Cancel {
+        id: String,
+    },
     Prune,
-    Claim { ms: u64 },
-    Done { id: String },
-    Fail { id: String, for_good: bool, why: String },
+    Claim {
+        ms: u64,
+    },
+    Done {
+        id: String,
+    },
+    Fail {
+        id: String,
+        for_good: bool,
+        why: String,
+    },
 }
 
 /// What the node answers.
@@ -41,8 +67,8 @@ pub(crate) enum Answer {
     Put(String),
     /// Where it stands, and whether that is the end.
     Stands { state: String, over: bool },
-    /// One a line.
-    Operations(Vec<OpLine>),
+    /// A page of the list, and whether another one follows.
+    Operations { lines: Vec<OpLine>, more: bool },
     /// So many were settled.
     Settled(u64),
     /// One to be executed, if there is any.
@@ -86,7 +112,7 @@ fn state(state: State) -> &'static str {
 fn line(view: OpView) -> OpLine {
     OpLine {
         name: name(&view.id),
-        side: if view.side == Side::Sent { "sent" } else { "received" }.into(),
+        side: if view.side == Side::Sent { SENT } else { "received" }.into(),
         target: if let Target::Peer(peer) = view.target { peer.to_string() } else { "all".into() },
         kind: view.kind,
         key: String::from_utf8_lossy(&view.key).into_owned(),
@@ -94,6 +120,24 @@ fn line(view: OpView) -> OpLine {
         attempts: view.attempts,
         detail: view.detail,
     }
+}
+
+/// What follows a place in the list, as much as a frame holds with room to spare: an operation may come or go between two pages.
+fn page(mut all: Vec<OpView>, after: Option<(Side, OpId)>) -> Answer {
+    let rank = |side: Side, id: OpId| (side != Side::Sent, id);
+    all.retain(|view| after.is_none_or(|(side, id)| rank(view.side, view.id) > rank(side, id)));
+    all.sort_by_key(|view| rank(view.side, view.id));
+    let (mut lines, mut bytes, mut more) = (Vec::new(), 0, false);
+    for view in all {
+        let line = line(view);
+        bytes += serde_json::to_vec(&line).map_or(0, |text| text.len());
+        more = bytes > PAGE_BYTES && !lines.is_empty();
+        if more {
+            break;
+        }
+        lines.push(line);
+    }
+    Answer::Operations { lines, more }
 }
 
 /// By the node that runs; waits for the disk, and as long as it is told.
@@ -111,7 +155,11 @@ pub(crate) fn by_node(node: &Node, order: &Order) -> Result<Answer, Error> {
             let stands = outbox.wait(&named(id)?, patience(ms))?;
             Ok(Answer::Stands { state: state(stands).into(), over: matches!(stands, State::Done | State::PermanentFailed) })
         }
-        Order::List => Ok(Answer::Operations(outbox.list().into_iter().map(line).collect())),
+        Order::List { after } => {
+            let after = after.as_ref().map(|(side, id)| named(id).map(|id| (side == SENT, id))).transpose()?;
+            let after = after.map(|(sent, id)| (if sent { Side::Sent } else { Side::Received }, id));
+            Ok(page(outbox.list(), after))
+        }
         Order::Cancel { id } => outbox.withdraw(named(id)?).map(|was| Answer::Settled(u64::from(was))),
         Order::Prune => outbox.prune().map(|count| Answer::Settled(count as u64)),
         Order::Claim { ms } => Ok(Answer::Claimed(outbox.claim(patience(ms))?.map(|operation| Claimed {
@@ -138,11 +186,7 @@ pub(crate) async fn run(args: OutboxArgs) -> Result<(), Failure> {
                 None => Ok(()),
             }
         }
-        OutboxCommand::List { data, json } => {
-            let Answer::Operations(lines) = connect(data).await?.outbox(Order::List).await? else { return Err(surprise()) };
-            let text = |line: &OpLine| if json { serde_json::to_string(line).unwrap_or_default() } else { describe(line) };
-            print(lines.iter().map(|line| text(line) + "\n").collect::<String>().as_bytes())
-        }
+        OutboxCommand::List { data, json } => list(&mut connect(data).await?, json).await,
         OutboxCommand::Cancel { id, data } => match connect(data).await?.outbox(Order::Cancel { id: name(&id) }).await? {
             Answer::Settled(0) => Err(Failure::Runtime(format!("operation {} was not put by this node, or is settled", name(&id)))),
             Answer::Settled(_) => Ok(()),
@@ -156,6 +200,20 @@ pub(crate) async fn run(args: OutboxArgs) -> Result<(), Failure> {
         OutboxCommand::Done { id, data } => noted(connect(data).await?.outbox(Order::Done { id: name(&id) }).await?),
         OutboxCommand::Fail { id, for_good, why, data } => {
             noted(connect(data).await?.outbox(Order::Fail { id: name(&id), for_good, why }).await?)
+        }
+    }
+}
+
+/// Prints the list, page by page.
+async fn list(client: &mut Client, json: bool) -> Result<(), Failure> {
+    let text = |line: &OpLine| if json { serde_json::to_string(line).unwrap_or_default() } else { describe(line) };
+    let mut after = None;
+    loop {
+        let Answer::Operations { lines, more } = client.outbox(Order::List { after }).await? else { return Err(surprise()) };
+        print(lines.iter().map(|line| text(line) + "\n").collect::<String>().as_bytes())?;
+        after = lines.last().map(|line| (line.side.clone(), line.name.clone()));
+        if !more || after.is_none() {
+            return Ok(());
         }
     }
 }
@@ -240,7 +298,45 @@ fn now() -> std::time::Instant {
 
 #[cfg(test)]
 mod tests {
+    use vixp2p::PeerId;
+    use vixp2p::base::{Incarnation, LogId};
+
     use super::*;
+
+    fn view(side: Side, seq: u64, key: Vec<u8>) -> OpView {
+        let log = LogId { origin: PeerId([7; 32]), incarnation: Incarnation(1) };
+        let (id, kind, detail) = (OpId { log, seq }, "k".repeat(limits::OUTBOX_KIND_MAX_BYTES), "\u{1}".repeat(100));
+        OpView { id, side, target: Target::All, kind, key, state: State::Failed, attempts: u32::MAX, detail }
+    }
+
+    #[test]
+    fn the_longest_list_is_told_in_pages_that_fit_and_miss_nothing() {
+        // Keys of one node; an operation of its own that is for itself too stands on both sides.
+        let each = limits::OUTBOX_OPEN_MAX as u64 / 8;
+        let key = vec![1; limits::OUTBOX_KEY_MAX_BYTES];
+        let all: Vec<OpView> = [Side::Received, Side::Sent]
+            .into_iter()
+            .flat_map(|side| (0..each).rev().map(move |seq| (side, seq)))
+            .map(|(side, seq)| view(side, seq, key.clone()))
+            .collect();
+        let (mut told, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let answer = page(all.clone(), after);
+            assert!(serde_json::to_vec(&answer).expect("text").len() < 2 * PAGE_BYTES);
+            let Answer::Operations { lines, more } = answer else { panic!("a page") };
+            let last = lines.last().expect("never empty");
+            after = Some((if last.side == SENT { Side::Sent } else { Side::Received }, operation(&last.name).expect("a name")));
+            told.extend(lines.into_iter().map(|line| (line.side, line.name)));
+            pages += 1;
+            if !more {
+                break;
+            }
+        }
+        let expected = ["sent", "received"].into_iter().flat_map(|side| (0..each).map(move |seq| (side, seq)));
+        assert!(told.into_iter().eq(expected.map(|(side, seq)| (side.to_owned(), name(&view(Side::Sent, seq, Vec::new()).id)))));
+        assert!(pages > 4, "{pages}");
+        assert_eq!(page(Vec::new(), None), Answer::Operations { lines: Vec::new(), more: false });
+    }
 
     #[test]
     fn an_operation_is_one_line_whatever_its_sender_called_it() {

@@ -263,6 +263,7 @@ impl<'a> Session<'a> {
 
     async fn stop(&mut self) {
         self.door = None;
+        self.waiting.end();
         let node = self.node.clone();
         let stopping = tokio::task::spawn_blocking(move || node.stop_blocking());
         if tokio::time::timeout(STOP_MAX, stopping).await.is_err() {

@@ -4,18 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use vixp2p::base::{Event, limits};
-use vixp2p::{Error, Node, PeerId};
+use vixp2p::{Node, PeerId};
 
 use crate::args::SendArgs;
 use crate::control::client::Client;
 use crate::failure::Failure;
+
+/// Messages waited for at once, by as many clients: some places at the control socket are left for others.
+pub(crate) const WAITING_MAX: usize = 48;
 
 /// What a client asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,25 +43,57 @@ pub(crate) struct Waiting {
     by_number: Mutex<BTreeMap<u64, oneshot::Sender<Ending>>>,
 }
 
+/// The wait for the end of one message; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    waiting: &'a Waiting,
+    number: u64,
+    end: oneshot::Receiver<Ending>,
+}
+
 impl Waiting {
     /// Sends a message; its end comes by what is returned. Also when nobody waits any more it goes on.
-    pub(crate) fn send(&self, node: &Node, letter: &Letter) -> Result<oneshot::Receiver<Ending>, Error> {
+    pub(crate) fn send(&self, node: &Node, letter: &Letter) -> Result<Told<'_>, String> {
         // Held until it is known who waits: the end may come at once.
-        let mut waiting = self.by_number.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let number = node.send_to(letter.to, &letter.text, Some(letter.life))?;
-        let (tell, told) = oneshot::channel();
+        let mut waiting = self.lock();
+        if waiting.len() >= WAITING_MAX {
+            return Err(format!("{WAITING_MAX} messages are being waited for, which is the limit; send it when one of them has ended"));
+        }
+        let number = node.send_to(letter.to, &letter.text, Some(letter.life)).map_err(|e| e.to_string())?;
+        let (tell, end) = oneshot::channel();
         waiting.insert(number, tell);
-        Ok(told)
+        Ok(Told { waiting: self, number, end })
     }
 
     /// Tells who waits, if this event is the end of a message.
     pub(crate) fn note(&self, event: &Event) {
         let Some((number, delivered)) = end_of(event) else { return };
-        let mut waiting = self.by_number.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(tell) = waiting.remove(&number) {
+        if let Some(tell) = self.lock().remove(&number) {
             // Whoever asked may have gone.
             let _ = tell.send(Ending { delivered, text: event.to_string() });
         }
+    }
+
+    /// The node stops: nobody who waits is told any more.
+    pub(crate) fn end(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Ending>>> {
+        self.by_number.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Told<'_> {
+    /// The end of the message; `None` if the node stops before.
+    pub(crate) async fn end(&mut self) -> Option<Ending> {
+        (&mut self.end).await.ok()
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.waiting.lock().remove(&self.number);
     }
 }
 
@@ -140,5 +175,25 @@ mod tests {
         assert_eq!(lens, [limits::ROUTED_MAX_BYTES, 4]);
         longest.insert(0, b'x');
         assert!(next_line(&mut &longest[..], 7).is_err_and(|failure| failure.text().is_some_and(|text| text.contains("line 7"))));
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_message_with_its_client_or_with_the_node() {
+        let waiting = Waiting::default();
+        let wait = |number| {
+            let (tell, end) = oneshot::channel();
+            waiting.lock().insert(number, tell);
+            Told { waiting: &waiting, number, end }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (mut one, two, mut three) = (wait(1), wait(2), wait(3));
+        waiting.note(&Event::Delivered { peer: PeerId([1; 32]), message: 1 });
+        assert!(runtime.block_on(one.end()).is_some_and(|end| end.delivered));
+        drop(two);
+        assert_eq!(waiting.lock().keys().copied().collect::<Vec<_>>(), [3], "who has gone is not kept");
+        waiting.end();
+        assert_eq!(runtime.block_on(three.end()), None);
+        drop((one, three));
+        assert!(waiting.lock().is_empty());
     }
 }

@@ -134,12 +134,16 @@ async fn serve(mut stream: UnixStream, Served { node, progress, about, waiting, 
                 Err(why) => Reply::Refused(why),
             },
             Some(Request::Send(letter)) => match waiting.send(&node, &letter) {
-                Ok(told) => match told.await {
-                    Ok(end) => Reply::Sent(end),
-                    // The node stops.
-                    Err(_) => return Ok(()),
+                Ok(mut told) => tokio::select! {
+                    end = told.end() => match end {
+                        Some(end) => Reply::Sent(end),
+                        // The node stops.
+                        None => return Ok(()),
+                    },
+                    // A client that waits sends nothing: this is its end, and its place is for somebody else.
+                    _ = read_frame(&mut stream) => return Ok(()),
                 },
-                Err(error) => Reply::Refused(error.to_string()),
+                Err(why) => Reply::Refused(why),
             },
             Some(Request::Trust(order)) => {
                 // It waits for the disk.
