@@ -258,7 +258,9 @@ mod tests {
         let fail = Request::Outbox(outbox::Order::Fail { id: "i".into(), for_good: true, why: "w".into() });
         let send = Request::Send(Letter { to: PeerId([4; 32]), life: Duration::from_millis(1_500), text: Bytes::from_static(b"hello") });
         let list = Request::Outbox(outbox::Order::List { after: Some(("sent".into(), "n".into())) });
-        for request in [list, Request::Append(two), Request::Append(Vec::new()), Request::Watch, Request::Sync, add, level, doctor, fail, send] {
+        for request in
+            [list, Request::Append(two), Request::Append(Vec::new()), Request::Watch, Request::Sync, add, level, doctor, fail, send]
+        {
             let (kind, bytes) = body(request.encode());
             assert_eq!(Request::decode(kind, bytes), Some(request));
         }
