@@ -90,7 +90,11 @@ fn copy_directory(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("there") {
         let entry = entry.expect("readable");
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() { copy_directory(&path, &target) } else { drop(fs::copy(&path, &target).expect("copied")) }
+        if path.is_dir() {
+            copy_directory(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("copied");
+        }
     }
 }
 

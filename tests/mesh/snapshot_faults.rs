@@ -1,6 +1,5 @@
 //! Snapshots where something goes wrong: parts that cannot be read, states that cannot be replaced, nodes that were set back or are apart.
 
-use vixp2p::Event;
 use vixp2p::base::{Incarnation, LogId};
 use vixp2p::mesh::Input;
 use vixp2p::mesh::io::{Examined, Kept, SnapshotInput};
