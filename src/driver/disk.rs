@@ -265,7 +265,8 @@ mod tests {
         let files = DiskStorage::new(whole.path()).list("log/").expect("list");
         let dirs: BTreeSet<&Path> = files.iter().flat_map(|file| Path::new(file).ancestors().skip(1)).collect();
         let in_log = |file: &&String| !file.contains("current");
-        let mut states: Vec<Box<dyn Fn(&Path)>> = Vec::new();
+        type Step = Box<dyn Fn(&Path)>;
+        let mut states: Vec<Step> = Vec::new();
         for dir in dirs {
             // Its name came through, and nothing in it.
             states.push(Box::new(move |root| fs::create_dir_all(root.join(dir)).expect("made")));
