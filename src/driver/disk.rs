@@ -265,8 +265,8 @@ mod tests {
         let files = DiskStorage::new(whole.path()).list("log/").expect("list");
         let dirs: BTreeSet<&Path> = files.iter().flat_map(|file| Path::new(file).ancestors().skip(1)).collect();
         let in_log = |file: &&String| !file.contains("current");
-        type Step = Box<dyn Fn(&Path)>;
-        let mut states: Vec<Step> = Vec::new();
+        type Step<'a> = Box<dyn Fn(&Path) + 'a>;
+        let mut states: Vec<Step<'_>> = Vec::new();
         for dir in dirs {
             // Its name came through, and nothing in it.
             states.push(Box::new(move |root| fs::create_dir_all(root.join(dir)).expect("made")));
