@@ -444,7 +444,9 @@ fn the_application_is_asked_where_it_stands_only_where_records_are_applied() {
         Standing::Note
     });
     a.node.start().expect("starts");
-    (0..300).for_each(|n| drop(a.node.append_blocking(vec![record(n, 1024).into()]).expect("durable")));
+    for n in 0..300 {
+        a.node.append_blocking(vec![record(n, 1024).into()]).expect("durable");
+    }
     a.node.make_snapshot_blocking().expect("made");
     assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
     let calls = calls.lock();
