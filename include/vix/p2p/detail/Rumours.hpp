@@ -62,19 +62,24 @@ public:
                 due.push_back({before->second.last, &rumour});
             }
         }
+        std::size_t held = 0;
         for (auto at = dialled_.begin(); at != dialled_.end();) {
             const bool is_repeated = repeated.count(at->first) != 0;
-            if (!is_repeated && at->second.is_held) {
+            const bool is_given_up = busy.count(at->first) == 0 && now - at->second.last >= patience;
+            if (at->second.is_held && (!is_repeated || is_given_up)) {
                 todo.forget.push_back(at->first);
+                at->second.is_held = false;
             }
+            held += at->second.is_held ? 1 : 0;
             at = is_repeated ? std::next(at) : dialled_.erase(at);
         }
         std::stable_sort(due.begin(), due.end(), [](const Due &a, const Due &b) { return a.before < b.before; });
         std::size_t announced = announced_max, registered = registered_max;
         for (const Due &one : due) {
             std::size_t &left = one.rumour->is_registered ? registered : announced;
-            if (left > 0 && make_room(one.rumour->endpoint, now, busy, todo)) {
+            if (left > 0 && held < rumours_max) {
                 --left;
+                ++held;
                 dialled_.insert_or_assign(one.rumour->endpoint, Dialled{now, true});
                 todo.dial.push_back(one.rumour->endpoint);
             }
@@ -84,9 +89,11 @@ public:
 
     /** Dials in a step: of neighbours at the engine's own pace, of a registry as many as the module. */
     static constexpr std::size_t announced_max = 2, registered_max = 8;
-    /** Addresses under way at once: half of what the engine keeps, so that the program's own find room. */
+    /** Addresses that the engine keeps for them at once: half of all it does, so that the program's own find room. */
     static constexpr std::size_t rumours_max = 512;
     static constexpr std::chrono::seconds cooldown{12};
+    /** Until a dial that led nowhere is taken back from the engine, which would go on for ever. */
+    static constexpr std::chrono::seconds patience{2};
 
 private:
     struct Due {
@@ -99,35 +106,6 @@ private:
         /** Among those that the engine keeps. */
         bool is_held{false};
     };
-
-    /** Where there are too many, who was dialled longest ago without a link gives way, and waits for another turn. */
-    bool make_room(const std::string &endpoint, Time now, const std::unordered_set<std::string> &busy, Todo &todo)
-    {
-        std::size_t held = 0;
-        auto oldest = dialled_.end();
-        for (auto at = dialled_.begin(); at != dialled_.end(); ++at) {
-            if (!at->second.is_held) {
-                continue;
-            }
-            if (at->first == endpoint) {
-                return true;
-            }
-            ++held;
-            const bool may_go = busy.count(at->first) == 0 && now - at->second.last >= cooldown;
-            if (may_go && (oldest == dialled_.end() || at->second.last < oldest->second.last)) {
-                oldest = at;
-            }
-        }
-        if (held < rumours_max) {
-            return true;
-        }
-        if (oldest == dialled_.end()) {
-            return false;
-        }
-        todo.forget.push_back(oldest->first);
-        oldest->second.is_held = false;
-        return true;
-    }
 
     /** No more than are named. */
     std::unordered_map<std::string, Dialled> dialled_;
