@@ -12,7 +12,7 @@ use common::{Peer, eventually};
 use socket2::{Domain, Protocol, Socket, Type};
 use vixp2p::base::config::{Listen, Psk};
 use vixp2p::base::{DiscoveryConfig, DiscoveryMode, Level, TrustPolicy};
-use vixp2p::{Config, Event};
+use vixp2p::{Config, Event, Node};
 
 /// mDNS and nothing else.
 fn config(name: &str) -> Config {
@@ -143,7 +143,7 @@ fn until_it_is_off(mut say: impl FnMut() -> Vec<u8>) -> Option<String> {
     let member = lan.on("A", || {
         let (tell, told) = mpsc::channel();
         let config = Config { psk: Some(Psk::new([1; 32])), ..config("a") };
-        let node = vixp2p::Node::new(config).expect("a node");
+        let node = Node::open(config).expect("opens");
         node.on_log(Level::Warn, move |_, line| drop(tell.send(line.to_owned())));
         node.start().expect("starts");
         (node, told)
