@@ -86,6 +86,30 @@ fn is_like(shown: &str, got: &str) -> bool {
     }
 }
 
+/// The text with one port in place of another, but not within longer numbers: any free port may be the beginning of one.
+fn swapped(text: &str, from: u16, to: u16) -> String {
+    let from = from.to_string();
+    let mut swapped = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(&from) {
+        let (before, behind) = (&rest[..at], &rest[at + from.len()..]);
+        swapped.push_str(before);
+        let is_digit = |c: char| c.is_ascii_digit();
+        if swapped.ends_with(is_digit) || behind.starts_with(is_digit) {
+            swapped.push_str(&from);
+        } else {
+            swapped.push_str(&to.to_string());
+        }
+        rest = behind;
+    }
+    swapped + rest
+}
+
+#[test]
+fn a_port_is_exchanged_only_where_it_stands_alone() {
+    assert_eq!(swapped("429:4294967295 1429 429", 429, 9008), "9008:4294967295 1429 9008");
+}
+
 /// A shell in a directory of its own, where `vixp2p` is the built program.
 struct Shell {
     child: Child,
@@ -131,11 +155,11 @@ impl Shell {
     }
 
     fn with_free_ports(&self, text: &str) -> String {
-        self.ports.iter().fold(text.to_owned(), |text, (shown, free)| text.replace(&shown.to_string(), &free.to_string()))
+        self.ports.iter().fold(text.to_owned(), |text, (shown, free)| swapped(&text, *shown, *free))
     }
 
     fn as_shown(&self, text: &str) -> String {
-        self.ports.iter().fold(text.to_owned(), |text, (shown, free)| text.replace(&free.to_string(), &shown.to_string()))
+        self.ports.iter().fold(text.to_owned(), |text, (shown, free)| swapped(&text, *free, *shown))
     }
 
     /// What the command prints and its exit code.
