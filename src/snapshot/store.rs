@@ -278,7 +278,11 @@ impl<S: Storage> Store<S> {
 
     fn forget(&mut self, id: &SnapshotId) {
         self.held.remove(id);
-        // The manifest first: without it the others are leftovers.
+        // The manifest first: without it the others are leftovers. Emptied and synced: one that was only removed may come back after
+        // a power cut, without the others.
+        if self.put(id, "manifest", &[]).is_err() {
+            return;
+        }
         for kind in ["manifest", "hashes", "state"] {
             let _ = self.disk.remove(&file(id, kind));
         }
