@@ -48,9 +48,23 @@ pub(super) struct Give {
     /// Attempts in a row that came to nothing.
     failed: u32,
     look_at: Option<Time>,
+    /// Whether the beginning of any log is not kept here.
+    cut: bool,
+    /// Whether a peer needed such records when it was looked at last.
+    short: bool,
 }
 
 impl Give {
+    /// Of a node that keeps its logs from these records on.
+    pub(super) fn new(mut bases: impl Iterator<Item = u64>) -> Give {
+        Give { cut: bases.any(|base| base > 0), ..Give::default() }
+    }
+
+    /// A log begins behind a place now.
+    pub(super) fn has_cut(&mut self) {
+        self.cut = true;
+    }
+
     /// When `give_tick` is needed next.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.look_at
@@ -93,6 +107,7 @@ impl Replica {
     fn truncated(&mut self, now: Time, log: LogId, base: u64) {
         let Some(local) = self.logs.get_mut(&log) else { return };
         local.base = local.base.max(base.min(local.durable));
+        self.give.cut |= local.base > 0;
         let (durable, base) = (local.durable, local.base);
         for session in self.sessions.values_mut() {
             session.unwilling = false;
@@ -132,9 +147,16 @@ impl Replica {
         self.look_soon(now);
     }
 
+    /// A peer has come further: that is news only where one is waited for, since no ack has a peer need what it did not.
+    pub(super) fn look_after_ack(&mut self, now: Time) {
+        if self.give.short {
+            self.look_soon(now);
+        }
+    }
+
     /// Has it looked at soon whether a peer needs a snapshot. At once would be for each of many acks.
     pub(super) fn look_soon(&mut self, now: Time) {
-        if self.logs.values().any(|local| local.base > 0) {
+        if self.give.cut {
             let soon = now + limits::SPREAD_DELAY;
             self.give.look_at = Some(self.give.look_at.map_or(soon, |at| at.min(soon)));
         }
@@ -170,6 +192,7 @@ impl Replica {
                 }
             }
         }
+        self.give.short = short;
         if !short {
             self.give.late = 0;
         }

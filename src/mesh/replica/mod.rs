@@ -104,6 +104,7 @@ impl Replica {
         for (log, local) in &mut table {
             offer(*log, local, false, out);
         }
+        let give = Give::new(table.values().map(|local| local.base));
         Replica {
             own,
             logs: table,
@@ -114,7 +115,7 @@ impl Replica {
             awaited: BTreeSet::new(),
             rng: fastrand::Rng::with_seed(!seed),
             rollback_told: false,
-            give: Give::default(),
+            give,
             take: Take::default(),
         }
     }
@@ -220,7 +221,7 @@ impl Replica {
         }
         self.said(link, ack, true, out);
         self.feed(now, link, ack.log, out);
-        self.look_soon(now);
+        self.look_after_ack(now);
         Ok(())
     }
 

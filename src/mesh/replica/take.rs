@@ -400,6 +400,7 @@ impl Replica {
                 local.settle();
             }
             if local.durable > before {
+                self.give.has_cut();
                 moved.push((place.log, before));
             }
             self.news.insert(place.log);
