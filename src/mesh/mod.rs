@@ -236,7 +236,10 @@ impl Mesh {
     /// When `Tick` is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Time> {
         let base = [self.dialer.deadline(), self.heartbeat.deadline(), self.rekey.deadline(), self.replica.deadline()];
-        base.into_iter().chain([self.route.deadline(), self.exchange.deadline()]).flatten().min()
+        let all = base.into_iter().chain([self.route.deadline(), self.exchange.deadline()]);
+        // `min` over options compares the value of a none before its tag: harmless, but memory checkers of applications report it.
+        let never = Time(u64::MAX);
+        Some(all.map(|at| at.unwrap_or(never)).min().unwrap_or(never)).filter(|at| *at != never)
     }
 
     /// A number for a connection the carrier has accepted.
