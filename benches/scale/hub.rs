@@ -9,7 +9,8 @@ use vixp2p::{Config, Node};
 
 use crate::Result;
 
-/// Says the port, then answers every line on stdin with the number of connected peers, until there are no more.
+/// Says the port, then answers every line on stdin with the number of connected peers, until there are no more. At `trim` it has the
+/// allocator give back the pages in which nothing lives: what is resident afterwards is held by something.
 pub(crate) fn run(max_peers: usize) -> Result<()> {
     let mut config = Config::new("hub");
     config.listen = Listen::On { host: "127.0.0.1".into(), port: 0 };
@@ -22,10 +23,24 @@ pub(crate) fn run(max_peers: usize) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{}", node.port())?;
     for line in std::io::stdin().lock().lines() {
-        line?;
+        if line? == "trim" {
+            trim();
+        }
         let stats = node.stats();
         writeln!(out, "{} {}", stats.peers_connected, stats.half_open)?;
     }
     node.stop_blocking();
     Ok(())
 }
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn trim() {
+    #[expect(unsafe_code, reason = "the C library has no other way to it")]
+    // SAFETY: takes a number and may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn trim() {}

@@ -15,6 +15,18 @@ pub(crate) struct Usage {
     pub(crate) ticks: u64,
 }
 
+impl Usage {
+    /// The lesser of every figure that can go down.
+    pub(crate) fn least(&self, other: &Usage) -> Usage {
+        Usage {
+            resident_kib: self.resident_kib.min(other.resident_kib),
+            threads: self.threads.min(other.threads),
+            descriptors: self.descriptors.min(other.descriptors),
+            ticks: self.ticks.max(other.ticks),
+        }
+    }
+}
+
 pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| -> Result<u64> {
