@@ -99,13 +99,13 @@ pub(super) struct Walked {
 
 /// Walks the group at the front of `input`: form, checksums, numbers, limits and, given the head before it, the chain.
 /// `first` is the number it must begin with, if that is known. On success `head` is the head after the group.
-pub(super) fn walk(input: &[u8], first: Option<u64>, mut head: Option<&mut Head>) -> Result<Walked, GroupError> {
-    let mut chain = head.as_deref().copied();
+pub(super) fn walk(input: &[u8], first: Option<u64>, head: Option<&mut Head>) -> Result<Walked, GroupError> {
     let (mut at, mut count, mut payload) = (0, 0, 0);
     let (mut begin, mut next) = (first, first.unwrap_or(0));
     loop {
         let rest = input.get(at..).unwrap_or_default();
         let record = Record::decode(rest).map_err(|source| GroupError::Record { at, source })?;
+        let begins = at;
         at += record.encoded_len();
         if record.kind == Kind::Seal {
             let seal = Seal::decode(&record)?;
@@ -116,11 +116,12 @@ pub(super) fn walk(input: &[u8], first: Option<u64>, mut head: Option<&mut Head>
             if (seal.first, seal.last) != (want_first, want_last) {
                 return Err(GroupError::SealRange { first: seal.first, last: seal.last, want_first, want_last });
             }
-            if chain.is_some_and(|chain| chain != seal.head) {
-                return Err(GroupError::Chain { first: want_first, last: want_last });
-            }
-            if let (Some(head), Some(chain)) = (head.as_mut(), chain) {
-                **head = chain;
+            if let Some(head) = head {
+                let after = seal::extend(head, input.get(..begins).unwrap_or_default());
+                if after != seal.head {
+                    return Err(GroupError::Chain { first: want_first, last: want_last });
+                }
+                *head = after;
             }
             return Ok(Walked { first: want_first, last: want_last, len: at, seal });
         }
@@ -137,7 +138,6 @@ pub(super) fn walk(input: &[u8], first: Option<u64>, mut head: Option<&mut Head>
         if count > 1 && payload > limits::GROUP_MAX_BYTES {
             return Err(GroupError::TooLarge { got: payload, max: limits::GROUP_MAX_BYTES });
         }
-        chain = chain.map(|chain| seal::extend(&chain, record.body));
     }
 }
 
@@ -189,12 +189,12 @@ pub(super) fn append_group(
     signer: &dyn Signer,
     out: &mut BytesMut,
 ) -> u64 {
-    let mut seq = first;
+    let (mut seq, begin) = (first, out.len());
     for payload in payloads {
-        let body = record::encode_record(Kind::Data, seq, now_us, payload, out);
-        *head = seal::extend(head, &out[body..]);
+        record::encode_record(Kind::Data, seq, now_us, payload, out);
         seq += 1;
     }
+    *head = seal::extend(head, &out[begin..]);
     let last = seq.saturating_sub(1);
     Seal::append(log, first, last, head, signer, out);
     last

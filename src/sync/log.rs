@@ -202,7 +202,9 @@ impl Log {
         let (path, offset) = self.target(place)?;
         let at = offset + done;
         let Err(error) = disk.write(&path, at, bytes) else {
-            self.reserve(disk, &path, at + bytes.len() as u64);
+            if bytes.len() < limits::RESERVE_WRITES_BELOW_BYTES {
+                self.reserve(disk, &path, at + bytes.len() as u64);
+            }
             return Ok(());
         };
         let error = WalError::disk("write", &path, error);

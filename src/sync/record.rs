@@ -58,7 +58,7 @@ pub struct Record<'a> {
     pub time_us: u64,
     /// What the application gave, or the seal's fields.
     pub payload: &'a [u8],
-    /// Everything the checksum covers; the chain hashes this.
+    /// Everything the checksum covers.
     pub body: &'a [u8],
 }
 
@@ -111,8 +111,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Appends a record and returns where its body begins in `out` (it ends at the end).
-pub(super) fn encode_record(kind: Kind, seq: u64, time_us: u64, payload: &[u8], out: &mut BytesMut) -> usize {
+/// Appends a record.
+pub(super) fn encode_record(kind: Kind, seq: u64, time_us: u64, payload: &[u8], out: &mut BytesMut) {
     let mut header = [0u8; HEADER_BYTES];
     let len = (BODY_MIN_BYTES + payload.len()) as u32;
     header[..4].copy_from_slice(&len.to_le_bytes());
@@ -122,7 +122,5 @@ pub(super) fn encode_record(kind: Kind, seq: u64, time_us: u64, payload: &[u8], 
     let crc = crc32c::crc32c_append(crc32c::crc32c(&header[PREFIX_BYTES..]), payload);
     header[4..8].copy_from_slice(&crc.to_le_bytes());
     out.put_slice(&header);
-    let body = out.len() - BODY_MIN_BYTES;
     out.put_slice(payload);
-    body
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 pub const RECORD_PAYLOAD_MAX_BYTES: usize = 1024 * 1024;
 /// Records of one group commit.
 pub const GROUP_MAX_RECORDS: usize = 256;
-/// Payload bytes of one group commit, unless a single record is larger.
-pub const GROUP_MAX_BYTES: usize = 64 * 1024;
+/// Payload bytes of one group commit, unless a single record is larger. A signature costs as much as hashing some 200 KiB: less a group,
+/// and a backlog is bound by signatures.
+pub const GROUP_MAX_BYTES: usize = 256 * 1024;
 /// Encoded bytes of one WalPush: the largest group with its framing, and then some.
 pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 64 * 1024;
 /// Pushed and not yet acknowledged bytes per link and direction: the receiver's credit.
@@ -32,6 +33,8 @@ pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 pub const SEGMENT_MIN_BYTES: u64 = 64 * 1024;
 /// A log's file is made longer in advance by as much as it holds, and by no more than this: syncs need not write its length.
 pub const RESERVE_STEP_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// A write at least so large makes no room for the next: zeros are written to the disk like records, and would double what it takes.
+pub const RESERVE_WRITES_BELOW_BYTES: usize = 256 * 1024;
 /// Files of the log kept open: the segment and the mark of two logs, so that a commit opens none.
 pub const LOG_FILES_OPEN_MAX: usize = 4;
 /// Under `Durability::Buffered`: an accepted record is durable after so long, if the disk keeps up. Longer would lose more to a power
