@@ -1,6 +1,9 @@
 //! The log's own thread: takes appends, groups to store and reads in batches, so that one fsync serves many callers.
 //!
-//! The only owner of the [`Wal`]. Never decides what is replicated; it says what is durable and does what it is asked.
+//! Owner of the [`Wal`], but for an append that is done where it is asked for (`lend`). Never decides what is replicated; it says what is
+//! durable and does what it is asked.
+
+mod lend;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,8 +21,11 @@ use crate::driver::asks::{self, Ask, Behind};
 use crate::driver::progress::Progress;
 use crate::driver::prove::{self, Arrivals, Job, Prover};
 use crate::driver::runtime::ThreadStart;
+use crate::driver::workers::NodeWal;
 use crate::mesh::io::Input;
 use crate::sync::{Group, Proven, Storage, StoreError, Wal, WalError};
+
+use lend::Place;
 
 /// Where it is told to which log records went, and with which numbers.
 type Reply = Box<dyn FnOnce(Result<LogRange>) + Send>;
@@ -55,6 +61,9 @@ struct Pending {
     parks: Vec<(LogId, u64, Option<u64>)>,
     asks: Vec<Ask>,
     stop: bool,
+    place: Place,
+    /// Its thread waits for the log to come back.
+    is_wanted: bool,
 }
 
 impl Pending {
@@ -88,10 +97,11 @@ impl std::fmt::Debug for LogQueue {
 }
 
 impl LogQueue {
-    /// Appends records, one at least, and blocks until they are durable. Not for async code.
-    pub(crate) fn append_blocking(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+    /// Has the log's thread append records, one at least, and blocks until they are durable.
+    fn append_queued(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
+        check(&payloads)?;
         let mut pending = self.pending.lock();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         while pending.append_records >= limits::APPEND_QUEUE_MAX && !pending.stop {
             self.room.wait(&mut pending);
         }
@@ -100,15 +110,16 @@ impl LogQueue {
         told.recv().unwrap_or(Err(Error::Stopped))
     }
 
-    /// [`LogQueue::append_blocking`] that returns once the records are durable, also under `Durability::Buffered`.
+    /// [`LogQueue::append_queued`] that returns once the records are durable, also under `Durability::Buffered`.
     pub(crate) fn append_durable(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
-        let appended = self.append_blocking(payloads)?;
+        let appended = self.append_queued(payloads)?;
         self.flush_blocking()?;
         Ok(appended)
     }
 
     /// Appends records, one at least, and resolves once they are durable.
     pub(crate) async fn append(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
+        check(&payloads)?;
         let (tell, told) = oneshot::channel();
         let mut tell = Some(tell);
         let mut payloads = Some(payloads);
@@ -131,9 +142,6 @@ impl LogQueue {
     fn enqueue(&self, pending: &mut Pending, payloads: Vec<Bytes>, reply: Reply) -> Result<()> {
         if pending.stop {
             return Err(Error::Stopped);
-        }
-        if let Some(large) = payloads.iter().find(|p| p.len() > limits::RECORD_PAYLOAD_MAX_BYTES) {
-            return Err(Error::TooLarge { what: "record", got: large.len(), max: limits::RECORD_PAYLOAD_MAX_BYTES });
         }
         pending.append_records += payloads.len();
         pending.appends.push_back(Append { payloads, reply });
@@ -255,7 +263,8 @@ impl LogQueue {
     /// Nobody will do what waits: whoever waits for an answer learns that there is none.
     pub(crate) fn abandon(&self) {
         let mut pending = self.pending.lock();
-        let waiting = std::mem::replace(&mut *pending, Pending { stop: true, ..Pending::default() });
+        let place = std::mem::take(&mut pending.place);
+        let waiting = std::mem::replace(&mut *pending, Pending { stop: true, place, ..Pending::default() });
         drop(pending);
         drop(waiting);
         self.wake_all();
@@ -268,40 +277,28 @@ impl LogQueue {
         self.async_room.notify_waiters();
         self.progress.end();
     }
-
-    /// The next batch of work, empty if there is none until `due`; `None` when it is time to end.
-    fn take(&self, due: Option<Instant>) -> Option<Work> {
-        let mut pending = self.pending.lock();
-        pending.stores.is_busy = false;
-        while pending.is_idle() {
-            if pending.stop {
-                return None;
-            }
-            match due {
-                None => self.bell.wait(&mut pending),
-                Some(due) if self.bell.wait_until(&mut pending, due).timed_out() => break,
-                Some(_) => {}
-            }
-        }
-        let groups = pending.stores.take();
-        let (stop, stores) = (pending.stop, std::mem::take(&mut pending.stores));
-        let taken = std::mem::replace(&mut *pending, Pending { stop, stores, ..Pending::default() });
-        drop(pending);
-        self.room.notify_all();
-        self.async_room.notify_waiters();
-        Some((taken, groups))
-    }
 }
 
 /// A batch of work, and the groups in it that peers pushed.
 type Work = (Pending, Vec<(LinkId, Proven)>);
 
-/// Runs the log's thread until [`LogQueue::stop`]; gives the log back so that a stopped node can start again.
-pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: Durability, on_start: Option<ThreadStart>) -> Wal<S> {
+/// Whether every payload fits a record.
+fn check(payloads: &[Bytes]) -> Result<()> {
+    let large = payloads.iter().find(|payload| payload.len() > limits::RECORD_PAYLOAD_MAX_BYTES);
+    large.map_or(Ok(()), |large| Err(Error::TooLarge { what: "record", got: large.len(), max: limits::RECORD_PAYLOAD_MAX_BYTES }))
+}
+
+/// Runs the log's thread until [`LogQueue::stop`]; gives the log back so that a stopped node can start again, unless a caller who had
+/// it on loan broke it.
+pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, on_start: Option<ThreadStart>) -> Option<NodeWal> {
     let mut prover = Prover::new(on_start);
     // When what was accepted is to be durable, and when the application's places are.
     let (mut due, mut cursors_due) = (None, Some(now()));
-    while let Some((work, stores)) = shell.log.take(earlier(due, cursors_due)) {
+    let lends = durability == Durability::Durable;
+    loop {
+        let (back, work) = shell.log.take(wal, lends, earlier(due, cursors_due))?;
+        wal = back;
+        let Some((work, stores)) = work else { break };
         prover.begin_for(shell, stores.len());
         match durability {
             Durability::Durable => append(shell, &mut wal, work.appends),
@@ -338,7 +335,7 @@ pub(crate) fn run<S: Storage>(shell: &Arc<Shell>, mut wal: Wal<S>, durability: D
     prover.end();
     flush(shell, &mut wal);
     told(shell, wal.sync_cursors(usize::MAX), false);
-    wal
+    Some(wal)
 }
 
 /// The earlier of two times.
@@ -401,30 +398,42 @@ pub(crate) fn flush<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>) -> bool {
     }
 }
 
+/// One write and one sync for records of any number of callers.
+fn commit<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, payloads: &[Bytes]) -> Result<LogRange> {
+    match wal.append_unmarked(now_us(), payloads) {
+        Ok(groups) => {
+            let (first, last) = (groups.first().map_or(0, |group| group.first), groups.last().map_or(0, |group| group.last));
+            shell.records_appended.fetch_add(payloads.len() as u64, Ordering::Relaxed);
+            if !groups.is_empty() {
+                shell.step(Input::Durable { groups });
+            }
+            Ok(LogRange { log: wal.own(), first, last })
+        }
+        Err(error) => {
+            let detail = error.to_string();
+            shell.emit(Event::LogFailed { detail: detail.clone() });
+            Err(Error::Log(detail))
+        }
+    }
+}
+
 fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Append>) {
     if appends.is_empty() {
         return;
     }
     let payloads: Vec<Bytes> = appends.iter().flat_map(|a| a.payloads.iter().cloned()).collect();
-    match wal.append_unmarked(now_us(), &payloads) {
-        Ok(groups) => {
-            let mut next = groups.first().map_or(0, |group| group.first);
-            shell.records_appended.fetch_add(payloads.len() as u64, Ordering::Relaxed);
-            if !groups.is_empty() {
-                shell.step(Input::Durable { groups });
-            }
+    match commit(shell, wal, &payloads) {
+        Ok(LogRange { log, first: mut next, .. }) => {
             for append in appends {
                 let first = next;
                 next += append.payloads.len() as u64;
-                (append.reply)(Ok(LogRange { log: wal.own(), first, last: next.saturating_sub(1) }));
+                (append.reply)(Ok(LogRange { log, first, last: next.saturating_sub(1) }));
             }
             wal.mark_own();
         }
         Err(error) => {
-            let detail = error.to_string();
-            shell.emit(Event::LogFailed { detail: detail.clone() });
             for append in appends {
-                (append.reply)(Err(Error::Log(detail.clone())));
+                (append.reply)(Err(Error::Log(error.to_string())));
             }
         }
     }

@@ -55,7 +55,7 @@ impl Workers {
         let theirs = shell.clone();
         let log = runtime::spawn("vixp2p-log", on_start, move || {
             let _lock = lock;
-            guarded(&theirs, "the log's thread", || log::run(&theirs, wal, durability, on_start))
+            guarded(&theirs, "the log's thread", || log::run(&theirs, wal, durability, on_start)).flatten()
         })?;
         let theirs = shell.clone();
         let work = move || guarded(&theirs, "the apply handler", || apply::run(&theirs, handler)).flatten();
@@ -224,14 +224,14 @@ mod tests {
         let callers: Vec<_> = (0..8)
             .map(|_| {
                 let shell = shell.clone();
-                std::thread::spawn(move || shell.log.append_blocking(vec![Bytes::from_static(b"x")]).is_err())
+                std::thread::spawn(move || shell.log.append_blocking(&shell, vec![Bytes::from_static(b"x")]).is_err())
             })
             .collect();
         assert!(callers.into_iter().all(|caller| caller.join().expect("returns")));
         let fatal = shell.ring.pop_blocking(Duration::from_secs(30));
         assert!(matches!(fatal, Some(Item::Event(Event::Fatal { detail })) if detail.contains("driver is broken")));
         assert!(matches!(Error::from(&*shell), Error::Failed(_)));
-        assert!(shell.log.append_blocking(vec![Bytes::from_static(b"x")]).is_err());
+        assert!(shell.log.append_blocking(&shell, vec![Bytes::from_static(b"x")]).is_err());
         assert!(
             shell.log.read_blocking(crate::base::LogId { origin: shell.party.identity.id(), incarnation: Incarnation(1) }, 1, 1).is_empty()
         );

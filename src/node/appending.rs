@@ -26,7 +26,7 @@ impl Node {
         check_marks(&payloads)?;
         match self.shell() {
             Ok(_) if payloads.is_empty() => Ok(LogRange { log: self.own_log(), first: 0, last: 0 }),
-            Ok(shell) => shell.log.append_blocking(payloads).map_err(|e| unanswered(e, &shell)),
+            Ok(shell) => shell.log.append_blocking(&shell, payloads).map_err(|e| unanswered(e, &shell)),
             Err(Error::Stopped) => self.append_offline(&payloads),
             Err(e) => Err(e),
         }

@@ -1,0 +1,131 @@
+//! The log on loan: an append that finds the log's thread idle is done by the thread that asks for it, which saves waking another one and
+//! being woken by it. The log has one owner at any time; who wants it while it is lent waits until it is back.
+//!
+//! Never lends a log with records that are accepted and not durable, nor past work that came earlier.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::base::{Error, LogRange, Result};
+use crate::driver::workers::NodeWal;
+use crate::driver::{Shell, panic_text};
+
+use super::{LogQueue, Pending, Work, check, commit};
+
+/// Who has the log.
+#[derive(Default)]
+pub(super) enum Place {
+    /// Its thread.
+    #[default]
+    AtWork,
+    /// Nobody: its thread waits for work.
+    Resting(Box<NodeWal>),
+    /// Somebody who appends.
+    Lent,
+    /// Nobody any more: whoever had it panicked.
+    Lost,
+}
+
+impl Pending {
+    /// The log, if it rests and nobody's work came earlier.
+    pub(super) fn borrow(&mut self) -> Option<Box<NodeWal>> {
+        if self.stop || !self.is_idle() {
+            return None;
+        }
+        match std::mem::take(&mut self.place) {
+            Place::Resting(wal) => {
+                self.place = Place::Lent;
+                Some(wal)
+            }
+            other => {
+                self.place = other;
+                None
+            }
+        }
+    }
+}
+
+impl LogQueue {
+    /// Appends records, one at least, and blocks until they are durable: here, if the log rests. Not for async code.
+    pub(crate) fn append_blocking(&self, shell: &Arc<Shell>, payloads: Vec<Bytes>) -> Result<LogRange> {
+        check(&payloads)?;
+        let mut pending = self.pending.lock();
+        if let Some(wal) = pending.borrow() {
+            drop(pending);
+            return self.append_here(shell, wal, &payloads);
+        }
+        drop(pending);
+        self.append_queued(payloads)
+    }
+
+    /// Appends on this thread.
+    fn append_here(&self, shell: &Arc<Shell>, mut wal: Box<NodeWal>, payloads: &[Bytes]) -> Result<LogRange> {
+        let append = || {
+            let answer = commit(shell, &mut wal, payloads);
+            wal.mark_own();
+            answer
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(append));
+        let mut pending = self.pending.lock();
+        match outcome {
+            Ok(answer) => {
+                pending.place = Place::Resting(wal);
+                // Its thread went back to sleep if it woke meanwhile.
+                if pending.stop || pending.is_wanted || !pending.is_idle() {
+                    self.bell.notify_one();
+                }
+                answer
+            }
+            Err(panic) => {
+                pending.place = Place::Lost;
+                self.bell.notify_one();
+                drop(pending);
+                shell.fail(format!("the log panicked: {}", panic_text(panic.as_ref())));
+                Err(Error::Stopped)
+            }
+        }
+    }
+
+    /// The log with the next batch of work, which is empty if there is none until `due`, and `None` when it is time to end. Nothing if
+    /// the log was lost on loan; it is lent only if `lends`.
+    pub(super) fn take(&self, wal: NodeWal, lends: bool, due: Option<Instant>) -> Option<(NodeWal, Option<Work>)> {
+        let mut pending = self.pending.lock();
+        pending.stores.is_busy = false;
+        let (mut mine, mut is_late) = (Some(wal), false);
+        let wal = loop {
+            if pending.stop || is_late || !pending.is_idle() {
+                if let Some(wal) = mine.take() {
+                    break wal;
+                }
+                match std::mem::take(&mut pending.place) {
+                    Place::Resting(wal) => break *wal,
+                    Place::Lost => return None,
+                    other => pending.place = other,
+                }
+                pending.is_wanted = true;
+                self.bell.wait(&mut pending);
+                continue;
+            }
+            if let Some(wal) = mine.take_if(|_| lends) {
+                pending.place = Place::Resting(Box::new(wal));
+            }
+            match due {
+                None => self.bell.wait(&mut pending),
+                Some(due) => is_late = self.bell.wait_until(&mut pending, due).timed_out(),
+            }
+        };
+        if pending.stop && pending.is_idle() {
+            return Some((wal, None));
+        }
+        let groups = pending.stores.take();
+        let (stop, stores) = (pending.stop, std::mem::take(&mut pending.stores));
+        let taken = std::mem::replace(&mut *pending, Pending { stop, stores, ..Pending::default() });
+        drop(pending);
+        self.room.notify_all();
+        self.async_room.notify_waiters();
+        Some((wal, Some((taken, groups))))
+    }
+}
