@@ -60,7 +60,7 @@
             NULL, 0,                                                                                      \
             VIXP2P_DISCOVERY_OFF, 0, 0, 0, 0, 0, NULL, NULL,                                              \
             NULL, 0, 0,                                                                                   \
-            {NULL, NULL, NULL, NULL}, NULL, NULL, 0, 0, 0,                                                \
+            {NULL, NULL, NULL, NULL}, NULL, NULL, 0, 0, 0, NULL, 0,                                       \
     }
 
 
@@ -79,6 +79,11 @@
  * vixp2p_node_apply_resume(); VIXP2P_EVENT_APPLY_PARKED tells, now and at every start.
  */
 #define VIXP2P_APPLY_POISON 2
+
+/**
+ * Bytes of a capability's name or value in #vixp2p_capability_info, the terminating zero included.
+ */
+#define VIXP2P_CAPABILITY_SIZE 256
 
 /**
  * vixp2p_node_options.discovery: look for nobody and be found by nobody. The default.
@@ -1027,6 +1032,28 @@ typedef struct vixp2p_cursor_callback {
 } vixp2p_cursor_callback;
 
 /**
+ * Something a peer says of itself.
+ */
+typedef struct vixp2p_capability_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Its name, without control characters, zero-terminated.
+     */
+    char name[VIXP2P_CAPABILITY_SIZE];
+    /**
+     * Its value, likewise.
+     */
+    char value[VIXP2P_CAPABILITY_SIZE];
+} vixp2p_capability_info;
+
+/**
  * A node that announces itself on a network of this one. A rumour: its key is not known before it is connected.
  */
 typedef struct vixp2p_discovered_info {
@@ -1122,6 +1149,20 @@ typedef struct vixp2p_snapshot_callback {
      */
     vixp2p_drop_fn drop;
 } vixp2p_snapshot_callback;
+
+/**
+ * Something a node says of itself, such as "role" = "archive": for vixp2p_node_options.capabilities.
+ */
+typedef struct vixp2p_capability {
+    /**
+     * Its name, at most 255 bytes of UTF-8.
+     */
+    const char *name;
+    /**
+     * Its value, at most 255 bytes of UTF-8.
+     */
+    const char *value;
+} vixp2p_capability;
 
 /**
  * The settings of a node. Fill with vixp2p_node_options_init() or #VIXP2P_NODE_OPTIONS_INIT, then change what matters; members
@@ -1367,6 +1408,15 @@ typedef struct vixp2p_node_options {
      * A peer that was not heard of for so long does not keep records from going; default 2592000000 (30 days).
      */
     uint64_t replica_lease_ms;
+    /**
+     * What this node says of itself to peers (vixp2p_node_capabilities()), at most 32 names of which no two are the same and some 1,800
+     * bytes together; NULL: nothing.
+     */
+    const struct vixp2p_capability *capabilities;
+    /**
+     * Number of them, or 0 without any.
+     */
+    size_t capabilities_count;
 } vixp2p_node_options;
 
 /**
@@ -1895,6 +1945,25 @@ enum vixp2p_status vixp2p_node_set_apply_callback(struct vixp2p_node *node,
 VIXP2P_API
 enum vixp2p_status vixp2p_node_set_cursor_callback(struct vixp2p_node *node,
                                                    const struct vixp2p_cursor_callback *callback);
+
+/**
+ * What a connected peer says of itself (its vixp2p_node_options.capabilities), in the order of the names. The peer's signature in the
+ * handshake covers it, so nobody else made it up; whether it is true is another matter.
+ *
+ * @param node         a running node.
+ * @param peer         the peer.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_capability_info).
+ * @param inout_count  places in the array; becomes the number of capabilities, 32 at most.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), VIXP2P_ERR_NOT_CONNECTED, or
+ *         another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_node_capabilities(const struct vixp2p_node *node,
+                                            const struct vixp2p_peer_id *peer,
+                                            struct vixp2p_capability_info *infos,
+                                            size_t info_size,
+                                            size_t *inout_count);
 
 /**
  * Every node that announces itself on a network of this one; none while the node does not run, or discovery is off.

@@ -12,6 +12,7 @@ compile_error!("the C border catches panics; build with panic = \"unwind\"");
 
 // The header follows this order.
 pub mod callbacks;
+pub mod capabilities;
 pub mod discovery;
 pub mod event;
 pub mod event_kind;
@@ -44,6 +45,7 @@ mod panics;
 mod sys;
 
 pub use callbacks::*;
+pub use capabilities::*;
 pub use discovery::*;
 pub use event::*;
 pub use event_kind::*;

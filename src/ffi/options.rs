@@ -4,9 +4,10 @@ use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use crate::base::config::{Durability, KeyAgreement, Listen, Psk};
-use crate::base::{Config, Endpoint, Level, Passphrase, SnapshotConfig, TrustPolicy, limits};
+use crate::base::{Config, Endpoint, Level, Passphrase, TrustPolicy, limits};
 use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_str, write_sized};
 use crate::ffi::callbacks::{vixp2p_apply_callback, vixp2p_event_callback, vixp2p_log_callback, vixp2p_message_callback};
+use crate::ffi::capabilities::{self, vixp2p_capability};
 use crate::ffi::discovery::{self, VIXP2P_DISCOVERY_OFF};
 use crate::ffi::log::read_level;
 use crate::ffi::registry::VIXP2P_REGISTRY_PULL_ONLY;
@@ -194,6 +195,11 @@ pub struct vixp2p_node_options {
     pub log_max_bytes: u64,
     /// A peer that was not heard of for so long does not keep records from going; default 2592000000 (30 days).
     pub replica_lease_ms: u64,
+    /// What this node says of itself to peers (vixp2p_node_capabilities()), at most 32 names of which no two are the same and some 1,800
+    /// bytes together; NULL: nothing.
+    pub capabilities: *const vixp2p_capability,
+    /// Number of them, or 0 without any.
+    pub capabilities_count: usize,
 }
 
 /// Everything of the first release keeps its place for ever.
@@ -272,6 +278,8 @@ impl vixp2p_node_options {
         snapshot_from_count: 0,
         log_max_bytes: 0,
         replica_lease_ms: 0,
+        capabilities: std::ptr::null(),
+        capabilities_count: 0,
     };
 
     /// Copies what the program gave over the defaults. The second value says whether it asks for more than this library knows.
@@ -370,6 +378,8 @@ impl vixp2p_node_options {
         config.discovery = unsafe { discovery::config(self) }?;
         // SAFETY: the caller's promise.
         config.snapshots = unsafe { self.snapshots() }?;
+        // SAFETY: the caller's promise.
+        config.capabilities = unsafe { capabilities::config(self) }?;
         let set_ms = |to: &mut Duration, ms: u32| {
             if ms != 0 {
                 *to = Duration::from_millis(ms.into());
@@ -382,35 +392,6 @@ impl vixp2p_node_options {
         set_ms(&mut config.fresh_keys_after, self.fresh_keys_after_ms);
         if self.max_peers != 0 {
             config.max_peers = self.max_peers as usize;
-        }
-        Ok(config)
-    }
-
-    /// The settings of snapshots.
-    ///
-    /// # Safety
-    /// As [`vixp2p_node_options::config`].
-    unsafe fn snapshots(&self) -> Answer<SnapshotConfig> {
-        if self.snapshot.write.is_some() != self.snapshot.read.is_some() {
-            return Err(Failure::invalid("options.snapshot has one of write and read; give both"));
-        }
-        // SAFETY: the caller's promise.
-        let schema = unsafe { read_str(self.snapshot_schema, "options.snapshot_schema") }?.unwrap_or_default().to_owned();
-        let mut config = SnapshotConfig { schema, ..SnapshotConfig::default() };
-        let count = self.snapshot_from_count;
-        if count > limits::LOGS_MAX || (count > 0 && self.snapshot_from.is_null()) {
-            return Err(Failure::invalid(format!(
-                "options.snapshot_from_count is {count}; give as many keys, {} at most",
-                limits::LOGS_MAX
-            )));
-        }
-        if !self.snapshot_from.is_null() {
-            // SAFETY: not NULL, and the caller promises as many keys.
-            config.from = Some((0..count).map(|i| unsafe { self.snapshot_from.add(i).read_unaligned() }.into()).collect());
-        }
-        config.log_max_bytes = Some(self.log_max_bytes).filter(|cap| *cap != 0);
-        if self.replica_lease_ms != 0 {
-            config.lease = Duration::from_millis(self.replica_lease_ms);
         }
         Ok(config)
     }

@@ -203,10 +203,7 @@ pub(super) unsafe fn write_array(
     write: impl Fn(*mut u8, usize),
 ) -> Answer {
     // SAFETY: the caller's promise.
-    let room = unsafe { read_ref(inout_count, "inout_count") }?;
-    if room > 0 && array.is_null() {
-        return Err(Failure::invalid(format!("the array is NULL but *inout_count is {room}")));
-    }
+    let room = unsafe { array_room(array, inout_count) }?;
     for i in 0..there.min(room) {
         // SAFETY: i is below the number of places.
         write(unsafe { array.add(i * stride) }, i);
@@ -217,6 +214,19 @@ pub(super) unsafe fn write_array(
         return Err(Failure::new(VIXP2P_ERR_BUFFER_TOO_SMALL, format!("*inout_count is {room}, {there} are needed")));
     }
     Ok(VIXP2P_OK)
+}
+
+/// How many places a caller's array has.
+///
+/// # Safety
+/// `inout_count` is NULL or points to a count.
+pub(super) unsafe fn array_room(array: *const u8, inout_count: *const usize) -> Answer<usize> {
+    // SAFETY: the caller's promise.
+    let room = unsafe { read_ref(inout_count, "inout_count") }?;
+    if room > 0 && array.is_null() {
+        return Err(Failure::invalid(format!("the array is NULL but *inout_count is {room}")));
+    }
+    Ok(room)
 }
 
 fn describe(peer: &PeerSnapshot) -> vixp2p_peer_info {

@@ -3,11 +3,14 @@
 use std::ffi::c_void;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use crate::base::{SnapshotConfig, limits};
 use crate::driver::snapshots::SnapshotHandler;
-use crate::ffi::boundary::{Failure, guard, read_bytes, read_ref, write_optional, write_out};
+use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_ref, read_str, write_optional, write_out};
 use crate::ffi::callbacks::{Slot, refuse_inside_callback, vixp2p_drop_fn};
 use crate::ffi::handle::{Inner, on_node};
+use crate::ffi::options::vixp2p_node_options;
 use crate::ffi::peers::write_array;
 use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_IO, VIXP2P_OK, vixp2p_status};
 use crate::ffi::types::{vixp2p_log_id, vixp2p_node};
@@ -291,5 +294,36 @@ impl Inner {
             }
         };
         self.node.set_snapshot_calls(handler, Arc::new(gate));
+    }
+}
+
+impl vixp2p_node_options {
+    /// The settings of snapshots.
+    ///
+    /// # Safety
+    /// The pointers among the members are NULL or point to what the header says.
+    pub(super) unsafe fn snapshots(&self) -> Answer<SnapshotConfig> {
+        if self.snapshot.write.is_some() != self.snapshot.read.is_some() {
+            return Err(Failure::invalid("options.snapshot has one of write and read; give both"));
+        }
+        // SAFETY: the caller's promise.
+        let schema = unsafe { read_str(self.snapshot_schema, "options.snapshot_schema") }?.unwrap_or_default().to_owned();
+        let mut config = SnapshotConfig { schema, ..SnapshotConfig::default() };
+        let count = self.snapshot_from_count;
+        if count > limits::LOGS_MAX || (count > 0 && self.snapshot_from.is_null()) {
+            return Err(Failure::invalid(format!(
+                "options.snapshot_from_count is {count}; give as many keys, {} at most",
+                limits::LOGS_MAX
+            )));
+        }
+        if !self.snapshot_from.is_null() {
+            // SAFETY: not NULL, and the caller promises as many keys.
+            config.from = Some((0..count).map(|i| unsafe { self.snapshot_from.add(i).read_unaligned() }.into()).collect());
+        }
+        config.log_max_bytes = Some(self.log_max_bytes).filter(|cap| *cap != 0);
+        if self.replica_lease_ms != 0 {
+            config.lease = Duration::from_millis(self.replica_lease_ms);
+        }
+        Ok(config)
     }
 }

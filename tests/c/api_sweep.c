@@ -197,6 +197,7 @@ static void no_node(vixp2p_node *node)
     CHECK_FAILS(BAD, vixp2p_node_forget_peer(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_discovered(node, NULL, sizeof(vixp2p_discovered_info), &count));
     CHECK_FAILS(BAD, vixp2p_node_trust_list(node, NULL, sizeof(vixp2p_trust_info), &count));
+    CHECK_FAILS(BAD, vixp2p_node_capabilities(node, &id, NULL, sizeof(vixp2p_capability_info), &count));
     CHECK_FAILS(BAD, vixp2p_node_registry_peers(node, NULL, sizeof(vixp2p_registry_peer), &count));
     CHECK_FAILS(BAD, vixp2p_node_disconnect(node, &id));
     CHECK_FAILS(BAD, vixp2p_node_rekey(node, &id));
@@ -454,6 +455,27 @@ static void records(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     CHECK_FAILS(INVALID, vixp2p_node_logs(b, NULL, sizeof *states, &count));
     CHECK_FAILS(INVALID, vixp2p_node_set_applied(b, &own, 1));
     CHECK_FAILS(INVALID, vixp2p_node_set_applied(b, NULL, 1));
+}
+
+/* What b says of itself, and a nothing. */
+static void capabilities(vixp2p_node *a, vixp2p_node *b)
+{
+    vixp2p_capability_info said[3];
+    vixp2p_peer_id id_a, id_b, nobody;
+    size_t count = 3;
+
+    memset(&nobody, 9, sizeof nobody);
+    CHECK(vixp2p_node_id(a, &id_a) == VIXP2P_OK && vixp2p_node_id(b, &id_b) == VIXP2P_OK);
+    CHECK(vixp2p_node_capabilities(a, &id_b, said, sizeof *said, &count) == VIXP2P_OK && count == 2);
+    CHECK(said[0].struct_size == sizeof *said && strcmp(said[0].name, "proto") == 0 && strcmp(said[0].value, "1.0") == 0);
+    CHECK(strcmp(said[1].name, "role") == 0 && strcmp(said[1].value, "archive") == 0);
+    count = 1;
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_node_capabilities(a, &id_b, said, sizeof *said, &count));
+    CHECK(count == 2);
+    CHECK(vixp2p_node_capabilities(b, &id_a, said, sizeof *said, &count) == VIXP2P_OK && count == 0);
+    CHECK_FAILS(VIXP2P_ERR_NOT_CONNECTED, vixp2p_node_capabilities(a, &nobody, said, sizeof *said, &count));
+    CHECK_FAILS(INVALID, vixp2p_node_capabilities(a, NULL, said, sizeof *said, &count));
+    CHECK_FAILS(INVALID, vixp2p_node_capabilities(a, &id_b, said, sizeof *said, NULL));
 }
 
 /* a keeps its list in memory; b was pinned when it connected. */
@@ -735,6 +757,7 @@ static void discovery(void)
 
 int main(void)
 {
+    vixp2p_capability of_b[2] = {{"role", "archive"}, {"proto", "1.0"}};
     vixp2p_node_options options_b = loopback("b", VIXP2P_DELIVERY_POLL);
     Counts counts = {0, 0, 0, 0};
     vixp2p_node *a, *b;
@@ -752,8 +775,11 @@ int main(void)
     a = polled("a");
     options_b.apply.fn = on_apply;
     options_b.apply.userdata = &counts;
+    options_b.capabilities = of_b;
+    options_b.capabilities_count = 2;
     b = create_and_start(&options_b);
     connecting(a, b);
+    capabilities(a, b);
     messages(a, b);
     records(a, b, &counts);
     trust(a, b);

@@ -61,6 +61,16 @@ unsafe impl<const N: usize> Sync for Texts<N> {}
 static QUIC: Texts<1> = Texts([c"quic://h:1".as_ptr()]);
 static HALF: Texts<2> = Texts([c"mem://half".as_ptr(), std::ptr::null()]);
 
+struct Said([vixp2p_capability; 4]);
+// SAFETY: points to literals only.
+unsafe impl Sync for Said {}
+static TWICE: Said = Said([
+    vixp2p_capability { name: c"role".as_ptr(), value: c"archive".as_ptr() },
+    vixp2p_capability { name: c"role".as_ptr(), value: c"edge".as_ptr() },
+    vixp2p_capability { name: c"role".as_ptr(), value: std::ptr::null() },
+    vixp2p_capability { name: c"\xff".as_ptr(), value: c"".as_ptr() },
+]);
+
 /// An expected status, a part of the text, and what makes the options unusable.
 type Unusable = (vixp2p_status, &'static str, Box<dyn Fn(&mut vixp2p_node_options)>);
 
@@ -90,6 +100,19 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
         (VIXP2P_ERR_INVALID, "unknown scheme \"quic\"", Box::new(|o| (o.listen_also, o.listen_also_count) = (QUIC.0.as_ptr(), 1))),
         (VIXP2P_ERR_INVALID, "options.listen_also[1] is NULL", Box::new(|o| (o.listen_also, o.listen_also_count) = (HALF.0.as_ptr(), 2))),
         (VIXP2P_ERR_INVALID, "options.listen_also_count is 17", Box::new(|o| (o.listen_also, o.listen_also_count) = (HALF.0.as_ptr(), 17))),
+        (VIXP2P_ERR_INVALID, "options.capabilities_count is 1", Box::new(|o| o.capabilities_count = 1)),
+        (VIXP2P_ERR_INVALID, "capabilities_count is 33", Box::new(|o| (o.capabilities, o.capabilities_count) = (TWICE.0.as_ptr(), 33))),
+        (VIXP2P_ERR_INVALID, "the name of an earlier one", Box::new(|o| (o.capabilities, o.capabilities_count) = (TWICE.0.as_ptr(), 2))),
+        (
+            VIXP2P_ERR_INVALID,
+            "capabilities[0].value is NULL",
+            Box::new(|o| (o.capabilities, o.capabilities_count) = (&raw const TWICE.0[2], 1)),
+        ),
+        (
+            VIXP2P_ERR_UTF8,
+            "capabilities[0].name is not UTF-8",
+            Box::new(|o| (o.capabilities, o.capabilities_count) = (&raw const TWICE.0[3], 1)),
+        ),
         (VIXP2P_ERR_INVALID, "options.key_agreement is 3", Box::new(|o| o.key_agreement = 3)),
         (VIXP2P_ERR_UNSUPPORTED, "options.durability is 2", Box::new(|o| o.durability = 2)),
         (VIXP2P_ERR_UNSUPPORTED, "options.reserved is 1", Box::new(|o| o.reserved = 1)),

@@ -56,6 +56,19 @@ def test_peer_ids_are_bytes_and_print_as_hex():
         PeerId(b"short")
 
 
+def test_a_peer_says_of_itself_what_it_was_told_to():
+    said = {"role": "archive", "größe": "4 TB"}
+    with Node("a", **TOFU) as a, Node("b", capabilities=said, **TOFU) as b:
+        join(a, b)
+        assert a.capabilities(b.id) == said
+        assert b.capabilities(a.id) == {}
+        with pytest.raises(VixP2PError) as caught:
+            a.capabilities(PeerId(b"\x09" * 32))
+        assert caught.value.status == Status.ERR_NOT_CONNECTED
+    with pytest.raises(VixP2PError):
+        Node("c", capabilities={"k" * 256: "too long"})
+
+
 def test_nodes_meet_and_see_each_other(pair):
     a, b = pair
     (peer,) = a.peers()

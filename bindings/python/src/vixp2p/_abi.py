@@ -32,6 +32,7 @@ OUTBOX_RECEIVED, OUTBOX_FOR_ALL = 1, 2
 OUTBOX_KIND_SIZE, OUTBOX_DETAIL_SIZE = 65, 201
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
+CAPABILITY_SIZE = 256
 ENDPOINT_SIZE = 320
 REASON_SIZE = 32
 REASON_TEXT_SIZE = 256
@@ -327,6 +328,10 @@ class SnapshotCallback(ctypes.Structure):
     _fields_ = [("write", SNAPSHOT_WRITE_FN), ("read", SNAPSHOT_READ_FN), ("userdata", c_void_p), ("drop", DROP_FN)]
 
 
+class CapabilityStruct(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
 class NodeOptions(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -388,6 +393,8 @@ class NodeOptions(ctypes.Structure):
         ("snapshot_from_count", c_size_t),
         ("log_max_bytes", c_uint64),
         ("replica_lease_ms", c_uint64),
+        ("capabilities", POINTER(CapabilityStruct)),
+        ("capabilities_count", c_size_t),
     ]
 
 
@@ -446,6 +453,15 @@ class InviteStruct(ctypes.Structure):
         ("address_count", c_uint32),
         ("reserved", c_uint32),
         ("addresses", c_char * ENDPOINT_SIZE * INVITE_ADDRESSES_MAX),
+    ]
+
+
+class CapabilityInfoStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("name", c_char * CAPABILITY_SIZE),
+        ("value", c_char * CAPABILITY_SIZE),
     ]
 
 
@@ -531,6 +547,8 @@ STRUCTS = {
     "vixp2p_discovered_info": DiscoveredInfoStruct,
     "vixp2p_invite": InviteStruct,
     "vixp2p_trust_info": TrustInfoStruct,
+    "vixp2p_capability": CapabilityStruct,
+    "vixp2p_capability_info": CapabilityInfoStruct,
     "vixp2p_registry_peer": RegistryPeerStruct,
     "vixp2p_stats": StatsStruct,
     "vixp2p_slice": Slice,
@@ -566,6 +584,7 @@ FUNCTIONS = {
     "vixp2p_node_revoke": (_STATUS, NODE, _ID),
     "vixp2p_node_forget_peer": (_STATUS, NODE, _ID),
     "vixp2p_node_trust_list": (_STATUS, NODE, POINTER(TrustInfoStruct), c_size_t, _SIZE),
+    "vixp2p_node_capabilities": (_STATUS, NODE, _ID, POINTER(CapabilityInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_registry_peers": (_STATUS, NODE, POINTER(RegistryPeerStruct), c_size_t, _SIZE),
     "vixp2p_node_discovered": (_STATUS, NODE, POINTER(DiscoveredInfoStruct), c_size_t, _SIZE),
     "vixp2p_node_disconnect": (_STATUS, NODE, _ID),

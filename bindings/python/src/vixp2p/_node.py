@@ -6,7 +6,7 @@ import time
 import weakref
 from collections import deque
 from ctypes import byref, c_char_p, c_int32, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._abi import DiscoveryMode, Durability, KeyAgreement, LogLevel, Status, TrustPolicy, lib
@@ -178,6 +178,7 @@ class Node(Progress, Outbox, Snapshots):
         snapshot_from: Optional[Sequence[PeerId]] = None,
         log_max_bytes: int = 0,
         replica_lease_ms: int = 0,
+        capabilities: Optional[Mapping[str, str]] = None,
         on_event: Optional[Callable[[Event], Any]] = None,
         on_message: Optional[Callable[[PeerId, bytes], Any]] = None,
         on_apply: Optional[Callable[[Record], Any]] = None,
@@ -204,6 +205,8 @@ class Node(Progress, Outbox, Snapshots):
 
         `snapshot_from` names the makers whose snapshots are taken, every trusted peer if it is None; past `log_max_bytes` of logs
         records go that a snapshot holds; a peer keeps them for `replica_lease_ms` after it was heard of last.
+
+        `capabilities` is what this node says of itself to its peers, see `Node.capabilities`: at most 32 names.
         """
         options = _abi.NodeOptions()
         check(lib.vixp2p_node_options_init(options, ctypes.sizeof(options)))
@@ -251,6 +254,9 @@ class Node(Progress, Outbox, Snapshots):
             options.snapshot_from_count = len(makers)
         options.log_max_bytes = log_max_bytes
         options.replica_lease_ms = replica_lease_ms
+        said = [_abi.CapabilityStruct(name.encode(), value.encode()) for name, value in (capabilities or {}).items()]
+        options.capabilities = (_abi.CapabilityStruct * len(said))(*said) if said else None
+        options.capabilities_count = len(said)
         options.delivery = _abi.DELIVERY_POLL
         options.log_level = log_level
         self._callbacks = _Callbacks()
@@ -335,6 +341,15 @@ class Node(Progress, Outbox, Snapshots):
     def trusted(self) -> List[TrustEntry]:
         """Every key that is trusted, pinned or revoked."""
         return [read_trust(info) for info in self._array(lib.vixp2p_node_trust_list, _abi.TrustInfoStruct)]
+
+    def capabilities(self, peer: PeerId) -> Dict[str, str]:
+        """What a connected peer says of itself. Its signature covers it; whether it is true is another matter."""
+        peer = PeerId(peer)._as_struct()
+
+        def call(handle, *rest):
+            return lib.vixp2p_node_capabilities(handle, peer, *rest)
+
+        return {info.name.decode(): info.value.decode() for info in self._array(call, _abi.CapabilityInfoStruct)}
 
     def registry_peers(self) -> List[RegistryPeer]:
         """Whom the registry named last."""
