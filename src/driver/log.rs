@@ -15,6 +15,7 @@ use crate::base::config::Durability;
 use crate::base::{CloseReason, Error, Event, Incarnation, Level, LinkId, LogId, LogRange, Result, limits};
 use crate::driver::Shell;
 use crate::driver::asks::{self, Ask, Behind};
+use crate::driver::causes;
 use crate::driver::progress::Progress;
 use crate::driver::prove::{self, Arrivals, Job, Prover};
 use crate::driver::runtime::ThreadStart;
@@ -372,12 +373,14 @@ fn accept<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
         if wal.accepted_bytes() >= limits::BUFFERED_MAX_BYTES {
             flush(shell, wal);
         }
-        match wal.append_buffered(now_us(), &append.payloads) {
+        let causes = causes::take(shell);
+        match wal.append_buffered_after(now_us(), &causes, &append.payloads) {
             Ok(range) => {
                 shell.records_appended.fetch_add(append.payloads.len() as u64, Ordering::Relaxed);
                 (append.reply)(Ok(LogRange { log: wal.own(), first: *range.start(), last: *range.end() }));
             }
             Err(error) => {
+                causes::give_back(shell, &causes);
                 let detail = error.to_string();
                 shell.emit(Event::LogFailed { detail: detail.clone() });
                 (append.reply)(Err(Error::Log(detail)));
@@ -406,7 +409,8 @@ fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
         return;
     }
     let payloads: Vec<Bytes> = appends.iter().flat_map(|a| a.payloads.iter().cloned()).collect();
-    match wal.append_unmarked(now_us(), &payloads) {
+    let causes = causes::take(shell);
+    match wal.append_unmarked_after(now_us(), &causes, &payloads) {
         Ok(groups) => {
             let mut next = groups.first().map_or(0, |group| group.first);
             shell.records_appended.fetch_add(payloads.len() as u64, Ordering::Relaxed);
@@ -421,6 +425,7 @@ fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
             wal.mark_own();
         }
         Err(error) => {
+            causes::give_back(shell, &causes);
             let detail = error.to_string();
             shell.emit(Event::LogFailed { detail: detail.clone() });
             for append in appends {

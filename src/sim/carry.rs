@@ -119,7 +119,15 @@ impl World<'_> {
                 self.call_log(node);
             }
             Output::Apply { log, from, upto } => {
-                self.nodes[node].app.requests.push_back(Applying { log, next: from, upto, told: from, refused: false, poisoned: false });
+                self.nodes[node].app.requests.push_back(Applying {
+                    log,
+                    next: from,
+                    upto,
+                    told: from,
+                    refused: false,
+                    poisoned: false,
+                    lacks: Vec::new(),
+                });
                 self.call_app(node);
             }
         }

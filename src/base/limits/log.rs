@@ -10,8 +10,13 @@ pub const RECORD_PAYLOAD_MAX_BYTES: usize = 1024 * 1024;
 pub const GROUP_MAX_RECORDS: usize = 256;
 /// Payload bytes of one group commit, unless a single record is larger.
 pub const GROUP_MAX_BYTES: usize = 64 * 1024;
-/// Encoded bytes of one WalPush: the largest group with its framing, and then some.
-pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 64 * 1024;
+/// Other logs that one record names as coming before it (causal mode): as many as a node carries, and new incarnations of its own beside
+/// them, so that the first record of a run can always name all there are.
+pub const RECORD_CAUSES_MAX: usize = LOGS_MAX + VECTOR_MAX_ENTRIES;
+/// Of the records that a log waits for in causal mode so many are kept in mind; what further ones it lacks is seen when these have come.
+pub const CAUSES_AWAITED_MAX: usize = 64;
+/// Encoded bytes of one WalPush: the largest group with its framing and the names of other logs, and then some.
+pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 320 * 1024;
 /// Pushed and not yet acknowledged bytes per link and direction: the receiver's credit.
 pub const REPLICA_WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// Pushed and not yet acknowledged records per link and direction, so that a flood of tiny ones is bounded too.

@@ -95,6 +95,7 @@ impl Replica {
             let news = local.durable > before;
             if group.log == self.own {
                 local.settle();
+                self.waits.stir(group.log);
                 if from_peer {
                     self.news.insert(group.log);
                 }
@@ -151,6 +152,7 @@ impl Replica {
         let credit = local.give_up();
         if !std::mem::replace(&mut local.frozen, true) {
             out.event(Event::LogForked { log, seq, detail });
+            self.waits.stir(log);
         }
         self.give_back(credit);
         self.ask_again(log, out);
@@ -179,6 +181,7 @@ impl Replica {
     /// The application refused a record; it gets it again after a pause.
     pub(in crate::mesh) fn apply_refused(&mut self, now: Time, log: LogId, seq: u64, out: &mut Outbox) {
         if let Some(pause) = self.logs.get_mut(&log).and_then(|local| local.refused(seq)) {
+            self.waits.refuse(log);
             self.news.insert(log);
             self.retries.insert((now + pause, log, Retry::Apply));
             out.event(Event::ApplyRefused { log, seq, retry_in_ms: pause.as_millis() as u64 });
@@ -189,6 +192,7 @@ impl Replica {
     pub(in crate::mesh) fn apply_poisoned(&mut self, log: LogId, seq: u64, out: &mut Outbox) {
         let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) else { return };
         if local.park(seq) {
+            self.waits.refuse(log);
             self.news.insert(log);
             out.park(log, seq - 1, Some(seq));
             out.event(Event::ApplyParked { log, seq });
