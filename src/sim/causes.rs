@@ -1,13 +1,15 @@
 //! What the oracle knows of causes: what a record's writer had applied when it wrote. By its own knowledge of the writer's application,
 //! never by what the record says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::base::LogId;
+use crate::mesh::io::Input;
 use crate::sim::check::{Check, Oracle};
 use crate::sim::node::{Node, name};
-use crate::sync::Entry;
+use crate::sim::world::World;
+use crate::sync::{Cause, Entry};
 
 /// How far somebody had come in every log.
 type Past = BTreeMap<LogId, u64>;
@@ -18,6 +20,8 @@ pub(super) struct Pasts {
     of: BTreeMap<[u8; 32], Rc<Past>>,
     /// The last one of each node: most are like it.
     last: BTreeMap<usize, Rc<Past>>,
+    /// Logs of which records are gone everywhere: nobody waits for them.
+    lost: BTreeSet<LogId>,
 }
 
 impl Oracle {
@@ -44,7 +48,7 @@ impl Oracle {
             let own = node.life.as_ref().filter(|_| of.origin == node.identity.id()).map(|life| life.wal.durable(*of));
             own.unwrap_or(0).max(node.app.applied(*of)).max(node.app.own_at(*of))
         };
-        match past.iter().find(|(of, seq)| here(of) < **seq && !self.is_forked(**of)) {
+        match past.iter().find(|(of, seq)| here(of) < **seq && !self.is_forked(**of) && !self.pasts.lost.contains(of)) {
             Some((of, seq)) => Err(format!(
                 "{} is given record {} of {log}, whose writer had applied {of} to {seq}, and has applied that to {}",
                 name(node.index),
@@ -53,5 +57,22 @@ impl Oracle {
             )),
             None => Ok(()),
         }
+    }
+}
+
+impl World<'_> {
+    /// At the end, where a disk was hurt: an application goes on without records that are nowhere any more, or of which there are two.
+    pub(super) fn free_waiting(&mut self, node: usize) -> Check {
+        let Some(life) = self.nodes[node].life.as_ref().filter(|_| self.counts.hurt > 0) else { return Ok(()) };
+        let waits: Vec<(LogId, Cause)> = life.mesh.logs().into_iter().filter_map(|view| Some((view.log, view.waits?.needs))).collect();
+        for (log, needs) in waits {
+            let here = |node: &Node| node.life.as_ref().map_or(0, |life| life.wal.durable(needs.log));
+            let is_lost = self.nodes.iter().all(|node| node.life.is_some() && here(node) < needs.seq);
+            if is_lost || self.oracle.is_forked(needs.log) {
+                self.oracle.pasts.lost.insert(needs.log);
+                self.step(node, Input::ApplyResume { log, skip: true })?;
+            }
+        }
+        Ok(())
     }
 }

@@ -149,7 +149,7 @@ impl World<'_> {
 
     /// The same at every node.
     pub(super) fn resume_all(&mut self) -> Check {
-        (0..self.nodes.len()).try_for_each(|node| self.resume_parked(node))
+        (0..self.nodes.len()).try_for_each(|node| self.resume_parked(node).and_then(|()| self.free_waiting(node)))
     }
 
     /// Gives a node an input if it runs, now or when it goes on.

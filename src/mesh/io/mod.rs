@@ -196,7 +196,8 @@ pub enum Input {
         /// The record.
         seq: u64,
     },
-    /// The application wants a parked log to go on: with the record it is parked at once more, or behind it.
+    /// The application wants a parked log to go on: with the record it is parked at once more, or behind it. Of one that waits (`ApplyWaits`)
+    /// `skip` gives it the record although it lacks what that comes after.
     ApplyResume {
         /// Which log.
         log: LogId,

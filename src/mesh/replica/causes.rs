@@ -44,6 +44,8 @@ pub(super) struct Waits {
     waiting: BTreeMap<LogId, (u64, Vec<Cause>)>,
     /// Who waits for what.
     awaited: BTreeMap<Cause, BTreeSet<LogId>>,
+    /// Records that somebody ordered to be given to the application whatever they lack.
+    forced: BTreeMap<LogId, u64>,
     /// Logs that moved during this input without being news to peers.
     stirred: BTreeSet<LogId>,
 }
@@ -58,6 +60,7 @@ impl Waits {
             given: BTreeMap::new(),
             waiting: BTreeMap::new(),
             awaited: BTreeMap::new(),
+            forced: BTreeMap::new(),
             stirred: BTreeSet::new(),
         }
     }
@@ -157,9 +160,10 @@ impl Replica {
             return Ok(());
         }
         let lacks = self.lacking(causes.iter());
-        if !lacks.is_empty() {
+        if !lacks.is_empty() && self.waits.forced.get(&log) != Some(&seq) {
             return Err(lacks);
         }
+        self.waits.forced.remove(&log);
         self.waits.give(std::iter::once((log, seq)));
         Ok(())
     }
@@ -181,6 +185,15 @@ impl Replica {
             self.go_on(log, out);
         } else {
             self.waits.wait(log, seq, lacks);
+        }
+    }
+
+    /// Somebody orders a log that waits to go on with the record at hand, though not all that this comes after is here.
+    pub(super) fn wait_no_more(&mut self, log: LogId, out: &mut Outbox) {
+        if let Some((seq, _)) = self.waits.waiting.get(&log) {
+            self.waits.forced.insert(log, *seq);
+            self.waits.end(log);
+            self.go_on(log, out);
         }
     }
 

@@ -199,7 +199,7 @@ impl Replica {
         }
     }
 
-    /// The application goes on with a parked log.
+    /// The application goes on with a parked log, or with one that waits.
     pub(in crate::mesh) fn apply_resume(&mut self, log: LogId, skip: bool, out: &mut Outbox) {
         let Some(local) = self.logs.get_mut(&log) else { return };
         if let Some(seq) = local.unpark(skip) {
@@ -207,6 +207,8 @@ impl Replica {
             out.park(log, if skip { seq } else { seq - 1 }, None);
             out.event(Event::ApplyResumed { log, seq, skipped: skip });
             offer(log, local, self.take.is_holding(), out);
+        } else if skip {
+            self.wait_no_more(log, out);
         }
     }
 

@@ -445,7 +445,9 @@ class Node(Progress, Outbox, Snapshots):
         check(lib.vixp2p_node_set_applied(self._handle, log._as_struct(), seq))
 
     def apply_resume(self, log: LogId, skip: bool = False) -> None:
-        """Has a parked log go on: the record it is parked at is offered once more, or skipped by this order."""
+        """Has a parked log go on: the record it is parked at is offered once more, or skipped by this order.
+
+        With `skip` a log that waits on a causal node goes on too: without what it waits for, and no record is skipped."""
         check(lib.vixp2p_node_apply_resume(self._handle, log._as_struct(), int(skip)))
 
     # ---- events and callbacks
