@@ -151,7 +151,8 @@ pub(crate) fn group(input: &[u8]) {
     let mut choices = Choices::new(input);
     let log = log_of(&OTHER);
     let honest = |first: u64| encode_group(log, &log_head(&log), first, 5, &payloads(1), OTHER.as_ref()).0;
-    let named = |first: u64| encode_caused_group(log, &log_head(&log), (first, 5), (&causes(2), &payloads(1)), OTHER.as_ref()).expect("one").0;
+    let named =
+        |first: u64| encode_caused_group(log, &log_head(&log), (first, 5), (&causes(2), &payloads(1)), OTHER.as_ref()).expect("one").0;
     let (mut wal, _) = open(MemStorage::new());
     if choices.byte() & 1 == 0 {
         assert_eq!(wal.store(&[honest(1)]), [Ok(Stored::New)]);
@@ -213,5 +214,12 @@ pub(crate) fn group_seeds() -> Vec<Vec<u8>> {
     let log = log_of(&OTHER);
     let (group, _) = encode_group(log, &log_head(&log), 1, 5, &payloads(1), OTHER.as_ref());
     let line = [&[1, 128 + 2, 1, 50, 1, 0][..], &[7; 40], &[1, 0, 0, 0, 0, 0, 0, 0]].concat();
-    vec![line, vec![0, 128, 1, 0], vec![1, 0, 1, 0], vec![0, 0, 4, 0], vec![1, 2, 1, 2, 9, 9, 6, 1, 104], [&[1, 1, 0, 0], &group.bytes[..]].concat()]
+    vec![
+        line,
+        vec![0, 128, 1, 0],
+        vec![1, 0, 1, 0],
+        vec![0, 0, 4, 0],
+        vec![1, 2, 1, 2, 9, 9, 6, 1, 104],
+        [&[1, 1, 0, 0], &group.bytes[..]].concat(),
+    ]
 }

@@ -83,9 +83,8 @@ fn line(out: &mut impl Write, what: WalLook, report: &LogReport) -> io::Result<(
 
 fn group_json(seen: &GroupSeen<'_>) -> Value {
     let group = &seen.group;
-    let after = |Cause { log, seq }: Cause| {
-        json!({ "origin": log.origin.to_string(), "incarnation": log.incarnation.to_string(), "seq": seq })
-    };
+    let after =
+        |Cause { log, seq }: Cause| json!({ "origin": log.origin.to_string(), "incarnation": log.incarnation.to_string(), "seq": seq });
     let record = |entry: vixp2p::sync::Entry| {
         let mut record = json!({ "seq": entry.seq, "bytes": entry.payload.len(), "time_us": entry.time_us });
         if !entry.causes.is_empty() {
