@@ -8,7 +8,7 @@ use crate::sync::{Cause, Entry};
 /// What the next record written comes after, to be given back if it is not written; nothing unless the node is causal. Taken by the log's
 /// thread after the appends that it writes: whatever the application had applied when it appended is in it.
 pub(crate) fn take(shell: &Shell) -> Vec<Cause> {
-    shell.causal.then(|| shell.mesh.lock().take_causes()).unwrap_or_default()
+    if shell.causal { shell.mesh.lock().take_causes() } else { Vec::new() }
 }
 
 /// What was taken was not written.

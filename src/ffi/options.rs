@@ -57,6 +57,9 @@ pub const VIXP2P_FLAG_MDNS: u32 = 64;
 /// it; the records of a node without it name nothing, and such a node waits for nothing. vixp2p_node_sync_status() tells what waits.
 pub const VIXP2P_FLAG_CAUSAL: u32 = 128;
 
+// All of the above.
+const KNOWN_FLAGS: u32 = 1 | 2 | 16 | 32 | 64 | VIXP2P_FLAG_CAUSAL;
+
 /// vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
 /// trusted peers only, messages with every connected one. A revoked key is refused under every policy.
 pub const VIXP2P_TRUST_DEFAULT: u32 = 0;
@@ -312,9 +315,7 @@ impl vixp2p_node_options {
     pub(super) unsafe fn config(&self) -> Answer<Config> {
         // SAFETY: the caller's promise.
         let text = |pointer, what| unsafe { read_str(pointer, what) };
-        let off = VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER | VIXP2P_FLAG_NO_RELAY | VIXP2P_FLAG_NO_PEER_EXCHANGE;
-        let known = off | VIXP2P_FLAG_MDNS | VIXP2P_FLAG_CAUSAL;
-        let unknown = self.flags & !known;
+        let unknown = self.flags & !KNOWN_FLAGS;
         if unknown != 0 {
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.flags has the unknown bits {unknown:#x}")));
         }

@@ -27,6 +27,12 @@ pub(super) struct Applying {
     pub(super) lacks: Vec<Cause>,
 }
 
+impl Applying {
+    pub(super) fn new(log: LogId, from: u64, upto: u64) -> Applying {
+        Applying { log, next: from, upto, told: from, refused: false, poisoned: false, lacks: Vec::new() }
+    }
+}
+
 /// One node's application.
 #[derive(Clone, Debug)]
 pub(super) struct App {

@@ -3,9 +3,11 @@
 use vixp2p::Config;
 use vixp2p::base::{Incarnation, LogId, Time};
 use vixp2p::crypto::{Identity, Secret};
+use vixp2p::mesh::io::SnapshotInput;
 use vixp2p::mesh::{Input, LogWait, Mesh, MeshSettings, Output};
 use vixp2p::sync::{Cause, Causes, LogState, encode_caused_group};
 
+use crate::snapshots;
 use crate::solo::{Solo, ack, group, id, log, push, sent};
 
 fn causal(logs: Vec<(LogId, u64, u64)>) -> Solo {
@@ -195,4 +197,34 @@ fn what_the_application_is_being_given_is_named_unless_it_refuses_it() {
     assert!(offer(&mut solo, 2, 1, &[]).is_none());
     solo.step(Input::ApplyPoisoned { log: log(2), seq: 1 });
     assert_eq!(solo.mesh.take_causes(), [], "what it will not have comes before nothing");
+}
+
+#[test]
+fn an_order_has_a_log_go_on_without_what_it_waits_for_once() {
+    let mut solo = causal(vec![(log(2), 3, 0)]);
+    solo.step(Input::Tick);
+    let names = [cause(1, 4)];
+    assert!(offer(&mut solo, 2, 1, &names).is_some());
+    assert!(solo.step(Input::ApplyResume { log: log(2), skip: false }).is_empty(), "nothing is parked");
+    assert_eq!(applies(&solo.step(Input::ApplyResume { log: log(2), skip: true })), [(2, 1, 3)], "no record is skipped");
+    assert_eq!(waits(&solo, 2), None);
+    assert!(offer(&mut solo, 2, 1, &names).is_none());
+    assert!(offer(&mut solo, 2, 2, &names).is_some(), "the next one waits again");
+    assert!(solo.step(Input::ApplyResume { log: log(3), skip: true }).is_empty());
+}
+
+#[test]
+fn a_snapshot_that_is_taken_in_ends_a_wait_and_is_named_from_then_on() {
+    let mut solo = causal(vec![(log(2), 3, 0)]);
+    solo.step(Input::Tick);
+    assert!(offer(&mut solo, 2, 2, &[cause(1, 9)]).is_some());
+    solo.mesh.take_causes();
+    let (link, _) = solo.join_with(7, &[]);
+    let (snapshot, places) = (snapshots::offer(10, 1), [snapshots::place(log(1), 20, 20), snapshots::place(log(2), 1, 0)]);
+    let seen = snapshots::offered(&mut solo, link, &snapshot, &places, Some(Vec::new()));
+    assert_eq!(snapshots::installs(&seen), 1);
+    assert_eq!(solo.mesh.take_causes(), [cause(1, 20)], "the state may be there before its carrier says so");
+    let seen = snapshots::tell(&mut solo, SnapshotInput::Installed { id: snapshot.id, places: places.to_vec() });
+    assert_eq!((applies(&seen), waits(&solo, 2)), (vec![(2, 2, 3)], None));
+    assert!(offer(&mut solo, 2, 2, &[cause(1, 9)]).is_none());
 }
