@@ -281,7 +281,10 @@ impl World<'_> {
         let Some(number) = self.nodes[node].life.as_ref().map(|life| life.number) else { return Ok(()) };
         if let Some(seq) = self.nodes[node].app.first_word(range.log).filter(|seq| *seq >= range.next) {
             range.next = seq + 1;
+            // A log that waited for this has its turn after this one.
+            self.nodes[node].app.called = true;
             self.step(node, Input::Applied { log: range.log, seq })?;
+            self.nodes[node].app.called = false;
             if range.next > range.upto {
                 self.call_app(node);
                 return Ok(());
