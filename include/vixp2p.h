@@ -201,6 +201,13 @@
 #define VIXP2P_FLAG_MDNS 64
 
 /**
+ * vixp2p_node_options.flags: causal mode. Records of this node say what its program had applied before them, and records of others come
+ * to the apply callback after those that they name, whosever they are: an answer never before its question. Between nodes that all have
+ * it; the records of a node without it name nothing, and such a node waits for nothing. vixp2p_node_sync_status() tells what waits.
+ */
+#define VIXP2P_FLAG_CAUSAL 128
+
+/**
  * vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
  * trusted peers only, messages with every connected one. A revoked key is refused under every policy.
  */
@@ -1760,6 +1767,18 @@ typedef struct vixp2p_sync_state {
      * Of this node: the record its application called poison and is stuck at, see vixp2p_node_apply_resume(); 0 if there is none.
      */
     uint64_t parked;
+    /**
+     * Of this node, in causal mode (VIXP2P_FLAG_CAUSAL): the record that waits because it comes after others; 0 if none does.
+     */
+    uint64_t waits;
+    /**
+     * What it waits for: this log up to waits_for_seq; zeros if nothing waits. It may wait for others too.
+     */
+    struct vixp2p_log_id waits_for;
+    /**
+     * See waits_for.
+     */
+    uint64_t waits_for_seq;
 } vixp2p_sync_state;
 
 /**
@@ -3133,11 +3152,14 @@ enum vixp2p_status vixp2p_node_set_applied(struct vixp2p_node *node,
 /**
  * Has a parked log go on, running or not: the record that the apply callback called poison is offered once more, or skipped.
  *
+ * In causal mode a log that waits (vixp2p_sync_state.waits) goes on too, if skip is not 0: its record is given to the apply callback
+ * without those that it comes after, and none is skipped; for records that will never come.
+ *
  * @param node  the node.
  * @param log   which log, as VIXP2P_EVENT_APPLY_PARKED named it.
  * @param skip  0: offer the record again; anything else: it counts as applied although it had no effect. A program with a cursor
  *              callback moves its own number past the record as well.
- * @return VIXP2P_OK, VIXP2P_ERR_INVALID if the log is not parked, or another error.
+ * @return VIXP2P_OK, VIXP2P_ERR_INVALID if the log is not parked and does not wait, or another error.
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_node_apply_resume(struct vixp2p_node *node,

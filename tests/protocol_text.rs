@@ -43,6 +43,7 @@ fn the_limits_of_the_protocol_text_are_those_of_the_code() {
         SNAPSHOT_ASKED_MAX,
         REPLICA_WINDOW_BYTES,
         RECORD_PAYLOAD_MAX_BYTES,
+        RECORD_CAUSES_MAX,
         GROUP_MAX_RECORDS,
         GROUP_MAX_BYTES,
         ANNOUNCE_MAX_BYTES,

@@ -33,6 +33,9 @@ fn outcome(name: &str, report: &Report) -> String {
     writeln!(text, "records {} of {} appended, in {} logs", report.records, c.appended, report.logs).expect("memory");
     writeln!(text, "kills {}, power cuts {}, partitions {}", c.kills, c.power_cuts, c.partitions).expect("memory");
     writeln!(text, "disks hurt {}, logs with two histories seen {}", c.hurt, c.forks).expect("memory");
+    if c.waited > 0 {
+        text.push_str("records waited for those they come after\n");
+    }
     text
 }
 

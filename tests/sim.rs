@@ -211,7 +211,9 @@ fn messages_over_relays_arrive_once_and_unaltered_or_their_senders_are_told() {
 /// Whether enough of a few seeds notice the broken rule, with a sentence that has `word` in it. Not every one does: what was lost may
 /// come again with what follows it.
 fn is_caught(sabotage: Sabotage, word: &str) {
+    let causal = if sabotage == Sabotage::IgnoreCauses { 3 } else { 1 };
     let failures: Vec<Failure> = (1..=16)
+        .map(|n| n * causal)
         .filter_map(|seed| play(&Options { seed, nodes: 3, steps: 2_000, sabotage: Some(sabotage), ..Options::default() }).err())
         .collect();
     assert!(failures.len() >= 5, "{sabotage:?} was noticed by {} of 16 seeds", failures.len());
@@ -247,6 +249,19 @@ fn an_altered_record_is_caught() {
 #[test]
 fn a_pushed_group_that_is_thrown_away_is_caught() {
     is_caught(Sabotage::LoseStore, "after everything was healed");
+}
+
+#[test]
+fn records_before_what_their_writer_had_applied_are_caught() {
+    is_caught(Sabotage::IgnoreCauses, "whose writer had applied");
+}
+
+#[test]
+fn in_causal_storms_records_wait_and_all_of_them_come() {
+    let reports: Vec<Report> =
+        (1..=12).map(|n| passes(&Options { seed: 3 * n, nodes: 3 + (n % 4) as usize, steps: 2_000, ..Options::default() })).collect();
+    let waited: u64 = reports.iter().map(|report| report.counts.waited).sum();
+    assert!(waited > 20, "{waited} records had to wait");
 }
 
 #[test]

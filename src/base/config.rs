@@ -133,6 +133,9 @@ pub struct Config {
     pub trust: Option<TrustPolicy>,
     /// What an append waits for while the node runs. Records of others are always durable before they are acknowledged.
     pub durability: Durability,
+    /// Causal mode: this node's records say what its application had applied before them, and records of others come to the application
+    /// after those that they name. Off = no order among the logs of different nodes.
+    pub causal: bool,
     /// The registry to find peers by; `None` = none is asked.
     pub bootstrap: Option<BootstrapConfig>,
     /// Looks for nodes on the networks of this machine, and is found there; `None` = neither.
@@ -170,6 +173,7 @@ impl Config {
             dial: true,
             trust: None,
             durability: Durability::Durable,
+            causal: false,
             bootstrap: None,
             discovery: None,
             relay: true,

@@ -10,9 +10,10 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::base::{LogId, limits};
 use crate::driver::Shell;
+use crate::driver::causes;
 use crate::mesh::io::Input;
 use crate::outbox;
-use crate::sync::Group;
+use crate::sync::{Cause, Group};
 
 /// One replicated record, as the application sees it.
 #[derive(Clone, Copy, Debug)]
@@ -217,10 +218,12 @@ pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Ha
 }
 
 /// Why a run of records ended early.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Halt {
     Refused,
     Poisoned,
+    /// It comes after records that are not here yet.
+    Waits(Vec<Cause>),
 }
 
 /// Offers every record of the request to `handler`, until it refuses one or the node stops; the last record that is applied.
@@ -252,6 +255,7 @@ pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn
         // Nothing there: the log cannot be read now (an event has said so), and the range is offered again later.
         let unreadable = next == before && !shell.apply.is_stopping();
         match halt {
+            Some(Halt::Waits(causes)) => shell.step(Input::ApplyWaits { log, seq: next, causes }),
             Some(Halt::Poisoned) => shell.step(Input::ApplyPoisoned { log, seq: next }),
             Some(Halt::Refused) => shell.step(Input::ApplyRefused { log, seq: next }),
             None if unreadable => shell.step(Input::ApplyRefused { log, seq: next }),
@@ -277,6 +281,9 @@ fn offer(
         }
         if entry.seq != *next {
             continue;
+        }
+        if let Err(lacks) = causes::may_apply(shell, log, &entry) {
+            return Some(Halt::Waits(lacks));
         }
         if outbox::is_ours(&entry.payload) {
             // None of the application's.

@@ -18,6 +18,7 @@ use crate::base::config::Durability;
 use crate::base::{CloseReason, Error, Event, Incarnation, Level, LinkId, LogId, LogRange, Result, limits};
 use crate::driver::Shell;
 use crate::driver::asks::{self, Ask, Behind};
+use crate::driver::causes;
 use crate::driver::progress::Progress;
 use crate::driver::prove::{self, Arrivals, Job, Prover};
 use crate::driver::runtime::ThreadStart;
@@ -296,7 +297,7 @@ pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, 
     let (mut due, mut cursors_due) = (None, Some(now()));
     let lends = durability == Durability::Durable;
     loop {
-        let (back, work) = shell.log.take(wal, lends, earlier(due, cursors_due))?;
+        let (back, work) = shell.log.take(wal, lends, [due, cursors_due].into_iter().flatten().min())?;
         wal = back;
         let Some((work, stores)) = work else { break };
         prover.begin_for(shell, stores.len());
@@ -338,11 +339,6 @@ pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, 
     Some(wal)
 }
 
-/// The earlier of two times.
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    a.into_iter().chain(b).min()
-}
-
 /// Writes down where the application stands; whether there was anything to write.
 fn note<S: Storage>(shell: &Shell, wal: &mut Wal<S>, applied: Vec<(LogId, u64)>, parks: Vec<(LogId, u64, Option<u64>)>) -> bool {
     let is_some = !applied.is_empty() || !parks.is_empty();
@@ -369,12 +365,14 @@ fn accept<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
         if wal.accepted_bytes() >= limits::BUFFERED_MAX_BYTES {
             flush(shell, wal);
         }
-        match wal.append_buffered(now_us(), &append.payloads) {
+        let causes = causes::take(shell);
+        match wal.append_buffered_after(now_us(), &causes, &append.payloads) {
             Ok(range) => {
                 shell.records_appended.fetch_add(append.payloads.len() as u64, Ordering::Relaxed);
                 (append.reply)(Ok(LogRange { log: wal.own(), first: *range.start(), last: *range.end() }));
             }
             Err(error) => {
+                causes::give_back(shell, &causes);
                 let detail = error.to_string();
                 shell.emit(Event::LogFailed { detail: detail.clone() });
                 (append.reply)(Err(Error::Log(detail)));
@@ -400,7 +398,8 @@ pub(crate) fn flush<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>) -> bool {
 
 /// One write and one sync for records of any number of callers.
 fn commit<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, payloads: &[Bytes]) -> Result<LogRange> {
-    match wal.append_unmarked(now_us(), payloads) {
+    let causes = causes::take(shell);
+    match wal.append_unmarked_after(now_us(), &causes, payloads) {
         Ok(groups) => {
             let (first, last) = (groups.first().map_or(0, |group| group.first), groups.last().map_or(0, |group| group.last));
             shell.records_appended.fetch_add(payloads.len() as u64, Ordering::Relaxed);
@@ -410,6 +409,7 @@ fn commit<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, payloads: &[Bytes]) 
             Ok(LogRange { log: wal.own(), first, last })
         }
         Err(error) => {
+            causes::give_back(shell, &causes);
             let detail = error.to_string();
             shell.emit(Event::LogFailed { detail: detail.clone() });
             Err(Error::Log(detail))

@@ -8,6 +8,7 @@ pub(crate) mod beacon;
 pub(crate) mod behind;
 pub(crate) mod book;
 pub(crate) mod bootstrap;
+pub(crate) mod causes;
 pub mod disk;
 pub(crate) mod handshake;
 pub(crate) mod http;
@@ -66,8 +67,10 @@ pub use crate::driver::outlet::{LogSink, ProcessLogSink, clear_process_log, set_
 
 /// Everything one running node shares between its tasks and threads.
 pub struct Shell {
-    /// The decisions. Locked in `step` and in read-only snapshots, nowhere else.
+    /// The decisions. Locked in `step`, in read-only snapshots and in `causes`, nowhere else.
     mesh: Mutex<Mesh>,
+    /// Whether records wait for those they depend on.
+    causal: bool,
     pub(crate) ring: Arc<EventRing>,
     pub(crate) log: LogQueue,
     pub(crate) apply: ApplyQueue,
@@ -145,6 +148,7 @@ impl Shell {
         handle: Handle,
     ) -> Arc<Shell> {
         Arc::new(Shell {
+            causal: mesh.is_causal(),
             mesh: Mutex::new(mesh),
             ring,
             log: LogQueue::default(),

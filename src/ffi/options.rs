@@ -53,6 +53,14 @@ pub const VIXP2P_FLAG_NO_PEER_EXCHANGE: u32 = 32;
 /// for it, because mDNS proves nothing. VIXP2P_ERR_INVALID from a library that was built without it.
 pub const VIXP2P_FLAG_MDNS: u32 = 64;
 
+/// vixp2p_node_options.flags: causal mode. Records of this node say what its program had applied before them, and records of others come
+/// to the apply callback after those that they name, whosever they are: an answer never before its question. Between nodes that all have
+/// it; the records of a node without it name nothing, and such a node waits for nothing. vixp2p_node_sync_status() tells what waits.
+pub const VIXP2P_FLAG_CAUSAL: u32 = 128;
+
+// All of the above.
+const KNOWN_FLAGS: u32 = 1 | 2 | 16 | 32 | 64 | VIXP2P_FLAG_CAUSAL;
+
 /// vixp2p_node_options.trust: #VIXP2P_TRUST_TOFU with a secret (psk), #VIXP2P_TRUST_OPEN without one. Records are exchanged with
 /// trusted peers only, messages with every connected one. A revoked key is refused under every policy.
 pub const VIXP2P_TRUST_DEFAULT: u32 = 0;
@@ -315,8 +323,7 @@ impl vixp2p_node_options {
     pub(super) unsafe fn config(&self) -> Answer<Config> {
         // SAFETY: the caller's promise.
         let text = |pointer, what| unsafe { read_str(pointer, what) };
-        let known = VIXP2P_FLAG_NO_DIAL | VIXP2P_FLAG_NO_REMEMBER | VIXP2P_FLAG_NO_RELAY | VIXP2P_FLAG_NO_PEER_EXCHANGE | VIXP2P_FLAG_MDNS;
-        let unknown = self.flags & !known;
+        let unknown = self.flags & !KNOWN_FLAGS;
         if unknown != 0 {
             return Err(Failure::new(VIXP2P_ERR_UNSUPPORTED, format!("options.flags has the unknown bits {unknown:#x}")));
         }
@@ -325,6 +332,7 @@ impl vixp2p_node_options {
         config.remember_peers = self.flags & VIXP2P_FLAG_NO_REMEMBER == 0;
         config.relay = self.flags & VIXP2P_FLAG_NO_RELAY == 0;
         config.peer_exchange = self.flags & VIXP2P_FLAG_NO_PEER_EXCHANGE == 0;
+        config.causal = self.flags & VIXP2P_FLAG_CAUSAL != 0;
         config.listen = match self.listen {
             VIXP2P_LISTEN_OFF => Listen::Off,
             VIXP2P_LISTEN_ON => {

@@ -9,6 +9,7 @@ use crate::ffi::handle::on_node;
 use crate::ffi::peers::write_array;
 use crate::ffi::status::{VIXP2P_ERR_WOULD_DEADLOCK, VIXP2P_OK, VIXP2P_TIMEOUT, vixp2p_status};
 use crate::ffi::types::{vixp2p_log_id, vixp2p_node, vixp2p_peer_id};
+use crate::mesh::LogWait;
 use crate::node::{AckLevel, Ackers, Lag, LogProgress};
 
 /// vixp2p_node_wait_ack(): the record is on the peer's disk.
@@ -47,6 +48,12 @@ pub struct vixp2p_sync_state {
     pub lag_ms: u64,
     /// Of this node: the record its application called poison and is stuck at, see vixp2p_node_apply_resume(); 0 if there is none.
     pub parked: u64,
+    /// Of this node, in causal mode (VIXP2P_FLAG_CAUSAL): the record that waits because it comes after others; 0 if none does.
+    pub waits: u64,
+    /// What it waits for: this log up to waits_for_seq; zeros if nothing waits. It may wait for others too.
+    pub waits_for: vixp2p_log_id,
+    /// See waits_for.
+    pub waits_for_seq: u64,
 }
 
 /// A barrier: blocks until every record that was accepted before is durable. Only under VIXP2P_DURABILITY_BUFFERED is there anything
@@ -165,9 +172,15 @@ fn lines(log: &LogProgress) -> Vec<vixp2p_sync_state> {
         lag_bytes: lag.bytes,
         lag_ms: lag.ms,
         parked: 0,
+        waits: 0,
+        waits_for: vixp2p_log_id::default(),
+        waits_for_seq: 0,
     };
     let here = line(own, vixp2p_peer_id::default(), log.durable, log.applied, log.lag);
-    let here = vixp2p_sync_state { parked: log.parked.unwrap_or(0), ..here };
+    let mut here = vixp2p_sync_state { parked: log.parked.unwrap_or(0), ..here };
+    if let Some(LogWait { seq, needs }) = log.waits {
+        (here.waits, here.waits_for, here.waits_for_seq) = (seq, needs.log.into(), needs.seq);
+    }
     let peers = log.peers.iter().map(|p| line(own | VIXP2P_SYNC_PEER, p.peer.into(), p.durable, p.applied, p.lag));
     std::iter::once(here).chain(peers).collect()
 }

@@ -157,11 +157,14 @@ pub unsafe extern "C" fn vixp2p_node_set_applied(node: *mut vixp2p_node, log: *c
 
 /// Has a parked log go on, running or not: the record that the apply callback called poison is offered once more, or skipped.
 ///
+/// In causal mode a log that waits (vixp2p_sync_state.waits) goes on too, if skip is not 0: its record is given to the apply callback
+/// without those that it comes after, and none is skipped; for records that will never come.
+///
 /// @param node  the node.
 /// @param log   which log, as VIXP2P_EVENT_APPLY_PARKED named it.
 /// @param skip  0: offer the record again; anything else: it counts as applied although it had no effect. A program with a cursor
 ///              callback moves its own number past the record as well.
-/// @return VIXP2P_OK, VIXP2P_ERR_INVALID if the log is not parked, or another error.
+/// @return VIXP2P_OK, VIXP2P_ERR_INVALID if the log is not parked and does not wait, or another error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_node_apply_resume(node: *mut vixp2p_node, log: *const vixp2p_log_id, skip: i32) -> vixp2p_status {
     on_node("vixp2p_node_apply_resume", node, |inner| {

@@ -39,12 +39,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{CloseReason, Config, Direction, Endpoint, Event, LinkId, LogId, PeerId, Stats, Time, TrustTable, limits};
-use crate::sync::LogState;
+use crate::sync::{Cause, Causes, LogState};
 use crate::wire::Message;
 
 pub use crate::base::{HandshakeStage, PeerState};
 pub use io::{Inbound, Input, Output, PeerInfo};
-pub use replica::{LogAcked, LogView};
+pub use replica::{LogAcked, LogView, LogWait};
 pub use snapshot::{PeerSnapshot, TargetSnapshot};
 
 use dialer::Dialer;
@@ -86,6 +86,8 @@ pub struct MeshSettings {
     pub relay: bool,
     /// Whether trusted peers are told of each other.
     pub peer_exchange: bool,
+    /// Whether records come to the application after those they depend on, and this node's records say what they depend on.
+    pub causal: bool,
     /// The TCP port this node accepts connections at; 0 for none.
     pub port: u16,
 }
@@ -106,6 +108,7 @@ impl MeshSettings {
             half_open_max: limits::HALF_OPEN_MAX,
             relay: config.relay,
             peer_exchange: config.peer_exchange,
+            causal: config.causal,
             port: 0,
         }
     }
@@ -148,7 +151,7 @@ impl Mesh {
             dialer: Dialer::new(&settings, seed),
             heartbeat: Heartbeat::new(&settings),
             rekey: Rekey::new(&settings),
-            replica: Replica::new(logs, own_log, seed, &mut out),
+            replica: Replica::new(logs, (own_log, settings.causal), seed, &mut out),
             handshakes: Handshakes::default(),
             half_open: HalfOpen::new(settings.half_open_max),
             handover: Handover::default(),
@@ -203,6 +206,7 @@ impl Mesh {
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
+            Input::ApplyWaits { log, seq, causes } => self.replica.apply_waits(log, seq, causes, &mut self.out),
             Input::ApplyPoisoned { log, seq } => self.replica.apply_poisoned(log, seq, &mut self.out),
             Input::ApplyResume { log, skip } => self.replica.apply_resume(log, skip, &mut self.out),
             Input::PullOutbox { peer, target, max_items } => self.pull_outbox(&peer, target, max_items),
@@ -276,6 +280,28 @@ impl Mesh {
     /// One log with its progress; `None` if nothing is known of it.
     pub fn log(&self, log: LogId) -> Option<LogView> {
         self.replica.view(log)
+    }
+
+    /// Whether records wait for those they depend on: then [`Mesh::may_apply`] is asked before each.
+    pub fn is_causal(&self) -> bool {
+        self.settings.causal
+    }
+
+    /// Whether the application may be given a record of an `Apply` now. If not, what it lacks: `Input::ApplyWaits` with that is the
+    /// range's end. If so, the record counts as what comes before this node's next one.
+    pub fn may_apply(&mut self, log: LogId, seq: u64, causes: &Causes) -> Result<(), Vec<Cause>> {
+        self.replica.may_have(log, seq, causes)
+    }
+
+    /// What the record this node is about to write comes after in other logs; said once, so that a record that was not written after
+    /// all has it given back.
+    pub fn take_causes(&mut self) -> Vec<Cause> {
+        self.replica.take_causes()
+    }
+
+    /// The opposite of [`Mesh::take_causes`].
+    pub fn give_back_causes(&mut self, causes: &[Cause]) {
+        self.replica.give_back_causes(causes);
     }
 
     fn tick(&mut self, now: Time) {

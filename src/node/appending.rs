@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use crate::base::{Error, LogRange, Result};
 use crate::driver::log;
-use crate::sync::Wal;
+use crate::sync::{Cause, Wal};
 
-use super::{Node, check_marks, unanswered};
+use super::{Node, applying, check_marks, unanswered};
 
 impl Node {
     /// [`Node::append`] that also says which log the records are in: a node that was set back goes on in another one, and only the
@@ -34,14 +34,28 @@ impl Node {
 
     /// A node that does not run still keeps its log.
     fn append_offline(&self, payloads: &[Bytes]) -> Result<LogRange> {
+        let causes = self.offline_causes()?;
         let mut state = self.inner.state.lock();
         if let Some(failed) = &state.failed {
             return Err(Error::Failed(failed.clone()));
         }
         let wal = state.wal.as_mut().ok_or(Error::Stopped)?;
         wal.flush().map_err(|e| Error::Log(e.to_string()))?;
-        let groups = wal.append(log::now_us(), payloads).map_err(|e| Error::Log(e.to_string()))?;
+        let groups = wal.append_unmarked_after(log::now_us(), &causes, payloads).map_err(|e| Error::Log(e.to_string()))?;
+        wal.mark_own();
         let (first, last) = (groups.first().map_or(0, |g| g.first), groups.last().map_or(0, |g| g.last));
         Ok(LogRange { log: Wal::own(wal), first, last })
+    }
+
+    /// What a record comes after that is written while nothing is applied: everything that is, which no record of this run has said.
+    fn offline_causes(&self) -> Result<Vec<Cause>> {
+        if !self.inner.config.causal {
+            return Ok(Vec::new());
+        }
+        let told = self.ask_cursor()?;
+        let state = self.inner.state.lock();
+        let Some(wal) = &state.wal else { return Ok(Vec::new()) };
+        let all = applying::standing(wal.states(), &told).into_iter();
+        Ok(all.map(|state| Cause { log: state.log, seq: state.applied }).collect())
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::base::{Error, LogId, Result};
 use crate::driver::apply::{Outcome, Record, Standing};
 use crate::driver::workers::NodeWal;
+use crate::mesh::LogView;
 use crate::mesh::io::Input;
 use crate::sync::{LogState, WalError};
 
@@ -45,12 +46,15 @@ impl Node {
     }
 
     /// Has a parked log go on ([`Outcome::Poison`]): the record it is parked at is offered once more, or, if `skip`, counts as applied
-    /// although it had no effect. An application that keeps its own cursor moves that past a skipped record itself.
+    /// although it had no effect. An application that keeps its own cursor moves that past a skipped record itself. A log that waits in
+    /// causal mode ([`LogView::waits`](crate::mesh::LogView)) goes on by `skip` without what it waits for, and no record is skipped: for
+    /// records that will never come.
     pub fn apply_resume(&self, log: LogId, skip: bool) -> Result<()> {
         let not_parked = || Error::Invalid(format!("{log} is not parked"));
         match self.shell() {
             Ok(shell) => {
-                let parked = shell.look(|mesh, _| mesh.logs().iter().any(|view| view.log == log && view.parked.is_some()));
+                let stuck = |view: LogView| view.parked.is_some() || (skip && view.waits.is_some());
+                let parked = shell.look(|mesh, _| mesh.log(log).is_some_and(stuck));
                 parked.then(|| shell.step(Input::ApplyResume { log, skip })).ok_or_else(not_parked)
             }
             Err(Error::Stopped) => {

@@ -352,6 +352,7 @@ impl Node {
                 durable: s.durable,
                 applied: s.applied.min(s.durable),
                 parked: s.parked,
+                waits: None,
                 frozen: s.frozen.is_some(),
                 acked: Vec::new(),
             };

@@ -10,7 +10,7 @@ use crate::driver::Shell;
 use crate::driver::asks::{self, Behind};
 use crate::driver::log::now_us;
 use crate::driver::subscribe::{Subscribe, Subscription};
-use crate::mesh::{LogAcked, LogView};
+use crate::mesh::{LogAcked, LogView, LogWait};
 
 use super::Node;
 
@@ -81,6 +81,8 @@ pub struct LogProgress {
     pub lag: Lag,
     /// The application is stuck at this record, which it called poison: see [`Node::apply_resume`].
     pub parked: Option<u64>,
+    /// In causal mode: the next record comes after others, which are not applied here yet.
+    pub waits: Option<LogWait>,
     /// Two histories of the log were seen: nothing more of it is stored here.
     pub frozen: bool,
     /// Peers connected now that have said how far they are.
@@ -206,12 +208,12 @@ fn progress(own: LogId, views: Vec<LogView>, places: &[(LogId, u64)], behind: &[
     };
     let mut all: Vec<LogProgress> = views
         .into_iter()
-        .map(|LogView { log, durable, applied, parked, frozen, acked }| {
+        .map(|LogView { log, durable, applied, parked, waits, frozen, acked }| {
             let peer =
                 |a: LogAcked| PeerProgress { peer: a.peer, durable: a.durable, applied: a.applied, lag: lag(log, a.durable, durable) };
             let here = if log.origin == own.origin { Lag::default() } else { lag(log, applied, durable) };
             let peers = acked.into_iter().map(peer).collect();
-            LogProgress { log, own: log == own, durable, applied, lag: here, parked, frozen, peers }
+            LogProgress { log, own: log == own, durable, applied, lag: here, parked, waits, frozen, peers }
         })
         .collect();
     all.sort_by_key(|progress| !progress.own);

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{Incarnation, LogId, PeerId};
 use crate::snapshot::Manifest;
+use crate::sync::Cause;
 
 /// A range of durable records that the application was given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Applying {
     pub(super) log: LogId,
     /// Next record.
@@ -22,6 +23,14 @@ pub(super) struct Applying {
     pub(super) refused: bool,
     /// It said that it can never apply `next`.
     pub(super) poisoned: bool,
+    /// `next` comes after these records, which it has not applied.
+    pub(super) lacks: Vec<Cause>,
+}
+
+impl Applying {
+    pub(super) fn new(log: LogId, from: u64, upto: u64) -> Applying {
+        Applying { log, next: from, upto, told: from, refused: false, poisoned: false, lacks: Vec::new() }
+    }
 }
 
 /// One node's application.
@@ -132,6 +141,12 @@ impl App {
     /// Highest applied record.
     pub(super) fn applied(&self, log: LogId) -> u64 {
         self.applied.get(&log).copied().unwrap_or(0)
+    }
+
+    /// Every log of others with how far this life of the process goes in it.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (LogId, u64)> + '_ {
+        let upto = |log: &LogId, next: u64| if self.own_cursor { self.applied(*log) } else { next - 1 };
+        self.next.iter().map(move |(log, next)| (*log, upto(log, *next))).filter(|(_, seq)| *seq > 0)
     }
 
     /// Every log with its highest applied record.

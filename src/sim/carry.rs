@@ -119,7 +119,7 @@ impl World<'_> {
                 self.call_log(node);
             }
             Output::Apply { log, from, upto } => {
-                self.nodes[node].app.requests.push_back(Applying { log, next: from, upto, told: from, refused: false, poisoned: false });
+                self.nodes[node].app.requests.push_back(Applying::new(log, from, upto));
                 self.call_app(node);
             }
         }

@@ -10,6 +10,7 @@ use crate::base::id::hex;
 use crate::base::{LogId, PeerId, limits};
 use crate::mesh::{LogAcked, LogView};
 use crate::sim::app::link_digest;
+use crate::sim::causes::Pasts;
 use crate::sim::node::{Life, Node, name};
 use crate::sync::{Entry, Group, Places, Reader};
 
@@ -39,6 +40,8 @@ pub(super) struct Oracle {
     kept: Vec<BTreeMap<LogId, u64>>,
     /// Logs that a node which had lost its place wrote twice, and the second versions of their records.
     forked: BTreeMap<LogId, BTreeSet<(u64, Digest)>>,
+    /// What each record's writer had applied when it asked for it to be appended.
+    pub(super) pasts: Pasts,
 }
 
 impl Oracle {
@@ -54,6 +57,7 @@ impl Oracle {
             own: vec![None; people.len()],
             kept: vec![BTreeMap::new(); people.len()],
             forked: BTreeMap::new(),
+            pasts: Pasts::default(),
             people: people.iter().enumerate().map(|(index, id)| (*id, index)).collect(),
         }
     }

@@ -149,7 +149,7 @@ impl World<'_> {
 
     /// The same at every node.
     pub(super) fn resume_all(&mut self) -> Check {
-        (0..self.nodes.len()).try_for_each(|node| self.resume_parked(node))
+        (0..self.nodes.len()).try_for_each(|node| self.resume_parked(node).and_then(|()| self.free_waiting(node)))
     }
 
     /// Gives a node an input if it runs, now or when it goes on.
@@ -172,6 +172,7 @@ impl World<'_> {
             let len = self.rng.usize(..=self.profile.payload_max);
             let mut payload = format!("{} {} ", name(node), self.written).into_bytes();
             payload.resize(payload.len() + len, self.written as u8);
+            self.oracle.asked(&self.nodes[node], &payload);
             if let Some(life) = &mut self.nodes[node].life {
                 life.work.appends.push(Bytes::from(payload));
             }
@@ -265,6 +266,7 @@ impl World<'_> {
             self.nodes[node].knobs.lie();
         }
         let mut config = crate::base::Config::new(name(node).to_string());
+        config.causal = self.nodes[node].causal;
         // Who knows whom is the scenario's to say.
         config.peer_exchange = self.options.scenario == Scenario::Introductions;
         // So often that keys change in the middle of every fault.

@@ -14,7 +14,7 @@ use crate::sim::check::Check;
 use crate::sim::node::{Life, LogWork, Node, name};
 use crate::sim::shelf::own_effects;
 use crate::sim::world::{What, World};
-use crate::sync::{Entry, Group, StoreError};
+use crate::sync::{Cause, Entry, Group, StoreError};
 
 /// The application's turn applies so many records at most, so that a crash finds it in the middle.
 const APPLY_MAX: u64 = 8;
@@ -125,7 +125,13 @@ impl World<'_> {
             return self.accept(node, wall_us, payloads);
         }
         let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
-        let appended = life.wal.append(wall_us, payloads);
+        let causes = life.mesh.take_causes();
+        let appended = life.wal.append_unmarked_after(wall_us, &causes, payloads);
+        if appended.is_ok() {
+            life.wal.mark_own();
+        } else {
+            life.mesh.give_back_causes(&causes);
+        }
         if self.struck(node)? {
             return Ok(true);
         }
@@ -154,7 +160,11 @@ impl World<'_> {
     /// Appends without waiting for the disk; whether a crash has struck.
     fn accept(&mut self, node: usize, wall_us: u64, payloads: &[Bytes]) -> Result<bool, String> {
         let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
-        let accepted = life.wal.append_buffered(wall_us, payloads);
+        let causes = life.mesh.take_causes();
+        let accepted = life.wal.append_buffered_after(wall_us, &causes, payloads);
+        if accepted.is_err() {
+            life.mesh.give_back_causes(&causes);
+        }
         if self.struck(node)? {
             return Ok(true);
         }
@@ -271,7 +281,10 @@ impl World<'_> {
         let Some(number) = self.nodes[node].life.as_ref().map(|life| life.number) else { return Ok(()) };
         if let Some(seq) = self.nodes[node].app.first_word(range.log).filter(|seq| *seq >= range.next) {
             range.next = seq + 1;
+            // A log that waited for this has its turn after this one.
+            self.nodes[node].app.called = true;
             self.step(node, Input::Applied { log: range.log, seq })?;
+            self.nodes[node].app.called = false;
             if range.next > range.upto {
                 self.call_app(node);
                 return Ok(());
@@ -288,6 +301,10 @@ impl World<'_> {
         }
         self.tamper(&mut entries, &mut range);
         for entry in entries {
+            range.lacks = self.lacks(node, range.log, &entry);
+            if !range.lacks.is_empty() {
+                break;
+            }
             if self.rng.u32(..1000) < self.nodes[node].app.refuses {
                 range.refused = true;
                 break;
@@ -297,6 +314,7 @@ impl World<'_> {
                 break;
             }
             self.oracle.applying(&self.nodes[node], range.log, entry.seq, &entry.payload)?;
+            self.oracle.comes_after(&self.nodes[node], range.log, &entry)?;
             let repeat = self.nodes[node].app.apply(range.log, entry.seq, &entry.payload).map_err(|e| format!("{}: {e}", name(node)))?;
             self.counts.applied += 1;
             self.counts.repeated += u64::from(repeat);
@@ -308,6 +326,17 @@ impl World<'_> {
         let pause = self.pause(0, 2_000);
         self.after(pause, What::Told { node, life: number });
         Ok(())
+    }
+
+    /// What a record has to wait for.
+    fn lacks(&mut self, node: usize, log: LogId, entry: &Entry) -> Vec<Cause> {
+        let Some(life) = &mut self.nodes[node].life else { return Vec::new() };
+        let lacks = life.mesh.may_apply(log, entry.seq, &entry.causes).err().unwrap_or_default();
+        if self.options.sabotage == Some(Sabotage::IgnoreCauses) {
+            return Vec::new();
+        }
+        self.counts.waited += u64::from(!lacks.is_empty());
+        lacks
     }
 
     /// Breaks the rule that is to be broken, every now and then.
@@ -331,7 +360,8 @@ impl World<'_> {
     pub(super) fn apply_told(&mut self, node: usize) -> Check {
         self.nodes[node].app.called = false;
         let Some(mut range) = self.nodes[node].app.current.take() else { return Ok(()) };
-        let Applying { log, next, upto, told, refused, poisoned } = range;
+        let Applying { log, next, upto, told, refused, poisoned, .. } = range;
+        let lacks = std::mem::take(&mut range.lacks);
         if next > told {
             if let Some(life) = &mut self.nodes[node].life {
                 life.work.applied.push((log, next - 1));
@@ -339,7 +369,7 @@ impl World<'_> {
             self.call_log(node);
         }
         range.told = next;
-        if !refused && !poisoned && next <= upto {
+        if !refused && !poisoned && lacks.is_empty() && next <= upto {
             self.nodes[node].app.current = Some(range);
         }
         if next > told {
@@ -350,6 +380,9 @@ impl World<'_> {
         }
         if poisoned {
             self.step(node, Input::ApplyPoisoned { log, seq: next })?;
+        }
+        if !lacks.is_empty() {
+            self.step(node, Input::ApplyWaits { log, seq: next, causes: lacks })?;
         }
         self.call_app(node);
         Ok(())

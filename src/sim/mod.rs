@@ -15,6 +15,7 @@
 
 mod app;
 mod carry;
+mod causes;
 mod check;
 mod disk;
 mod faults;
@@ -131,6 +132,8 @@ pub enum Sabotage {
     LoseStore,
     /// After a restart the application is given everything once more although it keeps its own cursor.
     ForgetCursor,
+    /// Records are given to the application whatever they come after.
+    IgnoreCauses,
 }
 
 /// What to simulate. `steps` counts events before the end phase, in which everything is healed and has to converge.
@@ -250,6 +253,8 @@ pub struct Counts {
     pub forks: u64,
     /// Times a log was parked at a record.
     pub parked: u64,
+    /// Times a record waited for those it comes after.
+    pub waited: u64,
     /// Snapshots made.
     pub snapshots: u64,
     /// Times an application's state was replaced by one while its node ran.
@@ -328,6 +333,9 @@ impl fmt::Display for Report {
                 "  snapshots   {} made, {} taken in, {} finished after a crash, {} refused by a consumer, {} parts unread, {} records let go of",
                 c.snapshots, c.installed, c.finished, c.not_taken, c.unread, c.truncated
             )?;
+        }
+        if c.waited > 0 {
+            writeln!(f, "  causes      {} times a record waited for those it comes after", c.waited)?;
         }
         writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)

@@ -94,6 +94,8 @@ pub(super) struct Node {
     pub(super) forgetful: bool,
     /// Whether its appends do not wait for the disk.
     pub(super) buffered: bool,
+    /// Whether it is in causal mode.
+    pub(super) causal: bool,
     /// Its disk was damaged or exchanged for an older copy: it may have lost what it had acknowledged.
     pub(super) hurt: bool,
     /// Snapshots that an earlier life had begun to take in and a later one finished.
@@ -165,6 +167,7 @@ impl Node {
             segment_max: crate::base::limits::SEGMENT_MAX_BYTES,
             forgetful: false,
             buffered: false,
+            causal: false,
             hurt: false,
             finished: 0,
             saved: None,

@@ -5,6 +5,7 @@
 //! nodes 3
 //! links B-A C-A                      B and C dial A
 //! keys 1h                            fresh keys so often (3 s unless said)
+//! causal                             all are in causal mode
 //! at 5s     A writes 10
 //! at 10s    islands AB C             until "heal", which is also "for 30s"
 //! at 20s    A>B blocked for 30s      nothing of A reaches B
@@ -33,12 +34,13 @@ pub(super) struct Plan {
     pub(super) nodes: usize,
     pub(super) edges: Vec<(usize, usize)>,
     pub(super) keys: Option<Duration>,
+    pub(super) causal: bool,
     pub(super) steps: VecDeque<(Time, Action)>,
 }
 
 /// Reads a scenario; an error names the line.
 pub(super) fn parse(text: &str) -> Result<Plan, String> {
-    let mut plan = Plan { nodes: 2, edges: Vec::new(), keys: None, steps: VecDeque::new() };
+    let mut plan = Plan { nodes: 2, edges: Vec::new(), keys: None, causal: false, steps: VecDeque::new() };
     for (number, line) in (1..).zip(text.lines()) {
         let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
         read_line(&mut plan, &words).ok_or_else(|| format!("line {number}: \"{line}\" is no line of a scenario"))?;
@@ -53,6 +55,7 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Option<()> {
     match words {
         [] => {}
         ["nodes", n] => plan.nodes = n.parse().ok().filter(|n| (2..=26).contains(n))?,
+        ["causal"] => plan.causal = true,
         ["keys", pause] => plan.keys = Some(duration(pause)?),
         ["links", pairs @ ..] => {
             for pair in pairs {

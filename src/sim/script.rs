@@ -148,6 +148,8 @@ pub(super) struct Profile {
     pub(super) buffered: Vec<bool>,
     /// How long an application's state is behind its lines.
     pub(super) state_bytes: usize,
+    /// Whether every node is in causal mode.
+    pub(super) causal: bool,
 }
 
 const KINDS: usize = 21;
@@ -200,6 +202,7 @@ impl Profile {
             liar: None,
             buffered: (0..nodes).map(|_| options.faults && rng.u8(..4) == 0).collect(),
             state_bytes: if weights[20] > 0 { limits::SNAPSHOT_PIECE_BYTES } else { 0 },
+            causal: matches!(options.scenario, Scenario::Storm | Scenario::Late) && options.seed.is_multiple_of(3),
         }
     }
 
@@ -223,8 +226,8 @@ pub(super) enum Script {
 impl Script {
     /// The script of a scenario and the world it needs.
     pub(super) fn new(options: &Options, plan: Option<Plan>, profile: Profile) -> (Script, Profile) {
-        if let Some(Plan { edges, steps, .. }) = plan {
-            return (Script::Plan(steps), profile.calm(edges));
+        if let Some(Plan { edges, steps, causal, .. }) = plan {
+            return (Script::Plan(steps), Profile { causal, ..profile.calm(edges) });
         }
         let nodes = options.nodes;
         match options.scenario {

@@ -135,6 +135,7 @@ impl<'a> World<'a> {
                     node.segment_max = profile.segment_max;
                     node.saves_all = options.scenario == Scenario::Late;
                     node.buffered = profile.buffered[index];
+                    node.causal = profile.causal;
                     node.forgetful = options.sabotage == Some(crate::sim::Sabotage::ForgetCursor);
                     node.wall_us = rng.u64(..);
                     node.targets = profile.edges.iter().filter(|(from, _)| *from == index).map(|(_, to)| *to).collect();

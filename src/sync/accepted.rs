@@ -7,6 +7,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::base::LogId;
+use crate::sync::causes::{self, Cause};
 use crate::sync::error::WalError;
 use crate::sync::group::{self, Group};
 use crate::sync::log::{Log, Place};
@@ -33,21 +34,22 @@ pub(super) struct Sealed {
     pub(super) head: Head,
 }
 
-/// Cuts payloads into groups from record `first` on and seals them behind what `buffer` begins with.
+/// Cuts payloads into groups from record `first` on and seals them behind what `buffer` begins with. The first record comes behind
+/// `causes`, as `causes::encode` made them.
 pub(super) fn seal_groups(
     own: LogId,
     (mut first, mut head): (u64, Head),
     now_us: u64,
-    payloads: &[Bytes],
+    (mut causes, payloads): (&[u8], &[Bytes]),
     signer: &dyn Signer,
     buffer: &mut BytesMut,
 ) -> Sealed {
-    let cuts = cut_groups(payloads);
-    buffer.reserve(cuts.iter().map(|cut| group::encoded_len(cut)).sum::<usize>());
+    let cuts = cut_groups(payloads, causes.len());
+    buffer.reserve(causes.len() + cuts.iter().map(|cut| group::encoded_len(cut)).sum::<usize>());
     let mut ends = Vec::with_capacity(cuts.len());
     for cut in &cuts {
         let begin = buffer.len();
-        let last = group::append_group(&own, &mut head, first, now_us, cut, signer, buffer);
+        let last = group::append_group(&own, &mut head, (first, now_us), (std::mem::take(&mut causes), cut), signer, buffer);
         ends.push((first, last, begin..buffer.len()));
         first = last + 1;
     }
@@ -62,7 +64,18 @@ impl<S: Storage> Wal<S> {
     /// a power cut once [`Wal::flush`] has returned them. Until then nothing else is done with the own log. On an error none
     /// of them is accepted; those accepted before stay so.
     pub fn append_buffered(&mut self, now_us: u64, payloads: &[Bytes]) -> Result<std::ops::RangeInclusive<u64>, WalError> {
+        self.append_buffered_after(now_us, &[], payloads)
+    }
+
+    /// [`Wal::append_buffered`] of records that come after `causes` in other logs.
+    pub fn append_buffered_after(
+        &mut self,
+        now_us: u64,
+        causes: &[Cause],
+        payloads: &[Bytes],
+    ) -> Result<std::ops::RangeInclusive<u64>, WalError> {
         check_payloads(payloads)?;
+        let causes = causes::encode(&self.own, causes)?;
         let Wal { disk, signer, own, logs, buffer, segment_max, accepted } = self;
         let log = logs.get_mut(own).ok_or(WalError::UnknownLog(*own))?;
         if accepted.adrift {
@@ -80,7 +93,7 @@ impl<S: Storage> Wal<S> {
             }
         };
         let first = from.0;
-        let sealed = seal_groups(*own, from, now_us, payloads, signer.as_ref(), buffer);
+        let sealed = seal_groups(*own, from, now_us, (&causes, payloads), signer.as_ref(), buffer);
         let Some(place) = begun.as_ref().or(accepted.begun.as_ref().map(|(place, _)| place)) else {
             return Err(WalError::UnknownLog(*own));
         };

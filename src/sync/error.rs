@@ -43,6 +43,12 @@ pub enum RecordError {
     /// Flags nobody defined.
     #[error("unknown record flags {0:#04x}")]
     Flags(u8),
+    /// The names of records that come before it break a rule.
+    #[error("the records it depends on {what}")]
+    Causes {
+        /// What is wrong with them.
+        what: &'static str,
+    },
 }
 
 /// Why bytes are no group, or not the group they claim to be.
@@ -111,6 +117,12 @@ pub enum GroupError {
         first: u64,
         /// Last record.
         last: u64,
+    },
+    /// A record says of its own log what comes before it, which the numbers say.
+    #[error("record {seq} depends on its own log by name")]
+    OwnCause {
+        /// Which record.
+        seq: u64,
     },
     /// Bytes follow the seal.
     #[error("{0} bytes after the seal")]
@@ -209,6 +221,14 @@ pub enum WalError {
     #[error("record payload has {got} bytes, limit is {max}")]
     PayloadTooLarge {
         /// Its size.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// More logs are to be named by one record than it has room for; nothing of the call was written.
+    #[error("{got} logs come before the record, it can name {max}")]
+    TooManyCauses {
+        /// How many.
         got: usize,
         /// The limit.
         max: usize,

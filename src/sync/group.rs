@@ -4,7 +4,7 @@
 //! data record first | data record first+1 | ... | data record last | seal of first..=last
 //! ```
 //!
-//! At most `GROUP_MAX_RECORDS` records, and at most `GROUP_MAX_BYTES` of payload unless it is a single record. The bytes of a
+//! At most `GROUP_MAX_RECORDS` records, and at most `GROUP_MAX_BYTES` of payload (names of other logs included) unless it is a single record. The bytes of a
 //! group are the same on every disk and every wire, so they are copied, never encoded again.
 
 use std::fmt;
@@ -12,7 +12,8 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::base::{LogId, limits};
-use crate::sync::error::GroupError;
+use crate::sync::causes::{self, Cause, Causes, FLAG_CAUSES, LINE_BYTES};
+use crate::sync::error::{GroupError, WalError};
 use crate::sync::record::{self, HEADER_BYTES, Kind, PREFIX_BYTES, Record, SEAL_BYTES};
 use crate::sync::seal::{self, Head, Seal, Signer};
 
@@ -42,6 +43,8 @@ pub struct Entry {
     pub seq: u64,
     /// The origin's wall clock in microseconds since 1970; for information, never for order.
     pub time_us: u64,
+    /// What comes before it in other logs, by its writer's word: what changed since the record before.
+    pub causes: Causes,
     /// What the application appended.
     pub payload: Bytes,
 }
@@ -75,15 +78,21 @@ impl Iterator for Entries {
 
     fn next(&mut self) -> Option<Entry> {
         let head: &[u8; HEADER_BYTES] = self.rest.first_chunk()?;
-        let [l0, l1, l2, l3, _, _, _, _, kind, _, stamps @ ..] = head;
+        let [l0, l1, l2, l3, _, _, _, _, kind, flags, stamps @ ..] = head;
         let (seq, time_us) = stamps.split_first_chunk::<8>()?;
         let (seq, time_us) = (u64::from_le_bytes(*seq), u64::from_le_bytes(*time_us.first_chunk()?));
         let total = PREFIX_BYTES + u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize;
         if *kind != Kind::Data as u8 || !(HEADER_BYTES..=self.rest.len()).contains(&total) {
             return None;
         }
-        let mut record = self.rest.split_to(total);
-        Some(Entry { seq, time_us, payload: record.split_off(HEADER_BYTES) })
+        let flags = *flags;
+        let mut payload = self.rest.split_to(total).split_off(HEADER_BYTES);
+        let mut named = Causes::default();
+        if flags & FLAG_CAUSES != 0 {
+            let mut block = payload.split_to(causes::block_bytes(&payload)?);
+            named = Causes::new(block.split_off(block.len() % LINE_BYTES));
+        }
+        Some(Entry { seq, time_us, causes: named, payload })
     }
 }
 
@@ -94,13 +103,15 @@ pub(super) struct Walked {
     pub(super) last: u64,
     /// Bytes of the group, seal included.
     pub(super) len: usize,
+    /// Whether any record names others that come before it.
+    pub(super) is_caused: bool,
     pub(super) seal: Seal,
 }
 
 /// Walks the group at the front of `input`: form, checksums, numbers, limits and, given the head before it, the chain.
 /// `first` is the number it must begin with, if that is known. On success `head` is the head after the group.
 pub(super) fn walk(input: &[u8], first: Option<u64>, head: Option<&mut Head>) -> Result<Walked, GroupError> {
-    let (mut at, mut count, mut payload) = (0, 0, 0);
+    let (mut at, mut count, mut payload, mut is_caused) = (0, 0, 0, false);
     let (mut begin, mut next) = (first, first.unwrap_or(0));
     loop {
         let rest = input.get(at..).unwrap_or_default();
@@ -123,7 +134,7 @@ pub(super) fn walk(input: &[u8], first: Option<u64>, head: Option<&mut Head>) ->
                 }
                 *head = after;
             }
-            return Ok(Walked { first: want_first, last: want_last, len: at, seal });
+            return Ok(Walked { first: want_first, last: want_last, len: at, is_caused, seal });
         }
         let expected = if begin.is_some() { next } else { record.seq.max(1) };
         begin = begin.or(Some(expected));
@@ -131,7 +142,8 @@ pub(super) fn walk(input: &[u8], first: Option<u64>, head: Option<&mut Head>) ->
             return Err(GroupError::Sequence { expected, got: record.seq });
         }
         next = expected.checked_add(1).ok_or(GroupError::Sequence { expected: 1, got: expected })?;
-        (count, payload) = (count + 1, payload + record.payload.len());
+        (count, payload) = (count + 1, payload + record.content_len());
+        is_caused |= !record.lines.is_empty();
         if count > limits::GROUP_MAX_RECORDS {
             return Err(GroupError::TooManyRecords { max: limits::GROUP_MAX_RECORDS });
         }
@@ -161,16 +173,41 @@ pub(super) fn check_label(log: &LogId, group: &Group, walked: &Walked) -> Result
     if (group.log, group.first, group.last) != (*log, walked.first, walked.last) {
         return Err(GroupError::Mislabelled(group.to_string()));
     }
-    Ok(())
+    let names_itself = |entry: &Entry| entry.causes.iter().any(|cause| cause.log == *log);
+    match group.entries().filter(|_| walked.is_caused).find(names_itself) {
+        Some(entry) => Err(GroupError::OwnCause { seq: entry.seq }),
+        None => Ok(()),
+    }
 }
 
 /// Encodes and seals one group after the head `prev`; returns it with the head after it.
 ///
 /// The caller keeps to the limits of a group: [`Wal::append`](crate::sync::Wal::append) cuts by itself.
 pub fn encode_group(log: LogId, prev: &Head, first: u64, now_us: u64, payloads: &[Bytes], signer: &dyn Signer) -> (Group, Head) {
-    let mut out = BytesMut::with_capacity(encoded_len(payloads));
+    encode_behind(log, prev, (first, now_us), (&[], payloads), signer)
+}
+
+/// [`encode_group`] whose first record comes after `causes`.
+pub fn encode_caused_group(
+    log: LogId,
+    prev: &Head,
+    (first, now_us): (u64, u64),
+    (causes, payloads): (&[Cause], &[Bytes]),
+    signer: &dyn Signer,
+) -> Result<(Group, Head), WalError> {
+    Ok(encode_behind(log, prev, (first, now_us), (&causes::encode(&log, causes)?, payloads), signer))
+}
+
+fn encode_behind(
+    log: LogId,
+    prev: &Head,
+    (first, now_us): (u64, u64),
+    (causes, payloads): (&[u8], &[Bytes]),
+    signer: &dyn Signer,
+) -> (Group, Head) {
+    let mut out = BytesMut::with_capacity(causes.len() + encoded_len(payloads));
     let mut head = *prev;
-    let last = append_group(&log, &mut head, first, now_us, payloads, signer, &mut out);
+    let last = append_group(&log, &mut head, (first, now_us), (causes, payloads), signer, &mut out);
     (Group { log, first, last, bytes: out.freeze() }, head)
 }
 
@@ -179,19 +216,19 @@ pub(super) fn encoded_len(payloads: &[Bytes]) -> usize {
     payloads.iter().map(|p| HEADER_BYTES + p.len()).sum::<usize>() + SEAL_BYTES
 }
 
-/// Appends one sealed group to `out`, moves `head` on and returns the last number.
+/// Appends one sealed group to `out`, its first record behind `causes` as `causes::encode` made them, moves `head` on and returns the
+/// last number.
 pub(super) fn append_group(
     log: &LogId,
     head: &mut Head,
-    first: u64,
-    now_us: u64,
-    payloads: &[Bytes],
+    (first, now_us): (u64, u64),
+    (mut causes, payloads): (&[u8], &[Bytes]),
     signer: &dyn Signer,
     out: &mut BytesMut,
 ) -> u64 {
     let (mut seq, begin) = (first, out.len());
     for payload in payloads {
-        record::encode_record(Kind::Data, seq, now_us, payload, out);
+        record::encode_record(Kind::Data, seq, now_us, (std::mem::take(&mut causes), payload), out);
         seq += 1;
     }
     *head = seal::extend(head, &out[begin..]);
@@ -200,9 +237,8 @@ pub(super) fn append_group(
     last
 }
 
-/// How many payloads from the front form the next group; at least one.
-pub(super) fn next_group(payloads: &[Bytes]) -> usize {
-    let mut bytes = 0;
+/// How many payloads from the front form the next group, behind so many bytes of other logs' names; at least one.
+pub(super) fn next_group(payloads: &[Bytes], mut bytes: usize) -> usize {
     let fits = payloads.iter().take(limits::GROUP_MAX_RECORDS).take_while(|payload| {
         bytes += payload.len();
         bytes <= limits::GROUP_MAX_BYTES

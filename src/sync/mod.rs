@@ -5,6 +5,7 @@
 
 mod accepted;
 mod base;
+mod causes;
 mod cell;
 mod cursor;
 pub mod error;
@@ -25,8 +26,9 @@ pub mod wal;
 mod tests;
 
 pub use base::Base;
+pub use causes::{Cause, Causes};
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
-pub use group::{Entries, Entry, Group, encode_group, verify_group};
+pub use group::{Entries, Entry, Group, encode_caused_group, encode_group, verify_group};
 pub use inspect::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};
 pub use proven::Proven;
 pub(crate) use reader::Places;

@@ -4,13 +4,14 @@
 //!  0        4        8      9       10         18          26
 //!  +--------+--------+------+-------+----------+-----------+------------------+
 //!  | len    | crc32c | kind | flags | seq      | time_us   | payload          |
-//!  | u32    | u32    | u8   | u8 =0 | u64      | u64       | len - 18 bytes   |
+//!  | u32    | u32    | u8   | u8    | u64      | u64       | len - 18 bytes   |
 //!  +--------+--------+------+-------+----------+-----------+------------------+
 //!           '- over the len bytes that follow ('the body')
 //! ```
 //!
 //! Integers are little-endian. `len` counts the bytes after the checksum. Kind 1 is data: `seq` is the record's number, `time_us`
-//! the origin's wall clock in microseconds since 1970, for information only. Kind 2 is a seal: `seq` is the last record it covers,
+//! the origin's wall clock in microseconds since 1970, for information only. Bit 0 of its `flags` says that the payload begins with
+//! the names of records in other logs that come before it (`sync::causes`); all other flags are refused. Kind 2 is a seal: `seq` is the last record it covers,
 //! `time_us` is 0 and the payload is
 //!
 //! ```text
@@ -24,6 +25,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::base::limits;
+use crate::sync::causes::{self, FLAG_CAUSES};
 use crate::sync::error::RecordError;
 use crate::wire::cursor::Reader;
 
@@ -56,6 +58,8 @@ pub struct Record<'a> {
     pub seq: u64,
     /// The origin's wall clock; 0 in a seal.
     pub time_us: u64,
+    /// Dependency lines of a data record; empty for most.
+    pub(super) lines: &'a [u8],
     /// What the application gave, or the seal's fields.
     pub payload: &'a [u8],
     /// Everything the checksum covers.
@@ -68,6 +72,11 @@ impl<'a> Record<'a> {
         PREFIX_BYTES + self.body.len()
     }
 
+    /// Bytes behind the fixed fields: what the limit of a group counts.
+    pub(super) fn content_len(&self) -> usize {
+        self.body.len() - BODY_MIN_BYTES
+    }
+
     /// Decodes the record at the front of `input` and checks every field that one record alone can prove.
     pub fn decode(input: &'a [u8]) -> Result<Record<'a>, RecordError> {
         let short = |need| RecordError::Short { need, have: input.len() };
@@ -76,7 +85,7 @@ impl<'a> Record<'a> {
         if len == 0 {
             return Err(RecordError::Zero);
         }
-        let max = BODY_MIN_BYTES + limits::RECORD_PAYLOAD_MAX_BYTES;
+        let max = BODY_MIN_BYTES + limits::RECORD_PAYLOAD_MAX_BYTES + causes::CAUSES_MAX_BYTES;
         if !(BODY_MIN_BYTES..=max).contains(&len) {
             return Err(RecordError::Length { got: len, min: BODY_MIN_BYTES, max });
         }
@@ -98,7 +107,8 @@ impl<'a> Record<'a> {
             other => return Err(RecordError::Kind(other)),
         };
         let flags = reader.u8().map_err(short)?;
-        if flags != 0 {
+        let is_caused = kind == Kind::Data && flags == FLAG_CAUSES;
+        if flags != 0 && !is_caused {
             return Err(RecordError::Flags(flags));
         }
         let (seq, time_us) = (reader.u64().map_err(short)?, reader.u64().map_err(short)?);
@@ -107,20 +117,28 @@ impl<'a> Record<'a> {
             let want = BODY_MIN_BYTES + SEAL_PAYLOAD_BYTES;
             return Err(RecordError::Length { got: body.len(), min: want, max: want });
         }
-        Ok(Record { kind, seq, time_us, payload, body })
+        let (lines, payload) = if is_caused { causes::split(payload)? } else { (&[][..], payload) };
+        let max = limits::RECORD_PAYLOAD_MAX_BYTES;
+        if payload.len() > max {
+            let around = body.len() - payload.len();
+            return Err(RecordError::Length { got: body.len(), min: around, max: around + max });
+        }
+        Ok(Record { kind, seq, time_us, lines, payload, body })
     }
 }
 
-/// Appends a record.
-pub(super) fn encode_record(kind: Kind, seq: u64, time_us: u64, payload: &[u8], out: &mut BytesMut) {
+/// Appends a record, `causes` being what `causes::encode` made.
+pub(super) fn encode_record(kind: Kind, seq: u64, time_us: u64, (causes, payload): (&[u8], &[u8]), out: &mut BytesMut) {
     let mut header = [0u8; HEADER_BYTES];
-    let len = (BODY_MIN_BYTES + payload.len()) as u32;
+    let len = (BODY_MIN_BYTES + causes.len() + payload.len()) as u32;
     header[..4].copy_from_slice(&len.to_le_bytes());
     header[8] = kind as u8;
+    header[9] = if causes.is_empty() { 0 } else { FLAG_CAUSES };
     header[10..18].copy_from_slice(&seq.to_le_bytes());
     header[18..].copy_from_slice(&time_us.to_le_bytes());
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[PREFIX_BYTES..]), payload);
+    let crc = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(&header[PREFIX_BYTES..]), causes), payload);
     header[4..8].copy_from_slice(&crc.to_le_bytes());
     out.put_slice(&header);
+    out.put_slice(causes);
     out.put_slice(payload);
 }

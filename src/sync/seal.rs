@@ -83,7 +83,7 @@ impl Seal {
         payload[..8].copy_from_slice(&first.to_le_bytes());
         payload[8..40].copy_from_slice(head);
         payload[40..].copy_from_slice(&signer.sign(&message(log, first, last, head)));
-        record::encode_record(Kind::Seal, last, 0, &payload, out);
+        record::encode_record(Kind::Seal, last, 0, (&[], &payload), out);
     }
 
     /// Whether the origin of `log` signed this.

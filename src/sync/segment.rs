@@ -27,6 +27,7 @@ use std::io;
 
 use crate::base::id::{from_hex, hex};
 use crate::base::{Incarnation, LogId, PeerId, limits};
+use crate::sync::causes::CAUSES_MAX_BYTES;
 use crate::sync::error::{GroupError, WalError};
 use crate::sync::group::{Walked, walk};
 use crate::sync::record::{HEADER_BYTES as RECORD_HEADER_BYTES, SEAL_BYTES};
@@ -48,7 +49,8 @@ pub(super) const ROOT: &str = "log/";
 
 // The scanner keeps one whole group and the mark before it in its window, so the largest one must fit.
 const AROUND_BYTES: usize = BATCH_BYTES + SEAL_BYTES;
-const _: () = assert!(limits::RECORD_PAYLOAD_MAX_BYTES + RECORD_HEADER_BYTES + AROUND_BYTES <= limits::WAL_PUSH_MAX_BYTES);
+const _: () =
+    assert!(CAUSES_MAX_BYTES + limits::RECORD_PAYLOAD_MAX_BYTES + RECORD_HEADER_BYTES + AROUND_BYTES <= limits::WAL_PUSH_MAX_BYTES);
 const _: () =
     assert!(limits::GROUP_MAX_BYTES + limits::GROUP_MAX_RECORDS * RECORD_HEADER_BYTES + AROUND_BYTES <= limits::WAL_PUSH_MAX_BYTES);
 const _: () = assert!(u32::from_le_bytes(BATCH_MAGIC) as usize > limits::WAL_PUSH_MAX_BYTES);

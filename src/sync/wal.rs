@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use crate::base::{Incarnation, LogId, limits};
 use crate::sync::accepted::{Accepted, Sealed, seal_groups};
 use crate::sync::base::Base;
+use crate::sync::causes::{self, Cause};
 use crate::sync::cell::{self, Current};
 use crate::sync::cursor;
 use crate::sync::error::{Damage, DamageKind, GroupError, StoreError, Stored, WalError};
@@ -137,7 +138,13 @@ impl<S: Storage> Wal<S> {
     /// [`Wal::append`] after which [`Wal::mark_own`] is to be called, when nobody waits any more: until then a torn end of the log
     /// and damage to its last records look the same.
     pub fn append_unmarked(&mut self, now_us: u64, payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
+        self.append_unmarked_after(now_us, &[], payloads)
+    }
+
+    /// [`Wal::append_unmarked`] of records that come after `causes` in other logs: the first of them says so.
+    pub fn append_unmarked_after(&mut self, now_us: u64, causes: &[Cause], payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
         check_payloads(payloads)?;
+        let causes = causes::encode(&self.own, causes)?;
         self.check_flushed()?;
         if payloads.is_empty() {
             return Ok(Vec::new());
@@ -148,7 +155,7 @@ impl<S: Storage> Wal<S> {
         buffer.clear();
         place.begin(buffer);
         let from = (log.durable + 1, log.head);
-        let Sealed { bytes, groups, head } = seal_groups(*own, from, now_us, payloads, signer.as_ref(), buffer);
+        let Sealed { bytes, groups, head } = seal_groups(*own, from, now_us, (&causes, payloads), signer.as_ref(), buffer);
         log.commit(disk, &place, &bytes, &groups, head)?;
         Ok(groups)
     }
@@ -313,10 +320,11 @@ pub(super) fn check_payloads(payloads: &[Bytes]) -> Result<(), WalError> {
     large.map_or(Ok(()), |large| Err(WalError::PayloadTooLarge { got: large.len(), max }))
 }
 
-pub(super) fn cut_groups(mut payloads: &[Bytes]) -> Vec<&[Bytes]> {
+/// Cuts payloads into groups, the first behind so many bytes of other logs' names.
+pub(super) fn cut_groups(mut payloads: &[Bytes], mut causes: usize) -> Vec<&[Bytes]> {
     let mut cuts = Vec::new();
     while !payloads.is_empty() {
-        let (cut, rest) = payloads.split_at(group::next_group(payloads));
+        let (cut, rest) = payloads.split_at(group::next_group(payloads, std::mem::take(&mut causes)));
         cuts.push(cut);
         payloads = rest;
     }

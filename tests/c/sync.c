@@ -127,6 +127,29 @@ static void acknowledging(vixp2p_node *a, vixp2p_node *b)
     CHECK(lines[1].durable == seq && lines[1].lag_records == 0 && lines[1].lag_bytes == 0);
 }
 
+/* A node in causal mode: its records name what was applied before them, and nothing waits where there is nothing to wait for. */
+static void causal(void)
+{
+    vixp2p_node_options options = VIXP2P_NODE_OPTIONS_INIT;
+    vixp2p_node *node = NULL;
+    vixp2p_sync_state line;
+    vixp2p_log_id none;
+    uint64_t seq = 0;
+    size_t count = 1;
+    options.flags = 1u << 30;
+    CHECK_FAILS(VIXP2P_ERR_UNSUPPORTED, vixp2p_node_create(&options, &node));
+    options.flags = VIXP2P_FLAG_CAUSAL;
+    CHECK(vixp2p_node_create(&options, &node) == VIXP2P_OK);
+    CHECK(vixp2p_node_append(node, "offline", 7, &seq) == VIXP2P_OK && seq == 1);
+    CHECK(vixp2p_node_start(node) == VIXP2P_OK);
+    CHECK(vixp2p_node_append(node, "x", 1, &seq) == VIXP2P_OK && seq == 2);
+    memset(&none, 0, sizeof none);
+    CHECK(vixp2p_node_sync_status(node, &line, sizeof line, &count) == VIXP2P_OK && count == 1);
+    CHECK(line.durable == 2 && line.waits == 0 && line.waits_for_seq == 0);
+    CHECK(memcmp(&line.waits_for, &none, sizeof none) == 0);
+    vixp2p_node_destroy(node);
+}
+
 int main(void)
 {
     vixp2p_node *a = polled("a"), *b = polled("b");
@@ -135,6 +158,7 @@ int main(void)
     nothing(a);
     subscribing(a);
     acknowledging(a, b);
+    causal();
     CHECK(vixp2p_node_subscribe(b, NULL, 0, VIXP2P_SUBSCRIBE_ALL, &left) == VIXP2P_OK);
     vixp2p_node_destroy(b);
     vixp2p_node_destroy(a);

@@ -82,7 +82,7 @@ fn an_unusable_setting_is_refused_by_name_and_userdata_is_dropped_once() {
         (VIXP2P_ERR_INVALID, "options.delivery is -3", Box::new(|o| o.delivery = -3)),
         (VIXP2P_ERR_INVALID, "options.log_level is 9", Box::new(|o| o.log_level = 9)),
         (VIXP2P_ERR_UNSUPPORTED, "options.trust is 5", Box::new(|o| o.trust = 5)),
-        (VIXP2P_ERR_UNSUPPORTED, "0x80", Box::new(|o| o.flags = 0x80)),
+        (VIXP2P_ERR_UNSUPPORTED, "0x100", Box::new(|o| o.flags = 0x100)),
         (VIXP2P_ERR_INVALID, "options.psk_len is 5", Box::new(|o| (o.psk, o.psk_len) = (c"short".as_ptr().cast(), 5))),
         (VIXP2P_ERR_INVALID, "options.psk is NULL", Box::new(|o| o.psk_len = 32)),
         (VIXP2P_ERR_INVALID, "options.psk_len is 0", Box::new(|o| o.psk = c"".as_ptr().cast())),

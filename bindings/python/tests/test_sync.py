@@ -2,10 +2,21 @@
 
 import select
 import threading
+import time
 
 import pytest
 
+from conftest import join
 from vixp2p import Durability, Node, Stopped, TrustPolicy
+
+
+def until(holds):
+    """Waits until it holds."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
 
 LOOPBACK = {"listen": ("127.0.0.1", 0), "trust": TrustPolicy.TOFU}
 
@@ -76,6 +87,40 @@ def test_acknowledgements_are_waited_for_and_the_lag_is_told(pair):
     assert own.own and own.peer is None and own.durable == 1
     assert own.parked is None and not own.frozen
     assert (peer.peer, peer.durable, peer.applied, peer.lag_records, peer.lag_bytes) == (b.id, 1, 1, 0, 0)
+
+
+def test_an_answer_waits_for_its_question_on_a_causal_node():
+    taken, seen = threading.Event(), []
+
+    def apply(record):
+        if record.data == b"question" and not taken.is_set():
+            raise RuntimeError("not now")
+        seen.append(record.data)
+
+    options = {"causal": True, **LOOPBACK}
+    with Node("a", **options) as a, Node("b", **options) as b, Node("c", on_apply=apply, **options) as c:
+        join(a, b)
+        join(b, c)
+        question = a.append_records([b"question"])
+        until(lambda: any(line.log == question.log and line.applied == 1 for line in b.sync_status()))
+        answer = b.append_records([b"answer"])
+        assert b.wait_for_ack(answer.log, 1, [c.id], timeout=30)
+
+        def wait():
+            # What a callback raises comes out of a call for events.
+            try:
+                c.wait_event(0.01)
+            except RuntimeError:
+                pass
+            lines = [line for line in c.sync_status() if line.log == answer.log and line.peer is None]
+            return bool(lines) and lines[0].waits
+
+        until(wait)
+        line = next(line for line in c.sync_status() if line.waits)
+        assert (line.waits, line.waits_for, seen) == (1, (question.log, 1), [])
+        taken.set()
+        until(lambda: (wait(), len(seen) == 2)[1])
+        assert seen == [b"question", b"answer"]
 
 
 def test_a_barrier_makes_buffered_records_durable():

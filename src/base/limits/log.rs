@@ -11,8 +11,13 @@ pub const GROUP_MAX_RECORDS: usize = 256;
 /// Payload bytes of one group commit, unless a single record is larger. A signature costs as much as hashing some 200 KiB: less a group,
 /// and a backlog is bound by signatures.
 pub const GROUP_MAX_BYTES: usize = 256 * 1024;
-/// Encoded bytes of one WalPush: the largest group with its framing, and then some.
-pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 64 * 1024;
+/// Other logs that one record names as coming before it (causal mode): as many as a node carries, and new incarnations of its own beside
+/// them, so that the first record of a run can always name all there are.
+pub const RECORD_CAUSES_MAX: usize = LOGS_MAX + VECTOR_MAX_ENTRIES;
+/// Of the records that a log waits for in causal mode so many are kept in mind; what further ones it lacks is seen when these have come.
+pub const CAUSES_AWAITED_MAX: usize = 64;
+/// Encoded bytes of one WalPush: the largest group with its framing and the names of other logs, and then some.
+pub const WAL_PUSH_MAX_BYTES: usize = RECORD_PAYLOAD_MAX_BYTES + 320 * 1024;
 /// Pushed and not yet acknowledged bytes per link and direction: the receiver's credit.
 pub const REPLICA_WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// Pushed and not yet acknowledged records per link and direction, so that a flood of tiny ones is bounded too.

@@ -125,6 +125,9 @@ pub(crate) struct NodeArgs {
     /// Appends wait for the disk: durable or buffered [default: durable]
     #[arg(long, value_name = "MODE", default_value = "durable", hide_default_value = true, hide = true, requires = "data", value_parser = durability)]
     pub(crate) durability: Durability,
+    /// Records come after those that their writer had applied, whosever
+    #[arg(long, hide = true)]
+    pub(crate) causal: bool,
     #[command(flatten)]
     pub(crate) discovery: DiscoveryArgs,
     /// Add each record of others to FILE, exactly once
@@ -190,6 +193,9 @@ pub(crate) struct AppendArgs {
     /// First line opens a sealed key; not needed while a node runs
     #[arg(long, value_name = "FILE", value_parser = path)]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// What a node run with --causal has applied comes before these records; not needed while it runs
+    #[arg(long)]
+    pub(crate) causal: bool,
     /// One record; "-" or nothing reads standard input, one record a line; "--" comes before a text that begins with a dash
     #[arg(value_name = "TEXT", value_parser = text)]
     pub(crate) text: Option<String>,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Endpoint, Event, HandshakeStage, LinkId, LogId, LogRange, PeerId, TrustTable};
-use crate::sync::Group;
+use crate::sync::{Cause, Group};
 use crate::wire::Message;
 use crate::wire::message::{Parcel, ParcelId};
 
@@ -180,6 +180,15 @@ pub enum Input {
         /// The refused record.
         seq: u64,
     },
+    /// This record was not given to the application (`Mesh::may_apply`): it comes after others, which are not applied here yet.
+    ApplyWaits {
+        /// Which log.
+        log: LogId,
+        /// The record; those before it are applied.
+        seq: u64,
+        /// What it lacks.
+        causes: Vec<Cause>,
+    },
     /// The application cannot apply this record and says that it never can: the log is parked there.
     ApplyPoisoned {
         /// Which log.
@@ -187,7 +196,8 @@ pub enum Input {
         /// The record.
         seq: u64,
     },
-    /// The application wants a parked log to go on: with the record it is parked at once more, or behind it.
+    /// The application wants a parked log to go on: with the record it is parked at once more, or behind it. Of one that waits (`ApplyWaits`)
+    /// `skip` gives it the record although it lacks what that comes after.
     ApplyResume {
         /// Which log.
         log: LogId,
@@ -330,7 +340,7 @@ pub enum Output {
         max_bytes: usize,
     },
     /// Records `from..=upto` are durable; give them to the application in order, answer `Applied` as it goes (at least once at
-    /// the end), or `ApplyRefused` for the first it refuses. One is under way per log at a time.
+    /// the end), or `ApplyRefused` for the first it refuses, or `ApplyWaits`. One is under way per log at a time.
     Apply {
         /// Which log.
         log: LogId,

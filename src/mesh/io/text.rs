@@ -89,6 +89,10 @@ impl fmt::Display for Input {
             Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
             Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),
+            Input::ApplyWaits { log, seq, causes } => {
+                write!(f, "apply of {log} waits at {seq}")?;
+                causes.iter().try_for_each(|cause| write!(f, " [{cause}]"))
+            }
             Input::ApplyPoisoned { log, seq } => write!(f, "apply poisoned {log} at {seq}"),
             Input::ApplyResume { log, skip } => write!(f, "resume {log}{}", if *skip { ", skipping" } else { "" }),
             Input::PullOutbox { peer, target, .. } => write!(f, "pull operations for {} from {}", target.short(), peer.short()),

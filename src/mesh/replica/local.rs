@@ -29,6 +29,10 @@ enum Apply {
     },
     /// It refused a record and gets it again after a pause.
     Refused,
+    /// This record comes after others that are not here yet.
+    Waiting {
+        seq: u64,
+    },
     /// It can never apply this record, and gets nothing before somebody says so.
     Parked {
         seq: u64,
@@ -125,6 +129,11 @@ impl Local {
         self.cursor.min(self.durable)
     }
 
+    /// Highest applied record, which may be more than there is here.
+    pub(super) fn reached(&self) -> u64 {
+        self.cursor
+    }
+
     /// Whether nothing is known of the log, neither by records nor by a snapshot.
     pub(super) fn is_blank(&self) -> bool {
         self.durable == 0 && self.cursor == 0
@@ -168,7 +177,7 @@ impl Local {
         self.cursor = self.cursor.max(seq);
         let past = match self.apply {
             Apply::Running { upto } => self.cursor >= upto,
-            Apply::Parked { seq } => self.cursor >= seq,
+            Apply::Parked { seq } | Apply::Waiting { seq } => self.cursor >= seq,
             Apply::Idle | Apply::Refused => false,
         };
         if past {
@@ -203,6 +212,28 @@ impl Local {
     /// The pause after a refusal is over.
     pub(super) fn resume(&mut self) {
         if self.apply == Apply::Refused {
+            self.apply = Apply::Idle;
+        }
+    }
+
+    /// Record `seq` has to wait for others, and what comes before it is applied. `false` if it has not been offered.
+    pub(super) fn wait(&mut self, seq: u64) -> bool {
+        let offered = self.is_offered(seq);
+        if offered {
+            self.cursor = seq - 1;
+            self.apply = Apply::Waiting { seq };
+        }
+        offered
+    }
+
+    /// Whether a record waits for others.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.apply, Apply::Waiting { .. })
+    }
+
+    /// What was waited for is there.
+    pub(super) fn go_on(&mut self) {
+        if self.is_waiting() {
             self.apply = Apply::Idle;
         }
     }

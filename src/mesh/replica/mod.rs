@@ -10,6 +10,7 @@
 //! One engine for every log, whoever writes it. Never touches a record's bytes, never decides about links, and keeps no belief
 //! about a peer longer than its link.
 
+mod causes;
 mod give;
 mod local;
 mod receive;
@@ -27,6 +28,9 @@ use crate::sync::LogState;
 use crate::wire::Message;
 use crate::wire::message::{VectorEntry, WalAck, WalNak};
 
+pub use causes::LogWait;
+
+use causes::Waits;
 use give::Give;
 use local::{Credit, Local};
 use session::Session;
@@ -43,6 +47,8 @@ pub struct LogView {
     pub applied: u64,
     /// The application is stuck at this record: it said that it can never apply it.
     pub parked: Option<u64>,
+    /// In causal mode: a record that comes after others, which are not applied here yet.
+    pub waits: Option<LogWait>,
     /// Whether two histories of the log were seen: nothing more is stored of it.
     pub frozen: bool,
     /// What connected peers have confirmed in this session.
@@ -87,10 +93,11 @@ pub(super) struct Replica {
     rollback_told: bool,
     give: Give,
     take: Take,
+    waits: Waits,
 }
 
 impl Replica {
-    pub(super) fn new(logs: Vec<LogState>, own: LogId, seed: u64, out: &mut Outbox) -> Replica {
+    pub(super) fn new(logs: Vec<LogState>, (own, causal): (LogId, bool), seed: u64, out: &mut Outbox) -> Replica {
         let mut table = BTreeMap::from([(own, Local::new(0, 0))]);
         for LogState { log, durable, applied, parked, frozen, base } in logs {
             let mut local = Local::new(durable, if log.origin == own.origin { durable } else { applied });
@@ -105,6 +112,7 @@ impl Replica {
             offer(*log, local, false, out);
         }
         let give = Give::new(table.values().map(|local| local.base));
+        let waits = Waits::new(causal, table.keys().copied());
         Replica {
             own,
             logs: table,
@@ -117,12 +125,14 @@ impl Replica {
             rollback_told: false,
             give,
             take: Take::default(),
+            waits,
         }
     }
 
     /// Appending goes on in `log`; the old one is kept and replicated like anybody's.
     pub(super) fn renewed(&mut self, log: LogId) {
         self.own = log;
+        self.waits.begin_log(self.logs.keys().copied());
         self.logs.entry(log).or_insert(Local::new(0, 0));
         self.rollback_told = false;
     }
@@ -286,6 +296,7 @@ impl Replica {
     /// Acknowledges what moved during this input: at most one ack for each log and link.
     pub(super) fn flush(&mut self, out: &mut Outbox) {
         self.install_if_whole(out);
+        self.wake(out);
         for (link, log) in std::mem::take(&mut self.awaited) {
             if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) {
                 session.tell(log, local.durable, local.applied(), true, out);
@@ -308,7 +319,8 @@ impl Replica {
         let at =
             |s: &Session| s.known(&log).filter(|f| !f.disowned).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
         let acked = self.sessions.values().filter_map(at).collect();
-        Some(LogView { log, durable: local.durable, applied: local.applied(), parked: local.parked(), frozen: local.frozen, acked })
+        let (durable, applied, parked, waits) = (local.durable, local.applied(), local.parked(), self.waits.of(&log));
+        Some(LogView { log, durable, applied, parked, waits, frozen: local.frozen, acked })
     }
 
     pub(super) fn durables(&self) -> Vec<(LogId, u64)> {

@@ -95,6 +95,7 @@ impl Replica {
             let news = local.durable > before;
             if group.log == self.own {
                 local.settle();
+                self.waits.stir(group.log);
                 if from_peer {
                     self.news.insert(group.log);
                 }
@@ -151,6 +152,7 @@ impl Replica {
         let credit = local.give_up();
         if !std::mem::replace(&mut local.frozen, true) {
             out.event(Event::LogForked { log, seq, detail });
+            self.waits.stir(log);
         }
         self.give_back(credit);
         self.ask_again(log, out);
@@ -179,6 +181,7 @@ impl Replica {
     /// The application refused a record; it gets it again after a pause.
     pub(in crate::mesh) fn apply_refused(&mut self, now: Time, log: LogId, seq: u64, out: &mut Outbox) {
         if let Some(pause) = self.logs.get_mut(&log).and_then(|local| local.refused(seq)) {
+            self.waits.refuse(log);
             self.news.insert(log);
             self.retries.insert((now + pause, log, Retry::Apply));
             out.event(Event::ApplyRefused { log, seq, retry_in_ms: pause.as_millis() as u64 });
@@ -189,13 +192,14 @@ impl Replica {
     pub(in crate::mesh) fn apply_poisoned(&mut self, log: LogId, seq: u64, out: &mut Outbox) {
         let Some(local) = self.logs.get_mut(&log).filter(|_| log != self.own) else { return };
         if local.park(seq) {
+            self.waits.refuse(log);
             self.news.insert(log);
             out.park(log, seq - 1, Some(seq));
             out.event(Event::ApplyParked { log, seq });
         }
     }
 
-    /// The application goes on with a parked log.
+    /// The application goes on with a parked log, or with one that waits.
     pub(in crate::mesh) fn apply_resume(&mut self, log: LogId, skip: bool, out: &mut Outbox) {
         let Some(local) = self.logs.get_mut(&log) else { return };
         if let Some(seq) = local.unpark(skip) {
@@ -203,6 +207,8 @@ impl Replica {
             out.park(log, if skip { seq } else { seq - 1 }, None);
             out.event(Event::ApplyResumed { log, seq, skipped: skip });
             offer(log, local, self.take.is_holding(), out);
+        } else if skip {
+            self.wait_no_more(log, out);
         }
     }
 

@@ -79,7 +79,7 @@ pub(super) struct Take {
     stage: Stage,
     /// What is being taken.
     offer: Option<SnapshotOffer>,
-    places: BTreeMap<LogId, Place>,
+    pub(super) places: BTreeMap<LogId, Place>,
     /// Whether the list of hashes is there.
     hashes: bool,
     missing: BTreeSet<u64>,
@@ -378,6 +378,7 @@ impl Replica {
         let Some(id) = self.take.offer.as_ref().filter(|_| is_due).map(|offer| offer.id) else { return };
         if self.covers(&self.take.places) && self.is_apart(&self.take.places).is_none() {
             self.take.stage = Stage::Installing;
+            self.expect_state(true);
             out.snapshot(SnapshotOutput::Install { id });
         } else {
             // The application has told of more than it had been given.
@@ -422,6 +423,7 @@ impl Replica {
     pub(super) fn not_installed(&mut self, now: Time, id: SnapshotId, out: &mut Outbox) {
         if self.take.stage == Stage::Installing && self.take.is_taking(id) {
             self.take.failed = self.take.failed.saturating_add(1);
+            self.expect_state(false);
             self.give_up(now, out);
         }
     }

@@ -1,6 +1,7 @@
 //! What the log promises, tried against cut files, flipped bits, lost writes and failing disks.
 
 mod buffered;
+mod causes;
 mod codec;
 mod crash;
 mod cursor;

@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use vixp2p::base::{Incarnation, LogId};
 use vixp2p::crypto::{Identity, Secret};
-use vixp2p::sync::{Damage, Entry, Group, MemStorage, Reader, Stored, Wal, encode_group, log_head, verify_group};
+use vixp2p::sync::{
+    Cause, Damage, Entry, Group, MemStorage, Reader, Stored, Wal, encode_caused_group, encode_group, log_head, verify_group,
+};
 
 use super::edits::Choices;
 
@@ -32,6 +34,12 @@ fn payloads(first: u64) -> Vec<Bytes> {
     (first..first + 3).map(payload).collect()
 }
 
+/// What the first of three records names: nothing, or so many logs.
+fn causes(first: u64) -> Vec<Cause> {
+    let log = |n| LogId { origin: ME.id(), incarnation: Incarnation(n) };
+    (1..first % 4).map(|n| Cause { log: log(n), seq: first }).collect()
+}
+
 /// A disk with this node's log in several segments and another's in one.
 static DISK: LazyLock<MemStorage> = LazyLock::new(|| {
     let (mut other, _) = Wal::open(MemStorage::new(), OTHER.clone(), Incarnation(1)).expect("memory");
@@ -39,7 +47,7 @@ static DISK: LazyLock<MemStorage> = LazyLock::new(|| {
     wal.set_segment_max(700);
     for first in (1..=RECORDS).step_by(3) {
         wal.append(5, &payloads(first)).expect("memory");
-        let groups = other.append(5, &payloads(first)).expect("memory");
+        let groups = other.append_unmarked_after(5, &causes(first), &payloads(first)).expect("memory");
         assert_eq!(wal.store(&groups), [Ok(Stored::New)]);
     }
     wal.set_applied(log_of(&OTHER), 4).expect("memory");
@@ -143,6 +151,8 @@ pub(crate) fn group(input: &[u8]) {
     let mut choices = Choices::new(input);
     let log = log_of(&OTHER);
     let honest = |first: u64| encode_group(log, &log_head(&log), first, 5, &payloads(1), OTHER.as_ref()).0;
+    let named =
+        |first: u64| encode_caused_group(log, &log_head(&log), (first, 5), (&causes(2), &payloads(1)), OTHER.as_ref()).expect("one").0;
     let (mut wal, _) = open(MemStorage::new());
     if choices.byte() & 1 == 0 {
         assert_eq!(wal.store(&[honest(1)]), [Ok(Stored::New)]);
@@ -154,9 +164,10 @@ pub(crate) fn group(input: &[u8]) {
         let (kind, seq, size) = (choices.byte(), choices.number(), usize::from(choices.byte()));
         match kind % 8 {
             // Whole groups of the origin, out of place or not.
+            0 if kind >= 128 => bytes.extend_from_slice(&named(seq.clamp(1, u64::MAX - 9)).bytes),
             0 => bytes.extend_from_slice(&honest(seq.clamp(1, u64::MAX - 9)).bytes),
             1 => return raw(&wal, log, choices.rest()),
-            kind => append_record(&mut bytes, if kind < 6 { 1 } else { kind - 5 }, seq, choices.take(size)),
+            of => append_record(&mut bytes, [if of < 6 { 1 } else { of - 5 }, kind >> 7], seq, choices.take(size)),
         }
     }
     let bytes = Bytes::from(bytes);
@@ -165,14 +176,15 @@ pub(crate) fn group(input: &[u8]) {
         for group in &groups {
             assert_eq!(group.entries().count() as u64, group.last - group.first + 1);
             let proven = verify_group(&log, &log_head(&log), group).is_ok();
-            assert!(!proven || group.bytes == honest(group.first).bytes, "only what the origin signed is proven");
+            let signed = group.bytes == honest(group.first).bytes || group.bytes == named(group.first).bytes;
+            assert!(!proven || signed, "only what the origin signed is proven");
         }
         wal.store(&groups);
     }
     let label = Group { log, first: before + 1, last: before + 3, bytes };
     let stored = wal.store(std::slice::from_ref(&label));
     assert!(wal.durable(log) == before || wal.durable(log) == 3, "{stored:?}");
-    _ = label.entries().count();
+    _ = label.entries().map(|entry| entry.causes.iter().count()).sum::<usize>();
     let (again, damages) = open(wal.storage().clone());
     assert_eq!((damages.len(), again.durable(log)), (0, wal.durable(log)));
     assert_true(&again);
@@ -183,13 +195,13 @@ fn raw(wal: &Wal<MemStorage>, log: LogId, bytes: &[u8]) {
     let bytes = Bytes::copy_from_slice(bytes);
     assert!(Group::split(log, &bytes).is_ok_and(|groups| groups.is_empty()) || !bytes.is_empty());
     let group = Group { log, first: wal.durable(log) + 1, last: wal.durable(log) + 1, bytes };
-    _ = group.entries().map(|entry| entry.payload.len()).sum::<usize>();
+    _ = group.entries().map(|entry| entry.payload.len() + entry.causes.iter().count()).sum::<usize>();
     _ = verify_group(&log, &log_head(&log), &group);
 }
 
 /// A record as `sync::record` draws it, with its checksum.
-fn append_record(out: &mut Vec<u8>, kind: u8, seq: u64, payload: &[u8]) {
-    let mut body = vec![kind, 0];
+fn append_record(out: &mut Vec<u8>, kind_and_flags: [u8; 2], seq: u64, payload: &[u8]) {
+    let mut body = kind_and_flags.to_vec();
     body.extend_from_slice(&seq.to_le_bytes());
     body.extend_from_slice(&0u64.to_le_bytes());
     body.extend_from_slice(payload);
@@ -201,5 +213,13 @@ fn append_record(out: &mut Vec<u8>, kind: u8, seq: u64, payload: &[u8]) {
 pub(crate) fn group_seeds() -> Vec<Vec<u8>> {
     let log = log_of(&OTHER);
     let (group, _) = encode_group(log, &log_head(&log), 1, 5, &payloads(1), OTHER.as_ref());
-    vec![vec![1, 0, 1, 0], vec![0, 0, 4, 0], vec![1, 2, 1, 2, 9, 9, 6, 1, 104], [&[1, 1, 0, 0], &group.bytes[..]].concat()]
+    let line = [&[1, 128 + 2, 1, 50, 1, 0][..], &[7; 40], &[1, 0, 0, 0, 0, 0, 0, 0]].concat();
+    vec![
+        line,
+        vec![0, 128, 1, 0],
+        vec![1, 0, 1, 0],
+        vec![0, 0, 4, 0],
+        vec![1, 2, 1, 2, 9, 9, 6, 1, 104],
+        [&[1, 1, 0, 0], &group.bytes[..]].concat(),
+    ]
 }

@@ -16,6 +16,7 @@ FLAG_NO_REMEMBER = 2
 FLAG_NO_RELAY = 16
 FLAG_NO_PEER_EXCHANGE = 32
 FLAG_MDNS = 64
+FLAG_CAUSAL = 128
 APPLY_OK, APPLY_RETRY, APPLY_POISON = 0, 1, 2
 PEER_HAS_ID, PEER_SECURE, PEER_TRUSTED = 1, 2, 4
 TARGET_WANTED = 8
@@ -270,6 +271,9 @@ class SyncStateStruct(ctypes.Structure):
         ("lag_bytes", c_uint64),
         ("lag_ms", c_uint64),
         ("parked", c_uint64),
+        ("waits", c_uint64),
+        ("waits_for", LogIdStruct),
+        ("waits_for_seq", c_uint64),
     ]
 
 

@@ -174,6 +174,7 @@ class Node(Progress, Outbox, Snapshots):
         discovery_group: Optional[str] = None,
         discovery_interfaces: Sequence[str] = (),
         mdns: bool = False,
+        causal: bool = False,
         snapshot_schema: str = "",
         snapshot_from: Optional[Sequence[PeerId]] = None,
         log_max_bytes: int = 0,
@@ -203,6 +204,9 @@ class Node(Progress, Outbox, Snapshots):
         `discovery` looks for nodes on the own networks; `discovery_interfaces` are the names of those to use, all but loopback if
         there are none. `mdns` names this node by mDNS/DNS-SD as well, and dials whom that names; also with `discovery` off.
 
+        With `causal` records come to `on_apply` after those that their writers had applied before, whosever these are: an answer never
+        before its question. Every node has to have it. `sync_status` tells what waits.
+
         `snapshot_from` names the makers whose snapshots are taken, every trusted peer if it is None; past `log_max_bytes` of logs
         records go that a snapshot holds; a peer keeps them for `replica_lease_ms` after it was heard of last.
 
@@ -225,7 +229,7 @@ class Node(Progress, Outbox, Snapshots):
             options.key_passphrase, options.key_passphrase_len = passphrase, len(passphrase)
         options.flags = (0 if dial else _abi.FLAG_NO_DIAL) | (0 if remember_peers else _abi.FLAG_NO_REMEMBER)
         options.flags |= (0 if relay else _abi.FLAG_NO_RELAY) | (0 if peer_exchange else _abi.FLAG_NO_PEER_EXCHANGE)
-        options.flags |= _abi.FLAG_MDNS if mdns else 0
+        options.flags |= (_abi.FLAG_MDNS if mdns else 0) | (_abi.FLAG_CAUSAL if causal else 0)
         options.trust = trust
         options.durability = durability
         if registry is not None:
@@ -456,7 +460,9 @@ class Node(Progress, Outbox, Snapshots):
         check(lib.vixp2p_node_set_applied(self._handle, log._as_struct(), seq))
 
     def apply_resume(self, log: LogId, skip: bool = False) -> None:
-        """Has a parked log go on: the record it is parked at is offered once more, or skipped by this order."""
+        """Has a parked log go on: the record it is parked at is offered once more, or skipped by this order.
+
+        With `skip` a log that waits on a causal node goes on too: without what it waits for, and no record is skipped."""
         check(lib.vixp2p_node_apply_resume(self._handle, log._as_struct(), int(skip)))
 
     # ---- events and callbacks

@@ -5,7 +5,7 @@ import time
 import weakref
 from ctypes import byref, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._abi import Status, lib
@@ -33,6 +33,10 @@ class LogProgress:
     parked: Optional[int] = None
     #: Two histories of the log were seen: nothing more of it is stored here.
     frozen: bool = False
+    #: Of a causal node: the record that waits because it comes after others; None if none does.
+    waits: Optional[int] = None
+    #: What that waits for, a log and its record; it may wait for others too.
+    waits_for: Optional[Tuple[LogId, int]] = None
 
 
 class Appended(NamedTuple):
@@ -180,6 +184,8 @@ class Progress:
                 line.lag_ms,
                 line.parked or None,
                 bool(line.flags & _abi.SYNC_FROZEN),
+                line.waits or None,
+                (log_id(line.waits_for), line.waits_for_seq) if line.waits else None,
             )
             for line in lines
         ]

@@ -18,13 +18,13 @@ use crate::secrets;
 pub(crate) async fn run(args: AppendArgs) -> Result<(), Failure> {
     let passphrase = secrets::passphrase("--passphrase-file", args.passphrase_file.as_deref())?;
     if let Some(text) = args.text.filter(|text| text != "-") {
-        return Target::open(&args.data, passphrase).await?.append(vec![Bytes::from(text)]).await;
+        return Target::open(&args.data, passphrase, args.causal).await?.append(vec![Bytes::from(text)]).await;
     }
     let (mut input, mut batch, mut line) = (io::stdin().lock(), Batch::default(), 0u64);
     if input.fill_buf().map_err(Failure::io("reading standard input"))?.is_empty() {
         return Err(Failure::Runtime("nothing to append: standard input is empty".into()));
     }
-    let mut target = Target::open(&args.data, passphrase).await?;
+    let mut target = Target::open(&args.data, passphrase, args.causal).await?;
     loop {
         let record = match next_line(&mut input, line + 1) {
             Ok(record) => record,
@@ -71,12 +71,12 @@ enum Target {
 }
 
 impl Target {
-    async fn open(dir: &Path, key_passphrase: Option<Passphrase>) -> Result<Target, Failure> {
+    async fn open(dir: &Path, key_passphrase: Option<Passphrase>, causal: bool) -> Result<Target, Failure> {
         if let Some(client) = Client::connect(dir).await? {
             return Ok(Target::Running(client));
         }
         let known = keyfile::public_key(dir).is_ok();
-        let config = Config { data_dir: Some(dir.to_owned()), key_passphrase, ..Config::new("append") };
+        let config = Config { data_dir: Some(dir.to_owned()), key_passphrase, causal, ..Config::new("append") };
         match Node::open(config) {
             Ok(node) => {
                 while let Some(event) = node.try_next_event() {

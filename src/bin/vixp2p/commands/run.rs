@@ -67,6 +67,7 @@ fn settings(args: &NodeArgs) -> Result<Config, Failure> {
     config.psk_previous = args.psk_file_previous.as_deref().map(|path| secrets::psk("--psk-file-previous", path)).transpose()?;
     config.key_agreement = args.key_agreement;
     config.durability = args.durability;
+    config.causal = args.causal;
     config.bootstrap = bootstrap(&args.bootstrap)?;
     config.discovery = args.discovery.config();
     for psk in invites(args).filter_map(Invite::psk) {

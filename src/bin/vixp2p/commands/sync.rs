@@ -31,8 +31,22 @@ pub(crate) struct LogLine {
     applied: u64,
     lag: Lag,
     parked: Option<u64>,
+    waits: Option<Wait>,
     frozen: bool,
     peers: Vec<PeerLine>,
+}
+
+/// A record that comes after others, and the first of those.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+struct Wait {
+    seq: u64,
+    needs: Cause,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+struct Cause {
+    log: LogName,
+    seq: u64,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
@@ -94,12 +108,16 @@ pub(crate) async fn run(args: SyncArgs) -> Result<(), Failure> {
 /// One line a log, and one a peer below it.
 fn describe(status: &SyncStatus) -> String {
     let mut text = String::new();
-    for LogLine { log, own, durable, applied, lag, parked, frozen, peers } in &status.logs {
+    for LogLine { log, own, durable, applied, lag, parked, waits, frozen, peers } in &status.logs {
         let LogName { origin, incarnation } = log;
         let whose = if *own { ", this node's" } else { "" };
         let frozen = if *frozen { ", frozen: two histories of it were seen" } else { "" };
         let _ = writeln!(text, "log {origin}/{incarnation:016x}{whose}{frozen}");
-        let stuck = parked.map_or(String::new(), |seq| format!(", parked at record {seq}"));
+        let mut stuck = parked.map_or(String::new(), |seq| format!(", parked at record {seq}"));
+        if let Some(Wait { seq, needs: Cause { log: LogName { origin, incarnation }, seq: needed } }) = waits {
+            let origin = origin.get(..8).unwrap_or(origin);
+            let _ = write!(stuck, ", record {seq} waits for record {needed} of {origin}/{incarnation:016x}");
+        }
         let _ = writeln!(text, "  {:<10}durable {durable:<12}applied {applied:<12}{}{stuck}", "here", behind(lag, "not applied: "));
         for PeerLine { peer, durable, applied, lag } in peers {
             let short = peer.get(..8).unwrap_or(peer);
@@ -126,9 +144,14 @@ mod tests {
         let peers = vec![PeerLine { peer: "ab".repeat(32), durable: 7, applied: 6, lag: lag(2) }];
         let log = LogName { origin: "cd".repeat(32), incarnation: 5 };
         let other = LogName { origin: "ef".repeat(32), incarnation: 6 };
+        let line = |lag| {
+            let log = LogName { origin: String::new(), incarnation: 0 };
+            LogLine { log, own: false, durable: 5, applied: 3, lag, parked: None, waits: None, frozen: false, peers: Vec::new() }
+        };
         let logs = vec![
-            LogLine { log, own: true, durable: 9, applied: 9, lag: lag(0), parked: None, frozen: false, peers },
-            LogLine { log: other, own: false, durable: 5, applied: 3, lag: lag(2), parked: Some(4), frozen: true, peers: Vec::new() },
+            LogLine { log, own: true, durable: 9, applied: 9, lag: lag(0), parked: None, waits: None, frozen: false, peers },
+            LogLine { log: other.clone(), parked: Some(4), waits: None, frozen: true, ..line(lag(2)) },
+            LogLine { log: other.clone(), waits: Some(Wait { seq: 4, needs: Cause { log: other, seq: 12 } }), ..line(lag(2)) },
         ];
         let text = describe(&SyncStatus { id: String::new(), logs });
         let lines: Vec<&str> = text.lines().collect();
@@ -137,5 +160,6 @@ mod tests {
         assert_eq!(lines[2], "  abababab  durable 7           applied 6           behind: 2 records, 100 bytes, 1.2 s");
         assert!(lines[3].ends_with("efef/0000000000000006, frozen: two histories of it were seen"), "{text}");
         assert!(lines[4].ends_with("not applied: 2 records, 100 bytes, 1.2 s, parked at record 4"), "{text}");
+        assert!(lines[6].ends_with("1.2 s, record 4 waits for record 12 of efefefef/0000000000000006"), "{text}");
     }
 }

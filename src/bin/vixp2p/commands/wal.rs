@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use vixp2p::base::limits;
 use vixp2p::driver::disk::DiskStorage;
-use vixp2p::sync::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};
+use vixp2p::sync::{Cause, GroupSeen, LogReport, Verdict, inspect, inspect_segment};
 
 use crate::args::{WalArgs, WalLook};
 use crate::failure::Failure;
@@ -58,6 +58,9 @@ fn group(out: &mut impl Write, seen: &GroupSeen<'_>) -> io::Result<()> {
     writeln!(out, "group {origin} {incarnation} {}..{} {} bytes seal {seal} at {place}", group.first, group.last, group.bytes.len())?;
     for entry in group.entries() {
         writeln!(out, "record {origin} {incarnation} {} {} bytes time {}", entry.seq, entry.payload.len(), entry.time_us)?;
+        for Cause { log, seq } in entry.causes.iter() {
+            writeln!(out, "  after {} {} {seq}", log.origin, log.incarnation)?;
+        }
     }
     Ok(())
 }
@@ -80,7 +83,15 @@ fn line(out: &mut impl Write, what: WalLook, report: &LogReport) -> io::Result<(
 
 fn group_json(seen: &GroupSeen<'_>) -> Value {
     let group = &seen.group;
-    let record = |entry: vixp2p::sync::Entry| json!({ "seq": entry.seq, "bytes": entry.payload.len(), "time_us": entry.time_us });
+    let after =
+        |Cause { log, seq }: Cause| json!({ "origin": log.origin.to_string(), "incarnation": log.incarnation.to_string(), "seq": seq });
+    let record = |entry: vixp2p::sync::Entry| {
+        let mut record = json!({ "seq": entry.seq, "bytes": entry.payload.len(), "time_us": entry.time_us });
+        if !entry.causes.is_empty() {
+            record["after"] = entry.causes.iter().map(after).collect();
+        }
+        record
+    };
     json!({
         "group": { "first": group.first, "last": group.last, "bytes": group.bytes.len(), "seal_ok": seen.sealed },
         "origin": group.log.origin.to_string(),

@@ -1,0 +1,78 @@
+//! What the oracle knows of causes: what a record's writer had applied when it wrote. By its own knowledge of the writer's application,
+//! never by what the record says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::base::LogId;
+use crate::mesh::io::Input;
+use crate::sim::check::{Check, Oracle};
+use crate::sim::node::{Node, name};
+use crate::sim::world::World;
+use crate::sync::{Cause, Entry};
+
+/// How far somebody had come in every log.
+type Past = BTreeMap<LogId, u64>;
+
+/// The past of every record by its digest, while nodes are in causal mode.
+#[derive(Debug, Default)]
+pub(super) struct Pasts {
+    of: BTreeMap<[u8; 32], Rc<Past>>,
+    /// The last one of each node: most are like it.
+    last: BTreeMap<usize, Rc<Past>>,
+    /// Logs of which records are gone everywhere: nobody waits for them.
+    lost: BTreeSet<LogId>,
+}
+
+impl Oracle {
+    /// A node's application asks for a record to be appended.
+    pub(super) fn asked(&mut self, node: &Node, payload: &[u8]) {
+        let Some(life) = node.life.as_ref().filter(|_| node.causal) else { return };
+        let me = node.identity.id();
+        // What it wrote in a log that it appends to no more.
+        let former = life.wal.states().into_iter().filter(|state| state.log.origin == me && state.log != life.wal.own());
+        let past: Past =
+            node.app.seen().filter(|(log, _)| log.origin != me).chain(former.map(|state| (state.log, state.durable))).collect();
+        let last = self.pasts.last.entry(node.index).or_default();
+        if **last != past {
+            *last = Rc::new(past);
+        }
+        self.pasts.of.insert(*blake3::hash(payload).as_bytes(), last.clone());
+    }
+
+    /// A record is given to an application: all that its writer had applied is applied there, or its own, or in a snapshot it took in. A
+    /// log with two histories has no records to speak of.
+    pub(super) fn comes_after(&self, node: &Node, log: LogId, entry: &Entry) -> Check {
+        let Some(past) = self.pasts.of.get(blake3::hash(&entry.payload).as_bytes()).filter(|_| node.causal) else { return Ok(()) };
+        let here = |of: &LogId| {
+            let own = node.life.as_ref().filter(|_| of.origin == node.identity.id()).map(|life| life.wal.durable(*of));
+            own.unwrap_or(0).max(node.app.applied(*of)).max(node.app.own_at(*of))
+        };
+        match past.iter().find(|(of, seq)| here(of) < **seq && !self.is_forked(**of) && !self.pasts.lost.contains(of)) {
+            Some((of, seq)) => Err(format!(
+                "{} is given record {} of {log}, whose writer had applied {of} to {seq}, and has applied that to {}",
+                name(node.index),
+                entry.seq,
+                here(of)
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl World<'_> {
+    /// At the end, where a disk was hurt: an application goes on without records that are nowhere any more, or of which there are two.
+    pub(super) fn free_waiting(&mut self, node: usize) -> Check {
+        let Some(life) = self.nodes[node].life.as_ref().filter(|_| self.counts.hurt > 0) else { return Ok(()) };
+        let waits: Vec<(LogId, Cause)> = life.mesh.logs().into_iter().filter_map(|view| Some((view.log, view.waits?.needs))).collect();
+        for (log, needs) in waits {
+            let here = |node: &Node| node.life.as_ref().map_or(0, |life| life.wal.durable(needs.log));
+            let is_lost = self.nodes.iter().all(|node| node.life.is_some() && here(node) < needs.seq);
+            if is_lost || self.oracle.is_forked(needs.log) {
+                self.oracle.pasts.lost.insert(needs.log);
+                self.step(node, Input::ApplyResume { log, skip: true })?;
+            }
+        }
+        Ok(())
+    }
+}
