@@ -196,16 +196,15 @@ fn nodes_that_know_only_the_first_one_end_up_linked_by_one_link_per_pair() {
 
 #[test]
 fn messages_over_relays_arrive_once_and_unaltered_or_their_senders_are_told() {
-    let (mut arrived, mut given_up, mut lies, mut lost) = (0, 0, 0, 0);
-    for seed in 1..=2 * seeds() {
+    let (mut arrived, mut given_up, mut lies) = (0, 0, 0);
+    // What the honest could bring there and did not fails its seed.
+    for seed in 1..=4 * seeds() {
         let report = passes(&scenario(Scenario::Relays, seed, 3 + (seed % 4) as usize));
         (arrived, given_up) = (arrived + report.counts.routed, given_up + report.counts.given_up);
-        (lies, lost) = (lies + report.counts.lies, lost + report.counts.lost);
+        lies += report.counts.lies;
     }
-    assert!(arrived > 30 * seeds() && given_up > 2 * seeds(), "{arrived} arrived, {given_up} were given up");
-    assert!(lies > 20 * seeds(), "{lies} lies were told");
-    // Where several relays in a row have the liar for a neighbour, four minutes are not always enough.
-    assert!(lost <= 2 + seeds() / 16, "{lost} messages were lost to lies");
+    assert!(arrived > 60 * seeds() && given_up > 4 * seeds(), "{arrived} arrived, {given_up} were given up");
+    assert!(lies > 40 * seeds(), "{lies} lies were told");
 }
 
 /// Whether enough of a few seeds notice the broken rule, with a sentence that has `word` in it. Not every one does: what was lost may
