@@ -257,11 +257,11 @@ impl Mesh {
         let message = id.number;
         match self.route.posts.heard(now, id, by, verdict) {
             Heard::Delivered(peer) => {
-                self.way_proven(peer, by);
+                self.way_proven(now, peer, by);
                 self.out.event(Event::Delivered { peer, message });
             }
             Heard::Renew(peer) => {
-                self.way_proven(peer, by);
+                self.way_proven(now, peer, by);
                 self.push_post(now, message);
             }
             Heard::Astray(peer) => {
@@ -274,11 +274,12 @@ impl Mesh {
                 }
             }
             Heard::Slow(peer) => {
-                // Many who are full tell the truth, so the way is kept, for want of another.
+                // Many who are full tell the truth, so the way is kept, for want of another. One that refuses what others would take is
+                // to be gone round by relays as well: the search is what they learn other ways from.
                 let ways = self.route.table.ways(&peer).len();
                 if let Some(by) = by.filter(|_| ways > 0) {
                     self.route.table.prefer_others(&peer, &by);
-                    if ways == 1 {
+                    if ways == 1 || verdict == Verdict::Refused {
                         self.seek(now, peer);
                     }
                 }
@@ -287,9 +288,9 @@ impl Mesh {
         }
     }
 
-    fn way_proven(&mut self, to: PeerId, by: Option<PeerId>) {
+    fn way_proven(&mut self, now: Time, to: PeerId, by: Option<PeerId>) {
         if let Some(by) = by {
-            self.route.table.proved(to, by);
+            self.route.table.proved(now, to, by);
         }
     }
 }

@@ -88,7 +88,7 @@ impl Mesh {
         let verdict = if told == Told::False { Verdict::NoRoute } else { verdict };
         for (crumb, may_tell) in about {
             match verdict {
-                _ if told == Told::Proven => self.route.table.proved(crumb.to, by),
+                _ if told == Told::Proven => self.route.table.proved(now, crumb.to, by),
                 // One whose ttl was too small says nothing against the way.
                 Verdict::NoRoute | Verdict::Loop => self.route.table.forget_via(&crumb.to, &by),
                 Verdict::Refused if may_tell => self.route.shares.charge(now, &crumb, limits::RELAY_REFUSED_COST),
