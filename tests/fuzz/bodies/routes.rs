@@ -165,7 +165,7 @@ impl Carrier {
                 let to_run = if choices.byte() & 1 == 0 { self.run } else { choices.number() };
                 let (ttl, text) = (choices.byte(), choices.take(8));
                 // Some promise an answer that can be guessed.
-                let pledge = answers(text.len() as u8 % 3).pledge().0;
+                let pledge = answers(text.len() as u8 % 2).pledge().0;
                 let sealed = if ttl & 64 == 0 { [&[1; 33][..], &pledge, text].concat() } else { text.to_vec() };
                 Message::Parcel(Parcel { id, to, to_run, ttl, sealed: sealed.into() })
             }
@@ -269,11 +269,13 @@ pub(crate) fn node(input: &[u8]) {
 pub(crate) fn node_seeds() -> Vec<Vec<u8>> {
     vec![
         // A message to neighbour 1: sealed, sent, another run, sealed and sent again, received.
-        vec![0, 1, 0xff, 0x7f, 1, 0, 6, 0, 2, 1, 9, 0, 1, 0, 6, 0, 2, 0, 1, 1],
+        vec![0, 1, 0xff, 0x7f, 1, 0, 6, 0, 2, 1, 1, 9, 0, 1, 0, 6, 0, 2, 0, 1, 1],
         // A message to somebody far: searched, found, given up.
         vec![0, 7, 0xff, 0x1f, 6, 1, 3, 5, 7, 1, 1, 1, 3, 0xff, 0x0f, 3, 0xff, 0x1f],
         // Parcels to this node, twice, opened; one for another.
         vec![6, 0, 0, 9, 3, 1, 0, 0, 0, 0, 1, 2, 0, 6, 1, 0, 9, 3, 1, 0, 1, 0, 0, 1, 2, 0, 6, 0, 0, 9, 3, 4, 0, 0, 1, 2, 1, 9, 8],
+        // A parcel for a neighbour, whose run and receipt are proven.
+        [&[6, 0, 0, 0, 3, 1, 1, 0, 1, 2, 0, 8][..], &[7; 8], &[6, 1, 2, 1, 0, 9, 0, 3, 1, 1, 0, 6, 1, 2, 0, 0, 0, 3, 1, 1, 0]].concat(),
         // Neighbours, routes, a full link.
         vec![6, 2, 4, 2, 1, 1, 2, 2, 0x29, 0x23, 4, 7, 2, 0, 5, 5, 0, 1, 1, 0, 0, 3, 0xff, 0xff],
     ]
