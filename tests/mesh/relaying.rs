@@ -31,9 +31,9 @@ fn a_neighbour_that_invents_senders_gets_its_share_and_others_theirs() {
     let [one, two, three] = [1, 2, 3].map(|n| solo.join(n).0);
     let names = (10..90).flat_map(|from| (0..40).map(move |n| (from, n)));
     let by_one = names.filter(|(from, n)| passed(&mut solo, one, two, parcel(copy(*from, *n, 0), 2, 8))).count() as u64;
-    assert_eq!(by_one, SMALL * 3 / 4);
+    assert_eq!(by_one, SMALL * 63 / 64);
     let by_three = (0..SMALL).filter(|n| passed(&mut solo, three, two, parcel(copy(10, *n, 0), 2, 8))).count() as u64;
-    assert_eq!(by_three, SMALL * 3 / 16, "whoever used that name before: three quarters of what is left");
+    assert_eq!(by_three, SMALL / 64 - 1, "whoever used that name before: nearly all that is left");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_neighbour_that_sends_large_parcels_is_held_to_bytes_and_others_get_through(
         large += 1;
     }
     let kib = limits::PARCEL_MAX_BYTES.div_ceil(1024) as u32 + limits::RELAY_PARCEL_KIB;
-    assert_eq!(large, u64::from(limits::RELAY_BURST_KIB * 3 / 4 / kib));
+    assert_eq!(large, u64::from(limits::RELAY_BURST_KIB / 64 * 63 / kib));
     assert!(large < SMALL / 4);
     assert!(passed(&mut solo, three, two, sized(3, 0, 2, limits::PARCEL_MAX_BYTES)));
     // What a second brings back is counted the same way.
@@ -193,7 +193,8 @@ fn a_greedy_neighbour_of_an_honest_relay_leaves_the_others_their_share_at_the_ne
         }
         (near.wait(1), next.wait(1));
     }
-    assert_eq!((arrived[1], busy), (750, [0, 0]));
+    // At the beginning both together have a little more in a row than the next relay takes.
+    assert!(arrived[1] >= 735 && busy[0] + busy[1] <= 20, "{arrived:?} of {} and 750, {busy:?}", 8 * 3_000);
     assert!(arrived[0] > 2_000, "the greedy one has what is left: {arrived:?}");
 }
 

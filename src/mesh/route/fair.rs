@@ -2,8 +2,8 @@
 //! a greedy neighbour from the others.
 //!
 //! To each next hop a debt drains at the rate at which relays take from one neighbour, and what drains is divided evenly among those who
-//! have any. One of them may have three times as much of it as is left free: alone it gets three quarters of a burst, and there is always
-//! some room for one that comes later. Never judges what is brought.
+//! have any. One of them may have so many times as much of it as is left free: alone it gets nearly all, there is always some room for one
+//! that comes later, and while that one makes use of it the first gets no more. Never judges what is brought.
 
 use std::collections::BTreeMap;
 
@@ -84,10 +84,10 @@ mod tests {
         PeerId([n; 32])
     }
 
-    /// How many small parcels each of them gets through in so many milliseconds, offering as many at each.
+    /// How many small parcels each of them gets through in so many milliseconds, offering as many at every second one.
     fn passed<const N: usize>(fair: &mut Fair, offers: [(u8, u32); N], ms: std::ops::Range<u64>) -> [u32; N] {
         let mut passed = [0; N];
-        for now in ms.map(Time::from_millis) {
+        for now in ms.step_by(2).map(Time::from_millis) {
             for ((n, count), passed) in offers.iter().zip(&mut passed) {
                 for _ in 0..*count {
                     if fair.has_room(now, (by(*n), ON), SMALL) {
@@ -101,10 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_alone_gets_three_quarters_of_a_burst_and_the_whole_rate() {
+    fn one_that_is_alone_gets_nearly_the_whole_burst_and_the_whole_rate() {
         let mut fair = Fair::default();
         let [burst] = passed(&mut fair, [(1, 2_000)], 0..1);
-        assert_eq!(burst, limits::RELAY_BURST_KIB / SMALL * 3 / 4);
+        assert_eq!(burst, limits::RELAY_BURST_KIB / SMALL * 63 / 64);
         let [second] = passed(&mut fair, [(1, 10)], 1..1_001);
         let rate = 1_000_000 / limits::RELAY_KIB_EVERY.as_micros() as u32 / SMALL;
         assert!(second.abs_diff(rate) <= 2, "{second} of {rate}");
@@ -116,11 +116,11 @@ mod tests {
         let [first] = passed(&mut fair, [(1, 100)], 0..2_000);
         assert!(first > 1_000);
         let [greedy, late] = passed(&mut fair, [(1, 100), (2, 1)], 2_000..2_100);
-        assert_eq!(late, 100, "a modest one loses nothing: {greedy}");
+        assert_eq!(late, 50, "a modest one loses nothing: {greedy}");
         let [one, two] = passed(&mut fair, [(1, 100), (2, 100)], 2_100..12_100);
         assert!(one.abs_diff(two) < 400 && one > 3_000, "{one} and {two}");
         let [_, modest] = passed(&mut fair, [(1, 1_000), (3, 1)], 12_100..12_200);
-        assert_eq!(modest, 100);
+        assert_eq!(modest, 50);
     }
 
     #[test]

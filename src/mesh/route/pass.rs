@@ -92,8 +92,6 @@ impl Mesh {
                 // One whose ttl was too small says nothing against the way.
                 Verdict::NoRoute | Verdict::Loop => self.route.table.forget_via(&crumb.to, &by),
                 Verdict::Refused if may_tell => self.route.shares.charge(now, &crumb, limits::RELAY_REFUSED_COST),
-                // There it is this node's share that is used up: by whom is known here only.
-                Verdict::Busy if may_tell => self.route.shares.charge(now, &crumb, limits::RELAY_UNSENT_COST),
                 _ => {}
             }
             if may_tell {

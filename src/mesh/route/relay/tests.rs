@@ -163,7 +163,7 @@ fn a_neighbour_is_held_to_bytes_and_small_parcels_count_as_well() {
     for (len, kib) in [(100, 1), (limits::PARCEL_MAX_BYTES, 65)] {
         let cost = kib + u64::from(limits::RELAY_PARCEL_KIB);
         let count = passed(&mut Shares::new(), len, 10);
-        assert!(count.abs_diff((burst * 3 / 4 + 10 * kib_a_second) / cost) <= 2, "{len} bytes: {count}");
+        assert!(count.abs_diff((burst * 63 / 64 + 10 * kib_a_second) / cost) <= 2, "{len} bytes: {count}");
     }
 }
 
