@@ -34,21 +34,25 @@ KNOWN = {
 }
 
 
-# BLAKE3 of what fits one block, from its paper: sections 2.2 to 2.4.
+# BLAKE3 of what fits one block, written from its paper.
 IV = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
-COLUMNS_AND_DIAGONALS = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15), (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+COLUMNS = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15)]
+DIAGONALS = [(0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
 PERMUTED = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
 CHUNK_START_END_ROOT, KEYED = 1 | 2 | 8, 16
 
 
+def turned(word, by):
+    return (word >> by | word << (32 - by)) & 0xFFFFFFFF
+
+
 def blake3(text, key=None):
     assert len(text) <= 64
-    turned = lambda word, by: (word >> by | word << (32 - by)) & 0xFFFFFFFF
     words = list(struct.unpack("<16I", text.ljust(64, b"\0")))
     chaining = list(struct.unpack("<8I", key)) if key else IV
     state = chaining + IV[:4] + [0, 0, len(text), CHUNK_START_END_ROOT | (KEYED if key else 0)]
     for _ in range(7):
-        for n, (a, b, c, d) in enumerate(COLUMNS_AND_DIAGONALS):
+        for n, (a, b, c, d) in enumerate(COLUMNS + DIAGONALS):
             for word, first, second in ((words[2 * n], 16, 12), (words[2 * n + 1], 8, 7)):
                 state[a] = (state[a] + state[b] + word) & 0xFFFFFFFF
                 state[d] = turned(state[d] ^ state[a], first)
