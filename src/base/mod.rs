@@ -2,6 +2,7 @@
 //!
 //! Never imports another room, and never does anything but describe.
 
+pub mod answer;
 pub mod batch;
 pub mod bootstrap;
 pub mod close;

@@ -75,12 +75,12 @@ fn done(shell: &Shell, job: Job) -> Option<Input> {
             // Without random numbers nothing is sealed, and the message ends with its life.
             getrandom::fill(ephemeral.expose_mut()).ok()?;
             let sealed = shell.party.seal_parcel(&to, &route::header(from_run, to_run, number), &payload, &ephemeral);
-            Input::Sealed { number, to_run, sealed: sealed.map(|sealed| (sealed.bytes.into(), sealed.receipt)) }
+            Input::Sealed { number, to_run, sealed: sealed.map(|sealed| (sealed.bytes.into(), sealed.answers)) }
         }
         Job::Unsent(id) => Input::Unsent { id },
         Job::Open { ticket, parcel } => {
             let opened = shell.party.open_parcel(&parcel.id.from, &parcel.header(), &parcel.sealed);
-            Input::Opened { ticket, opened: opened.map(|opened| (opened.payload.into(), opened.receipt)) }
+            Input::Opened { ticket, opened: opened.map(|opened| (opened.payload.into(), opened.answers)) }
         }
     })
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::base::answer::ProvenRun;
 use crate::base::{LinkId, PeerId, Time};
 use crate::mesh::Output;
 use crate::mesh::io::Input;
@@ -42,7 +43,7 @@ pub(super) struct Liar {
     rng: fastrand::Rng,
     /// Its tricks with parcels.
     fates: Vec<Fate>,
-    /// The word it prefers; none: any but those about runs.
+    /// The word it prefers; none: any.
     word: Option<u8>,
     /// How many of a thousand questions it says it knows a way for, answers and notices it swallows or alters, and old things it repeats.
     claims: u32,
@@ -82,27 +83,37 @@ impl Liar {
     }
 
     fn verdict(&mut self) -> Verdict {
-        match self.word.unwrap_or_else(|| self.rng.u8(..6)) {
-            0 => {
-                let mut receipt = [0; 32];
-                self.rng.fill(&mut receipt);
-                Verdict::Received(receipt)
-            }
+        match self.word.unwrap_or_else(|| self.rng.u8(..8)) {
+            // It has seen what proves that a parcel was opened, which is no receipt.
+            0 => Verdict::Received(self.rng.bool().then(|| self.heard_run()).flatten().map_or_else(|| self.noise(), |run| run.opened)),
             1 => Verdict::NoRoute,
             2 => Verdict::TtlExceeded,
             3 => Verdict::Busy,
             4 => Verdict::Refused,
             5 => Verdict::Loop,
             // Always the same one, or never.
-            6 => Verdict::Run(7),
-            _ => Verdict::Run(self.rng.u64(..)),
+            word => {
+                let run = if word == 6 { 7 } else { self.rng.u64(..) };
+                let (opened, proof) = (self.noise(), self.noise());
+                let heard = self.rng.bool().then(|| self.heard_run()).flatten();
+                Verdict::Run(ProvenRun { run, ..heard.unwrap_or(ProvenRun { run, opened, proof }) })
+            }
         }
     }
 
-    /// Whether it lies about the runs of others. Who swallows what was sealed for a run it made up leaves the sender in doubt for good: a
-    /// run there was may have got it.
-    pub(super) fn names_runs(&self) -> bool {
-        self.word.is_some_and(|word| word > 5)
+    fn noise(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.rng.fill(&mut bytes);
+        bytes
+    }
+
+    /// What it heard last of somebody's run.
+    fn heard_run(&self) -> Option<ProvenRun> {
+        let run = |message: &Message| match message {
+            Message::Notice(Notice { verdict: Verdict::Run(run), .. }) => Some(*run),
+            _ => None,
+        };
+        self.kept.iter().rev().find_map(run)
     }
 
     /// The parcel with something else in it.

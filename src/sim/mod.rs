@@ -243,8 +243,6 @@ pub struct Counts {
     pub given_up: u64,
     /// Messages that a liar among the relays made up.
     pub lies: u64,
-    /// Messages that did not get past it, though there was an honest way and four minutes.
-    pub lost: u64,
     /// Disks that were damaged at rest or exchanged for an older copy.
     pub hurt: u64,
     /// Logs of which damage was set aside.

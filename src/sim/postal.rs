@@ -2,8 +2,8 @@
 //!
 //! A message arrives at most once, unaltered, at whom it was for; its sender is told of its end, once, within its life; who is told that
 //! it arrived is told the truth, and who is told that no way was found as well. Where a relay lies, it arrives at most once in each
-//! life of its recipient, and only of what arrived the sender is told the truth; what the honest can bring there arrives, unless the lies
-//! are about runs, but for the few that are counted. Never changes what a node decides.
+//! life of its recipient, and only of what arrived the sender is told the truth; what the honest can bring there arrives. Never changes
+//! what a node decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +15,6 @@ use crate::base::{Event, PeerId, Time};
 use crate::crypto::Secret;
 use crate::mesh::io::Input;
 use crate::sim::check::Check;
-use crate::sim::liar::Liar;
 use crate::sim::node::name;
 use crate::sim::world::{What, World};
 use crate::wire::message::{Parcel, route};
@@ -46,11 +45,8 @@ struct Letter {
 #[derive(Debug, Default)]
 pub(super) struct Letters {
     letters: BTreeMap<u64, Letter>,
-    /// One of the relays lies, perhaps about runs.
+    /// One of the relays lies.
     lied: bool,
-    about_runs: bool,
-    /// Messages the honest might have brought there within their life, and did not for all the lies.
-    pub(super) lost: u64,
 }
 
 impl Letters {
@@ -83,11 +79,6 @@ impl Letters {
             return Err(format!("{} is told {end:?} of letter {number}, which has arrived: {has_arrived}", name(letter.from)));
         }
         match end {
-            Err(Undelivered::Restarted | Undelivered::Unanswered) if self.about_runs => Ok(()),
-            Err(_) if letter.must && self.lied => {
-                self.lost += 1;
-                Ok(())
-            }
             Err(why) if letter.must => {
                 Err(format!("letter {number} from {} to {} had to arrive: {why}", name(letter.from), name(letter.to)))
             }
@@ -125,7 +116,6 @@ impl World<'_> {
         let arrived = BTreeSet::new();
         let letter = Letter { from, life: number_of_life, to, payload: payload.clone(), until, must, arrived, ended: None };
         self.letters.lied = self.liar.is_some();
-        self.letters.about_runs = self.liar.as_ref().is_some_and(Liar::names_runs);
         self.letters.letters.insert(number, letter);
         let to = self.nodes[to].identity.id();
         self.step(from, Input::Post { number, to, payload, life })
@@ -158,12 +148,12 @@ impl World<'_> {
         let mut ephemeral = Secret::zero();
         self.rng.fill(ephemeral.expose_mut());
         let sealed = self.nodes[node].party.seal_parcel(to, &route::header(from_run, to_run, number), payload, &ephemeral);
-        Input::Sealed { number, to_run, sealed: sealed.map(|sealed| (sealed.bytes.into(), sealed.receipt)) }
+        Input::Sealed { number, to_run, sealed: sealed.map(|sealed| (sealed.bytes.into(), sealed.answers)) }
     }
 
     /// Opens as the driver does; the result is handed over later.
     pub(super) fn open(&self, node: usize, ticket: u64, parcel: &Parcel) -> Input {
         let opened = self.nodes[node].party.open_parcel(&parcel.id.from, &parcel.header(), &parcel.sealed);
-        Input::Opened { ticket, opened: opened.map(|opened| (opened.payload.into(), opened.receipt)) }
+        Input::Opened { ticket, opened: opened.map(|opened| (opened.payload.into(), opened.answers)) }
     }
 }

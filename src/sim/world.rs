@@ -413,7 +413,6 @@ impl<'a> World<'a> {
         self.counts.repeated += self.mail.repeats;
         self.counts.connections = self.net.opened();
         (self.counts.routed, self.counts.given_up) = self.letters.counts();
-        self.counts.lost = self.letters.lost;
         for disk in self.nodes.iter().filter_map(Node::disk) {
             self.counts.disk_errors += disk.errors;
             self.counts.before_sync += disk.before_sync;

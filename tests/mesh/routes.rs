@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use vixp2p::base::answer::Answers;
 use vixp2p::base::close::Distrust;
 use vixp2p::base::route::Undelivered;
 use vixp2p::base::trust::{TrustEntry, TrustState};
@@ -22,7 +23,22 @@ pub(crate) fn copy(from: u8, number: u64, attempt: u8) -> ParcelId {
 }
 
 pub(crate) fn parcel(id_: ParcelId, to: u8, ttl: u8) -> Message {
-    Message::Parcel(Parcel { id: id_, to: id(to), to_run: 9, ttl, sealed: Bytes::from_static(b"sealed") })
+    Message::Parcel(Parcel { id: id_, to: id(to), to_run: 9, ttl, sealed: sealed(&carried()) })
+}
+
+/// What a parcel of others is answered with.
+pub(crate) fn carried() -> Answers {
+    answers(6)
+}
+
+pub(crate) fn answers(n: u64) -> Answers {
+    Answers::new([n as u8; 32], [n as u8; 32])
+}
+
+/// Something that promises those answers.
+fn sealed(answers: &Answers) -> Bytes {
+    let head = [0; 33];
+    [&head[..], &answers.pledge().0, b"sealed"].concat().into()
 }
 
 pub(crate) fn notices(outputs: &[Output], to: LinkId) -> Vec<Verdict> {
@@ -53,15 +69,20 @@ fn a_relay_passes_a_parcel_on_once_and_its_notice_back() {
     let mut solo = Solo::new();
     let (left, right) = (solo.join(1).0, solo.join(2).0);
     let out = solo.receive(left, parcel(copy(3, 1, 0), 2, 8));
-    let Parcel { ttl, sealed, id: passed, to_run, .. } = parcels(&out, right).pop().expect("passed on");
-    assert_eq!((ttl, &sealed[..], passed, to_run), (7, &b"sealed"[..], copy(3, 1, 0), 9));
+    let Parcel { ttl, sealed: as_it_was, id: passed, to_run, .. } = parcels(&out, right).pop().expect("passed on");
+    assert_eq!((ttl, as_it_was, passed, to_run), (7, sealed(&carried()), copy(3, 1, 0), 9));
     assert_eq!(notices(&solo.receive(left, parcel(copy(3, 1, 0), 2, 8)), left), [Verdict::Loop]);
     assert_eq!(parcels(&solo.receive(left, parcel(copy(3, 1, 1), 2, 8)), right).len(), 1, "another copy");
     let notice = |verdict| Message::Notice(Notice { id: copy(3, 1, 0), verdict });
     assert!(notices(&solo.receive(left, notice(Verdict::NoRoute)), left).is_empty(), "from where the parcel did not go");
-    assert_eq!(notices(&solo.receive(right, notice(Verdict::Received([1; 32]))), left), [Verdict::Received([1; 32])]);
+    let run = Verdict::Run(carried().run(3));
+    assert_eq!(notices(&solo.receive(right, notice(run)), left), [run]);
+    assert_eq!(notices(&solo.receive(right, notice(Verdict::Received([1; 32]))), left), [Verdict::NoRoute], "false");
     let told = (0..10).flat_map(|_| notices(&solo.receive(right, notice(Verdict::Busy)), left)).count();
-    assert_eq!(told, usize::from(limits::CRUMB_NOTICES_MAX) - 1);
+    assert_eq!(told, usize::from(limits::CRUMB_NOTICES_MAX) - 2);
+    // Of a receipt both copies hear, whatever was said before.
+    let received = Verdict::Received(carried().receipt());
+    assert_eq!(notices(&solo.receive(right, notice(received)), left), [received, received]);
 }
 
 #[test]
@@ -156,7 +177,7 @@ pub(crate) fn post(solo: &mut Solo, number: u64, to: u8) -> Vec<Output> {
 /// Seals whatever is asked for: the receipt is the recipient's run.
 pub(crate) fn seal(solo: &mut Solo, mut out: Vec<Output>) -> Vec<Output> {
     for (number, to_run) in asked(&out) {
-        let sealed = Some((Bytes::from_static(b"sealed"), [to_run as u8; 32]));
+        let sealed = Some((Bytes::from_static(b"sealed"), answers(to_run)));
         out.extend(solo.step(Input::Sealed { number, to_run, sealed }));
     }
     out
@@ -184,7 +205,7 @@ fn a_message_waits_for_its_way_and_is_sealed_for_the_run_its_recipient_names() {
     let out = seal(&mut solo, out);
     let copy = parcels(&out, one).pop().expect("sent");
     assert_eq!((copy.to_run, copy.ttl, copy.id.attempt), (0, limits::ROUTE_TTL, 0));
-    let out = solo.receive(one, Message::Notice(Notice { id: copy.id, verdict: Verdict::Run(6) }));
+    let out = solo.receive(one, Message::Notice(Notice { id: copy.id, verdict: Verdict::Run(answers(0).run(6)) }));
     let out = seal(&mut solo, out);
     let copy = parcels(&out, one).pop().expect("sent again");
     assert_eq!((copy.to_run, copy.id.attempt), (6, 1));
@@ -226,8 +247,11 @@ fn a_full_link_is_told_like_a_full_relay() {
 /// The run the mesh under test has.
 fn run(solo: &mut Solo, link: LinkId) -> u64 {
     let out = solo.receive(link, parcel(copy(1, 1_000_000, 0), ME, 8));
+    let [Output::Open { ticket, .. }] = out[..] else { panic!("{out:?}") };
+    let out = solo.step(Input::Opened { ticket, opened: Some((Bytes::new(), carried())) });
     let [Verdict::Run(run)] = notices(&out, link)[..] else { panic!("{out:?}") };
-    run
+    assert!(events(&out).is_empty() && carried().proves_run(&run));
+    run.run
 }
 
 #[test]
@@ -239,7 +263,7 @@ fn a_parcel_to_this_node_is_opened_for_its_run_taken_once_and_answered_every_tim
         let message = Parcel { id: copy(3, 1, attempt), to: id(ME), to_run, ttl: 1, sealed: Bytes::from_static(b"x") };
         let out = solo.receive(one, Message::Parcel(message));
         let [Output::Open { ticket, .. }] = out[..] else { panic!("{out:?}") };
-        solo.step(Input::Opened { ticket, opened: opens.then(|| (Bytes::from_static(b"hello"), [4; 32])) })
+        solo.step(Input::Opened { ticket, opened: opens.then(|| (Bytes::from_static(b"hello"), answers(4))) })
     };
     let out = receive(0, true);
     assert!(matches!(&events(&out)[..], [Event::Data { peer, batch }] if *peer == id(3) && batch.iter().eq([b"hello"])));
@@ -291,8 +315,8 @@ fn who_may_write_over_relays_is_who_might_come_in_by_a_link() {
         let mut solo = Solo::with(|settings| settings.trust = trusting(policy, &[1, 3]), Vec::new());
         let (one, _) = solo.join(1);
         for (from, welcome) in [(3, true), (4, stranger), (9, false)] {
-            let verdict = notices(&solo.receive(one, parcel(copy(from, 1, 0), ME, 8)), one);
-            let is_welcome = matches!(verdict[..], [Verdict::Run(_)]);
+            let out = solo.receive(one, parcel(copy(from, 1, 0), ME, 8));
+            let (verdict, is_welcome) = (notices(&out, one), matches!(out[..], [Output::Open { .. }]));
             assert!(is_welcome == welcome && (welcome || verdict == [Verdict::Refused]), "{policy} {from} {verdict:?}");
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Payload of a message over a route: with its seal and header it fits one record.
 pub const ROUTED_MAX_BYTES: usize = 64 * 1024;
-/// A parcel as carried: the largest payload with its seal (113 bytes).
-pub const PARCEL_MAX_BYTES: usize = ROUTED_MAX_BYTES + 113;
+/// A parcel as carried: the largest payload with its seal (145 bytes).
+pub const PARCEL_MAX_BYTES: usize = ROUTED_MAX_BYTES + 145;
 /// Links a parcel or a search may pass unless a route says otherwise (v1 figure).
 pub const ROUTE_TTL: u8 = 8;
 /// Routes the application may give, and as many learned ones; of these the oldest gives way.
@@ -57,6 +57,9 @@ pub const RELAY_BURST_KIB: u32 = 16 * 1024;
 pub const RELAY_KIB_EVERY: Duration = Duration::from_micros(80);
 /// What a parcel costs besides its own KiB, for what a relay looks up and remembers: so 780 small ones a second, or 154 of the largest.
 pub const RELAY_PARCEL_KIB: u32 = 15;
+/// How many times as much as is left free one neighbour may have on its way to a next hop: 63 parts of 64 if it is alone. The 64th, 16
+/// small parcels, is where others begin; a greater one would be as much more than the next relay takes from this one.
+pub const RELAY_SHARE_FACTOR: u64 = 63;
 /// What a parcel costs besides, in parcels, that finds the next link full: who fills a link is the first to be kept off it.
 pub const RELAY_UNSENT_COST: u32 = 16;
 /// The same for one that its recipient refuses, which charges whoever brings such: two a second are passed on.

@@ -25,28 +25,36 @@ fn a_parcel_is_the_one_another_implementation_makes() {
         (
             0,
             concat!(
-                "015dfedd3b6bd47f6fa28ee15d969d5bb0ea53774d488bdaf9df1c6e0124b3ef222b976baf895c04d14596c16b7a9268b3e4",
-                "eb1d4614e446994136248e82c5bffc3718e73f2289d87fd6c6352a141c668bb052e18a4a7ed672666097e9966369e00dd9bb",
-                "474b34d796f72d9690b58916ae069b1e6eedef5e"
+                "015dfedd3b6bd47f6fa28ee15d969d5bb0ea53774d488bdaf9df1c6e0124b3ef227ac0af2db2b56c3df2a4ef99d5ca119854",
+                "c3373e7db0b614bcc6ae49032d5bb02b976baf895c04d14596c16b7a9268b3e4eb1d4614e446994136248e82c5bffc3718e7",
+                "3f2289d87fd6c6352a141c668bb052e18a4a7ed672666097e9966369e00dd9bb474b34d796f72d9690b58916ae069b1e6eed",
+                "ef5e"
             ),
             "9a6ad813ea2b379653919ed7d73c1162b28c7dcd86ecb3cd40afb4f40ab90156",
+            "8e8bfd57e02aa246c32d7af59468db5f468de3ffc6cae53b7616209f1ea75912",
+            "630f47617b6a7075a27a5db2035c2e3a0984588326ed46c71974e9e1642a39a0",
         ),
         (
             5,
             concat!(
-                "015dfedd3b6bd47f6fa28ee15d969d5bb0ea53774d488bdaf9df1c6e0124b3ef227f4279a648b2cf96b6c629dbf5f94a1577",
-                "9eefd77c825c5012c8fd4b2cd730efc2136d2e06d3fb67e1daefeceead559ab04c5cde34d864769a7ea567f612c32aa25e1f",
-                "b078d4d7307b108e467f8f129de5e87f6e973100"
+                "015dfedd3b6bd47f6fa28ee15d969d5bb0ea53774d488bdaf9df1c6e0124b3ef2212d8004e764219f9bbe49745752a5e5f2c",
+                "e5729b81a95252ab0a285b956d71fd7f4279a648b2cf96b6c629dbf5f94a15779eefd77c825c5012c8fd4b2cd730efc2136d",
+                "2e06d3fb67e1daefeceead559ab04c5cde34d864769a7ea567f612c32aa25e1fb078d4d7307b108e467f8f129de5e87f6e97",
+                "3100"
             ),
             "a80bdac378889c4184370613f1735102a604de3c5b3fe7c8affab21ef1ed8fa4",
+            "25e8b332d928f06ae59f5a34fdc7e0e78c80a95bfea40fcee6b8cafe55e87b9b",
+            "1dbdeb9b1a999eebe32bf57d1c838eb51b5bc86a3e11f0d3f8d000be45735de1",
         ),
     ];
-    for (psk, text, receipt) in known {
+    for (psk, text, receipt, said, proof) in known {
         let sealed = parcel(&cluster(psk));
-        assert_eq!((hex(&sealed.bytes).as_str(), hex(&sealed.receipt).as_str()), (text, receipt));
+        let run = sealed.answers.run(7);
+        let told = [hex(&sealed.bytes), hex(&sealed.answers.receipt()), hex(&run.opened), hex(&run.proof)];
+        assert_eq!(told, [text, receipt, said, proof]);
         let opened = open(&identity(2), &identity(1).id(), &[cluster(psk)], b"header", &sealed.bytes).expect("right");
         assert_eq!(opened.payload, b"payload");
-        assert!(same_receipt(&opened.receipt, &sealed.receipt));
+        assert!(sealed.answers.proves_receipt(&opened.answers.receipt()) && sealed.answers.proves_run(&opened.answers.run(7)));
         assert_eq!(sealed.bytes.len(), b"payload".len() + OVERHEAD_BYTES);
     }
 }
@@ -88,7 +96,8 @@ fn whoever_has_the_recipients_key_cannot_write_as_another() {
     for signer in [&thief, &stolen] {
         let mut text = [b"lie".as_slice(), &signer.sign(&signed(&whole))].concat();
         let tag = Keys::new(&cluster(0), &shared, &context).aead.seal(NONCE, &context, &mut text);
-        let forged = [&[VERSION], pair.public().as_slice(), &text, &tag].concat();
+        let pledge = Keys::new(&cluster(0), &shared, &context).answers(&whole).pledge();
+        let forged = [&[VERSION], pair.public().as_slice(), &pledge.0, &text, &tag].concat();
         assert!(open(&stolen, &identity(1).id(), &[cluster(0)], b"header", &forged).is_err());
     }
 }
@@ -113,7 +122,7 @@ fn two_parcels_of_one_payload_have_nothing_in_common() {
     let one = parcel(&cluster(0));
     let other = seal(&identity(1), &identity(2).id(), &cluster(0), &Secret::new([4; 32]), b"header", b"payload").expect("a key");
     assert!(one.bytes[1..].iter().zip(&other.bytes[1..]).filter(|(a, b)| a == b).count() < 12);
-    assert!(!same_receipt(&one.receipt, &other.receipt));
+    assert!(!one.answers.proves_receipt(&other.answers.receipt()));
 }
 
 proptest! {
@@ -125,7 +134,7 @@ proptest! {
     ) {
         let sealed = seal(&identity(1), &identity(2).id(), &cluster(5), &Secret::new(seed), &header, &payload).expect("a key");
         let opened = open(&identity(2), &identity(1).id(), &[cluster(5)], &header, &sealed.bytes).expect("right");
-        prop_assert_eq!((opened.payload, opened.receipt), (payload, sealed.receipt));
+        prop_assert_eq!((opened.payload, opened.answers.receipt()), (payload, sealed.answers.receipt()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::base::answer::Answers;
 use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Endpoint, Event, HandshakeStage, LinkId, LogId, LogRange, PeerId, TrustTable};
 use crate::sync::{Cause, Group};
@@ -256,15 +257,15 @@ pub enum Input {
         number: u64,
         /// The run of the recipient it was sealed for.
         to_run: u64,
-        /// The parcel and its receipt; `None`: the recipient's id is no key.
-        sealed: Option<(Bytes, [u8; 32])>,
+        /// The parcel and what it is answered with; `None`: the recipient's id is no key.
+        sealed: Option<(Bytes, Answers)>,
     },
     /// The answer to `Output::Open`.
     Opened {
         /// Which parcel.
         ticket: u64,
-        /// Payload and receipt; `None`: it is not what it is said to be.
-        opened: Option<(Bytes, [u8; 32])>,
+        /// Payload and answers; `None`: it is not what it is said to be.
+        opened: Option<(Bytes, Answers)>,
     },
     /// A `Send` of a parcel found the link's queue full: it was not sent.
     Unsent {

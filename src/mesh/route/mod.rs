@@ -7,8 +7,9 @@
 //!          notice ◄─ relays (crumbs, rates) ─► the recipient (replays) ◄─ found: each on the way learns its next hop
 //! ```
 //!
-//! Never seals or opens: the carrier does, outside the node's lock. Believes nothing of what relays say but receipts.
+//! Never seals or opens: the carrier does, outside the node's lock. Believes nothing of what relays say but what the recipient proves.
 
+mod fair;
 mod pass;
 mod posts;
 mod relay;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::base::answer::Answers;
 use crate::base::route::{Route, Undelivered};
 use crate::base::trust::{TrustPolicy, TrustState};
 use crate::base::{DataBatch, Event, LinkId, PeerId, Time, limits};
@@ -117,7 +119,7 @@ impl Mesh {
     }
 
     /// The carrier has sealed an own message.
-    pub(super) fn sealed(&mut self, now: Time, number: u64, run: u64, sealed: Option<(Bytes, [u8; 32])>) {
+    pub(super) fn sealed(&mut self, now: Time, number: u64, run: u64, sealed: Option<(Bytes, Answers)>) {
         match self.route.posts.sealed(number, run, sealed) {
             Ok(true) => self.push_post(now, number),
             Ok(false) => {}
@@ -164,7 +166,10 @@ impl Mesh {
         let local = (self.settings.local, self.route.run);
         match self.route.posts.ready(now, number, local, route.next_hop) {
             Need::Seal { to, run, payload } => self.out.seal(number, to, (self.route.run, run), payload),
-            Need::Send(parcel) => self.send_to_peer(&route.next_hop, Message::Parcel(Parcel { ttl: route.ttl, ..parcel })),
+            Need::Send(parcel) => {
+                self.route.shares.own(now, (self.settings.local, route.next_hop), parcel.sealed.len());
+                self.send_to_peer(&route.next_hop, Message::Parcel(Parcel { ttl: route.ttl, ..parcel }));
+            }
             Need::Nothing => {}
         }
     }
@@ -202,13 +207,10 @@ impl Mesh {
         }
     }
 
-    /// A parcel for this node: the carrier opens it, if it is worth that.
+    /// A parcel for this node: the carrier opens it, if it is worth that. One for another run as well: only so can be proven which is this.
     fn accept(&mut self, now: Time, carrier: PeerId, parcel: Parcel) -> Result<(), Verdict> {
         if parcel.id.from == self.settings.local || !self.may_write(&parcel.id.from) {
             return Err(Verdict::Refused);
-        }
-        if parcel.to_run != self.route.replays.run() {
-            return Err(Verdict::Run(self.route.replays.run()));
         }
         let of_carrier = self.route.openings.values().filter(|(by, ..)| *by == carrier).count();
         let has_room = self.route.openings.len() < limits::OPENINGS_MAX && of_carrier < limits::OPENINGS_PER_CARRIER_MAX;
@@ -222,7 +224,7 @@ impl Mesh {
     }
 
     /// The carrier has opened a parcel, or could not.
-    pub(super) fn opened(&mut self, now: Time, ticket: u64, opened: Option<(Bytes, [u8; 32])>) {
+    pub(super) fn opened(&mut self, now: Time, ticket: u64, opened: Option<(Bytes, Answers)>) {
         let Some((carrier, id, run)) = self.route.openings.remove(&ticket) else { return };
         if opened.is_none() {
             self.route.opened.charge(now, carrier, limits::OPENING_FAILED_COST);
@@ -230,15 +232,15 @@ impl Mesh {
         // What is settled may have changed meanwhile.
         let verdict = match opened.filter(|_| self.may_write(&id.from)) {
             None => Verdict::Refused,
-            Some(_) if run != self.route.replays.run() => Verdict::Run(self.route.replays.run()),
-            Some((payload, receipt)) => match self.take(now, &id) {
+            Some((_, answers)) if run != self.route.replays.run() => Verdict::Run(answers.run(self.route.replays.run())),
+            Some((payload, answers)) => match self.take(now, &id) {
                 Taken::New => {
                     self.out.event(Event::Data { peer: id.from, batch: as_batch(&payload) });
-                    Verdict::Received(receipt)
+                    Verdict::Received(answers.receipt())
                 }
-                Taken::Again => Verdict::Received(receipt),
+                Taken::Again => Verdict::Received(answers.receipt()),
                 Taken::Full => Verdict::Busy,
-                Taken::Renewed => Verdict::Run(self.route.replays.run()),
+                Taken::Renewed => Verdict::Run(answers.run(self.route.replays.run())),
                 Taken::Unknown => return,
             },
         };
@@ -255,12 +257,13 @@ impl Mesh {
         let message = id.number;
         match self.route.posts.heard(now, id, by, verdict) {
             Heard::Delivered(peer) => {
-                if let Some(by) = by {
-                    self.route.table.proved(peer, by);
-                }
+                self.way_proven(now, peer, by);
                 self.out.event(Event::Delivered { peer, message });
             }
-            Heard::Renew(_) => self.push_post(now, message),
+            Heard::Renew(peer) => {
+                self.way_proven(now, peer, by);
+                self.push_post(now, message);
+            }
             Heard::Astray(peer) => {
                 if let Some(by) = by {
                     self.route.table.doubt(now, &peer, &by);
@@ -271,16 +274,23 @@ impl Mesh {
                 }
             }
             Heard::Slow(peer) => {
-                // Many who are full tell the truth, so the way is kept, for want of another.
+                // Many who are full tell the truth, so the way is kept, for want of another. One that refuses what others would take is
+                // to be gone round by relays as well: the search is what they learn other ways from.
                 let ways = self.route.table.ways(&peer).len();
                 if let Some(by) = by.filter(|_| ways > 0) {
                     self.route.table.prefer_others(&peer, &by);
-                    if ways == 1 {
+                    if ways == 1 || verdict == Verdict::Refused {
                         self.seek(now, peer);
                     }
                 }
             }
             Heard::Nothing => {}
+        }
+    }
+
+    fn way_proven(&mut self, now: Time, to: PeerId, by: Option<PeerId>) {
+        if let Some(by) = by {
+            self.route.table.proved(now, to, by);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What a relay does for others: passes their parcels on within each neighbour's share, and what becomes of them back.
 //!
-//! Believes nothing it is told; a notice goes back where the copy came from, and moves only the ways of that copy's neighbours.
+//! Believes what a parcel's pledge proves and nothing else it is told; a notice goes back where the copy came from, and moves only the
+//! ways of that copy's neighbours.
 
+use super::relay::Told;
 use crate::base::{LinkId, PeerId, Time, limits};
 use crate::mesh::Mesh;
 use crate::wire::Message;
@@ -16,11 +18,12 @@ impl Mesh {
         if parcel.id.from == self.settings.local {
             return Err(Verdict::Loop);
         }
-        match self.route.crumbs.seen(&parcel, carrier) {
-            // It has arrived, and whoever sent it again did not hear of it.
-            Some(Some(receipt)) => return Err(Verdict::Received(receipt)),
-            Some(None) => return Err(Verdict::Loop),
-            None => {}
+        // It has arrived, and whoever sent it again did not hear of it.
+        if let Some(receipt) = self.route.crumbs.receipt(&parcel) {
+            return Err(Verdict::Received(receipt));
+        }
+        if self.route.crumbs.seen(&parcel, carrier) {
+            return Err(Verdict::Loop);
         }
         if self.is_revoked(&parcel.id.from) {
             return Err(Verdict::Refused);
@@ -48,7 +51,7 @@ impl Mesh {
         if let Some(route) = self.resolve(&to).filter(|route| !route.learned) {
             return Some(route.next_hop).filter(|on| self.leads_on(on, carrier, parcel));
         }
-        let tried = self.route.crumbs.tried(&parcel.id, carrier);
+        let tried = self.route.crumbs.tried(parcel, carrier);
         let ways = self.route.table.ways(&to).iter().filter(|on| self.leads_on(on, carrier, parcel));
         let on = ways.min_by_key(|on| tried.get(on)).copied()?;
         for former in tried.keys().filter(|former| **former != on) {
@@ -80,8 +83,12 @@ impl Mesh {
                 self.heard(now, &id, Some(by), verdict)
             };
         }
-        for (crumb, may_tell) in self.route.crumbs.told(&id, by, verdict) {
+        let (told, about) = self.route.crumbs.told(&id, by, verdict);
+        // One that says what is not so leads nowhere.
+        let verdict = if told == Told::False { Verdict::NoRoute } else { verdict };
+        for (crumb, may_tell) in about {
             match verdict {
+                _ if told == Told::Proven => self.route.table.proved(now, crumb.to, by),
                 // One whose ttl was too small says nothing against the way.
                 Verdict::NoRoute | Verdict::Loop => self.route.table.forget_via(&crumb.to, &by),
                 Verdict::Refused if may_tell => self.route.shares.charge(now, &crumb, limits::RELAY_REFUSED_COST),
@@ -89,6 +96,11 @@ impl Mesh {
             }
             if may_tell {
                 self.send_to_peer(&crumb.back, Message::Notice(Notice { id, verdict }));
+            }
+        }
+        if let (Verdict::Received(receipt), Told::Proven) = (verdict, told) {
+            for (id, back) in self.route.crumbs.arrived(&id, receipt) {
+                self.send_to_peer(&back, Message::Notice(Notice { id, verdict }));
             }
         }
     }

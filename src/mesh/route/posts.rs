@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use subtle::ConstantTimeEq;
 
+use crate::base::answer::{Answers, ProvenRun};
 use crate::base::route::Undelivered;
 use crate::base::{PeerId, Time, limits};
 use crate::wire::message::{Parcel, ParcelId, Verdict};
@@ -22,7 +22,7 @@ enum Seal {
     Made {
         run: u64,
         bytes: Bytes,
-        receipt: [u8; 32],
+        answers: Answers,
         open: BTreeMap<u8, PeerId>,
     },
 }
@@ -39,9 +39,6 @@ struct Post {
     attempt: u8,
     seal: Seal,
     reseals: u8,
-    /// The run its recipient is said to have, by the neighbours that said so. A rumour, so it counts for this message only, and for
-    /// copies by that neighbour: two that contradict each other do not undo each other's copies.
-    said: BTreeMap<PeerId, u64>,
     /// Copies that came back with a bad word: before the next one the pause is the longer.
     hints: u32,
     /// Not on its way: the next way that is found is taken at once.
@@ -81,7 +78,7 @@ pub(super) struct Posts {
     posts: BTreeMap<u64, Post>,
     dues: BTreeSet<(Time, u64)>,
     bytes: usize,
-    /// The run each recipient was proven to have, and when: by a receipt, or by its own word over a link.
+    /// The run each recipient was proven to have last, and when.
     runs: BTreeMap<PeerId, (u64, Time)>,
 }
 
@@ -96,20 +93,7 @@ impl Posts {
         let until = now + life.min(limits::ROUTE_LIFE_MAX);
         self.bytes += payload.len();
         let (seal, why) = (Seal::Open, Undelivered::NoRoute);
-        let post = Post {
-            to,
-            payload,
-            until,
-            due: now,
-            tries: 0,
-            attempt: 0,
-            seal,
-            reseals: 0,
-            said: BTreeMap::new(),
-            hints: 0,
-            stranded: true,
-            why,
-        };
+        let post = Post { to, payload, until, due: now, tries: 0, attempt: 0, seal, reseals: 0, hints: 0, stranded: true, why };
         self.posts.insert(number, post);
         self.dues.insert((now, number));
     }
@@ -156,12 +140,12 @@ impl Posts {
     pub(super) fn ready(&mut self, now: Time, number: u64, local: (PeerId, u64), hop: PeerId) -> Need {
         let Some(post) = self.posts.get_mut(&number) else { return Need::Nothing };
         let proven = self.runs.get(&post.to).filter(|(_, at)| now.since(*at) < limits::ROUTE_RUN_FRESH);
-        let run = post.said.get(&hop).copied().or(proven.map(|(run, _)| *run)).unwrap_or(0);
+        let run = proven.map_or(0, |(run, _)| *run);
         let need = match &mut post.seal {
             Seal::Making(_) => Need::Nothing,
             // A copy that is unaccounted for may have been taken in the run it was sealed for: no other seal while it is, lest the
-            // message be taken in two runs. One more copy asks what became of it.
-            Seal::Made { run: made, bytes, open, .. } if *made == run || (*made != 0 && !open.is_empty()) => {
+            // message be taken in two runs. One more copy asks what became of it. It asks for the run as well, if that is forgotten.
+            Seal::Made { run: made, bytes, open, .. } if *made == run || (*made != 0 && (run == 0 || !open.is_empty())) => {
                 if post.attempt == u8::MAX {
                     Need::Nothing
                 } else {
@@ -186,17 +170,17 @@ impl Posts {
     }
 
     /// The carrier has sealed a message for a run, or found that it cannot be. `false`: it is not wanted.
-    pub(super) fn sealed(&mut self, number: u64, run: u64, sealed: Option<(Bytes, [u8; 32])>) -> Result<bool, (PeerId, Undelivered)> {
+    pub(super) fn sealed(&mut self, number: u64, run: u64, sealed: Option<(Bytes, Answers)>) -> Result<bool, (PeerId, Undelivered)> {
         let Some(post) = self.posts.get_mut(&number) else { return Ok(false) };
         if !matches!(post.seal, Seal::Making(making) if making == run) {
             return Ok(false);
         }
-        let Some((bytes, receipt)) = sealed else {
+        let Some((bytes, answers)) = sealed else {
             let to = post.to;
             self.remove(number);
             return Err((to, Undelivered::NoKey));
         };
-        post.seal = Seal::Made { run, bytes, receipt, open: BTreeMap::new() };
+        post.seal = Seal::Made { run, bytes, answers, open: BTreeMap::new() };
         Ok(true)
     }
 
@@ -215,29 +199,30 @@ impl Posts {
     }
 
     /// A notice about a copy of an own message of this run, from the neighbour `by` (`None`: from this node itself). A receipt proves
-    /// itself; anything else is heard only from whom the copy was given to, and once.
+    /// itself; anything else is heard only from whom the copy was given to, and once. What is said without its proof says nothing of the
+    /// copy, which stays unaccounted for, but that another way is to be tried.
     pub(super) fn heard(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, verdict: Verdict) -> Heard {
         let Some(post) = self.posts.get_mut(&id.number) else { return Heard::Nothing };
         let to = post.to;
-        let Seal::Made { run: made, receipt, open, .. } = &mut post.seal else { return Heard::Nothing };
+        let Seal::Made { run: made, answers, open, .. } = &mut post.seal else { return Heard::Nothing };
         if let Verdict::Received(theirs) = verdict {
-            if !bool::from(receipt.ct_eq(&theirs)) {
-                return Heard::Nothing;
+            if answers.proves_receipt(&theirs) {
+                let made = *made;
+                self.proven(now, to, made);
+                self.remove(id.number);
+                return Heard::Delivered(to);
             }
-            let made = *made;
-            self.proven(now, to, made);
-            self.remove(id.number);
-            return Heard::Delivered(to);
         }
         if open.get(&id.attempt).is_none_or(|hop| by.is_some_and(|by| by != *hop)) {
             return Heard::Nothing;
         }
         let why = match verdict {
-            Verdict::Run(run) => return self.renew(now, id, by, run),
+            Verdict::Run(run) if answers.proves_run(&run) => return self.renew(now, id, run),
+            Verdict::Run(_) | Verdict::Received(_) => return self.astray(now, id),
             Verdict::TtlExceeded | Verdict::Loop => Undelivered::TtlExceeded,
             Verdict::Busy => Undelivered::Busy,
             Verdict::Refused => Undelivered::Refused,
-            Verdict::NoRoute | Verdict::Received(_) => Undelivered::NoRoute,
+            Verdict::NoRoute => Undelivered::NoRoute,
         };
         open.remove(&id.attempt);
         // A copy before may have arrived: that stays to be said.
@@ -250,9 +235,9 @@ impl Posts {
         }
     }
 
-    /// The recipient is said to have another run. What was sealed for the former may have been taken there while copies are
+    /// The recipient has another run. What was sealed for the former may have been taken there while copies are
     /// unaccounted for: until every one has come back no other seal is made, and further copies ask what became of it.
-    fn renew(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, run: u64) -> Heard {
+    fn renew(&mut self, now: Time, id: &ParcelId, ProvenRun { run, .. }: ProvenRun) -> Heard {
         let number = id.number;
         let Some(post) = self.posts.get_mut(&number) else { return Heard::Nothing };
         let (to, Seal::Made { run: made, open, .. }) = (post.to, &mut post.seal) else { return Heard::Nothing };
@@ -260,18 +245,15 @@ impl Posts {
             return Heard::Nothing;
         }
         post.why = Undelivered::Restarted;
-        post.said.extend(by.map(|by| (by, run)));
         let is_unsure = *made != 0 && !open.is_empty();
-        // A carrier that names run after run is believed after pauses only, and others are asked.
-        if is_unsure || post.reseals >= limits::RESEALS_MAX {
-            return self.astray(now, id);
+        // A recipient that names run after run is followed after pauses only.
+        let is_followed = !is_unsure && post.reseals < limits::RESEALS_MAX;
+        if is_followed {
+            (post.seal, post.reseals, post.tries, post.stranded) = (Seal::Open, post.reseals + 1, 0, true);
+            self.set_due(number, now);
         }
-        (post.seal, post.reseals, post.tries, post.stranded) = (Seal::Open, post.reseals + 1, 0, true);
-        self.set_due(number, now);
-        if by == Some(to) {
-            self.proven(now, to, run);
-        }
-        Heard::Renew(to)
+        self.proven(now, to, run);
+        if is_followed { Heard::Renew(to) } else { self.astray(now, id) }
     }
 
     fn proven(&mut self, now: Time, to: PeerId, run: u64) {

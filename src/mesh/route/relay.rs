@@ -3,8 +3,11 @@
 //! Never sends anything and knows no routes. Whatever is counted is counted against a neighbour: no other name is proven here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::fair::Fair;
+use crate::base::answer::Pledge;
 use crate::base::{PeerId, Time, limits};
 use crate::wire::message::{Parcel, ParcelId, Verdict};
 
@@ -19,16 +22,28 @@ pub(super) struct Crumb {
     pub(super) to: PeerId,
     /// What passing it cost.
     pub(super) cost: u32,
-    /// What it was, so that nobody uses up the name of another's copy with a forged one.
-    mark: u64,
-    /// What `on` says proves its arrival: only its sender can tell.
+    /// What it promises to be answered with.
+    pledge: Option<Pledge>,
+    /// What proves that it has arrived.
     receipt: Option<[u8; 32]>,
     notices: u8,
     order: u64,
 }
 
-/// Each neighbour's copy of a copy: whoever brings one that another brought before does not take its way back.
-type Key = (ParcelId, PeerId);
+/// What a notice is to the copies it is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    /// Only the recipient can have said so.
+    Proven,
+    /// Anybody can.
+    Hint,
+    /// The recipient did not say what it is said to have.
+    False,
+}
+
+/// Each neighbour's copy of a copy, and its mark: whoever brings one that another brought before does not take its way back, and a
+/// forged one does not take that of the true one.
+type Key = (ParcelId, PeerId, u64);
 
 /// The way back of every copy that has passed, and thereby the proof that it did.
 #[derive(Debug, Default)]
@@ -42,14 +57,20 @@ pub(super) struct Crumbs {
 }
 
 impl Crumbs {
-    /// Whether this neighbour has brought this copy before, and the receipt that was told of it, if one was.
-    pub(super) fn seen(&self, parcel: &Parcel, back: PeerId) -> Option<Option<[u8; 32]>> {
-        self.crumbs.get(&(parcel.id, back)).filter(|crumb| crumb.mark == mark(parcel)).map(|crumb| crumb.receipt)
+    /// Whether this neighbour has brought this copy before.
+    pub(super) fn seen(&self, parcel: &Parcel, back: PeerId) -> bool {
+        self.crumbs.contains_key(&(parcel.id, back, mark(parcel)))
+    }
+
+    /// What proves that a copy of this parcel has arrived, whoever brought that.
+    pub(super) fn receipt(&self, parcel: &Parcel) -> Option<[u8; 32]> {
+        let mark = mark(parcel);
+        self.crumbs.range(of_message(&parcel.id)).filter(|((.., of), _)| *of == mark).find_map(|(_, crumb)| crumb.receipt)
     }
 
     /// A copy passes.
     pub(super) fn drop_one(&mut self, parcel: &Parcel, (back, on): (PeerId, PeerId)) {
-        let key = (parcel.id, back);
+        let key = (parcel.id, back, mark(parcel));
         self.forget(&key);
         if self.crumbs.len() >= limits::CRUMBS_MAX
             && let Some((_, crowded)) = self.crowds.last()
@@ -59,7 +80,7 @@ impl Crumbs {
         }
         self.order += 1;
         let (order, cost) = (self.order, cost(parcel.sealed.len()));
-        self.crumbs.insert(key, Crumb { back, on, to: parcel.to, cost, mark: mark(parcel), receipt: None, notices: 0, order });
+        self.crumbs.insert(key, Crumb { back, on, to: parcel.to, cost, pledge: parcel.pledge(), receipt: None, notices: 0, order });
         let ages = self.ages.entry(back).or_default();
         self.crowds.remove(&(ages.len(), back));
         ages.insert(order, key);
@@ -77,40 +98,89 @@ impl Crumbs {
         }
     }
 
-    fn of(&self, from: ParcelId, to: ParcelId) -> impl Iterator<Item = &Crumb> {
-        self.crumbs.range((from, PeerId([0; 32]))..=(to, PeerId([0xff; 32]))).map(|(_, crumb)| crumb)
-    }
-
     /// The crumb of a copy that was passed on last.
     pub(super) fn latest(&self, id: &ParcelId) -> Option<Crumb> {
-        self.of(*id, *id).max_by_key(|crumb| crumb.order).copied()
+        self.crumbs.range(of_copy(id)).map(|(_, crumb)| crumb).max_by_key(|crumb| crumb.order).copied()
     }
 
-    /// Whom copies of the same message from that neighbour went to, and in which order the last time.
-    pub(super) fn tried(&self, id: &ParcelId, back: PeerId) -> BTreeMap<PeerId, u64> {
-        let (first, last) = (ParcelId { attempt: 0, ..*id }, ParcelId { attempt: u8::MAX, ..*id });
+    /// Whom copies of the same parcel from that neighbour went to, and in which order the last time. What was sealed anew begins anew,
+    /// where the answer to the seal before came from.
+    pub(super) fn tried(&self, parcel: &Parcel, back: PeerId) -> BTreeMap<PeerId, u64> {
+        let mark = mark(parcel);
         let mut tried = BTreeMap::new();
-        for crumb in self.of(first, last).filter(|crumb| crumb.back == back) {
+        let copies = self.crumbs.range(of_message(&parcel.id)).filter(|((_, by, of), _)| *by == back && *of == mark);
+        for (_, crumb) in copies {
             let latest = tried.entry(crumb.on).or_insert(crumb.order);
             *latest = crumb.order.max(*latest);
         }
         tried
     }
 
-    /// A notice came from `by`: the crumbs it is about, and whether it may be passed back once more.
-    pub(super) fn told(&mut self, id: &ParcelId, by: PeerId, verdict: Verdict) -> Vec<(Crumb, bool)> {
-        let range = (*id, PeerId([0; 32]))..=(*id, PeerId([0xff; 32]));
-        let of_by = self.crumbs.range_mut(range).filter(|(_, crumb)| crumb.on == by);
-        of_by
-            .map(|(_, crumb)| {
-                crumb.notices = crumb.notices.saturating_add(1);
-                if let Verdict::Received(receipt) = verdict {
-                    crumb.receipt = Some(receipt);
-                }
-                (*crumb, crumb.notices <= limits::CRUMB_NOTICES_MAX)
+    /// A notice came from `by`: what it is, and the crumbs it is about, one for each neighbour, and whether it may be passed back there
+    /// once more.
+    pub(super) fn told(&mut self, id: &ParcelId, by: PeerId, verdict: Verdict) -> (Told, Vec<(Crumb, bool)>) {
+        let of_by = |(_, crumb): &(&Key, &mut Crumb)| crumb.on == by;
+        let is_proof = matches!(verdict, Verdict::Received(_) | Verdict::Run(_));
+        let is_kept = is_proof && self.crumbs.range(of_copy(id)).any(|(_, crumb)| crumb.on == by && crumb.is_kept(verdict));
+        let mut about: Vec<(Crumb, bool)> = Vec::new();
+        for (_, crumb) in self.crumbs.range_mut(of_copy(id)).filter(of_by) {
+            if is_kept && !crumb.is_kept(verdict) {
+                continue;
+            }
+            crumb.notices = crumb.notices.saturating_add(1);
+            let mut may_tell = crumb.notices <= limits::CRUMB_NOTICES_MAX;
+            if let (Verdict::Received(receipt), true) = (verdict, is_kept) {
+                // Whatever was said of it before.
+                may_tell |= crumb.receipt.is_none();
+                crumb.receipt = Some(receipt);
+            }
+            if about.last().is_none_or(|(last, _)| last.back != crumb.back) {
+                about.push((*crumb, may_tell));
+            }
+        }
+        let told = if !is_proof {
+            Told::Hint
+        } else if is_kept {
+            Told::Proven
+        } else {
+            Told::False
+        };
+        (told, about)
+    }
+
+    /// A parcel has arrived: the other copies of it of which that was not known yet, by whence they came and their names.
+    pub(super) fn arrived(&mut self, id: &ParcelId, receipt: [u8; 32]) -> Vec<(ParcelId, PeerId)> {
+        let verdict = Verdict::Received(receipt);
+        let untold = self.crumbs.range_mut(of_message(id)).filter(|(_, crumb)| crumb.receipt.is_none() && crumb.is_kept(verdict));
+        untold
+            .map(|((id, back, _), crumb)| {
+                crumb.receipt = Some(receipt);
+                (*id, *back)
             })
             .collect()
     }
+}
+
+impl Crumb {
+    /// Whether the recipient said that of it.
+    fn is_kept(&self, verdict: Verdict) -> bool {
+        self.pledge.is_some_and(|pledge| match verdict {
+            Verdict::Received(receipt) => pledge.is_kept_by_receipt(&receipt),
+            Verdict::Run(run) => pledge.is_kept_by_opened(&run.opened),
+            _ => false,
+        })
+    }
+}
+
+/// The crumbs of one copy.
+fn of_copy(id: &ParcelId) -> RangeInclusive<Key> {
+    (*id, PeerId([0; 32]), 0)..=(*id, PeerId([0xff; 32]), u64::MAX)
+}
+
+/// The crumbs of every copy of a message.
+fn of_message(id: &ParcelId) -> RangeInclusive<Key> {
+    let copy = |attempt| ParcelId { attempt, ..*id };
+    (copy(0), PeerId([0; 32]), 0)..=(copy(u8::MAX), PeerId([0xff; 32]), u64::MAX)
 }
 
 /// By what a copy is known besides its name.
@@ -127,9 +197,10 @@ type Asked = (PeerId, u64, PeerId);
 /// A search of somebody else that has passed.
 #[derive(Clone, Debug)]
 struct Seen {
-    backs: Vec<PeerId>,
-    /// Who answered first, over so many links.
-    answer: Option<(PeerId, u8)>,
+    /// Who asked, and whether it was answered.
+    backs: Vec<(PeerId, bool)>,
+    /// Who answered first, over so many links, and who after that: nobody is told of the way over itself.
+    answers: Vec<(PeerId, u8)>,
     order: u64,
 }
 
@@ -138,7 +209,7 @@ struct Seen {
 pub(super) enum Question {
     /// Nobody asked it before.
     New,
-    /// Another neighbour did, and this was the answer, if there was one.
+    /// Another neighbour did, and this was the answer of somebody else than who asks now, if there was one.
     Again(Option<(PeerId, u8)>),
     /// The same neighbour did, or too many.
     Known,
@@ -157,11 +228,12 @@ impl Searches {
     /// only one to hear.
     pub(super) fn asked(&mut self, search: Asked, back: PeerId) -> Question {
         if let Some(seen) = self.seen.get_mut(&search) {
-            if seen.backs.contains(&back) || seen.backs.len() >= limits::SEARCH_ASKERS_MAX {
+            if seen.backs.iter().any(|(asker, _)| *asker == back) || seen.backs.len() >= limits::SEARCH_ASKERS_MAX {
                 return Question::Known;
             }
-            seen.backs.push(back);
-            return Question::Again(seen.answer);
+            let answer = seen.answers.iter().find(|(by, _)| *by != back).copied();
+            seen.backs.push((back, answer.is_some()));
+            return Question::Again(answer);
         }
         if self.seen.len() >= limits::SEARCHES_MAX
             && let Some((_, oldest)) = self.ages.pop_first()
@@ -169,26 +241,35 @@ impl Searches {
             self.seen.remove(&oldest);
         }
         self.order += 1;
-        self.seen.insert(search, Seen { backs: vec![back], answer: None, order: self.order });
+        self.seen.insert(search, Seen { backs: vec![(back, false)], answers: Vec::new(), order: self.order });
         self.ages.insert((self.order, search));
         Question::New
     }
 
-    /// An answer arrives: whom it is passed back to, which is nobody but for the first. `None`: nobody asked.
+    /// An answer arrives: whom it is passed back to, which is whoever asked and was told of none yet. `None`: nobody asked.
     pub(super) fn answered(&mut self, search: Asked, by: PeerId, hops: u8) -> Option<Vec<PeerId>> {
         let seen = self.seen.get_mut(&search)?;
         debug_assert!(self.ages.contains(&(seen.order, search)));
-        if seen.answer.is_some() {
-            return Some(Vec::new());
+        if seen.answers.len() < 2 && seen.answers.iter().all(|(before, _)| *before != by) {
+            seen.answers.push((by, hops));
         }
-        seen.answer = Some((by, hops));
-        Some(seen.backs.iter().filter(|back| **back != by).copied().collect())
+        let untold = seen.backs.iter_mut().filter(|(back, is_told)| *back != by && !is_told);
+        Some(
+            untold
+                .map(|(back, is_told)| {
+                    *is_told = true;
+                    *back
+                })
+                .collect(),
+        )
     }
 }
 
-/// How much of its relaying a node gives to each neighbour: so many KiB, in all and towards each next hop.
+/// How much of its relaying a node gives to each neighbour: so many KiB, in all and towards each next hop, and of what goes there a fair
+/// share.
 #[derive(Debug)]
 pub(super) struct Shares {
+    fair: Fair,
     carried: Rates<PeerId>,
     towards: Rates<(PeerId, PeerId)>,
 }
@@ -196,13 +277,23 @@ pub(super) struct Shares {
 impl Shares {
     pub(super) fn new() -> Shares {
         let (burst, every) = (limits::RELAY_BURST_KIB, limits::RELAY_KIB_EVERY);
-        Shares { carried: Rates::new(burst, every), towards: Rates::new(burst, every) }
+        Shares { fair: Fair::default(), carried: Rates::new(burst, every), towards: Rates::new(burst, every) }
     }
 
     /// Whether a sealed parcel of so many bytes may pass.
     pub(super) fn allow(&mut self, now: Time, (carrier, on): (PeerId, PeerId), len: usize) -> bool {
-        let cost = cost(len);
-        self.towards.allow_cost(now, (carrier, on), cost) && self.carried.allow_cost(now, carrier, cost)
+        let (cost, way) = (cost(len), (carrier, on));
+        let may =
+            self.fair.has_room(now, way, cost) && self.towards.allow_cost(now, way, cost) && self.carried.allow_cost(now, carrier, cost);
+        if may {
+            self.fair.add(now, way, cost);
+        }
+        may
+    }
+
+    /// An own parcel goes to that next hop, which counts it with what others brought.
+    pub(super) fn own(&mut self, now: Time, (local, on): (PeerId, PeerId), len: usize) {
+        self.fair.add(now, (local, on), cost(len));
     }
 
     /// A parcel that has passed costs so many times more. Only what the neighbour has left towards that next hop: it is that one's word.

@@ -109,9 +109,17 @@ impl Table {
         self.silent.insert((*to, *next_hop), now + limits::ROUTE_SILENT);
     }
 
-    /// A receipt came that way.
-    pub(super) fn proved(&mut self, to: PeerId, next_hop: PeerId) {
+    /// What only the recipient can tell came that way: it goes before the others, even if it was given up for being slow.
+    pub(super) fn proved(&mut self, now: Time, to: PeerId, next_hop: PeerId) {
         self.silent.remove(&(to, next_hop));
+        if next_hop != to {
+            self.learn(now, to, next_hop);
+        }
+        if let Some(Learned { hops, .. }) = self.learned.get_mut(&to)
+            && let Some(at) = hops.iter().position(|hop| *hop == next_hop)
+        {
+            hops[..=at].rotate_right(1);
+        }
     }
 
     /// A search of this node found a way. `false`: it failed not long ago, and is kept for want of another, the one first that failed
@@ -211,8 +219,9 @@ mod tests {
         assert_eq!(hop(&table), None);
         table.take_spare(Time::ZERO, to);
         assert_eq!(hop(&table), Some(liar), "for want of another");
-        table.proved(to, liar);
-        table.proved(to, honest);
+        table.proved(Time::ZERO, to, liar);
+        table.proved(Time::ZERO, to, honest);
+        assert_eq!(table.ways(&to), [honest, liar], "slow, not false");
         assert!(table.found(Time::ZERO, to, liar) && table.spare.is_empty() && table.silent.is_empty());
         table.doubt(Time::ZERO, &to, &liar);
         assert!(table.found(Time::ZERO + limits::ROUTE_SILENT, to, liar), "forgiven");
@@ -229,6 +238,9 @@ mod tests {
         assert_eq!(table.resolve(&to, |hop| *hop == peer(4)).map(|route| route.next_hop), Some(peer(4)), "the first that stands");
         table.prefer_others(&to, &peer(2));
         assert_eq!(table.ways(&to), [3, 4, 2].map(peer));
+        table.proved(Time::ZERO, to, peer(2));
+        assert_eq!(table.ways(&to), [2, 3, 4].map(peer));
+        table.prefer_others(&to, &peer(2));
         table.forget_via(&to, &peer(4));
         assert_eq!(table.ways(&to), [3, 2].map(peer));
         (10..50).for_each(|n| table.learn(Time::ZERO, to, peer(n)));

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::base::answer::{Pledge, ProvenRun};
 use crate::base::{PeerId, limits};
 use crate::wire::cursor::{Reader, WireError, Writer};
 
@@ -37,6 +38,11 @@ impl Parcel {
     /// The caller's header that is bound by the seal, besides sender and recipient.
     pub fn header(&self) -> [u8; 24] {
         header(self.id.from_run, self.to_run, self.id.number)
+    }
+
+    /// What it promises to be answered with; `None`: it is too short to be a parcel.
+    pub fn pledge(&self) -> Option<Pledge> {
+        Pledge::of_parcel(&self.sealed)
     }
 
     pub(super) fn encode(&self, w: &mut Writer<'_>) {
@@ -77,7 +83,7 @@ impl ParcelId {
     }
 }
 
-/// What became of a copy, told back along its way. Only `Received` proves anything.
+/// What became of a copy, told back along its way. Only `Received` and `Run` prove anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
     /// Which copy.
@@ -91,8 +97,8 @@ pub struct Notice {
 pub enum Verdict {
     /// The recipient has it; the receipt is one that only who opened the parcel can make.
     Received([u8; 32]),
-    /// The recipient's run is this one: seal it for that.
-    Run(u64),
+    /// The recipient's run is this one: seal it for that. The proof is one that only who opened the parcel can make.
+    Run(ProvenRun),
     /// Whoever tells this knows no way on.
     NoRoute,
     /// It has passed as many links as it may.
@@ -115,7 +121,9 @@ impl Notice {
             }
             Verdict::Run(run) => {
                 w.u8(1);
-                w.u64(*run);
+                w.u64(run.run);
+                w.bytes(&run.opened);
+                w.bytes(&run.proof);
             }
             Verdict::NoRoute => w.u8(2),
             Verdict::TtlExceeded => w.u8(3),
@@ -129,7 +137,7 @@ impl Notice {
         let id = ParcelId::decode(r)?;
         let verdict = match r.u8()? {
             0 => Verdict::Received(r.array()?),
-            1 => Verdict::Run(r.u64()?),
+            1 => Verdict::Run(ProvenRun { run: r.u64()?, opened: r.array()?, proof: r.array()? }),
             2 => Verdict::NoRoute,
             3 => Verdict::TtlExceeded,
             4 => Verdict::Busy,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::answer::ProvenRun;
 use crate::base::{Incarnation, LogId, LogRange, PeerId};
 use crate::wire::cursor::encode_varint;
 
@@ -27,7 +28,7 @@ fn routing() -> impl Strategy<Value = Message> {
     let peers = || any::<[u8; 32]>().prop_map(PeerId);
     let verdicts = prop_oneof![
         any::<[u8; 32]>().prop_map(Verdict::Received),
-        any::<u64>().prop_map(Verdict::Run),
+        any::<(u64, [u8; 32], [u8; 32])>().prop_map(|(run, opened, proof)| Verdict::Run(ProvenRun { run, opened, proof })),
         Just(Verdict::NoRoute),
         Just(Verdict::TtlExceeded),
         Just(Verdict::Busy),
@@ -166,6 +167,9 @@ fn the_routing_messages_have_the_layouts_of_the_protocol_text() {
     let want = [&named[..], &[5; 32], &[6, 0, 0, 0, 0, 0, 0, 0, 7, 3], b"xyz"].concat();
     assert_eq!(body(&Message::Parcel(parcel)), want);
     assert_eq!(body(&Message::Notice(Notice { id, verdict: Verdict::Loop })), [&named[..], &[6]].concat());
+    let run = ProvenRun { run: 9, opened: [7; 32], proof: [8; 32] };
+    let want = [&named[..], &[1, 9, 0, 0, 0, 0, 0, 0, 0], &[7; 32], &[8; 32]].concat();
+    assert_eq!(body(&Message::Notice(Notice { id, verdict: Verdict::Run(run) })), want);
     let search = Search { origin: PeerId([1; 32]), number: 2, target: PeerId([3; 32]), step: SearchStep::Found { hops: 4 } };
     assert_eq!(body(&Message::Search(search)), [&[1; 32][..], &[2, 0, 0, 0, 0, 0, 0, 0], &[3; 32], &[1, 4]].concat());
     let told = Neighbours { port: 9001, others: vec![(PeerId([1; 32]), "h:1".into())] };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vixp2p::Config;
+use vixp2p::base::answer::Answers;
 use vixp2p::base::endpoint::Source;
 use vixp2p::base::{CloseReason, Endpoint, Incarnation, LinkId, LogId, PeerId, Time, limits};
 use vixp2p::mesh::io::{Examined, Kept, Place, SnapshotInput, SnapshotOutput};
@@ -307,7 +308,7 @@ impl Carrier {
 
     fn answer_open(&mut self, choice: u8) {
         let Some(ticket) = self.parcels.pop_front() else { return };
-        let opened = (choice & 1 == 0).then(|| (Bytes::from_static(b"text"), [choice; 32]));
+        let opened = (choice & 1 == 0).then(|| (Bytes::from_static(b"text"), Answers::new([choice; 32], [choice; 32])));
         self.step(Input::Opened { ticket, opened });
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vixp2p::Config;
+use vixp2p::base::answer::Answers;
 use vixp2p::base::endpoint::Source;
 use vixp2p::base::{Endpoint, Event, Incarnation, LinkId, LogId, PeerId, Time, TrustTable, limits};
 use vixp2p::crypto::handshake::ClusterKeys;
@@ -30,7 +31,11 @@ pub(crate) fn parcels(input: &[u8]) {
     choices.edit(&mut bytes, 8);
     let opened = parcel::open(&to, &from.id(), &cluster, b"header", &bytes);
     assert_eq!(opened.is_ok(), bytes == sealed.bytes);
-    assert!(opened.is_ok_and(|opened| opened.payload == payload && opened.receipt == sealed.receipt) || bytes != sealed.bytes);
+    let is_same = |opened: parcel::Opened| {
+        let (told, run) = (opened.answers.receipt(), opened.answers.run(7));
+        opened.payload == payload && sealed.answers.proves_receipt(&told) && sealed.answers.proves_run(&run)
+    };
+    assert!(opened.is_ok_and(is_same) || bytes != sealed.bytes);
     assert!(parcel::open(&to, &from.id(), &cluster, b"header", choices.rest()).is_err());
 }
 
@@ -44,6 +49,10 @@ const OUTPUTS_MAX: usize = 2_000;
 
 fn peer(choice: u8) -> PeerId {
     PeerId([choice % 8; 32])
+}
+
+fn answers(n: u8) -> Answers {
+    Answers::new([n; 32], [n; 32])
 }
 
 struct Carrier {
@@ -103,7 +112,7 @@ impl Carrier {
             match output {
                 Output::Seal { number, to_run, .. } => self.seals.push((number, to_run)),
                 Output::Open { ticket, parcel } => {
-                    assert!(parcel.to == LOCAL && parcel.to_run == self.run && parcel.id.from != LOCAL);
+                    assert!(parcel.to == LOCAL && parcel.id.from != LOCAL);
                     self.openings.insert(ticket, parcel);
                     assert!(self.openings.len() <= limits::OPENINGS_MAX);
                 }
@@ -114,7 +123,7 @@ impl Carrier {
                 Output::Close { link, .. } => self.links.retain(|open| *open != link),
                 Output::Event(Event::Data { peer, .. }) => {
                     let taken = self.opening.expect("data comes from an opened parcel");
-                    assert!(taken.1 == peer && self.taken.insert(taken), "taken twice");
+                    assert!(taken.0 == self.run && taken.1 == peer && self.taken.insert(taken), "taken twice, or in another run");
                 }
                 Output::Event(Event::Delivered { message, .. } | Event::Undelivered { message, .. }) => {
                     assert!(message <= self.posted && self.ended.insert(message), "message {message} ended twice");
@@ -133,8 +142,8 @@ impl Carrier {
                 }
             }
             Message::Notice(Notice { verdict: Verdict::Run(run), id }) if id.from != LOCAL => {
-                // Passed on or the node's own: only its own is right for parcels to it, and a wrong one opens nothing.
-                self.run = if self.run == 0 { *run } else { self.run };
+                // The node's own comes first.
+                self.run = if self.run == 0 { run.run } else { self.run };
             }
             Message::Neighbours(told) => assert!(told.others.len() <= limits::NEIGHBOURS_TOLD_MAX),
             _ => {}
@@ -154,12 +163,16 @@ impl Carrier {
             0 | 1 => {
                 let (id, to) = (self.id(choices), if choices.byte() & 1 == 0 { LOCAL } else { peer(choices.byte()) });
                 let to_run = if choices.byte() & 1 == 0 { self.run } else { choices.number() };
-                Message::Parcel(Parcel { id, to, to_run, ttl: choices.byte(), sealed: Bytes::copy_from_slice(choices.take(8)) })
+                let (ttl, text) = (choices.byte(), choices.take(8));
+                // Some promise an answer that can be guessed.
+                let pledge = answers(text.len() as u8 % 2).pledge().0;
+                let sealed = if ttl & 64 == 0 { [&[1; 33][..], &pledge, text].concat() } else { text.to_vec() };
+                Message::Parcel(Parcel { id, to, to_run, ttl, sealed: sealed.into() })
             }
             2 => {
                 let verdict = match choices.byte() % 7 {
                     0 => Verdict::Received([choices.byte() % 2; 32]),
-                    1 => Verdict::Run(choices.number()),
+                    1 => Verdict::Run(answers(choices.byte() % 2).run(choices.number())),
                     2 => Verdict::NoRoute,
                     3 => Verdict::TtlExceeded,
                     4 => Verdict::Busy,
@@ -194,6 +207,9 @@ pub(crate) fn node(input: &[u8]) {
     let id = ParcelId { from: peer(1), from_run: 9, number: 1, attempt: 0 };
     let first = Message::Parcel(Parcel { id, to: LOCAL, to_run: 0, ttl: 1, sealed: Bytes::new() });
     carrier.step(Input::Received { link: carrier.links[0], items: vec![Inbound::Message(first)] });
+    let (ticket, _) = carrier.openings.pop_first().expect("asked for");
+    carrier.step(Input::Opened { ticket, opened: Some((Bytes::new(), answers(2))) });
+    assert!(carrier.run != 0);
     while !choices.is_empty() {
         match choices.byte() % 8 {
             0 => {
@@ -207,14 +223,14 @@ pub(crate) fn node(input: &[u8]) {
             }
             1 => {
                 if let Some((number, to_run)) = carrier.seals.pop() {
-                    let sealed = (choices.byte() != 7).then(|| (Bytes::from_static(b"sealed"), [1; 32]));
+                    let sealed = (choices.byte() != 7).then(|| (Bytes::from_static(b"sealed"), answers(1)));
                     carrier.step(Input::Sealed { number, to_run, sealed });
                 }
             }
             2 => {
                 if let Some((ticket, parcel)) = carrier.openings.pop_first() {
                     carrier.opening = Some((parcel.to_run, parcel.id.from, parcel.id.from_run, parcel.id.number));
-                    let opened = (choices.byte() & 3 != 3).then(|| (Bytes::from_static(b"open"), [2; 32]));
+                    let opened = (choices.byte() & 3 != 3).then(|| (Bytes::from_static(b"open"), answers(2)));
                     carrier.step(Input::Opened { ticket, opened });
                     carrier.opening = None;
                 }
@@ -253,11 +269,13 @@ pub(crate) fn node(input: &[u8]) {
 pub(crate) fn node_seeds() -> Vec<Vec<u8>> {
     vec![
         // A message to neighbour 1: sealed, sent, another run, sealed and sent again, received.
-        vec![0, 1, 0xff, 0x7f, 1, 0, 6, 0, 2, 1, 9, 0, 1, 0, 6, 0, 2, 0, 1, 1],
+        vec![0, 1, 0xff, 0x7f, 1, 0, 6, 0, 2, 1, 1, 9, 0, 1, 0, 6, 0, 2, 0, 1, 1],
         // A message to somebody far: searched, found, given up.
         vec![0, 7, 0xff, 0x1f, 6, 1, 3, 5, 7, 1, 1, 1, 3, 0xff, 0x0f, 3, 0xff, 0x1f],
         // Parcels to this node, twice, opened; one for another.
         vec![6, 0, 0, 9, 3, 1, 0, 0, 0, 0, 1, 2, 0, 6, 1, 0, 9, 3, 1, 0, 1, 0, 0, 1, 2, 0, 6, 0, 0, 9, 3, 4, 0, 0, 1, 2, 1, 9, 8],
+        // A parcel for a neighbour, whose run and receipt are proven.
+        [&[6, 0, 0, 0, 3, 1, 1, 0, 1, 2, 0, 8][..], &[7; 8], &[6, 1, 2, 1, 0, 9, 0, 3, 1, 1, 0, 6, 1, 2, 0, 0, 0, 3, 1, 1, 0]].concat(),
         // Neighbours, routes, a full link.
         vec![6, 2, 4, 2, 1, 1, 2, 2, 0x29, 0x23, 4, 7, 2, 0, 5, 5, 0, 1, 1, 0, 0, 3, 0xff, 0xff],
     ]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use vixp2p::base::answer::ProvenRun;
 use vixp2p::base::{Incarnation, LogId, LogRange, PeerId, limits};
 use vixp2p::wire::announce::Announce;
 use vixp2p::wire::envelope::{Envelope, peek_version};
@@ -119,6 +120,7 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::Parcel(Parcel { id, to: PeerId([5; 32]), to_run: 6, ttl: 7, sealed: Bytes::from_static(b"sealed") }),
         Message::Notice(Notice { id, verdict: Verdict::Received([8; 32]) }),
         Message::Notice(Notice { id, verdict: Verdict::NoRoute }),
+        Message::Notice(Notice { id, verdict: Verdict::Run(ProvenRun { run: 6, opened: [8; 32], proof: [9; 32] }) }),
         Message::Search(Search { origin: id.from, number: 1, target: PeerId([5; 32]), step: SearchStep::Seek { ttl: 8 } }),
         Message::Neighbours(Neighbours { port: 9001, others: vec![(id.from, "tcp://192.0.2.1:9001".into())] }),
     ];
