@@ -16,6 +16,7 @@
 mod app;
 mod carry;
 mod check;
+mod compare;
 mod disk;
 mod faults;
 mod late;
@@ -29,6 +30,7 @@ mod pages;
 mod plan;
 mod postal;
 mod script;
+mod setback;
 mod shelf;
 mod shrink;
 mod trace;
@@ -75,11 +77,14 @@ pub enum Scenario {
     /// The last node comes when the others have let go of what they wrote: it takes a snapshot, killed at ten points, and ends with the
     /// same state as one that read everything.
     Late,
+    /// The first node is set back to a copy of itself, again and again, and writes before it is told: its log has several histories on
+    /// several nodes, and in the end everybody who meets another one knows.
+    SetBack,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 10] = [
+    pub const ALL: [Scenario; 11] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
@@ -90,6 +95,7 @@ impl Scenario {
         Scenario::Mail,
         Scenario::Introductions,
         Scenario::Late,
+        Scenario::SetBack,
     ];
 
     /// The name on the command line.
@@ -105,6 +111,7 @@ impl Scenario {
             Scenario::Mail => "mail",
             Scenario::Introductions => "introductions",
             Scenario::Late => "late",
+            Scenario::SetBack => "set-back",
         }
     }
 
@@ -248,6 +255,10 @@ pub struct Counts {
     pub quarantined: u64,
     /// Logs that a node found to have two histories.
     pub forks: u64,
+    /// Among them: by comparing seals.
+    pub compared: u64,
+    /// Nodes that were shown by a seal that they had been set back.
+    pub shown: u64,
     /// Times a log was parked at a record.
     pub parked: u64,
     /// Snapshots made.
@@ -319,8 +330,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "  damage      {} disks hurt, {} logs set aside, {} forks found, {} logs parked",
-            c.hurt, c.quarantined, c.forks, c.parked
+            "  damage      {} disks hurt, {} logs set aside, {} forks found, {} times by a seal, {} set back shown by one, {} logs parked",
+            c.hurt, c.quarantined, c.forks, c.compared, c.shown, c.parked
         )?;
         if c.snapshots > 0 {
             writeln!(

@@ -6,6 +6,7 @@
 mod accepted;
 mod base;
 mod cell;
+mod compare;
 mod cursor;
 pub mod error;
 pub mod group;
@@ -25,6 +26,7 @@ pub mod wal;
 mod tests;
 
 pub use base::Base;
+pub use compare::{Compared, SealRecord};
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_group, verify_group};
 pub use inspect::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};

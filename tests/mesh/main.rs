@@ -1,6 +1,7 @@
 //! The mesh from outside: one machine driven input by input, and several wired together by a carrier of a hundred lines.
 
 mod applying;
+mod compare;
 mod dialling;
 mod halfopen;
 mod links;

@@ -10,7 +10,7 @@ use vixp2p::wire::frame::{self, Framer};
 use vixp2p::wire::handshake::{Claim, Hello, HelloAck, HelloFinish, Identity, from_frame, kind};
 use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
 use vixp2p::wire::message::{KeyUpdate, Neighbours, Notice, OutboxHeld, OutboxPull, Parcel, ParcelId, Search, SearchStep};
-use vixp2p::wire::message::{Verdict, WalAck, WalNak, WalPush};
+use vixp2p::wire::message::{Verdict, WalAck, WalNak, WalPush, WalSeal};
 use vixp2p::wire::{Message, v1};
 
 use super::edits::Choices;
@@ -108,6 +108,7 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::WalAck(ack),
         Message::Vector(vec![ack, ack]),
         Message::WalNak(WalNak { log, have: 7 }),
+        Message::WalSeal(WalSeal { log, seal: [6; 130] }),
         Message::OutboxPull(OutboxPull { target: log.origin, max_items: 128 }),
         Message::OutboxHeld(OutboxHeld { target: log.origin, ranges: vec![LogRange { log, first: 1, last: 9 }] }),
         Message::SnapshotOffer(SnapshotOffer { id: snapshot, maker: log.origin, root: [3; 32], size: 9, manifest: 300 }),
