@@ -196,6 +196,7 @@ impl Replica {
                 local.last_seal = Some(seal);
             }
             let Some(seal) = local.ending() else { continue };
+            self.seals.wanted.remove(log);
             for session in self.sessions.values_mut().filter(|session| session.complete) {
                 let wrote_it = log.origin == session.peer;
                 if session.known(log).is_some_and(|follower| follower.owes(local.durable, wrote_it)) {
