@@ -223,6 +223,19 @@ fn two_nodes_with_the_two_histories_of_a_third_ones_log_both_learn_of_it() {
 }
 
 #[test]
+fn a_seal_that_was_shown_may_be_answered_with_an_earlier_one_once() {
+    let mut solo = Solo::with(|_| {}, vec![(log(5), 7, 7)]);
+    let (link, seen) = solo.join_with(7, &[(log(5), 12)]);
+    assert_eq!(wanted(&seen).len(), 1);
+    solo.step(Input::LastSeals { seals: vec![(log(5), Some(seal(log(5), &[7], "new")))] });
+    // The peer shows its last, which lies beyond, and then what stands at the place where this node ends.
+    for end in [12, 6] {
+        assert!(closes(&solo.receive(link, shown(log(5), &seal(log(5), &[end], "old")))).is_empty());
+    }
+    assert!(protocol(&solo.receive(link, shown(log(5), &seal(log(5), &[5], "old")))).contains("after one at 12"));
+}
+
+#[test]
 fn a_seal_of_a_log_this_node_wrote_and_has_lost_altogether_is_no_fault_of_the_peer() {
     let mut solo = Solo::new();
     let lost = LogId { incarnation: Incarnation(77), ..log(5) };

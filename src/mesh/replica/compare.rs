@@ -31,8 +31,10 @@ pub(super) struct Proof {
     taken: u64,
     /// Where the last seal ended that it was shown.
     sent: u64,
-    /// Where the last seal ended that it showed.
+    /// Where the furthest seal ended that it showed.
     seen: u64,
+    /// Seals that it was shown and may yet answer.
+    unanswered: u32,
     /// One of its seals is being compared.
     judging: bool,
     /// It is looked at again later whether it is to be shown another.
@@ -103,6 +105,7 @@ impl Session {
         }
         let Some(follower) = self.follower(log, true) else { return };
         follower.proof.sent = follower.proof.sent.max(seal.last());
+        follower.proof.unanswered = follower.proof.unanswered.saturating_add(1);
         out.send(self.link, Message::WalSeal(WalSeal { log, seal: *seal.bytes() }));
     }
 
@@ -255,9 +258,13 @@ impl Replica {
             return broken(format!("a seal of {log} at record {}, the sender has told of {has}", seal.last()));
         }
         if seal.last() <= follower.proof.seen {
-            return broken(format!("a seal of {log} at record {} after one at {}", seal.last(), follower.proof.seen));
+            // An answer to one that differs there: what stands at its place.
+            let Some(left) = follower.proof.unanswered.checked_sub(1) else {
+                return broken(format!("a seal of {log} at record {} after one at {}", seal.last(), follower.proof.seen));
+            };
+            follower.proof.unanswered = left;
         }
-        follower.proof.seen = seal.last();
+        follower.proof.seen = follower.proof.seen.max(seal.last());
         if local.ending() == Some(seal) {
             self.fits(link, log, seal.last(), out);
         } else {
@@ -313,7 +320,7 @@ impl Replica {
                     out.event(Event::LogDamaged { detail });
                 }
                 let sent = follower.proof.sent;
-                if let (Some(ours), Some(local)) = (ours.filter(|ours| ours.last() > sent), self.logs.get(&log)) {
+                if let (Some(ours), Some(local)) = (ours.filter(|ours| ours.last() != sent), self.logs.get(&log)) {
                     // So that the peer sees it as well.
                     session.show(log, local, &ours, out);
                 }

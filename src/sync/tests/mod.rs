@@ -2,6 +2,7 @@
 
 mod buffered;
 mod codec;
+mod compare;
 mod crash;
 mod cursor;
 mod damage;
