@@ -263,6 +263,15 @@ fn a_pushed_group_that_is_thrown_away_is_caught() {
 }
 
 #[test]
+fn two_histories_that_nobody_compares_are_caught_and_so_are_acks_that_do_not_count() {
+    let play = |seed| play(&Options { sabotage: Some(Sabotage::LoseSeals), ..scenario(Scenario::SetBack, seed, 4) });
+    let failures: Vec<String> = (1..=24).filter_map(|seed| Some(play(seed).err()?.what)).collect();
+    for word in ["two histories", "does not count"] {
+        assert!(failures.iter().any(|what| what.contains(word)), "{word}: {failures:#?}");
+    }
+}
+
+#[test]
 fn a_forgotten_cursor_is_caught() {
     is_caught(Sabotage::ForgetCursor, "the application has applied");
 }

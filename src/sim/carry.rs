@@ -165,6 +165,9 @@ impl World<'_> {
             }
             _ => {}
         }
+        if self.options.sabotage == Some(Sabotage::LoseSeals) && matches!(message, Message::WalSeal(_)) {
+            return Ok(());
+        }
         let Some(entry) = self.life(node).and_then(|life| life.links.get_mut(&link)) else { return Ok(()) };
         if let Message::Parcel(parcel) = message
             && entry.is_full()

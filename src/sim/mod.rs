@@ -136,6 +136,8 @@ pub enum Sabotage {
     AlterPayload,
     /// A pushed group is thrown away and nobody is told.
     LoseStore,
+    /// No seal that is shown arrives.
+    LoseSeals,
     /// After a restart the application is given everything once more although it keeps its own cursor.
     ForgetCursor,
 }

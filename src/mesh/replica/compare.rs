@@ -83,7 +83,8 @@ impl Seals {
 impl Follower {
     /// How far the peer has a log that this node wrote, as far as that counts.
     pub(super) fn counted(&self) -> Option<(u64, u64)> {
-        let same = if self.proof.judging { self.proof.fits } else { self.proof.fits.max(self.proof.given) };
+        let Proof { fits, given, taken, judging, .. } = self.proof;
+        let same = fits.max(taken).max(if judging { 0 } else { given });
         let counts = !self.disowned && (same > 0 || self.durable == 0);
         counts.then(|| (self.durable.min(same), self.applied.min(same)))
     }

@@ -108,7 +108,6 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::WalAck(ack),
         Message::Vector(vec![ack, ack]),
         Message::WalNak(WalNak { log, have: 7 }),
-        Message::WalSeal(WalSeal { log, seal: [6; 130] }),
         Message::OutboxPull(OutboxPull { target: log.origin, max_items: 128 }),
         Message::OutboxHeld(OutboxHeld { target: log.origin, ranges: vec![LogRange { log, first: 1, last: 9 }] }),
         Message::SnapshotOffer(SnapshotOffer { id: snapshot, maker: log.origin, root: [3; 32], size: 9, manifest: 300 }),
@@ -122,6 +121,7 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::Notice(Notice { id, verdict: Verdict::NoRoute }),
         Message::Search(Search { origin: id.from, number: 1, target: PeerId([5; 32]), step: SearchStep::Seek { ttl: 8 } }),
         Message::Neighbours(Neighbours { port: 9001, others: vec![(id.from, "tcp://192.0.2.1:9001".into())] }),
+        Message::WalSeal(WalSeal { log, seal: [6; 130] }),
     ];
     let bytes = |message: &Message| {
         let mut out = vec![message.kind()];
