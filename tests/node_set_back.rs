@@ -230,7 +230,8 @@ fn two_nodes_that_hold_the_two_histories_of_a_third_ones_log_know_it_when_they_m
     assert!(!is_frozen(&b, old) && !is_frozen(&c, old));
     c.join(&mut b);
     for holder in [&mut b, &mut c] {
-        holder.expect("word of the fork", |event| if let Event::LogForked { log, .. } = event { (*log == old).then_some(()) } else { None });
+        holder
+            .expect("word of the fork", |event| if let Event::LogForked { log, .. } = event { (*log == old).then_some(()) } else { None });
     }
     assert!(is_frozen(&b, old) && is_frozen(&c, old));
 }
@@ -255,7 +256,8 @@ fn what_a_restored_node_wrote_before_it_was_told_is_kept_beside_its_log_when_a_s
     let mut a = set_back(a, Some(&mut b), dir.path(), &copy, &settings, &of_a);
     a.node.append_blocking(vec![Bytes::from("key 0=written before anybody told it")]).expect("appends");
     a.join(&mut b);
-    let told = |event: &Event| if let Event::LogDamaged { detail } = event { detail.split("are kept in ").nth(1).map(String::from) } else { None };
+    let told =
+        |event: &Event| if let Event::LogDamaged { detail } = event { detail.split("are kept in ").nth(1).map(String::from) } else { None };
     let mut kept = false;
     while !kept {
         let file = a.expect("word of a file", told);

@@ -41,7 +41,7 @@ pub(crate) fn compare<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: Li
         Compared::Failed(detail) => shell.emit(Event::LogFailed { detail: detail.clone() }),
         verdict => freeze(shell, link, log, verdict),
     }
-    shell.step(Input::Compared { link, log, seal, verdict });
+    shell.step(Input::Compared { link, log, seal, verdict: Box::new(verdict) });
 }
 
 fn freeze(shell: &Arc<Shell>, link: LinkId, log: LogId, verdict: &Compared) {

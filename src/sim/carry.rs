@@ -114,7 +114,7 @@ impl World<'_> {
                 self.call_log(node);
             }
             Output::LastSeals { logs } => self.seal_work(node, SealWork::Read(logs)),
-            Output::Compare { link, log, seal } => self.seal_work(node, SealWork::Compare(link, log, seal)),
+            Output::Compare { link, log, seal } => self.seal_work(node, SealWork::Compare(link, log, Box::new(seal))),
             Output::Park { log, applied, parked } => {
                 if let Some(life) = self.life(node) {
                     life.work.parks.push((log, applied, parked));

@@ -11,7 +11,7 @@ use crate::sync::{Group, StoreError};
 #[derive(Debug)]
 pub(super) enum SealWork {
     Read(Vec<LogId>),
-    Compare(LinkId, LogId, SealRecord),
+    Compare(LinkId, LogId, Box<SealRecord>),
 }
 
 impl World<'_> {
@@ -24,7 +24,7 @@ impl World<'_> {
                 let seals = logs.iter().map(seal).collect::<Result<_, _>>().map_err(|e| format!("{}: {e}", name(node)))?;
                 self.step(node, Input::LastSeals { seals }).map(|()| false)
             }
-            SealWork::Compare(link, log, seal) => self.compare(node, link, log, seal),
+            SealWork::Compare(link, log, seal) => self.compare(node, link, log, *seal),
         }
     }
 
@@ -56,7 +56,7 @@ impl World<'_> {
             Compared::Fits | Compared::Unknown => {}
             verdict => self.freeze(node, link, log, verdict)?,
         }
-        self.step(node, Input::Compared { link, log, seal, verdict }).map(|()| false)
+        self.step(node, Input::Compared { link, log, seal, verdict: Box::new(verdict) }).map(|()| false)
     }
 
     fn freeze(&mut self, node: usize, link: LinkId, log: LogId, verdict: &Compared) -> Check {

@@ -21,7 +21,6 @@ const _: () = assert!(SEAL_BYTES == limits::SEAL_RECORD_BYTES);
 pub struct SealRecord {
     first: u64,
     last: u64,
-    head: Head,
     bytes: [u8; SEAL_BYTES],
 }
 
@@ -32,11 +31,11 @@ impl SealRecord {
         if record.kind != Kind::Seal {
             return Err(GroupError::Mislabelled("a seal".into()));
         }
-        let Seal { first, last, head, .. } = Seal::decode(&record)?;
+        let Seal { first, last, .. } = Seal::decode(&record)?;
         if first == 0 || first > last || last == u64::MAX || last - first >= limits::GROUP_MAX_RECORDS as u64 {
             return Err(GroupError::Empty);
         }
-        Ok(SealRecord { first, last, head, bytes: *bytes })
+        Ok(SealRecord { first, last, bytes: *bytes })
     }
 
     /// The seal of a group; `None` if its bytes do not end in one that closes it.
@@ -60,8 +59,12 @@ impl SealRecord {
         &self.bytes
     }
 
+    fn head(&self) -> Option<Head> {
+        Some(Seal::decode(&Record::decode(&self.bytes).ok()?).ok()?.head)
+    }
+
     fn says_the_same(&self, other: &SealRecord) -> bool {
-        (self.first, self.last, self.head) == (other.first, other.last, other.head)
+        (self.first, self.last, self.head()) == (other.first, other.last, other.head())
     }
 
     /// Checks that the origin of `log` signed it.

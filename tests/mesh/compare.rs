@@ -11,7 +11,7 @@ use vixp2p::sync::{Group, GroupError, StoreError, encode_group, log_head};
 use vixp2p::wire::Message;
 use vixp2p::wire::message::WalSeal;
 
-use crate::solo::{Solo, ack, closes, events, log, push, sent};
+use crate::solo::{Solo, ack, closes, events, log, nak, push, sent};
 
 /// Groups of a log that end at these records; whose history it is the text says. A mesh does not look who signed them.
 fn groups(of: LogId, ends: &[u64], text: &str) -> Vec<Group> {
@@ -93,7 +93,7 @@ fn acks_of_this_nodes_log_count_from_when_the_peers_seal_was_seen_to_fit() {
     let theirs = seal(log(5), &[4], "a");
     let seen = solo.receive(less, shown(log(5), &theirs));
     assert_eq!((compares(&seen), counted(&solo, log(5))), (vec![(less, log(5), 4)], vec![8]));
-    let seen = solo.step(Input::Compared { link: less, log: log(5), seal: theirs, verdict: Compared::Fits });
+    let seen = solo.step(Input::Compared { link: less, log: log(5), seal: theirs, verdict: Box::new(Compared::Fits) });
     assert_eq!((acked(&seen), counted(&solo, log(5))), (vec![4], vec![8, 4]));
 }
 
@@ -110,6 +110,19 @@ fn what_the_peer_took_from_this_node_counts_without_a_seal() {
 }
 
 #[test]
+fn what_was_pushed_once_counts_when_it_is_acknowledged_also_if_it_was_asked_for_again_meanwhile() {
+    let mut solo = Solo::new();
+    solo.durable(groups(log(5), &[4], "a"));
+    let (link, _) = solo.join_with(7, &[]);
+    let all = groups(log(5), &[4, 8], "a");
+    solo.step(Input::ReadDone { link, log: log(5), groups: all[..1].to_vec() });
+    solo.durable(all[1..].to_vec());
+    // Sent before the push came, which it could use after all.
+    solo.receive(link, nak(log(5), 0));
+    assert_eq!(acked(&solo.receive(link, ack(log(5), 8, 8))), [8]);
+}
+
+#[test]
 fn a_peer_with_other_records_of_this_nodes_log_counts_for_nothing_and_is_shown_what_stands_here() {
     let mut solo = Solo::new();
     solo.durable(groups(log(5), &[4, 9], "new"));
@@ -123,7 +136,7 @@ fn a_peer_with_other_records_of_this_nodes_log_counts_for_nothing_and_is_shown_w
     solo.step(Input::Renewed { log: fresh });
     let ours = Some(seal(log(5), &[4, 9], "new"));
     let why = StoreError::Rollback { have: 9, claimed: 7 };
-    let seen = solo.step(Input::Compared { link, log: log(5), seal: theirs, verdict: Compared::Differs { ours, why } });
+    let seen = solo.step(Input::Compared { link, log: log(5), seal: theirs, verdict: Box::new(Compared::Differs { ours, why }) });
     assert_eq!(shows(&seen, link), [(log(5), 9)]);
     assert!(matches!(&events(&seen)[..], [Event::LogDamaged { detail }] if detail.contains("other records")), "{seen:?}");
     assert!(closes(&seen).is_empty() && counted(&solo, log(5)).is_empty());
@@ -173,7 +186,7 @@ fn a_peer_is_compared_with_one_seal_at_a_time_and_of_each_log_with_the_last() {
         assert!(compares(&solo.receive(link, shown(log(of), &seal(log(of), &[end], "a")))).is_empty());
     }
     for (of, end, next) in [(1, 3, Some((1, 8))), (1, 8, Some((2, 5))), (2, 5, None)] {
-        let compared = Input::Compared { link, log: log(of), seal: seal(log(of), &[end], "a"), verdict: Compared::Unknown };
+        let compared = Input::Compared { link, log: log(of), seal: seal(log(of), &[end], "a"), verdict: Box::new(Compared::Unknown) };
         let next: Vec<_> = next.into_iter().map(|(of, end)| (link, log(of), end)).collect();
         assert_eq!(compares(&solo.step(compared)), next);
     }
@@ -203,7 +216,7 @@ fn seals_that_break_a_rule_close_the_link_and_freeze_nothing() {
     assert!(protocol(&solo.receive(link, shown(log(1), &honest))).contains("before the end"));
     let link = of(&mut solo, 8);
     solo.receive(link, shown(log(1), &honest));
-    let verdict = Compared::False(GroupError::Signature { first: 1, last: 8 });
+    let verdict = Box::new(Compared::False(GroupError::Signature { first: 1, last: 8 }));
     let seen = solo.step(Input::Compared { link, log: log(1), seal: honest, verdict });
     assert!(protocol(&seen).contains("not signed"));
 }
@@ -217,7 +230,7 @@ fn two_nodes_with_the_two_histories_of_a_third_ones_log_both_learn_of_it() {
     solo.receive(link, shown(log(1), &theirs));
     let seen = solo.step(Input::Forked { link, log: log(1), seq: 5, detail: "two".into() });
     assert!(matches!(events(&seen)[..], [Event::LogForked { seq: 5, .. }]));
-    let verdict = Compared::Differs { ours: Some(seal(log(1), &[4, 9], "a")), why: StoreError::Fork { seq: 5 } };
+    let verdict = Box::new(Compared::Differs { ours: Some(seal(log(1), &[4, 9], "a")), why: StoreError::Fork { seq: 5 } });
     let seen = solo.step(Input::Compared { link, log: log(1), seal: theirs, verdict });
     assert_eq!((shows(&seen, link), events(&seen).len()), (vec![(log(1), 9)], 0), "shown, so that it sees it too");
 }

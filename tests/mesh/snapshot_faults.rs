@@ -2,8 +2,8 @@
 
 use vixp2p::Event;
 use vixp2p::base::{Incarnation, LogId};
-use vixp2p::mesh::{Input, Output};
 use vixp2p::mesh::io::{Examined, Kept, SnapshotInput};
+use vixp2p::mesh::{Input, Output};
 use vixp2p::wire::Message;
 use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotFetch, SnapshotId};
 
@@ -109,8 +109,11 @@ fn two_nodes_that_both_let_go_of_what_the_other_lacks_of_third_logs_are_told_onc
     let (seven, _) = solo.join_with(7, &[(log(1), 20), (log(2), 80)]);
     let seen = offered(&mut solo, seven, &offer(10, 1), &[place(log(1), 20, 20), place(log(2), 80, 80)], None);
     let told = |seen: &[Output]| events(seen).into_iter().filter(|e| matches!(e, Event::LogFailed { .. })).count();
-    assert!(matches!(&events(&seen)[..], [Event::LogFailed { detail }]
-        if detail.contains(&id(7).short()) && detail.contains("up to record 20, and records up to 60")), "{seen:?}");
+    assert!(
+        matches!(&events(&seen)[..], [Event::LogFailed { detail }]
+        if detail.contains(&id(7).short()) && detail.contains("up to record 20, and records up to 60")),
+        "{seen:?}"
+    );
     assert_eq!(declines(&seen, seven), [Decline::Behind]);
     let seen = offered(&mut solo, seven, &offer(20, 1), &[place(log(1), 20, 20), place(log(2), 81, 81)], None);
     assert_eq!((told(&seen), declines(&seen, seven)), (0, vec![Decline::Behind]), "once a link");

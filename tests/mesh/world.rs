@@ -403,7 +403,7 @@ impl World {
                 Input::LastSeals { seals: logs.into_iter().map(seal).collect() }
             }
             // The groups of this world have none that would fit.
-            Some(Task::Compare(link, log, seal)) => Input::Compared { link, log, seal, verdict: Compared::Unknown },
+            Some(Task::Compare(link, log, seal)) => Input::Compared { link, log, seal, verdict: Box::new(Compared::Unknown) },
             Some(Task::Apply(..)) | None => return,
         };
         self.step(node, input);

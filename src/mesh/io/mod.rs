@@ -181,7 +181,7 @@ pub enum Input {
         /// The seal.
         seal: SealRecord,
         /// What came of it.
-        verdict: Compared,
+        verdict: Box<Compared>,
     },
     /// The application has applied the log up to here.
     Applied {

@@ -90,7 +90,7 @@ impl fmt::Display for Input {
             Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
             Input::LastSeals { seals } => write!(f, "last seals of {} logs", seals.len()),
             Input::Compared { link, log, seal, verdict } => {
-                let verdict = match verdict {
+                let verdict = match verdict.as_ref() {
                     Compared::Fits => "fits",
                     Compared::Unknown => "cannot be compared",
                     Compared::Differs { .. } => "differs",

@@ -27,6 +27,8 @@ pub(super) struct Proof {
     fits: u64,
     /// It has taken what was pushed to it, up to here.
     pub(super) given: u64,
+    /// The furthest record that was pushed to it, also if it said since that it could not use that.
+    pub(super) pushed: u64,
     /// What it pushed is durable here, up to here.
     taken: u64,
     /// Where the last seal ended that it was shown.

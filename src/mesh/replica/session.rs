@@ -243,8 +243,12 @@ impl Session {
         let mut freed = Cost::default();
         while let Some((last, cost)) = follower.unacked.front().filter(|(last, _)| *last <= follower.durable) {
             freed.add(*cost);
-            follower.proof.given = *last;
+            follower.proof.given = follower.proof.given.max(*last);
             follower.unacked.pop_front();
+        }
+        if follower.durable >= follower.proof.pushed {
+            // Also what it had asked for once more meanwhile: what came from elsewhere it shows before it acknowledges it.
+            follower.proof.given = follower.proof.given.max(follower.proof.pushed);
         }
         self.in_flight.sub(freed);
         news
@@ -272,6 +276,7 @@ impl Session {
             return false;
         }
         follower.sent = group.last;
+        follower.proof.pushed = follower.proof.pushed.max(group.last);
         follower.unacked.push_back((group.last, cost));
         self.in_flight.add(cost);
         let push = WalPush { log: group.log, seq_begin: group.first, seq_end: group.last, wal_bytes: group.bytes.clone() };

@@ -52,7 +52,7 @@ impl Carrier {
             }
             _ => Compared::Fits,
         };
-        self.step(Input::Compared { link, log, seal, verdict });
+        self.step(Input::Compared { link, log, seal, verdict: Box::new(verdict) });
     }
 }
 
