@@ -1,4 +1,5 @@
-//! Snapshots and the logs of others: cut while their origins are connected, and an origin that comes back from before the cut.
+//! Origins that come back as old copies of themselves: to peers that have let go of what they lack, that they have outrun, or that each
+//! hold another history. And a log that is cut while its origin is connected.
 
 mod common;
 
@@ -9,13 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::{Peer, config, eventually};
+use common::{PATIENCE, Peer, config, eventually};
 use parking_lot::Mutex;
-use vixp2p::base::SnapshotConfig;
+use vixp2p::base::{LogId, SnapshotConfig};
 use vixp2p::driver::apply::Outcome;
-use vixp2p::node::SnapshotHandler;
+use vixp2p::node::{AckLevel, Ackers, SnapshotHandler};
 use vixp2p::snapshot::Place;
-use vixp2p::{Config, Event, Node};
+use vixp2p::{Config, Error, Event, Node};
 
 /// An application whose records are lines `key=value`, and whose state is the last value of each key.
 #[derive(Clone, Default)]
@@ -150,4 +151,118 @@ fn a_node_restored_from_before_what_its_peer_has_let_go_of_goes_on_in_a_new_log_
     restored.append(&a.node, 1000..1010);
     b.expect_log(fresh, 10, 10);
     assert_eq!(restored.state(), of_b.state());
+}
+
+/// Stops the node and puts the copy in the place of its directory.
+fn set_back(mut node: Peer, peer: Option<&mut Peer>, dir: &Path, copy: &Path, settings: &Config, app: &App) -> Peer {
+    node.node.stop_blocking();
+    drop(node);
+    if let Some(peer) = peer {
+        peer.expect_disconnected();
+    }
+    fs::remove_dir_all(dir.join("a")).expect("there");
+    copy_directory(copy, &dir.join("a"));
+    node = started(settings, app);
+    node
+}
+
+fn is_frozen(peer: &Peer, log: LogId) -> bool {
+    peer.node.logs().iter().any(|view| view.log == log && view.frozen)
+}
+
+#[test]
+fn a_node_set_back_that_has_outrun_its_peer_learns_of_it_as_soon_as_they_meet_and_so_does_the_peer() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settings = Config { remember_peers: false, ..on_disk("a", dir.path()) };
+    let (copy, of_a, of_b) = (dir.path().join("copy"), App::default(), App::default());
+    let a = started(&settings, &of_a);
+    of_a.append(&a.node, 0..5);
+    a.node.stop_blocking();
+    copy_directory(&dir.path().join("a"), &copy);
+    drop(a);
+    let (mut a, mut b) = (started(&settings, &of_a), Peer::open(config("b")));
+    of_b.attach(&b.node);
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    let old = a.node.own_log();
+    of_a.append(&a.node, 5..7);
+    b.expect_log(old, 7, 7);
+    let mut a = set_back(a, Some(&mut b), dir.path(), &copy, &settings, &of_a);
+    assert_eq!(a.node.own_log(), old);
+    // Longer than what the peer has: no push of this node's shows more of its log than there is.
+    of_a.append(&a.node, 7..20);
+    a.join(&mut b);
+    eventually("a new log", || a.node.own_log() != old);
+    eventually("both to know", || is_frozen(&a, old) && is_frozen(&b, old));
+    let ends = a.node.wait_for_ack_blocking((old, 6), &Ackers::Any(1), AckLevel::Durable, Some(PATIENCE));
+    assert!(matches!(&ends, Err(Error::Log(why)) if why.contains("rolled back")), "{ends:?}");
+    of_a.append(&a.node, 20..23);
+    b.expect_log(a.node.own_log(), 3, 3);
+    assert!(b.node.logs().iter().any(|view| view.log == old && view.durable == 7), "what it had stays");
+    assert!(a.node.logs().iter().any(|view| view.log == old && view.durable == 18), "and so does what was written");
+}
+
+#[test]
+fn two_nodes_that_hold_the_two_histories_of_a_third_ones_log_know_it_when_they_meet_without_it() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settings = Config { remember_peers: false, ..on_disk("a", dir.path()) };
+    let (copy, app) = (dir.path().join("copy"), App::default());
+    let a = started(&settings, &app);
+    app.append(&a.node, 0..5);
+    let old = a.node.own_log();
+    a.node.stop_blocking();
+    copy_directory(&dir.path().join("a"), &copy);
+    drop(a);
+    let mut a = started(&settings, &app);
+    let mut holders = Vec::new();
+    for (name, numbers) in [("b", 5..8), ("c", 8..11)] {
+        let mut holder = Peer::open(Config { remember_peers: false, peer_exchange: false, ..config(name) });
+        App::default().attach(&holder.node);
+        holder.node.start().expect("starts");
+        holder.join(&mut a);
+        app.append(&a.node, numbers);
+        holder.expect_log(old, 8, 8);
+        a = set_back(a, Some(&mut holder), dir.path(), &copy, &settings, &app);
+        holders.push(holder);
+    }
+    a.node.stop_blocking();
+    let (mut c, mut b) = (holders.pop().expect("two"), holders.pop().expect("two"));
+    assert!(!is_frozen(&b, old) && !is_frozen(&c, old));
+    c.join(&mut b);
+    for holder in [&mut b, &mut c] {
+        holder
+            .expect("word of the fork", |event| if let Event::LogForked { log, .. } = event { (*log == old).then_some(()) } else { None });
+    }
+    assert!(is_frozen(&b, old) && is_frozen(&c, old));
+}
+
+#[test]
+fn what_a_restored_node_wrote_before_it_was_told_is_kept_beside_its_log_when_a_snapshot_takes_that_logs_place() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settings = Config { remember_peers: false, ..on_disk("a", dir.path()) };
+    let (copy, of_a, of_b) = (dir.path().join("copy"), App::default(), App::default());
+    let a = started(&settings, &of_a);
+    of_a.append(&a.node, 0..50);
+    a.node.stop_blocking();
+    copy_directory(&dir.path().join("a"), &copy);
+    drop(a);
+    let (mut a, mut b) = (started(&settings, &of_a), started(&on_disk("b", dir.path()), &of_b));
+    b.join(&mut a);
+    let log = a.node.own_log();
+    of_a.append(&a.node, 50..300);
+    b.expect_log(log, 300, 300);
+    b.node.make_snapshot_blocking().expect("made");
+    assert!(b.node.truncate_logs_blocking().expect("cut").bases.get(&log).is_some_and(|base| *base > 60));
+    let mut a = set_back(a, Some(&mut b), dir.path(), &copy, &settings, &of_a);
+    a.node.append_blocking(vec![Bytes::from("key 0=written before anybody told it")]).expect("appends");
+    a.join(&mut b);
+    let told =
+        |event: &Event| if let Event::LogDamaged { detail } = event { detail.split("are kept in ").nth(1).map(String::from) } else { None };
+    let mut kept = false;
+    while !kept {
+        let file = a.expect("word of a file", told);
+        let bytes = fs::read(dir.path().join("a").join(&file)).expect("there");
+        kept = bytes.windows(36).any(|window| window == b"key 0=written before anybody told it");
+    }
+    a.expect_log(log, 300, 300);
 }

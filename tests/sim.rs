@@ -77,14 +77,27 @@ fn a_late_joiner_has_the_state_of_one_that_read_everything_wherever_it_is_killed
         taken += u64::from(report.counts.installed + report.counts.finished > 0);
         finished += report.counts.finished;
         crashes += report.counts.kills + report.counts.power_cuts;
-        set_back += report.counts.set_back;
+        set_back += report.counts.set_back + report.counts.shown;
         (unread, not_taken) = (unread + report.counts.unread, not_taken + report.counts.not_taken);
     }
     assert!(taken > seeds * 9 / 10, "{taken} of {seeds} joiners took a snapshot");
     assert!(crashes > seeds * 8 && finished > seeds / 20, "{crashes} crashes, {finished} between mark and end");
     // The others' disks, consumers and backups strike as well.
-    assert!(set_back > seeds / 20, "{set_back} nodes were shown by a snapshot that they were set back");
+    assert!(set_back > seeds / 20, "{set_back} nodes were shown that they were set back");
     assert!(unread > seeds / 20 && not_taken > seeds / 20, "{unread} parts were not read, {not_taken} states not taken in");
+}
+
+/// `VIXP2P_SIM_SET_BACK=10000` plays as many seeds.
+#[test]
+fn a_writer_that_is_set_back_and_writes_at_once_learns_of_it_and_so_does_everybody_who_holds_another_history() {
+    let seeds = std::env::var("VIXP2P_SIM_SET_BACK").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let (mut forks, mut compared, mut shown) = (0, 0, 0);
+    for seed in 1..=seeds {
+        // The end of every run checks that two linked nodes with two histories both know.
+        let counts = passes(&scenario(Scenario::SetBack, seed, 3 + (seed % 3) as usize)).counts;
+        (forks, compared, shown) = (forks + counts.forks, compared + counts.compared, shown + counts.shown);
+    }
+    assert!(forks > seeds && compared > seeds / 2 && shown > seeds / 4, "{forks} forks, {compared} by seals, {shown} set back");
 }
 
 #[test]
@@ -281,6 +294,15 @@ fn in_causal_storms_records_wait_and_all_of_them_come() {
         (1..=12).map(|n| passes(&Options { seed: 3 * n, nodes: 3 + (n % 4) as usize, steps: 2_000, ..Options::default() })).collect();
     let waited: u64 = reports.iter().map(|report| report.counts.waited).sum();
     assert!(waited > 20, "{waited} records had to wait");
+}
+
+#[test]
+fn two_histories_that_nobody_compares_are_caught_and_so_are_acks_that_do_not_count() {
+    let play = |seed| play(&Options { sabotage: Some(Sabotage::LoseSeals), ..scenario(Scenario::SetBack, seed, 4) });
+    let failures: Vec<String> = (1..=24).filter_map(|seed| Some(play(seed).err()?.what)).collect();
+    for word in ["two histories", "does not count"] {
+        assert!(failures.iter().any(|what| what.contains(word)), "{word}: {failures:#?}");
+    }
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::base::{Error, LogId, Result};
+use crate::base::{Error, LinkId, LogId, Result};
+use crate::driver::compare;
 use crate::driver::snapshots::log::{self as snapshots, SnapshotAsk};
 use crate::driver::{Shell, log};
+use crate::mesh::io::SealRecord;
 use crate::sync::{Storage, Wal};
 
 /// What lies behind a record: how much, and since when.
@@ -24,6 +26,10 @@ pub(crate) enum Ask {
     Behind(Vec<(LogId, u64)>, Box<dyn FnOnce(Vec<Behind>) + Send>),
     /// Of snapshots.
     Snapshot(SnapshotAsk),
+    /// The mesh wants the last seals of these logs.
+    LastSeals(Vec<LogId>),
+    /// It wants a peer's seal compared.
+    Compare(LinkId, LogId, SealRecord),
 }
 
 /// Answers on the log's thread.
@@ -36,6 +42,8 @@ pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: Ask)
         }
         Ask::Behind(places, reply) => reply(behind(wal, &places)),
         Ask::Snapshot(ask) => snapshots::answer(shell, wal, ask),
+        Ask::LastSeals(logs) => compare::last_seals(shell, wal, &logs),
+        Ask::Compare(link, log, seal) => compare::compare(shell, wal, link, log, seal),
     }
 }
 

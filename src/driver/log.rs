@@ -456,7 +456,7 @@ pub(crate) fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: Lin
 }
 
 /// This node was restored from an old copy: its numbers must not be used twice, so it goes on in a new incarnation.
-fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, detail: &str) {
+pub(crate) fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, detail: &str) {
     let renewed = getrandom::u64().map_err(|e| e.to_string()).and_then(|n| wal.renew(Incarnation(n)).map_err(|e| e.to_string()));
     match renewed {
         Ok(log) => {

@@ -9,6 +9,7 @@ pub(crate) mod behind;
 pub(crate) mod book;
 pub(crate) mod bootstrap;
 pub(crate) mod causes;
+pub(crate) mod compare;
 pub mod disk;
 pub(crate) mod handshake;
 pub(crate) mod http;
@@ -48,6 +49,7 @@ use tokio::sync::Notify;
 use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time, limits};
 use crate::discovery::Discovery;
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
+use crate::driver::asks::Ask;
 use crate::driver::behind::Behind;
 use crate::driver::book::Book;
 use crate::driver::known::Keeper;
@@ -306,6 +308,8 @@ impl Shell {
             Output::Store { link, group } => self.log.store(link, group),
             Output::Snapshot(wanted) => snapshots::carry(self, wanted),
             Output::Read { link, log, from, max_bytes } => self.log.read_for_link(link, log, from, max_bytes),
+            Output::LastSeals { logs } => self.log.ask(Ask::LastSeals(logs)),
+            Output::Compare { link, log, seal } => self.log.ask(Ask::Compare(link, log, seal)),
             Output::Park { log, applied, parked } => self.log.park(log, applied, parked),
             Output::Apply { log, from, upto } => {
                 let request = ApplyRequest { log, from, upto };

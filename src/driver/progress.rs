@@ -32,9 +32,14 @@ impl Progress {
     pub(crate) fn is_moved_by(input: &Input) -> bool {
         match input {
             // What a peer said before it was trusted counts from then on.
-            Input::Durable { .. } | Input::Applied { .. } | Input::Renewed { .. } | Input::Forked { .. } | Input::Trust { .. } => true,
+            Input::Compared { .. }
+            | Input::Durable { .. }
+            | Input::Applied { .. }
+            | Input::Renewed { .. }
+            | Input::Forked { .. }
+            | Input::Trust { .. } => true,
             Input::Received { items, .. } => {
-                items.iter().any(|item| matches!(item, Inbound::Message(Message::WalAck(_) | Message::Vector(_))))
+                items.iter().any(|item| matches!(item, Inbound::Message(Message::WalAck(_) | Message::Vector(_) | Message::WalSeal(_))))
             }
             _ => false,
         }

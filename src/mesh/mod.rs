@@ -204,6 +204,12 @@ impl Mesh {
             Input::Forked { link: _, log, seq, detail } => self.replica.forked(log, seq, detail, &mut self.out),
             Input::Diverged { link, log } => self.replica.diverged(link, log, &mut self.out),
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
+            Input::LastSeals { seals } => self.replica.seals_read(&seals, &mut self.out),
+            Input::Compared { link, log, seal, verdict } => {
+                if let Some(reason) = self.replica.compared((link, log), &seal, *verdict, &mut self.out) {
+                    self.close(now, link, reason);
+                }
+            }
             Input::Applied { log, seq } => self.replica.applied(log, seq, &mut self.out),
             Input::ApplyRefused { log, seq } => self.replica.apply_refused(now, log, seq, &mut self.out),
             Input::ApplyWaits { log, seq, causes } => self.replica.apply_waits(log, seq, causes, &mut self.out),
@@ -229,7 +235,7 @@ impl Mesh {
             self.out.event(Event::Ping { peer, direction: Direction::Outbound });
         }
         self.dial_due(now);
-        self.replica.flush(&mut self.out);
+        self.replica.flush(now, &mut self.out);
     }
 
     /// The next thing to do; ask until `None` after every `handle`.
@@ -374,6 +380,7 @@ impl Mesh {
             Message::WalPush(push) => return self.replica.push(now, link, push, &mut self.out),
             Message::WalAck(ack) => return self.replica.ack(now, link, &ack, &mut self.out),
             Message::WalNak(nak) => return self.replica.nak(now, link, &nak, &mut self.out),
+            Message::WalSeal(shown) => return self.replica.sealed(link, &shown, &mut self.out),
             Message::SnapshotOffer(offer) => return self.replica.offered(now, link, offer, &mut self.out),
             Message::SnapshotFetch(fetch) => return self.replica.fetched(link, fetch, &mut self.out),
             Message::SnapshotDecline(no) => return self.replica.declined(now, link, no),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::base::{CloseReason, Endpoint, Event, LinkId, LogId, PeerId};
-use crate::mesh::io::{Output, SnapshotOutput};
+use crate::mesh::io::{Output, SealRecord, SnapshotOutput};
 use crate::sync::Group;
 use crate::wire::Message;
 use crate::wire::message::Parcel;
@@ -52,6 +52,14 @@ impl Outbox {
 
     pub(super) fn read(&mut self, link: LinkId, log: LogId, from: u64, max_bytes: usize) {
         self.queue.push_back(Output::Read { link, log, from, max_bytes });
+    }
+
+    pub(super) fn last_seals(&mut self, logs: Vec<LogId>) {
+        self.queue.push_back(Output::LastSeals { logs });
+    }
+
+    pub(super) fn compare(&mut self, link: LinkId, log: LogId, seal: SealRecord) {
+        self.queue.push_back(Output::Compare { link, log, seal });
     }
 
     pub(super) fn seal(&mut self, number: u64, to: PeerId, (from_run, to_run): (u64, u64), payload: Bytes) {

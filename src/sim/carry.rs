@@ -9,6 +9,7 @@ use crate::session::RunSecrets;
 use crate::session::handshaking::seeded_kex;
 use crate::sim::app::Applying;
 use crate::sim::check::Check;
+use crate::sim::compare::SealWork;
 use crate::sim::link::Link;
 use crate::sim::net::{Arrival, End, Parcel};
 use crate::sim::node::{Life, host, listener, name};
@@ -112,6 +113,8 @@ impl World<'_> {
                 }
                 self.call_log(node);
             }
+            Output::LastSeals { logs } => self.seal_work(node, SealWork::Read(logs)),
+            Output::Compare { link, log, seal } => self.seal_work(node, SealWork::Compare(link, log, Box::new(seal))),
             Output::Park { log, applied, parked } => {
                 if let Some(life) = self.life(node) {
                     life.work.parks.push((log, applied, parked));
@@ -124,6 +127,13 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    fn seal_work(&mut self, node: usize, work: SealWork) {
+        if let Some(life) = self.life(node) {
+            life.work.seals.push(work);
+        }
+        self.call_log(node);
     }
 
     fn dial(&mut self, node: usize, link: LinkId, endpoint: &Endpoint) {
@@ -154,6 +164,9 @@ impl World<'_> {
                 }
             }
             _ => {}
+        }
+        if self.options.sabotage == Some(Sabotage::LoseSeals) && matches!(message, Message::WalSeal(_)) {
+            return Ok(());
         }
         let Some(entry) = self.life(node).and_then(|life| life.links.get_mut(&link)) else { return Ok(()) };
         if let Message::Parcel(parcel) = message

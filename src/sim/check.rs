@@ -336,6 +336,11 @@ impl Oracle {
             if view.is_none_or(|view| (view.durable, view.applied) != (written, written)) {
                 return Some(format!("{who}'s mesh does not know that {log} is applied to {written}: {view:?}"));
             }
+            // What a neighbour has of the log a node writes counts in the end.
+            let counts = |peer: &PeerId| view.is_some_and(|view| view.acked.iter().any(|ack| ack.peer == *peer));
+            if let Some(peer) = life.routes.keys().find(|peer| log == life.wal.own() && !counts(peer)) {
+                return Some(format!("{who} does not count what {} has of its log {log}", peer.short()));
+            }
             // An origin says nothing about its own log after its vector: its pushes say it.
             let late = |ack: &&LogAcked| ack.peer != log.origin && (ack.durable, ack.applied) != (written, written);
             if let Some(ack) = view.and_then(|view| view.acked.iter().find(late)) {

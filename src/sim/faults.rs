@@ -109,7 +109,14 @@ impl World<'_> {
                 self.after(Duration::from_millis(millis), What::DiskWell { node });
             }
             Action::Save { node } => self.nodes[node].save(),
-            Action::Restore { node, back_ms } => return self.hurt(node, back_ms, |node, _| node.restore()),
+            Action::Restore { node, back_ms } => {
+                self.hurt(node, back_ms, |node, _| node.restore())?;
+                if matches!(self.options.scenario, Scenario::Storm | Scenario::SetBack) && self.options.text.is_none() && self.rng.bool() {
+                    // At once, before anybody can tell it what it was.
+                    let records = self.rng.u64(1..10);
+                    self.after(Duration::from_millis(back_ms), What::Do { action: Action::Write { node, records } });
+                }
+            }
             Action::Rot { node, own, back_ms } => return self.hurt(node, back_ms, |node, rng| node.rot(own, rng)),
             _ => {}
         }

@@ -57,7 +57,7 @@ impl World<'_> {
     pub(super) fn log_turn(&mut self, node: usize) -> Check {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         life.log_called = false;
-        let LogWork { appends, stores, applied, parks, reads } = std::mem::take(&mut life.work);
+        let LogWork { appends, stores, applied, parks, reads, seals } = std::mem::take(&mut life.work);
         if !appends.is_empty() && self.append(node, &appends)? {
             return Ok(());
         }
@@ -78,6 +78,11 @@ impl World<'_> {
             // One that cannot be written is found out again when the record is offered after a restart.
             let _ = life.wal.park(log, applied, parked);
             if self.struck(node)? {
+                return Ok(());
+            }
+        }
+        for work in seals {
+            if self.seal_turn(node, work)? {
                 return Ok(());
             }
         }

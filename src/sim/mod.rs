@@ -17,6 +17,7 @@ mod app;
 mod carry;
 mod causes;
 mod check;
+mod compare;
 mod disk;
 mod faults;
 mod late;
@@ -30,6 +31,7 @@ mod pages;
 mod plan;
 mod postal;
 mod script;
+mod setback;
 mod shelf;
 mod shrink;
 mod trace;
@@ -76,11 +78,14 @@ pub enum Scenario {
     /// The last node comes when the others have let go of what they wrote: it takes a snapshot, killed at ten points, and ends with the
     /// same state as one that read everything.
     Late,
+    /// The first node is set back to a copy of itself, again and again, and writes before it is told: its log has several histories on
+    /// several nodes, and in the end everybody who meets another one knows.
+    SetBack,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 10] = [
+    pub const ALL: [Scenario; 11] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
@@ -91,6 +96,7 @@ impl Scenario {
         Scenario::Mail,
         Scenario::Introductions,
         Scenario::Late,
+        Scenario::SetBack,
     ];
 
     /// The name on the command line.
@@ -106,6 +112,7 @@ impl Scenario {
             Scenario::Mail => "mail",
             Scenario::Introductions => "introductions",
             Scenario::Late => "late",
+            Scenario::SetBack => "set-back",
         }
     }
 
@@ -130,6 +137,8 @@ pub enum Sabotage {
     AlterPayload,
     /// A pushed group is thrown away and nobody is told.
     LoseStore,
+    /// No seal that is shown arrives.
+    LoseSeals,
     /// After a restart the application is given everything once more although it keeps its own cursor.
     ForgetCursor,
     /// Records are given to the application whatever they come after.
@@ -249,6 +258,10 @@ pub struct Counts {
     pub quarantined: u64,
     /// Logs that a node found to have two histories.
     pub forks: u64,
+    /// Among them: by comparing seals.
+    pub compared: u64,
+    /// Nodes that were shown by a seal that they had been set back.
+    pub shown: u64,
     /// Times a log was parked at a record.
     pub parked: u64,
     /// Times a record waited for those it comes after.
@@ -322,8 +335,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "  damage      {} disks hurt, {} logs set aside, {} forks found, {} logs parked",
-            c.hurt, c.quarantined, c.forks, c.parked
+            "  damage      {} disks hurt, {} logs set aside, {} forks found, {} times by a seal, {} set back shown by one, {} logs parked",
+            c.hurt, c.quarantined, c.forks, c.compared, c.shown, c.parked
         )?;
         if c.snapshots > 0 {
             writeln!(

@@ -15,6 +15,7 @@ use crate::mesh::io::{Input, SnapshotOutput};
 use crate::mesh::{Mesh, MeshSettings};
 use crate::session::LocalParty;
 use crate::sim::app::App;
+use crate::sim::compare::SealWork;
 use crate::sim::disk::{Knobs, Lent, SimDisk};
 use crate::sim::link::Link;
 use crate::sim::shelf::{adopt_all, held_input, own_effects, state_of};
@@ -30,12 +31,14 @@ pub(super) struct LogWork {
     pub(super) applied: Vec<(LogId, u64)>,
     pub(super) parks: Vec<(LogId, u64, Option<u64>)>,
     pub(super) reads: VecDeque<(LinkId, LogId, u64, usize)>,
+    pub(super) seals: Vec<SealWork>,
 }
 
 impl LogWork {
     /// Whether nothing waits.
     pub(super) fn is_idle(&self) -> bool {
-        self.appends.is_empty() && self.stores.is_empty() && self.applied.is_empty() && self.parks.is_empty() && self.reads.is_empty()
+        let is_quiet = self.applied.is_empty() && self.parks.is_empty() && self.reads.is_empty() && self.seals.is_empty();
+        is_quiet && self.appends.is_empty() && self.stores.is_empty()
     }
 }
 

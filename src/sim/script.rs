@@ -246,6 +246,11 @@ impl Script {
                 profile.state_bytes = draw_state_bytes(&mut rng);
                 (Script::late(nodes, &mut rng), profile)
             }
+            Scenario::SetBack => {
+                let mut rng = fastrand::Rng::with_seed(!options.seed);
+                let edges = if rng.bool() { ring(nodes) } else { profile.edges.clone() };
+                (Script::set_back(nodes, &mut rng), profile.calm(edges))
+            }
             Scenario::Relays => {
                 let mut rng = fastrand::Rng::with_seed(options.seed);
                 let mut edges = ring(nodes);

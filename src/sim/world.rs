@@ -369,6 +369,7 @@ impl<'a> World<'a> {
             .or_else(|| self.unlinked())
             .or_else(forgotten)
             .or_else(|| self.mail_lacks())
+            .or_else(|| self.unaware())
     }
 
     /// A pair that should be connected by exactly one link, the same one at both ends, and is not.

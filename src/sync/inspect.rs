@@ -4,7 +4,7 @@ use crate::base::LogId;
 use crate::sync::error::WalError;
 use crate::sync::group::{Group, Walked};
 use crate::sync::recover::{self, Findings};
-use crate::sync::segment::{decode_header, log_dir, segment_path};
+use crate::sync::segment::{self, decode_header, log_dir, segment_path};
 use crate::sync::storage::{MemStorage, Storage};
 use crate::sync::wal::list_logs;
 
@@ -81,7 +81,7 @@ pub fn inspect<S: Storage>(disk: &S, each: &mut dyn FnMut(&GroupSeen<'_>)) -> Re
         })?;
         let mut report = summarize(&found, unsealed);
         for path in disk.list(&log_dir(&log)).map_err(|e| WalError::disk("list", &log_dir(&log), e))? {
-            if path.contains(".damaged-") {
+            if path.contains(".damaged-") || segment::is_former(&path) {
                 report.set_aside.0 += 1;
                 report.set_aside.1 += disk.len(&path).map_err(|e| WalError::disk("read", &path, e))?;
             }

@@ -7,6 +7,7 @@ mod accepted;
 mod base;
 mod causes;
 mod cell;
+mod compare;
 mod cursor;
 pub mod error;
 pub mod group;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use base::Base;
 pub use causes::{Cause, Causes};
+pub use compare::{Compared, SealRecord};
 pub use error::{Damage, DamageKind, GroupError, RecordError, StoreError, Stored, WalError};
 pub use group::{Entries, Entry, Group, encode_caused_group, encode_group, verify_group};
 pub use inspect::{GroupSeen, LogReport, Verdict, inspect, inspect_segment};

@@ -44,6 +44,7 @@ pub(super) const BATCH_BYTES: usize = 16;
 pub(super) const BATCH_MAGIC: [u8; 4] = *b"VIXB";
 /// Bytes read at a time where only zeros are expected.
 const ZEROS_BYTES: usize = 16 * 1024;
+const FORMER: &str = ".former-";
 /// Everything lies below this.
 pub(super) const ROOT: &str = "log/";
 
@@ -73,6 +74,16 @@ pub(super) fn segment_path(dir: &str, first: u64) -> String {
 /// Where the group that proves a fork at this record is kept.
 pub(super) fn fork_path(dir: &str, first: u64) -> String {
     format!("{dir}{first:020}.fork")
+}
+
+/// Where a segment of an own log is kept that had to go for a snapshot's place at record `base`.
+pub(super) fn former_path(segment: &str, base: u64) -> String {
+    format!("{segment}{FORMER}{base:020}")
+}
+
+/// Whether a file is such a one.
+pub(super) fn is_former(path: &str) -> bool {
+    path.contains(FORMER)
 }
 
 /// What a file in a log's directory is.

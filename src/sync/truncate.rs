@@ -8,6 +8,8 @@ use crate::sync::base::Base;
 use crate::sync::error::{GroupError, StoreError, WalError};
 use crate::sync::log::{Log, Segment};
 use crate::sync::record::SEAL_BYTES;
+use crate::sync::recover::copy;
+use crate::sync::segment;
 use crate::sync::storage::Storage;
 use crate::sync::wal::Wal;
 
@@ -104,9 +106,19 @@ impl<S: Storage> Wal<S> {
             entry.note_taken(&mut self.disk, applied).map_err(failed)?;
         }
         if have < proven.seq {
+            if log.origin == self.own.origin {
+                // Set back, this node may have used numbers twice before it was told: then no snapshot has these.
+                entry.keep_former(&mut self.disk, proven.seq).map_err(failed)?;
+            }
             entry.begin_behind(&mut self.disk, proven).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Files with what was in this node's own logs when these went on behind a snapshot's place that was ahead of them.
+    pub fn formers(&self) -> Vec<String> {
+        let listed = self.disk.list(segment::ROOT).unwrap_or_default();
+        listed.into_iter().filter(|path| segment::is_former(path)).collect()
     }
 }
 
@@ -134,6 +146,16 @@ impl Log {
         let proof: Option<&[u8; SEAL_BYTES]> = group.bytes.last_chunk().filter(|_| group.last == end);
         let place = proof.map(|proof| Base::prove(&self.id, proof)).transpose();
         place.map_err(|why| self.unreadable(&self.dir, 0, group.first - 1, &why))
+    }
+
+    /// Copies the segments to where nothing reads them, before they go for a place at record `base`. Done again it writes the same.
+    fn keep_former<S: Storage>(&self, disk: &mut S, base: u64) -> Result<(), WalError> {
+        for segment in &self.segments {
+            let target = segment::former_path(&segment.path, base);
+            copy(disk, &segment.path, 0..segment.len, &target, 0)?;
+            disk.truncate(&target, segment.len).and_then(|()| disk.sync(&target)).map_err(|e| WalError::disk("keep", &target, e))?;
+        }
+        Ok(())
     }
 
     /// Lets go of all records and goes on behind `base`, which is ahead of them.

@@ -25,7 +25,7 @@ use crate::sync::log::Log;
 use crate::sync::proven::Proven;
 use crate::sync::recover::{self, Files};
 use crate::sync::seal::{Head, Seal, Signer};
-use crate::sync::segment::{self, FileKind, current_path, fork_path};
+use crate::sync::segment::{self, FileKind, current_path};
 use crate::sync::storage::Storage;
 
 /// How far a log has come here.
@@ -429,7 +429,7 @@ impl<'a, S: Storage> Storing<'a, S> {
             }
         };
         if let Err(StoreError::Fork { seq }) = verdict {
-            self.freeze(seq, group);
+            self.log.freeze(self.disk, seq, &group.bytes);
         }
         self.verdicts[index] = verdict;
     }
@@ -453,15 +453,5 @@ impl<'a, S: Storage> Storing<'a, S> {
         self.log.note_mark(self.disk);
         self.buffer.clear();
         done
-    }
-
-    /// Takes nothing more into a log whose origin sealed two histories, and keeps the second one's group as proof.
-    fn freeze(&mut self, seq: u64, group: &Group) {
-        if self.log.frozen.is_none() {
-            self.log.frozen = Some(seq);
-            // Without the file the log freezes again when the fork is next pushed; nothing wrong is stored either way.
-            let path = fork_path(&self.log.dir, seq);
-            let _ = self.disk.write(&path, 0, &group.bytes).and_then(|()| self.disk.sync(&path));
-        }
     }
 }

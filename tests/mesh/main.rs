@@ -2,6 +2,7 @@
 
 mod applying;
 mod causes;
+mod compare;
 mod dialling;
 mod halfopen;
 mod links;

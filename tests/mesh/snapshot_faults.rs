@@ -1,15 +1,16 @@
 //! Snapshots where something goes wrong: parts that cannot be read, states that cannot be replaced, nodes that were set back or are apart.
 
+use vixp2p::Event;
 use vixp2p::base::{Incarnation, LogId};
-use vixp2p::mesh::Input;
 use vixp2p::mesh::io::{Examined, Kept, SnapshotInput};
+use vixp2p::mesh::{Input, Output};
 use vixp2p::wire::Message;
 use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotFetch, SnapshotId};
 
 use crate::snapshots::{
     based, data, declines, fetches, given, hashes, hold, installs, makes, offer, offered, offers, place, places, taker, tell,
 };
-use crate::solo::{Solo, ack, events, group, log, sent};
+use crate::solo::{Solo, ack, events, group, id, log, sent};
 
 #[test]
 fn a_part_that_cannot_be_read_has_the_snapshot_offered_again_later_and_at_last_another_one_made() {
@@ -100,6 +101,27 @@ fn a_neighbour_that_could_not_read_a_part_is_asked_again_when_it_offers_the_snap
     let seen = solo.receive(seven, Message::SnapshotOffer(offer(10, 2)));
     assert_eq!(fetches(&seen, seven), [Part::Piece(1)], "what was missing");
     assert_eq!(installs(&given(&mut solo, seven, (10, 10), Part::Piece(1), Kept::Piece)), 1);
+}
+
+#[test]
+fn two_nodes_that_both_let_go_of_what_the_other_lacks_of_third_logs_are_told_once_with_the_peers_name() {
+    let mut solo = based(&[(log(1), 90, 90, 60), (log(2), 10, 10, 0)]);
+    let (seven, _) = solo.join_with(7, &[(log(1), 20), (log(2), 80)]);
+    let seen = offered(&mut solo, seven, &offer(10, 1), &[place(log(1), 20, 20), place(log(2), 80, 80)], None);
+    let told = |seen: &[Output]| events(seen).into_iter().filter(|e| matches!(e, Event::LogFailed { .. })).count();
+    assert!(
+        matches!(&events(&seen)[..], [Event::LogFailed { detail }]
+        if detail.contains(&id(7).short()) && detail.contains("up to record 20, and records up to 60")),
+        "{seen:?}"
+    );
+    assert_eq!(declines(&seen, seven), [Decline::Behind]);
+    let seen = offered(&mut solo, seven, &offer(20, 1), &[place(log(1), 20, 20), place(log(2), 81, 81)], None);
+    assert_eq!((told(&seen), declines(&seen, seven)), (0, vec![Decline::Behind]), "once a link");
+    // A peer that has everything that went, and only lacks what it can be pushed.
+    let mut solo = based(&[(log(1), 90, 90, 60), (log(2), 10, 10, 0)]);
+    let (seven, _) = solo.join_with(7, &[(log(1), 70), (log(2), 80)]);
+    let seen = offered(&mut solo, seven, &offer(10, 1), &[place(log(1), 20, 20), place(log(2), 80, 80)], None);
+    assert_eq!(told(&seen), 0);
 }
 
 #[test]

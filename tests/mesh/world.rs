@@ -8,6 +8,7 @@ use std::time::Duration;
 use vixp2p::Config;
 use vixp2p::base::endpoint::Source;
 use vixp2p::base::{CloseReason, Endpoint, Event, LinkId, LogId, Time};
+use vixp2p::mesh::io::{Compared, SealRecord};
 use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
 use vixp2p::wire::Message;
@@ -41,6 +42,8 @@ struct Wire {
 enum Task {
     Store(LinkId, Group),
     Read(LinkId, LogId, u64, usize),
+    LastSeals(Vec<LogId>),
+    Compare(LinkId, LogId, SealRecord),
     Append(usize),
     Apply(LogId, u64, u64),
 }
@@ -237,6 +240,8 @@ impl World {
                 Output::Read { link, log, from, max_bytes } => {
                     self.nodes[node].disk.push_back(Task::Read(link, log, from, max_bytes));
                 }
+                Output::LastSeals { logs } => self.nodes[node].disk.push_back(Task::LastSeals(logs)),
+                Output::Compare { link, log, seal } => self.nodes[node].disk.push_back(Task::Compare(link, log, seal)),
                 Output::Park { .. } | Output::Snapshot(_) => {}
                 Output::Apply { log, from, upto } => {
                     let it = &mut self.nodes[node];
@@ -393,6 +398,12 @@ impl World {
                 }
                 Input::ReadDone { link, log, groups }
             }
+            Some(Task::LastSeals(logs)) => {
+                let seal = |log| (log, it.logs.get(&log).and_then(|groups| SealRecord::of(groups.last()?)));
+                Input::LastSeals { seals: logs.into_iter().map(seal).collect() }
+            }
+            // The groups of this world have none that would fit.
+            Some(Task::Compare(link, log, seal)) => Input::Compared { link, log, seal, verdict: Box::new(Compared::Unknown) },
             Some(Task::Apply(..)) | None => return,
         };
         self.step(node, input);

@@ -32,6 +32,13 @@ pub const STATUS_PLACES_MAX: usize = 1024;
 pub const LOGS_MAX: usize = 4096;
 /// Vector entries of one Vector message (the rest follow in further ones).
 pub const VECTOR_MAX_ENTRIES: usize = 1024;
+/// A seal record, as it stands at the end of each group and in a WalSeal.
+pub const SEAL_RECORD_BYTES: usize = 130;
+/// Last seals read at a time for peers, so that appends have their turn between; each is a read of some 64 KiB.
+pub const SEALS_READ_AT_ONCE: usize = 64;
+/// A log that goes on moving on two nodes from elsewhere is compared again after so long: often enough to see that it forked while
+/// somebody remembers why, seldom enough to cost nothing.
+pub const SEAL_AGAIN: Duration = Duration::from_secs(5);
 /// A segment file is closed and a new one begun past this size.
 pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Under a small cap on the size of the logs segments are smaller, down to this.

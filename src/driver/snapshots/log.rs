@@ -38,7 +38,13 @@ pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: Snap
         SnapshotAsk::Places(own, reply) => reply(places_of(wal, own)),
         SnapshotAsk::Standing(reply) => reply(Ok(standing_of(wal))),
         SnapshotAsk::Adopt(places, reply) => {
+            let before = wal.formers();
             let adopted = adopt_all(wal, &places, &mut |wal, why| renew(shell, wal, why));
+            for file in wal.formers().into_iter().filter(|file| !before.contains(file)) {
+                let what =
+                    "this node's log went on behind a snapshot's place; its records from here, which may be in no snapshot, are kept in";
+                shell.emit(Event::LogDamaged { detail: format!("{what} {file}") });
+            }
             // Also where a log is left as it is: what the state has taken in is not to be applied to it.
             for place in places.iter().filter(|_| adopted.is_ok()) {
                 shell.step(Input::Applied { log: place.log, seq: place.applied.min(wal.durable(place.log)) });

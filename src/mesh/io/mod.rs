@@ -18,6 +18,7 @@ use crate::wire::Message;
 use crate::wire::message::{Parcel, ParcelId};
 
 pub use crate::base::PeerInfo;
+pub use crate::sync::{Compared, SealRecord};
 pub use crate::wire::Inbound;
 pub use snapshot::{Examined, Kept, Place, SnapshotInput, SnapshotOutput};
 
@@ -166,6 +167,22 @@ pub enum Input {
         log: LogId,
         /// In order.
         groups: Vec<Group>,
+    },
+    /// The answer to `Output::LastSeals`.
+    LastSeals {
+        /// Of each log, if it could be read.
+        seals: Vec<(LogId, Option<SealRecord>)>,
+    },
+    /// The answer to `Output::Compare`. If the log has two histories, `Forked` comes before; if this node was set back, `Renewed`.
+    Compared {
+        /// Who showed it.
+        link: LinkId,
+        /// Of which log.
+        log: LogId,
+        /// The seal.
+        seal: SealRecord,
+        /// What came of it.
+        verdict: Box<Compared>,
     },
     /// The application has applied the log up to here.
     Applied {
@@ -339,6 +356,20 @@ pub enum Output {
         from: u64,
         /// Stop after the group that passes this.
         max_bytes: usize,
+    },
+    /// Read the last seal of each of these logs; answer `LastSeals`. One is under way at a time.
+    LastSeals {
+        /// At most `limits::SEALS_READ_AT_ONCE`.
+        logs: Vec<LogId>,
+    },
+    /// Compare a peer's seal with what is durable of a log; answer `Compared`. One is under way for each link.
+    Compare {
+        /// Who showed it.
+        link: LinkId,
+        /// Of which log.
+        log: LogId,
+        /// The seal.
+        seal: SealRecord,
     },
     /// Records `from..=upto` are durable; give them to the application in order, answer `Applied` as it goes (at least once at
     /// the end), or `ApplyRefused` for the first it refuses, or `ApplyWaits`. One is under way per log at a time.

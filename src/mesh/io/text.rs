@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Inbound, Input, Output, snapshot};
+use super::{Compared, Inbound, Input, Output, snapshot};
 use crate::wire::Message;
 use crate::wire::message::{ParcelId, Verdict};
 
@@ -51,6 +51,7 @@ fn describe(message: &Message, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Message::OutboxHeld(m) => write!(f, "outbox held {} ranges={}", m.target.short(), m.ranges.len()),
         Message::SnapshotOffer(m) => write!(f, "offer snapshot {} of {} bytes", m.id.short(), m.size),
         Message::SnapshotDecline(m) => write!(f, "decline {} {:?}", m.id.short(), m.why),
+        Message::WalSeal(m) => write!(f, "seal {}", m.log),
         Message::SnapshotFetch(m) => snapshot::describe(&m.id, m.part, None, f),
         Message::SnapshotData(m) => snapshot::describe(&m.id, m.part, Some(m.bytes.as_ref()), f),
     }
@@ -87,6 +88,17 @@ impl fmt::Display for Input {
             Input::Forked { link, log, seq, detail } => write!(f, "{link} {log} forked at {seq}: {detail}"),
             Input::Diverged { link, log } => write!(f, "{link} {log} goes on differently"),
             Input::ReadDone { link, log, groups } => write!(f, "{link} read {log}: {} groups", groups.len()),
+            Input::LastSeals { seals } => write!(f, "last seals of {} logs", seals.len()),
+            Input::Compared { link, log, seal, verdict } => {
+                let verdict = match verdict.as_ref() {
+                    Compared::Fits => "fits",
+                    Compared::Unknown => "cannot be compared",
+                    Compared::Differs { .. } => "differs",
+                    Compared::False(_) => "is false",
+                    Compared::Failed(_) => "was not compared",
+                };
+                write!(f, "{link} seal of {log} at {} {verdict}", seal.last())
+            }
             Input::Applied { log, seq } => write!(f, "applied {log} to {seq}"),
             Input::ApplyRefused { log, seq } => write!(f, "apply refused {log} at {seq}"),
             Input::ApplyWaits { log, seq, causes } => {
@@ -129,6 +141,8 @@ impl fmt::Display for Output {
             Output::Event(event) => write!(f, "event: {event}"),
             Output::Store { link, group } => write!(f, "{link} store {group}"),
             Output::Read { link, log, from, max_bytes } => write!(f, "{link} read {log} from {from}, {max_bytes} bytes"),
+            Output::LastSeals { logs } => write!(f, "read last seals of {} logs", logs.len()),
+            Output::Compare { link, log, seal } => write!(f, "{link} compare seal of {log} at {}", seal.last()),
             Output::Apply { log, from, upto } => write!(f, "apply {log} {from}..={upto}"),
             Output::Park { log, applied, parked: Some(seq) } => write!(f, "park {log} at {seq}, applied to {applied}"),
             Output::Park { log, applied, parked: None } => write!(f, "unpark {log}, applied to {applied}"),

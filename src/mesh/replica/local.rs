@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::base::{LinkId, Time, limits};
 use crate::mesh::replica::session::Cost;
+use crate::sync::SealRecord;
 
 /// Credit to give back to a link: what it pushed that is settled now.
 pub(super) type Credit = (LinkId, Cost);
@@ -52,6 +53,8 @@ pub(super) struct Local {
     pub(super) paused: Option<Time>,
     /// Forked: stays as it is.
     pub(super) frozen: bool,
+    /// The seal of the last group, as far as it was seen.
+    pub(super) last_seal: Option<SealRecord>,
     /// Pushes were let drop while the log stood at this record; it is looked at again later.
     watched: Option<u64>,
     storing: Option<Storing>,
@@ -67,11 +70,17 @@ impl Local {
             cursor: applied,
             paused: None,
             frozen: false,
+            last_seal: None,
             watched: None,
             storing: None,
             apply: Apply::Idle,
             refusal: None,
         }
+    }
+
+    /// The seal that it ends with here, if that is known.
+    pub(super) fn ending(&self) -> Option<SealRecord> {
+        self.last_seal.filter(|seal| seal.last() == self.durable)
     }
 
     /// Notes that pushes were let drop. Whether nobody had noted so before.

@@ -10,7 +10,9 @@
 //! One engine for every log, whoever writes it. Never touches a record's bytes, never decides about links, and keeps no belief
 //! about a peer longer than its link.
 
+mod apart;
 mod causes;
+mod compare;
 mod give;
 mod local;
 mod receive;
@@ -31,6 +33,7 @@ use crate::wire::message::{VectorEntry, WalAck, WalNak};
 pub use causes::LogWait;
 
 use causes::Waits;
+use compare::Seals;
 use give::Give;
 use local::{Credit, Local};
 use session::Session;
@@ -94,6 +97,7 @@ pub(super) struct Replica {
     give: Give,
     take: Take,
     waits: Waits,
+    seals: Seals,
 }
 
 impl Replica {
@@ -126,6 +130,7 @@ impl Replica {
             give,
             take: Take::default(),
             waits,
+            seals: Seals::default(),
         }
     }
 
@@ -230,6 +235,7 @@ impl Replica {
             return Ok(());
         }
         self.said(link, ack, true, out);
+        self.compare(now, link, ack.log, out);
         self.feed(now, link, ack.log, out);
         self.look_after_ack(now);
         Ok(())
@@ -270,7 +276,7 @@ impl Replica {
     pub(super) fn deadline(&self) -> Option<Time> {
         let later = self.later.first().map(|(at, ..)| *at);
         let retries = self.retries.first().map(|(at, ..)| *at);
-        later.into_iter().chain(retries).chain(self.give.deadline()).chain(self.take.deadline()).min()
+        later.into_iter().chain(retries).chain(self.give.deadline()).chain(self.take.deadline()).chain(self.seals.deadline()).min()
     }
 
     /// Does what had to wait until now.
@@ -289,14 +295,17 @@ impl Replica {
                 Retry::Store => self.look_again(now, log, out),
             }
         }
+        self.seals_tick(now, out);
         self.give_tick(now, out);
         self.take_tick(now, out);
     }
 
     /// Acknowledges what moved during this input: at most one ack for each log and link.
-    pub(super) fn flush(&mut self, out: &mut Outbox) {
+    pub(super) fn flush(&mut self, now: Time, out: &mut Outbox) {
         self.install_if_whole(out);
         self.wake(out);
+        // Before the acks: who wrote a log sees which records they are of.
+        self.compare_news(now, out);
         for (link, log) in std::mem::take(&mut self.awaited) {
             if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) {
                 session.tell(log, local.durable, local.applied(), true, out);
@@ -316,9 +325,7 @@ impl Replica {
 
     pub(super) fn view(&self, log: LogId) -> Option<LogView> {
         let local = self.logs.get(&log)?;
-        let at =
-            |s: &Session| s.known(&log).filter(|f| !f.disowned).map(|f| LogAcked { peer: s.peer, durable: f.durable, applied: f.applied });
-        let acked = self.sessions.values().filter_map(at).collect();
+        let acked = self.sessions.values().filter_map(|session| self.acked(session, &log)).collect();
         let (durable, applied, parked, waits) = (local.durable, local.applied(), local.parked(), self.waits.of(&log));
         Some(LogView { log, durable, applied, parked, waits, frozen: local.frozen, acked })
     }
@@ -331,14 +338,14 @@ impl Replica {
     fn said(&mut self, link: LinkId, line: &WalAck, tell: bool, out: &mut Outbox) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let local = self.logs.get(&line.log);
-        let mut news = session.heard(line, local.is_some());
+        let news = session.heard(line, local.is_some());
         let here = local.map_or(0, |l| l.durable);
         if let Some(follower) = session.follower(line.log, local.is_some()) {
             // Its records of these numbers are others than those that may be written here now.
             follower.disowned |= line.log == self.own && line.durable > here;
-            news &= !follower.disowned;
         }
-        if news && tell && local.is_some() && line.durable > 0 {
+        let wrote_it = line.log.origin == self.own.origin;
+        if news && !wrote_it && tell && local.is_some() && line.durable > 0 {
             out.event(Event::Acked { peer: session.peer, log: line.log, durable: line.durable, applied: line.applied });
         }
         if line.log == self.own && line.durable > here && !self.rollback_told {
@@ -350,6 +357,9 @@ impl Replica {
                 line.durable
             );
             out.event(Event::LogDamaged { detail });
+        }
+        if tell && wrote_it {
+            self.tell_counted(link, line.log, out);
         }
     }
 

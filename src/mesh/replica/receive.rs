@@ -9,7 +9,7 @@ use crate::mesh::out::Outbox;
 use crate::mesh::replica::local::Local;
 use crate::mesh::replica::session::{Cost, Follower, REFUSED, Session};
 use crate::mesh::replica::{Replica, Retry, offer};
-use crate::sync::Group;
+use crate::sync::{Group, SealRecord};
 use crate::wire::message::WalPush;
 
 impl Replica {
@@ -90,9 +90,13 @@ impl Replica {
         let mut moved: BTreeMap<LogId, u64> = BTreeMap::new();
         for group in groups {
             let local = self.logs.entry(group.log).or_insert_with(|| Local::new(0, 0));
-            let (before, from_peer) = (local.durable, local.storing_from().is_some());
+            let (before, from) = (local.durable, local.storing_from());
+            let from_peer = from.is_some();
             let credit = local.advance(group.last);
             let news = local.durable > before;
+            if local.durable == group.last {
+                local.last_seal = SealRecord::of(group);
+            }
             if group.log == self.own {
                 local.settle();
                 self.waits.stir(group.log);
@@ -106,6 +110,9 @@ impl Replica {
                 moved.entry(group.log).or_insert(before);
             }
             self.give_back(credit);
+            if let Some(link) = from {
+                self.has_taken(link, group.log, group.last);
+            }
         }
         for (log, before) in moved {
             self.moved(now, log, before, out);

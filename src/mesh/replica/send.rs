@@ -30,6 +30,7 @@ impl Replica {
             session.queue(*log, local.durable, local.base);
         }
         session.pump(out);
+        self.compare_all(now, link, out);
         self.look_soon(now);
     }
 

@@ -7,6 +7,7 @@ use std::ops::Bound;
 
 use crate::base::{CloseReason, LinkId, LogId, PeerId, Time, limits};
 use crate::mesh::out::Outbox;
+use crate::mesh::replica::compare::{Judging, Proof};
 use crate::sync::Group;
 use crate::wire::Message;
 use crate::wire::message::{SnapshotId, WalAck, WalNak, WalPush};
@@ -77,6 +78,8 @@ pub(super) struct Follower {
     /// The peer refuses this log, which is one of this node's, or has more of it than this node: what it has may be another history,
     /// and counts for nothing.
     pub(super) disowned: bool,
+    /// How far it is known to be the log that is here.
+    pub(super) proof: Proof,
     /// Whether the log waits for its time before more of it is pushed.
     pub(super) waiting: bool,
     /// What the peer was last told about this node's progress.
@@ -106,6 +109,8 @@ pub(super) struct Session {
     pub(super) reading: Option<(LogId, u64)>,
     /// Pushed by the peer and in storage here.
     pub(super) receiving: Cost,
+    /// Its seals that are compared.
+    pub(super) judging: Judging,
     /// The snapshot the peer was offered last.
     pub(super) offered: Option<SnapshotId>,
     /// Those of the ones here that it does not take.
@@ -114,6 +119,8 @@ pub(super) struct Session {
     pub(super) unwilling: bool,
     /// Parts being read for it.
     pub(super) serving: usize,
+    /// The application was told that the two nodes cannot meet by a snapshot of the peer.
+    pub(super) apart_told: bool,
     /// Times in a row that a part of what it was offered could not be read here, and before when it is offered nothing for that.
     pub(super) unread: u32,
     pub(super) offer_after: Option<Time>,
@@ -137,10 +144,12 @@ impl Session {
             lines: 0,
             reading: None,
             receiving: Cost::default(),
+            judging: Judging::default(),
             offered: None,
             declined: BTreeSet::new(),
             unwilling: false,
             serving: 0,
+            apart_told: false,
             unread: 0,
             offer_after: None,
             followers: BTreeMap::new(),
@@ -232,9 +241,14 @@ impl Session {
         follower.applied = follower.applied.max(ack.applied.min(ack.durable));
         follower.sent = follower.sent.max(follower.durable);
         let mut freed = Cost::default();
-        while let Some((_, cost)) = follower.unacked.front().filter(|(last, _)| *last <= follower.durable) {
+        while let Some((last, cost)) = follower.unacked.front().filter(|(last, _)| *last <= follower.durable) {
             freed.add(*cost);
+            follower.proof.given = follower.proof.given.max(*last);
             follower.unacked.pop_front();
+        }
+        if follower.durable >= follower.proof.pushed {
+            // Also what it had asked for once more meanwhile: what came from elsewhere it shows before it acknowledges it.
+            follower.proof.given = follower.proof.given.max(follower.proof.pushed);
         }
         self.in_flight.sub(freed);
         news
@@ -262,6 +276,7 @@ impl Session {
             return false;
         }
         follower.sent = group.last;
+        follower.proof.pushed = follower.proof.pushed.max(group.last);
         follower.unacked.push_back((group.last, cost));
         self.in_flight.add(cost);
         let push = WalPush { log: group.log, seq_begin: group.first, seq_end: group.last, wal_bytes: group.bytes.clone() };

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::base::{CloseReason, Event, LinkId, LogId, PeerId, Time, limits};
+use crate::base::{CloseReason, LinkId, LogId, PeerId, Time, limits};
 use crate::mesh::io::{Examined, Kept, Place, SnapshotOutput};
 use crate::mesh::out::Outbox;
 use crate::mesh::replica::local::Local;
@@ -319,9 +319,9 @@ impl Replica {
                 if !self.helps(&places) {
                     self.refuse_frozen(link, out);
                     self.take.decline(id, Decline::Unneeded, out);
-                } else if let Some(detail) = self.is_apart(&places) {
+                } else if self.is_apart(&places) {
                     // No waiting helps.
-                    out.event(Event::LogFailed { detail });
+                    self.tell_apart(link, &places, out);
                     self.take.decline(id, Decline::Unneeded, out);
                 } else {
                     // From here on the application stands still, also if that is not enough: a newer one will then be.
@@ -330,6 +330,7 @@ impl Replica {
                         (self.take.stage, self.take.places) = (Stage::Parts, places);
                         (self.take.hashes, self.take.missing) = (missing.is_some(), missing.unwrap_or_default().into_iter().collect());
                     } else {
+                        self.tell_apart(link, &places, out);
                         self.take.decline(id, Decline::Behind, out);
                     }
                 }
@@ -376,7 +377,7 @@ impl Replica {
     pub(super) fn install_if_whole(&mut self, out: &mut Outbox) {
         let is_due = self.take.stage == Stage::Parts && self.take.is_whole() && !self.logs.values().any(Local::is_running);
         let Some(id) = self.take.offer.as_ref().filter(|_| is_due).map(|offer| offer.id) else { return };
-        if self.covers(&self.take.places) && self.is_apart(&self.take.places).is_none() {
+        if self.covers(&self.take.places) && !self.is_apart(&self.take.places) {
             self.take.stage = Stage::Installing;
             self.expect_state(true);
             out.snapshot(SnapshotOutput::Install { id });
@@ -469,18 +470,6 @@ impl Replica {
         let local = |log: &LogId| self.logs.get(log);
         let lacks = |place: &Place| local(&place.log).is_none_or(|local| !local.frozen && local.durable < place.base);
         places.values().any(|place| place.log != self.own && place.base > 0 && lacks(place))
-    }
-
-    /// Whether it lacks records that this node wrote and has let go of: this node would lose their effect, and its maker may never get
-    /// them. Of others' logs a newer one will have them.
-    fn is_apart(&self, places: &BTreeMap<LogId, Place>) -> Option<String> {
-        let mut own = self.logs.iter().filter(|(log, _)| log.origin == self.own.origin);
-        let has = |log: &LogId| places.get(log).map_or(0, |place| place.applied);
-        let (log, local) = own.find(|(log, local)| local.base > has(log))?;
-        let (has, base) = (has(log), local.base);
-        let what =
-            format!("an offered snapshot has this node's log {log} up to record {has}, and records up to {base} are no longer kept here");
-        Some(format!("{what}; it is not taken in: the two nodes can only meet by a snapshot from one that has both"))
     }
 
     /// Whether all that the application has applied, or may be applying, is in it. What this node wrote itself the application has from

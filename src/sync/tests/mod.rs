@@ -3,6 +3,7 @@
 mod buffered;
 mod causes;
 mod codec;
+mod compare;
 mod crash;
 mod cursor;
 mod damage;

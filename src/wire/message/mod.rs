@@ -17,7 +17,7 @@ pub use key_update::KeyUpdate;
 pub use outbox::{OutboxHeld, OutboxPull};
 pub use route::{Neighbours, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
 pub use snapshot::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
-pub use wal::{VectorEntry, WalAck, WalNak, WalPush};
+pub use wal::{VectorEntry, WalAck, WalNak, WalPush, WalSeal};
 
 /// Kind numbers. Those of v1 keep their number.
 pub mod kind {
@@ -59,6 +59,8 @@ pub mod kind {
     pub const SNAPSHOT_DATA: u8 = 22;
     /// An offered snapshot is not taken.
     pub const SNAPSHOT_DECLINE: u8 = 23;
+    /// Where the sender's copy of a log ends.
+    pub const WAL_SEAL: u8 = 24;
     /// Application bytes.
     pub const DATA: u8 = 32;
 }
@@ -115,6 +117,8 @@ pub enum Message {
     SnapshotData(SnapshotData),
     /// An offered snapshot is not taken.
     SnapshotDecline(SnapshotDecline),
+    /// Where the sender's copy of a log ends.
+    WalSeal(WalSeal),
 }
 
 /// One thing received on a link: application data as it came, or a decoded message.
@@ -151,6 +155,7 @@ impl Message {
             Message::SnapshotFetch(_) => kind::SNAPSHOT_FETCH,
             Message::SnapshotData(_) => kind::SNAPSHOT_DATA,
             Message::SnapshotDecline(_) => kind::SNAPSHOT_DECLINE,
+            Message::WalSeal(_) => kind::WAL_SEAL,
         }
     }
 
@@ -179,6 +184,7 @@ impl Message {
             Message::SnapshotFetch(m) => m.encode(&mut w),
             Message::SnapshotData(m) => m.encode(&mut w),
             Message::SnapshotDecline(m) => m.encode(&mut w),
+            Message::WalSeal(m) => m.encode(&mut w),
         }
     }
 
@@ -205,6 +211,7 @@ impl Message {
             kind::SNAPSHOT_FETCH => Message::SnapshotFetch(SnapshotFetch::decode(&mut r)?),
             kind::SNAPSHOT_DATA => Message::SnapshotData(SnapshotData::decode(&mut r, body)?),
             kind::SNAPSHOT_DECLINE => Message::SnapshotDecline(SnapshotDecline::decode(&mut r)?),
+            kind::WAL_SEAL => Message::WalSeal(WalSeal::decode(&mut r)?),
             other => return Err(WireError::UnknownKind(other)),
         };
         r.finish()?;

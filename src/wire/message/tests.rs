@@ -82,6 +82,11 @@ fn messages() -> impl Strategy<Value = Message> {
         acks().prop_map(Message::WalAck),
         prop::collection::vec(acks(), 0..5).prop_map(Message::Vector),
         (logs(), any::<u64>()).prop_map(|(log, have)| Message::WalNak(WalNak { log, have })),
+        (logs(), any::<[u8; 32]>(), any::<u8>()).prop_map(|(log, some, at)| {
+            let mut seal = [at; limits::SEAL_RECORD_BYTES];
+            seal[..32].copy_from_slice(&some);
+            Message::WalSeal(WalSeal { log, seal })
+        }),
         routing(),
         snapshots(),
         (logs(), 1u32..).prop_map(|(log, max_items)| Message::OutboxPull(OutboxPull { target: log.origin, max_items })),

@@ -1,4 +1,4 @@
-//! The replication family: WalPush, WalAck, Vector, WalNak. The fields of v1 plus whose log they speak of.
+//! The replication family: WalPush, WalAck, Vector, WalNak, WalSeal. The fields of v1 plus whose log they speak of.
 
 use bytes::Bytes;
 
@@ -40,6 +40,15 @@ pub struct WalNak {
     pub log: LogId,
     /// Highest record durable at the sender.
     pub have: u64,
+}
+
+/// Where the sender's copy of a log ends: its last seal, to be compared with what stands there at the receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WalSeal {
+    /// Which log.
+    pub log: LogId,
+    /// The seal record as it stands in the log (`sync::record`).
+    pub seal: [u8; limits::SEAL_RECORD_BYTES],
 }
 
 fn encode_log(log: &LogId, w: &mut Writer<'_>) {
@@ -94,6 +103,17 @@ impl WalNak {
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<WalNak, WireError> {
         Ok(WalNak { log: decode_log(r)?, have: r.u64()? })
+    }
+}
+
+impl WalSeal {
+    pub(super) fn encode(&self, w: &mut Writer<'_>) {
+        encode_log(&self.log, w);
+        w.bytes(&self.seal);
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<WalSeal, WireError> {
+        Ok(WalSeal { log: decode_log(r)?, seal: r.array()? })
     }
 }
 

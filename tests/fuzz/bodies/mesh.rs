@@ -1,6 +1,8 @@
 //! One mesh with an honest carrier and peers that send whatever they like: nothing panics, every table keeps its limit, and
 //! only durable records are acknowledged, pushed or applied.
 
+mod seals;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use vixp2p::mesh::{Inbound, Input, Mesh, MeshSettings, Output, PeerInfo};
 use vixp2p::sync::Group;
 use vixp2p::wire::Message;
 use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
-use vixp2p::wire::message::{WalAck, WalNak, WalPush};
+use vixp2p::wire::message::{WalAck, WalNak, WalPush, WalSeal};
 
 use super::edits::Choices;
 
@@ -44,6 +46,7 @@ struct Carrier {
     stores: VecDeque<(LinkId, Group)>,
     reads: VecDeque<(LinkId, LogId, u64)>,
     parcels: VecDeque<u64>,
+    seals: seals::Seals,
     snapshots: VecDeque<SnapshotOutput>,
     /// What was said of the snapshot examined last.
     places: Vec<Place>,
@@ -68,6 +71,7 @@ impl Carrier {
             stores: VecDeque::new(),
             reads: VecDeque::new(),
             parcels: VecDeque::new(),
+            seals: seals::Seals::default(),
             snapshots: VecDeque::new(),
             places: Vec::new(),
             installing: false,
@@ -121,6 +125,8 @@ impl Carrier {
                     assert!(max_bytes > 0 && max_bytes <= limits::READ_RECORDS_MAX_BYTES);
                     self.reads.push_back((link, log, from));
                 }
+                Output::LastSeals { logs } => self.wants_seals(logs),
+                Output::Compare { link, log, seal } => self.wants_compared(link, log, seal),
                 Output::Seal { .. } => unreachable!("nothing is posted"),
                 Output::Open { ticket, .. } => self.parcels.push_back(ticket),
                 Output::Park { log, applied, parked } => {
@@ -384,7 +390,7 @@ fn message(choices: &mut Choices<'_>) -> Option<Inbound> {
         let (log, a, b) = (log(choices.byte()), choices.number(), choices.number());
         WalAck { log, durable: a.max(b), applied: a.min(b) }
     };
-    Some(Inbound::Message(match choices.byte() % 10 {
+    Some(Inbound::Message(match choices.byte() % 11 {
         0 => Message::WalAck(ack(choices)),
         1 => Message::WalNak(WalNak { log: log(choices.byte()), have: choices.number() }),
         2 | 3 => {
@@ -397,6 +403,7 @@ fn message(choices: &mut Choices<'_>) -> Option<Inbound> {
         5 => Message::Ping { nonce: choices.number() },
         6 => Message::Pong { nonce: choices.number() },
         7 => return Some(Inbound::FreshKeys),
+        10 => Message::WalSeal(WalSeal { log: log(choices.byte()), seal: seals::made(choices.number(), choices.byte()) }),
         8 => match choices.byte() {
             // A snapshot whose manifest is four bytes, and the answers to what is asked about it.
             n @ 0x80.. => {
@@ -451,6 +458,7 @@ pub(crate) fn inputs(input: &[u8]) {
             6 => {
                 let choice = choices.byte();
                 carrier.answer_open(choice);
+                carrier.answer_seals(choice);
                 carrier.answer_read(choice);
                 carrier.answer_snapshot(choice);
             }
@@ -485,6 +493,8 @@ pub(crate) fn inputs_seeds() -> Vec<Vec<u8>> {
         vec![1, 1, 9, 0, 3, 0, 0, 3, 1, 2, 0, 7, 3, 1, 3, 9, 0xff, 0xff, 9, 0xff, 0xff],
         // Vectors and rollback.
         vec![0, 0, 3, 3, 1, 6, 12, 1, 0, 4, 3, 5, 9, 9, 1, 3, 2, 2, 1, 1, 11],
+        // A peer with as much of this node's log and of its own as is here: its seals, of which one differs and one is false.
+        vec![1, 0, 3, 1, 3, 4, 2, 12, 0, 2, 4, 2, 5, 3, 3, 1, 4, 4, 10, 5, 3, 0, 6, 5, 12, 0, 0, 10, 5, 4, 1, 6, 3, 6, 0],
         // A snapshot offered, its manifest, its hashes, its piece; then one of this node's own for a peer that is behind.
         vec![0, 12, 0, 0, 8, 0x81, 12, 0, 0, 8, 0xc1, 6, 0x0c, 12, 0, 0, 8, 0xc9, 6, 0x0c, 6, 0x0d, 11, 0xc5, 9, 0xff, 0xff, 6, 1],
     ]

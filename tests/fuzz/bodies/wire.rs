@@ -11,7 +11,7 @@ use vixp2p::wire::frame::{self, Framer};
 use vixp2p::wire::handshake::{Claim, Hello, HelloAck, HelloFinish, Identity, from_frame, kind};
 use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
 use vixp2p::wire::message::{KeyUpdate, Neighbours, Notice, OutboxHeld, OutboxPull, Parcel, ParcelId, Search, SearchStep};
-use vixp2p::wire::message::{Verdict, WalAck, WalNak, WalPush};
+use vixp2p::wire::message::{Verdict, WalAck, WalNak, WalPush, WalSeal};
 use vixp2p::wire::{Message, v1};
 
 use super::edits::Choices;
@@ -123,6 +123,7 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
         Message::Notice(Notice { id, verdict: Verdict::Run(ProvenRun { run: 6, opened: [8; 32], proof: [9; 32] }) }),
         Message::Search(Search { origin: id.from, number: 1, target: PeerId([5; 32]), step: SearchStep::Seek { ttl: 8 } }),
         Message::Neighbours(Neighbours { port: 9001, others: vec![(id.from, "tcp://192.0.2.1:9001".into())] }),
+        Message::WalSeal(WalSeal { log, seal: [6; 130] }),
     ];
     let bytes = |message: &Message| {
         let mut out = vec![message.kind()];

@@ -1,0 +1,338 @@
+//! Whether two nodes have one history of a log: whoever has no more of it than the other shows its last seal, the other one compares.
+//!
+//! ```text
+//!  vectors out, or the log has moved by others ──► known here? ──no──► LastSeals ──► read ──┐
+//!                                                      └──yes──────────────────────────► WalSeal ──► peer
+//!  peer ──WalSeal──► the last seal here? ──no──► Compare ──► fits, differs (then this node's seal goes back), unknown, false
+//! ```
+//!
+//! Never judges a seal itself: a carrier reads and proves. What a peer says it has of a log that this node wrote counts only as far as
+//! its seals fitted here or it took what was pushed to it: the same numbers may be other records once a node was set back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{CloseReason, Event, LinkId, LogId, Time, limits};
+use crate::mesh::io::{Compared, SealRecord};
+use crate::mesh::out::Outbox;
+use crate::mesh::replica::local::Local;
+use crate::mesh::replica::session::{Follower, Session};
+use crate::mesh::replica::{LogAcked, Replica};
+use crate::wire::Message;
+use crate::wire::message::WalSeal;
+
+/// What is known of one log at the other end of a link being the one that is here.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    /// The peer's seals fitted up to here.
+    fits: u64,
+    /// It has taken what was pushed to it, up to here.
+    pub(super) given: u64,
+    /// The furthest record that was pushed to it, also if it said since that it could not use that.
+    pub(super) pushed: u64,
+    /// What it pushed is durable here, up to here.
+    taken: u64,
+    /// Where the last seal ended that it was shown.
+    sent: u64,
+    /// Where the furthest seal ended that it showed.
+    seen: u64,
+    /// Seals that it was shown and may yet answer.
+    unanswered: u32,
+    /// One of its seals is being compared.
+    judging: bool,
+    /// It is looked at again later whether it is to be shown another.
+    due: bool,
+    /// How much of it the application was told that counts.
+    told: (u64, u64),
+}
+
+/// The seals of a link's peer that wait to be compared: one at a time, of each log the latest.
+#[derive(Debug, Default)]
+pub(super) struct Judging {
+    at: Option<LogId>,
+    waiting: BTreeMap<LogId, SealRecord>,
+}
+
+/// What a node does about last seals.
+#[derive(Debug, Default)]
+pub(super) struct Seals {
+    /// To be read for peers.
+    wanted: BTreeSet<LogId>,
+    reading: bool,
+    /// When it is looked at again whether a peer is to be shown one.
+    due: BTreeSet<(Time, LinkId, LogId)>,
+}
+
+impl Seals {
+    /// When `seals_tick` is needed next.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.due.first().map(|(at, ..)| *at)
+    }
+
+    /// Has the next ones read.
+    fn read(&mut self, out: &mut Outbox) {
+        if self.reading || self.wanted.is_empty() {
+            return;
+        }
+        let mut logs = std::mem::take(&mut self.wanted);
+        if let Some(rest) = logs.iter().nth(limits::SEALS_READ_AT_ONCE).copied() {
+            self.wanted = logs.split_off(&rest);
+        }
+        self.reading = true;
+        out.last_seals(logs.into_iter().collect());
+    }
+}
+
+impl Follower {
+    /// How far the peer has a log that this node wrote, as far as that counts.
+    pub(super) fn counted(&self) -> Option<(u64, u64)> {
+        let Proof { fits, given, taken, judging, .. } = self.proof;
+        let same = fits.max(taken).max(if judging { 0 } else { given });
+        let counts = !self.disowned && (same > 0 || self.durable == 0);
+        counts.then(|| (self.durable.min(same), self.applied.min(same)))
+    }
+
+    /// Whether the peer is to be shown the last seal of a log that stands at `durable` here. It need not be if it has less (it shows its
+    /// own), or if it is known to have the same; but whoever wrote the log has to know who has it.
+    fn owes(&self, durable: u64, wrote_it: bool) -> bool {
+        let Proof { fits, given, taken, sent, .. } = self.proof;
+        let settled = if wrote_it { taken } else { fits.max(given).max(taken) };
+        durable > sent.max(settled) && (wrote_it || self.durable >= durable)
+    }
+}
+
+impl Session {
+    /// Shows the peer the seal that a log ends with here. It is told first that the log goes so far.
+    fn show(&mut self, log: LogId, local: &Local, seal: &SealRecord, out: &mut Outbox) {
+        if log.origin != self.peer {
+            self.tell(log, local.durable, local.applied(), false, out);
+        }
+        let Some(follower) = self.follower(log, true) else { return };
+        follower.proof.sent = follower.proof.sent.max(seal.last());
+        follower.proof.unanswered = follower.proof.unanswered.saturating_add(1);
+        out.send(self.link, Message::WalSeal(WalSeal { log, seal: *seal.bytes() }));
+    }
+
+    /// Has the next of the peer's seals compared, if none is.
+    fn judge(&mut self, out: &mut Outbox) {
+        if self.judging.at.is_none()
+            && let Some((log, seal)) = self.judging.waiting.pop_first()
+        {
+            self.judging.at = Some(log);
+            out.compare(self.link, log, seal);
+        }
+    }
+}
+
+impl Replica {
+    /// What a connected peer has confirmed, as far as it counts.
+    pub(super) fn acked(&self, session: &Session, log: &LogId) -> Option<LogAcked> {
+        let follower = session.known(log)?;
+        let wrote_it = log.origin == self.own.origin;
+        let (durable, applied) = if wrote_it { follower.counted()? } else { (follower.durable, follower.applied) };
+        Some(LogAcked { peer: session.peer, durable, applied })
+    }
+
+    /// Tells the application how far a peer has a log that this node wrote, if more of it counts than it was told.
+    pub(super) fn tell_counted(&mut self, link: LinkId, log: LogId, out: &mut Outbox) {
+        let Some(session) = self.sessions.get_mut(&link).filter(|_| self.logs.contains_key(&log)) else { return };
+        let peer = session.peer;
+        let Some(follower) = session.follower(log, true) else { return };
+        let (durable, applied) = follower.counted().unwrap_or_default();
+        let told = &mut follower.proof.told;
+        if durable > told.0 || applied > told.1 {
+            *told = (durable, applied);
+            out.event(Event::Acked { peer, log, durable, applied });
+        }
+    }
+
+    /// Both vectors are out: what is to be compared is.
+    pub(super) fn compare_all(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
+        for log in self.logs.keys().copied().collect::<Vec<_>>() {
+            self.show_last(now, link, log, out);
+        }
+        self.seals.read(out);
+    }
+
+    /// The same of what has moved.
+    pub(super) fn compare_news(&mut self, now: Time, out: &mut Outbox) {
+        let links: Vec<LinkId> = if self.news.is_empty() { Vec::new() } else { self.sessions.keys().copied().collect() };
+        for log in self.news.iter().copied().collect::<Vec<_>>() {
+            links.iter().for_each(|link| self.show_last(now, *link, log, out));
+        }
+        self.seals.read(out);
+    }
+
+    /// A peer says that it has more of a log.
+    pub(super) fn compare(&mut self, now: Time, link: LinkId, log: LogId, out: &mut Outbox) {
+        self.show_last(now, link, log, out);
+        self.seals.read(out);
+    }
+
+    /// Shows a peer the last seal of a log if it is to see that, at once, when it has been read, or after a pause.
+    fn show_last(&mut self, now: Time, link: LinkId, log: LogId, out: &mut Outbox) {
+        let Some(session) = self.sessions.get_mut(&link).filter(|session| session.complete) else { return };
+        let Some(local) = self.logs.get(&log).filter(|local| local.durable > 0) else { return };
+        let wrote_it = log.origin == session.peer;
+        if wrote_it && session.home != Some(log) && session.known(&log).is_none_or(|f| f.durable == 0) {
+            // A log that its writer has forgotten.
+            return;
+        }
+        let Some(follower) = session.follower(log, true) else { return };
+        if !follower.owes(local.durable, wrote_it) {
+            return;
+        }
+        if follower.proof.sent > 0 && !wrote_it {
+            if !std::mem::replace(&mut follower.proof.due, true) {
+                self.seals.due.insert((now + limits::SEAL_AGAIN, link, log));
+            }
+            return;
+        }
+        match local.ending() {
+            Some(seal) => session.show(log, local, &seal, out),
+            None => drop(self.seals.wanted.insert(log)),
+        }
+    }
+
+    /// Seals that were wanted; of a log that cannot be read none.
+    pub(in crate::mesh) fn seals_read(&mut self, seals: &[(LogId, Option<SealRecord>)], out: &mut Outbox) {
+        self.seals.reading = false;
+        for (log, seal) in seals {
+            let Some(local) = self.logs.get_mut(log) else { continue };
+            if let Some(seal) = seal.filter(|seal| seal.last() >= local.durable) {
+                local.last_seal = Some(seal);
+            }
+            let Some(seal) = local.ending() else { continue };
+            self.seals.wanted.remove(log);
+            for session in self.sessions.values_mut().filter(|session| session.complete) {
+                let wrote_it = log.origin == session.peer;
+                if session.known(log).is_some_and(|follower| follower.owes(local.durable, wrote_it)) {
+                    session.show(*log, local, &seal, out);
+                }
+            }
+        }
+        self.seals.read(out);
+    }
+
+    /// Does what had to wait.
+    pub(super) fn seals_tick(&mut self, now: Time, out: &mut Outbox) {
+        while let Some((at, link, log)) = self.seals.due.first().copied().filter(|(at, ..)| *at <= now) {
+            self.seals.due.remove(&(at, link, log));
+            let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) else { continue };
+            let wrote_it = log.origin == session.peer;
+            let Some(follower) = session.follower(log, true) else { continue };
+            follower.proof.due = false;
+            if follower.owes(local.durable, wrote_it) {
+                match local.ending() {
+                    Some(seal) => session.show(log, local, &seal, out),
+                    None => drop(self.seals.wanted.insert(log)),
+                }
+            }
+        }
+        self.seals.read(out);
+    }
+
+    /// Groups a peer pushed are durable behind what is here, so that all before them is the same there.
+    pub(super) fn has_taken(&mut self, link: LinkId, log: LogId, last: u64) {
+        if let Some(follower) = self.sessions.get_mut(&link).and_then(|session| session.follower(log, true)) {
+            follower.proof.taken = follower.proof.taken.max(last);
+        }
+    }
+
+    /// A peer shows where its copy of a log ends.
+    pub(in crate::mesh) fn sealed(&mut self, link: LinkId, shown: &WalSeal, out: &mut Outbox) -> Result<(), CloseReason> {
+        if !self.is_open(link, "seal")? {
+            return Ok(());
+        }
+        let broken = |rule: String| Err(CloseReason::Protocol(rule));
+        let log = shown.log;
+        let seal = match SealRecord::read(&shown.seal) {
+            Ok(seal) => seal,
+            Err(why) => return broken(format!("a seal of {log}: {why}")),
+        };
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        let wrote_it = log.origin == self.own.origin;
+        let Some(local) = self.logs.get(&log) else {
+            // This node may have been set back to before it began that log.
+            return if wrote_it { Ok(()) } else { broken(format!("a seal of {log}, which this node has not told of")) };
+        };
+        let Some(follower) = session.follower(log, true) else { return Ok(()) };
+        let has = follower.durable.max(follower.pushed);
+        if seal.last() > has && !wrote_it {
+            return broken(format!("a seal of {log} at record {}, the sender has told of {has}", seal.last()));
+        }
+        if seal.last() <= follower.proof.seen {
+            // An answer to one that differs there: what stands at its place.
+            let Some(left) = follower.proof.unanswered.checked_sub(1) else {
+                return broken(format!("a seal of {log} at record {} after one at {}", seal.last(), follower.proof.seen));
+            };
+            follower.proof.unanswered = left;
+        }
+        follower.proof.seen = follower.proof.seen.max(seal.last());
+        if local.ending() == Some(seal) {
+            self.fits(link, log, seal.last(), out);
+        } else {
+            follower.proof.judging = true;
+            session.judging.waiting.insert(log, seal);
+            session.judge(out);
+        }
+        Ok(())
+    }
+
+    fn fits(&mut self, link: LinkId, log: LogId, last: u64, out: &mut Outbox) {
+        let Some(follower) = self.sessions.get_mut(&link).and_then(|session| session.follower(log, true)) else { return };
+        follower.proof.fits = follower.proof.fits.max(last);
+        if log == self.own {
+            self.tell_counted(link, log, out);
+        }
+    }
+
+    /// A seal was compared. The reason to close the link with, if its sender is to blame.
+    pub(in crate::mesh) fn compared(
+        &mut self,
+        (link, log): (LinkId, LogId),
+        seal: &SealRecord,
+        verdict: Compared,
+        out: &mut Outbox,
+    ) -> Option<CloseReason> {
+        let session = self.sessions.get_mut(&link)?;
+        session.judging.at.take_if(|at| *at == log);
+        let waits = session.judging.waiting.contains_key(&log);
+        session.judge(out);
+        let (peer, wrote_it) = (session.peer, log.origin == self.own.origin);
+        let follower = session.follower(log, true)?;
+        follower.proof.judging = waits;
+        match verdict {
+            Compared::Fits => {
+                let local = self.logs.get_mut(&log).filter(|local| local.durable == seal.last());
+                local.into_iter().for_each(|local| local.last_seal = Some(*seal));
+                self.fits(link, log, seal.last(), out);
+            }
+            Compared::False(why) => {
+                self.close(link);
+                return Some(CloseReason::Protocol(format!("a seal of {log} at record {}: {why}", seal.last())));
+            }
+            Compared::Differs { ours, .. } => {
+                let is_new = wrote_it && !std::mem::replace(&mut follower.disowned, true);
+                if is_new && follower.durable > 0 {
+                    let detail = format!(
+                        "peer {} has other records of this node's log {log} than are here, up to its record {}: the data directory was \
+                         rolled back or restored; its acknowledgements of that log are not counted",
+                        peer.short(),
+                        seal.last()
+                    );
+                    out.event(Event::LogDamaged { detail });
+                }
+                let sent = follower.proof.sent;
+                if let (Some(ours), Some(local)) = (ours.filter(|ours| ours.last() != sent), self.logs.get(&log)) {
+                    // So that the peer sees it as well.
+                    session.show(log, local, &ours, out);
+                }
+            }
+            Compared::Unknown | Compared::Failed(_) => {}
+        }
+        if wrote_it && log == self.own {
+            self.tell_counted(link, log, out);
+        }
+        None
+    }
+}

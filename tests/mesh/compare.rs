@@ -1,0 +1,260 @@
+//! Logs compared by their last seals: who shows which, what is compared, and what a peer's word counts for until then.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use vixp2p::base::{CloseReason, Event, Incarnation, LinkId, LogId, limits};
+use vixp2p::crypto::{Identity, Secret};
+use vixp2p::mesh::io::{Compared, SealRecord};
+use vixp2p::mesh::{Input, Output};
+use vixp2p::sync::{Group, GroupError, StoreError, encode_group, log_head};
+use vixp2p::wire::Message;
+use vixp2p::wire::message::WalSeal;
+
+use crate::solo::{Solo, ack, closes, events, log, nak, push, sent};
+
+/// Groups of a log that end at these records; whose history it is the text says. A mesh does not look who signed them.
+fn groups(of: LogId, ends: &[u64], text: &str) -> Vec<Group> {
+    let key = Arc::new(Identity::from_seed(&Secret::new([9; 32])));
+    let (mut head, mut first) = (log_head(&of), 1);
+    let mut groups = Vec::new();
+    for end in ends {
+        let payloads: Vec<Bytes> = (first..=*end).map(|n| Bytes::from(format!("{text} {n}"))).collect();
+        let (group, after) = encode_group(of, &head, first, 0, &payloads, &*key);
+        (head, first) = (after, end + 1);
+        groups.push(group);
+    }
+    groups
+}
+
+/// The last seal of such groups.
+fn seal(of: LogId, ends: &[u64], text: &str) -> SealRecord {
+    SealRecord::of(groups(of, ends, text).last().expect("some")).expect("sealed")
+}
+
+fn shown(log: LogId, seal: &SealRecord) -> Message {
+    Message::WalSeal(WalSeal { log, seal: *seal.bytes() })
+}
+
+/// What was shown on a link: of which log, up to where.
+fn shows(outputs: &[Output], link: LinkId) -> Vec<(LogId, u64)> {
+    let show = |m: Message| if let Message::WalSeal(m) = m { Some((m.log, SealRecord::read(&m.seal).ok()?.last())) } else { None };
+    sent(outputs, link).into_iter().filter_map(show).collect()
+}
+
+fn wanted(outputs: &[Output]) -> Vec<Vec<LogId>> {
+    outputs.iter().filter_map(|o| if let Output::LastSeals { logs } = o { Some(logs.clone()) } else { None }).collect()
+}
+
+fn compares(outputs: &[Output]) -> Vec<(LinkId, LogId, u64)> {
+    let compare = |o: &Output| if let Output::Compare { link, log, seal } = o { Some((*link, *log, seal.last())) } else { None };
+    outputs.iter().filter_map(compare).collect()
+}
+
+fn counted(solo: &Solo, of: LogId) -> Vec<u64> {
+    solo.mesh.log(of).map(|view| view.acked.iter().map(|acked| acked.durable).collect()).unwrap_or_default()
+}
+
+fn acked(outputs: &[Output]) -> Vec<u64> {
+    events(outputs).into_iter().filter_map(|e| if let Event::Acked { durable, .. } = e { Some(durable) } else { None }).collect()
+}
+
+fn protocol(outputs: &[Output]) -> String {
+    match &closes(outputs)[..] {
+        [(_, CloseReason::Protocol(why))] => why.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_has_no_more_of_a_log_than_the_peer_shows_its_last_seal_which_is_read_once() {
+    let mut solo = Solo::with(|_| {}, vec![(log(1), 5, 5), (log(2), 5, 5), (log(3), 5, 5)]);
+    let (seven, seen) = solo.join_with(7, &[(log(1), 9), (log(2), 5), (log(3), 4)]);
+    assert_eq!((wanted(&seen), shows(&seen, seven)), (vec![vec![log(1), log(2)]], vec![]));
+    let (eight, seen) = solo.join_with(8, &[(log(1), 7)]);
+    assert!(wanted(&seen).is_empty(), "one question at a time");
+    let read = vec![(log(1), Some(seal(log(1), &[3, 5], "a"))), (log(2), None)];
+    let seen = solo.step(Input::LastSeals { seals: read });
+    assert_eq!((shows(&seen, seven), shows(&seen, eight)), (vec![(log(1), 5)], vec![(log(1), 5)]));
+    assert!(wanted(&seen).is_empty());
+    let (nine, seen) = solo.join_with(9, &[(log(1), 5)]);
+    assert_eq!((wanted(&seen).len(), shows(&seen, nine)), (0, vec![(log(1), 5)]), "what is known is not read again");
+}
+
+#[test]
+fn acks_of_this_nodes_log_count_from_when_the_peers_seal_was_seen_to_fit() {
+    let mut solo = Solo::new();
+    solo.durable(groups(log(5), &[4, 8], "a"));
+    let (same, seen) = solo.join_with(7, &[(log(5), 8)]);
+    assert!(acked(&seen).is_empty() && counted(&solo, log(5)).is_empty());
+    let seen = solo.receive(same, shown(log(5), &seal(log(5), &[4, 8], "a")));
+    assert_eq!((acked(&seen), compares(&seen), counted(&solo, log(5))), (vec![8], vec![], vec![8]), "known without the disk");
+    let (less, _) = solo.join_with(8, &[(log(5), 4)]);
+    let theirs = seal(log(5), &[4], "a");
+    let seen = solo.receive(less, shown(log(5), &theirs));
+    assert_eq!((compares(&seen), counted(&solo, log(5))), (vec![(less, log(5), 4)], vec![8]));
+    let seen = solo.step(Input::Compared { link: less, log: log(5), seal: theirs, verdict: Box::new(Compared::Fits) });
+    assert_eq!((acked(&seen), counted(&solo, log(5))), (vec![4], vec![8, 4]));
+}
+
+#[test]
+fn what_the_peer_took_from_this_node_counts_without_a_seal() {
+    let mut solo = Solo::new();
+    let (link, _) = solo.join_with(7, &[]);
+    solo.durable(groups(log(5), &[4, 8], "a"));
+    assert_eq!(acked(&solo.receive(link, ack(log(5), 4, 2))), [4]);
+    // More than it was pushed is somebody else's word.
+    solo.receive(link, ack(log(5), 8, 8));
+    solo.durable(vec![]);
+    assert_eq!(counted(&solo, log(5)), [8]);
+}
+
+#[test]
+fn what_was_pushed_once_counts_when_it_is_acknowledged_also_if_it_was_asked_for_again_meanwhile() {
+    let mut solo = Solo::new();
+    solo.durable(groups(log(5), &[4], "a"));
+    let (link, _) = solo.join_with(7, &[]);
+    let all = groups(log(5), &[4, 8], "a");
+    solo.step(Input::ReadDone { link, log: log(5), groups: all[..1].to_vec() });
+    solo.durable(all[1..].to_vec());
+    // Sent before the push came, which it could use after all.
+    solo.receive(link, nak(log(5), 0));
+    assert_eq!(acked(&solo.receive(link, ack(log(5), 8, 8))), [8]);
+}
+
+#[test]
+fn a_peer_with_other_records_of_this_nodes_log_counts_for_nothing_and_is_shown_what_stands_here() {
+    let mut solo = Solo::new();
+    solo.durable(groups(log(5), &[4, 9], "new"));
+    let (link, _) = solo.join_with(7, &[(log(5), 7)]);
+    let theirs = seal(log(5), &[4, 7], "old");
+    assert_eq!(compares(&solo.receive(link, shown(log(5), &theirs))), [(link, log(5), 7)]);
+    // What it took from elsewhere meanwhile changes nothing, nor does what it is pushed.
+    solo.receive(link, ack(log(5), 8, 8));
+    assert!(counted(&solo, log(5)).is_empty());
+    let fresh = LogId { incarnation: Incarnation(99), ..log(5) };
+    solo.step(Input::Renewed { log: fresh });
+    let ours = Some(seal(log(5), &[4, 9], "new"));
+    let why = StoreError::Rollback { have: 9, claimed: 7 };
+    let seen = solo.step(Input::Compared { link, log: log(5), seal: theirs, verdict: Box::new(Compared::Differs { ours, why }) });
+    assert_eq!(shows(&seen, link), [(log(5), 9)]);
+    assert!(matches!(&events(&seen)[..], [Event::LogDamaged { detail }] if detail.contains("other records")), "{seen:?}");
+    assert!(closes(&seen).is_empty() && counted(&solo, log(5)).is_empty());
+}
+
+#[test]
+fn the_writer_of_a_log_is_shown_what_came_from_elsewhere_before_it_is_acknowledged() {
+    let mut solo = Solo::new();
+    let all = groups(log(7), &[2, 3, 5], "a");
+    let (writer, _) = solo.join_with(7, &[(log(7), 5)]);
+    let (other, _) = solo.join_with(8, &[(log(7), 5)]);
+    solo.receive(writer, push(&all[0]));
+    let seen = solo.durable(vec![all[0].clone()]);
+    assert!(shows(&seen, writer).is_empty(), "its own push");
+    for group in &all[1..] {
+        solo.receive(other, push(group));
+        let seen = sent(&solo.durable(vec![group.clone()]), writer);
+        assert!(matches!(&seen[..], [Message::WalSeal(_), Message::WalAck(a)] if a.durable == group.last), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_log_that_moves_on_two_nodes_from_elsewhere_is_compared_again_after_a_pause() {
+    let mut solo = Solo::new();
+    let all = groups(log(1), &[2, 3, 4], "a");
+    let (feeds, _) = solo.join_with(8, &[(log(1), 4)]);
+    let (link, _) = solo.join_with(7, &[(log(1), 2)]);
+    let mut seen = solo.receive(feeds, push(&all[0]));
+    seen.extend(solo.durable(vec![all[0].clone()]));
+    assert_eq!(shows(&seen, link), [(log(1), 2)], "the first at once");
+    for (n, group) in (3..).zip(&all[1..]) {
+        let mut seen = solo.receive(feeds, push(group));
+        seen.extend(solo.durable(vec![group.clone()]));
+        seen.extend(solo.receive(link, ack(log(1), n, 0)));
+        assert!(shows(&seen, link).is_empty());
+    }
+    let seen = solo.wait(limits::SEAL_AGAIN.as_millis() as u64 + 1);
+    assert_eq!(shows(&seen, link), [(log(1), 4)], "of all that has moved one");
+}
+
+#[test]
+fn a_peer_is_compared_with_one_seal_at_a_time_and_of_each_log_with_the_last() {
+    let mut solo = Solo::with(|_| {}, vec![(log(1), 9, 9), (log(2), 9, 9)]);
+    let (link, _) = solo.join_with(7, &[(log(1), 8), (log(2), 8)]);
+    assert_eq!(compares(&solo.receive(link, shown(log(1), &seal(log(1), &[3], "a")))), [(link, log(1), 3)]);
+    for (of, end) in [(2, 3), (2, 5), (1, 6), (1, 8)] {
+        assert!(compares(&solo.receive(link, shown(log(of), &seal(log(of), &[end], "a")))).is_empty());
+    }
+    for (of, end, next) in [(1, 3, Some((1, 8))), (1, 8, Some((2, 5))), (2, 5, None)] {
+        let compared = Input::Compared { link, log: log(of), seal: seal(log(of), &[end], "a"), verdict: Box::new(Compared::Unknown) };
+        let next: Vec<_> = next.into_iter().map(|(of, end)| (link, log(of), end)).collect();
+        assert_eq!(compares(&solo.step(compared)), next);
+    }
+}
+
+#[test]
+fn seals_that_break_a_rule_close_the_link_and_freeze_nothing() {
+    let of = |solo: &mut Solo, has| solo.join_with(7, &[(log(1), has)]).0;
+    let play = |seals: &[Message]| {
+        let mut solo = Solo::with(|_| {}, vec![(log(1), 9, 9)]);
+        let link = of(&mut solo, 8);
+        let seen: Vec<Output> = seals.iter().flat_map(|message| solo.receive(link, message.clone())).collect();
+        assert!(solo.mesh.logs().iter().all(|view| !view.frozen));
+        protocol(&seen)
+    };
+    let honest = seal(log(1), &[8], "a");
+    let mut garbled = *honest.bytes();
+    garbled[20] ^= 1;
+    assert!(play(&[Message::WalSeal(WalSeal { log: log(1), seal: garbled })]).contains("checksum"));
+    assert!(play(&[shown(log(2), &honest)]).contains("has not told of"));
+    assert!(play(&[shown(log(1), &seal(log(1), &[9], "a"))]).contains("the sender has told of 8"));
+    assert!(play(&[shown(log(1), &honest), shown(log(1), &honest)]).contains("after one at 8"));
+    assert!(play(&[shown(log(1), &honest), shown(log(1), &seal(log(1), &[7], "a"))]).contains("after one at 8"));
+    // Before the end of the vector, and under another's signature.
+    let mut solo = Solo::with(|_| {}, vec![(log(1), 9, 9)]);
+    let (link, _) = solo.join(7);
+    assert!(protocol(&solo.receive(link, shown(log(1), &honest))).contains("before the end"));
+    let link = of(&mut solo, 8);
+    solo.receive(link, shown(log(1), &honest));
+    let verdict = Box::new(Compared::False(GroupError::Signature { first: 1, last: 8 }));
+    let seen = solo.step(Input::Compared { link, log: log(1), seal: honest, verdict });
+    assert!(protocol(&seen).contains("not signed"));
+}
+
+#[test]
+fn two_nodes_with_the_two_histories_of_a_third_ones_log_both_learn_of_it() {
+    // The carrier found that number 7 has another record 5 to 8 than this node, which has less.
+    let mut solo = Solo::with(|_| {}, vec![(log(1), 9, 9)]);
+    let (link, _) = solo.join_with(7, &[(log(1), 8)]);
+    let theirs = seal(log(1), &[4, 8], "other");
+    solo.receive(link, shown(log(1), &theirs));
+    let seen = solo.step(Input::Forked { link, log: log(1), seq: 5, detail: "two".into() });
+    assert!(matches!(events(&seen)[..], [Event::LogForked { seq: 5, .. }]));
+    let verdict = Box::new(Compared::Differs { ours: Some(seal(log(1), &[4, 9], "a")), why: StoreError::Fork { seq: 5 } });
+    let seen = solo.step(Input::Compared { link, log: log(1), seal: theirs, verdict });
+    assert_eq!((shows(&seen, link), events(&seen).len()), (vec![(log(1), 9)], 0), "shown, so that it sees it too");
+}
+
+#[test]
+fn a_seal_that_was_shown_may_be_answered_with_an_earlier_one_once() {
+    let mut solo = Solo::with(|_| {}, vec![(log(5), 7, 7)]);
+    let (link, seen) = solo.join_with(7, &[(log(5), 12)]);
+    assert_eq!(wanted(&seen).len(), 1);
+    solo.step(Input::LastSeals { seals: vec![(log(5), Some(seal(log(5), &[7], "new")))] });
+    // The peer shows its last, which lies beyond, and then what stands at the place where this node ends.
+    for end in [12, 6] {
+        assert!(closes(&solo.receive(link, shown(log(5), &seal(log(5), &[end], "old")))).is_empty());
+    }
+    assert!(protocol(&solo.receive(link, shown(log(5), &seal(log(5), &[5], "old")))).contains("after one at 12"));
+}
+
+#[test]
+fn a_seal_of_a_log_this_node_wrote_and_has_lost_altogether_is_no_fault_of_the_peer() {
+    let mut solo = Solo::new();
+    let lost = LogId { incarnation: Incarnation(77), ..log(5) };
+    let (link, _) = solo.join_with(7, &[(lost, 8), (log(5), 4)]);
+    assert!(closes(&solo.receive(link, shown(lost, &seal(lost, &[8], "a")))).is_empty());
+    // Of the one it appends to it is compared also beyond the end.
+    let seen = solo.receive(link, shown(log(5), &seal(log(5), &[4], "a")));
+    assert_eq!(compares(&seen), [(link, log(5), 4)]);
+}
