@@ -31,6 +31,7 @@ struct Seen {
     heard: usize,
     answered: usize,
     announcements: usize,
+    signs: u64,
     dials: Vec<Time>,
 }
 
@@ -57,6 +58,7 @@ fn flood(machine: &mut Discovery) -> Seen {
                     seen.answered += datagram.len();
                 }
                 Output::Found { .. } => seen.dials.push(now),
+                Output::Heard { .. } => seen.signs += 1,
             }
         }
         assert!(seen.answered - before <= text.len(), "an answer longer than its question");

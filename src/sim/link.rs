@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::base::{CloseReason, LinkId, limits};
+use crate::base::{CloseReason, LinkId, PeerId, limits};
 use crate::crypto::kex::KexSecrets;
 use crate::mesh::io::{Inbound, Input};
 use crate::session::{Established, Handshaking, LocalParty, Progress, RecvHalf, RunSecrets, SendHalf, key_update};
@@ -75,6 +75,11 @@ impl Link {
     /// Whether the dial is still under way.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting)
+    }
+
+    /// Who the other end has proven to be, in a handshake that is not at its end.
+    pub(super) fn met(&self) -> Option<PeerId> {
+        if let Stage::Handshaking(machine) = &self.stage { machine.met() } else { None }
     }
 
     /// Whether the peer is authenticated.

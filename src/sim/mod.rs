@@ -18,6 +18,7 @@ mod carry;
 mod check;
 mod disk;
 mod faults;
+mod lan;
 mod late;
 mod liar;
 mod link;
@@ -156,6 +157,8 @@ pub struct Options {
     pub omit: BTreeSet<u64>,
     /// Instead of a scenario: one that is written down (`tests/scenarios`). Its number of nodes counts.
     pub text: Option<String>,
+    /// How many bytes live on this thread's heap: told by whoever counts them, so that the report can say what each node held.
+    pub weigh: Option<fn() -> usize>,
 }
 
 impl Default for Options {
@@ -171,6 +174,7 @@ impl Default for Options {
             sabotage: None,
             omit: BTreeSet::new(),
             text: None,
+            weigh: None,
         }
     }
 }
@@ -283,12 +287,17 @@ pub struct Report {
     pub time: Time,
     /// Virtual milliseconds from healing everything until all nodes were equal.
     pub healed_ms: u64,
+    /// How many it may take.
+    pub allowed_ms: u64,
     /// Logs that exist at the end.
     pub logs: usize,
     /// Records in them.
     pub records: u64,
     /// What happened.
     pub counts: Counts,
+    /// Of each node the bytes that its machines held at the end (mesh, sessions, discovery) and those of its log with the disk under it,
+    /// if they were weighed.
+    pub live: Vec<[usize; 2]>,
 }
 
 impl fmt::Display for Report {
@@ -329,7 +338,7 @@ impl fmt::Display for Report {
                 c.snapshots, c.installed, c.finished, c.not_taken, c.unread, c.truncated
             )?;
         }
-        writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
+        writeln!(f, "  converged   {} ms after the last fault, {} are allowed", self.healed_ms, self.allowed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::base::config::Psk;
 use crate::base::{CloseReason, LinkId, PeerId, Time};
 use crate::mesh::io::Input;
+use crate::sim::carry::Knock;
 use crate::sim::check::{Check, Oracle};
 use crate::sim::liar::Liar;
 use crate::sim::mail::Mail;
@@ -21,9 +22,11 @@ use crate::sim::script::{Action, Profile, Script};
 use crate::sim::trace::Trace;
 use crate::sim::{Counts, Options, Report, Scenario};
 
-/// Virtual time in which everything must be equal once all is healed: the longest refusal pause (30 s), a dead link noticed
-/// (20 s) and a redial (15 s), one after the other.
-const CONVERGE: Duration = Duration::from_secs(65);
+/// Virtual time in which everything must be equal once all is healed where nobody announces itself: a dead link noticed (15 s), a dial
+/// under way (5 s) and a redial (16.5 s), one after the other, and what is written.
+const CONVERGE: Duration = Duration::from_secs(60);
+/// The same where nodes announce themselves, and three round trips.
+const CONVERGE_ON_LAN: Duration = Duration::from_secs(65);
 /// The same where somebody may have to take a snapshot, which is made, found to be late and made again before that.
 const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
 /// Time all have to stay equal in.
@@ -50,8 +53,14 @@ pub(super) enum What {
     Flush { node: usize, life: u32 },
     /// Something is done about snapshots.
     Shelf { node: usize, life: u32 },
-    /// A dial reaches its target.
-    Dialled { from: usize, life: u32, link: LinkId, to: usize },
+    /// A dial reaches its target, or would have.
+    Dialled { knock: Knock, lost: bool },
+    /// It is sent again.
+    Knock { knock: Knock },
+    /// A node's discovery has something to do.
+    Beacon { node: usize, life: u32 },
+    /// An announcement arrives.
+    Datagram { from: usize, to: usize, datagram: Vec<u8> },
     /// A dial has failed, if it is still under way.
     DialFails { node: usize, life: u32, link: LinkId, reason: CloseReason },
     /// A link that gave way is not read any longer.
@@ -197,7 +206,9 @@ impl<'a> World<'a> {
         self.begin_script();
         while let Some(((time, _), what)) = self.calendar.pop_first() {
             self.now = time;
-            let steps = self.progress.get().0 + 1;
+            // Announcements go on beside everything else.
+            let counts = !matches!(what, What::Beacon { .. } | What::Datagram { .. });
+            let steps = self.progress.get().0 + u64::from(counts);
             self.progress.set((steps, time));
             self.happen(what)?;
             if self.phase == Phase::Play && steps >= self.options.steps && matches!(self.script, Script::Storm) {
@@ -242,7 +253,11 @@ impl<'a> World<'a> {
             What::Ready { node, life, input } if self.lives(node, life) => self.step(node, input),
             What::Log { .. } | What::Apply { .. } | What::Told { .. } | What::Cursors { .. } | What::Flush { .. } => Ok(()),
             What::Ready { .. } => Ok(()),
-            What::Dialled { from, life, link, to } => self.dial_arrives(from, life, link, to),
+            What::Dialled { knock, lost } => self.dial_arrives(knock, lost),
+            What::Knock { knock } => self.knock_again(knock),
+            What::Beacon { node, life } if self.lives(node, life) => self.beacon_turn(node),
+            What::Beacon { .. } => Ok(()),
+            What::Datagram { from, to, datagram } => self.datagram(from, to, &datagram),
             What::DialFails { node, life, link, reason } => self.dial_fails(node, life, link, reason),
             What::LinkEnds { node, life, link } => self.link_ends(node, life, link),
             What::Lane { conn, side } => self.lane_arrives(conn, side),
@@ -268,8 +283,9 @@ impl<'a> World<'a> {
             What::Wake { node, .. } | What::Log { node, .. } | What::Apply { node, .. } => Some(*node),
             What::Told { node, .. } | What::Cursors { node, .. } | What::Flush { node, .. } => Some(*node),
             What::DialFails { node, .. } | What::LinkEnds { node, .. } | What::Shelf { node, .. } => Some(*node),
-            What::Ready { node, .. } => Some(*node),
-            What::Dialled { to, .. } => Some(*to),
+            What::Ready { node, .. } | What::Beacon { node, .. } => Some(*node),
+            What::Dialled { knock, .. } => Some(knock.to),
+            What::Datagram { to, .. } => Some(*to),
             What::Lane { conn, side } => self.net.far_end(*conn, *side).map(|end| end.node),
             _ => None,
         }
@@ -350,7 +366,7 @@ impl<'a> World<'a> {
             }
             (None, Some(equal)) if self.now.since(equal) >= QUIET => self.phase = Phase::Over { healed: equal.since(since) },
             (None, Some(_)) => {}
-            (Some(lack), _) if self.now.since(since) > if self.counts.snapshots > 0 { CONVERGE_BY_SNAPSHOT } else { CONVERGE } => {
+            (Some(lack), _) if self.now.since(since) > self.allowed() => {
                 return Err(format!("{} ms after everything was healed {lack}", self.now.since(since).as_millis()));
             }
             // A late dial may still have to be refused as the second link of a pair.
@@ -358,6 +374,15 @@ impl<'a> World<'a> {
         }
         self.after(LOOK, What::Look);
         Ok(())
+    }
+
+    /// How long it may take until everything is equal.
+    fn allowed(&self) -> Duration {
+        match self.counts.snapshots {
+            0 if self.profile.lan => CONVERGE_ON_LAN + 6 * Duration::from_micros(self.profile.latency_us.1),
+            0 => CONVERGE,
+            _ => CONVERGE_BY_SNAPSHOT,
+        }
     }
 
     fn lack(&self) -> Option<String> {
@@ -417,6 +442,8 @@ impl<'a> World<'a> {
             self.counts.disk_errors += disk.errors;
             self.counts.before_sync += disk.before_sync;
         }
+        let weigh = self.options.weigh;
+        let live = weigh.map(|weigh| self.nodes.iter_mut().map(|node| node.weigh(weigh)).collect()).unwrap_or_default();
         self.counts.finished = self.nodes.iter().map(|node| node.finished).sum();
         let logs = self.oracle.logs();
         Ok(Report {
@@ -427,9 +454,11 @@ impl<'a> World<'a> {
             steps,
             time: self.now,
             healed_ms: healed.as_millis() as u64,
+            allowed_ms: self.allowed().as_millis() as u64,
             logs: logs.iter().filter(|(_, records)| *records > 0).count(),
             records: logs.iter().map(|(_, records)| records).sum(),
             counts: self.counts,
+            live,
         })
     }
 }
