@@ -99,6 +99,7 @@ pub(super) struct Seen<'a> {
 pub(super) struct Dialer {
     enabled: bool,
     max_peers: usize,
+    stale_after: Duration,
     targets: BTreeMap<Endpoint, Target>,
     dialling: usize,
     next: Option<Time>,
@@ -113,6 +114,7 @@ impl Dialer {
         Dialer {
             enabled: settings.dial,
             max_peers: settings.max_peers,
+            stale_after: settings.stale_after,
             targets: BTreeMap::new(),
             dialling: 0,
             next: None,
@@ -284,14 +286,17 @@ impl Dialer {
         let manual = std::mem::replace(&mut target.attempt_manual, false);
         let wanted = target.manual;
         target.idle_since = now;
-        // As a duplicate the peer has a link to this node already, and that was told when it came to stand. Should it be a dead one that
-        // only the peer still believes in, the peer has asked it by the next attempt.
         let duplicate = reason == CloseReason::Duplicate;
         let mut until = now;
         // A rumour's wrong key says nothing against the endpoint.
         if !(target.rumour && is_unexpected(&reason)) {
             until = self.guard.failed(now, &endpoint, ladder(manual, wanted, &reason), &mut self.rng);
             self.guard.ended(now, &endpoint, &reason);
+        }
+        if duplicate && self.targets.get(&endpoint).is_some_and(|target| target.peer.is_none()) {
+            // Somebody there has a link to this node already, and that was told when it came to stand. Where it is known who, and that
+            // one has none here, it is a dead one that only the peer still believes in: the peer has asked it by the next attempt.
+            until = until.max(now + self.stale_after);
         }
         // Whoever named an endpoint that nobody asked for names it again, if it is still there.
         let again = duplicate || (wanted && reason.is_transient());

@@ -100,10 +100,14 @@ impl Link {
         match &mut self.stage {
             Stage::Waiting => Ok(None),
             Stage::Handshaking(machine) => {
-                let received = machine.receive(&mut self.input);
+                let mut received = machine.receive(&mut self.input);
                 let answer = machine.outgoing();
                 let passed = !self.dialled && !self.greeted && !answer.is_empty();
-                self.handshake_out.extend(answer);
+                self.handshake_out.extend(&answer);
+                if !answer.is_empty() && matches!(received, Ok(None)) {
+                    // What it said is on its way, as far as it knows.
+                    received = machine.receive(&mut self.input);
+                }
                 let Some(established) = received? else {
                     self.greeted |= passed;
                     return Ok(passed.then_some(Input::HelloPassed { link: self.id }));

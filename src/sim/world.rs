@@ -3,7 +3,7 @@
 //! Events at the same instant happen in the order in which they were put down, so a run is a function of its options.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -123,6 +123,8 @@ pub(super) struct World<'a> {
     pub(super) mail: Mail,
     script: Script,
     phase: Phase,
+    /// What the end phase waits for.
+    lacking: String,
     progress: &'a Cell<(u64, Time)>,
     setup: Check,
 }
@@ -174,6 +176,7 @@ impl<'a> World<'a> {
             mail: Mail::default(),
             script,
             phase: Phase::Play,
+            lacking: String::new(),
             progress,
             setup,
         }
@@ -359,17 +362,25 @@ impl<'a> World<'a> {
     fn look(&mut self) -> Check {
         let Phase::Converge { since, equal } = self.phase else { return Ok(()) };
         self.resume_all()?;
-        match (self.lack(), equal) {
+        let lack = self.lack();
+        if lack.as_deref().unwrap_or_default() != self.lacking {
+            self.lacking = lack.clone().unwrap_or_default();
+            self.trace.line(self.now, format_args!("* lacking: {}", self.lacking))?;
+        }
+        match (lack, equal) {
             (None, None) => {
                 self.trace.line(self.now, format_args!("* everybody has everything"))?;
                 self.phase = Phase::Converge { since, equal: Some(self.now) };
             }
-            (None, Some(equal)) if self.now.since(equal) >= QUIET => self.phase = Phase::Over { healed: equal.since(since) },
+            (None, Some(equal)) if self.now.since(equal) >= QUIET => match self.untidy() {
+                Some(what) if self.now.since(equal) > 2 * QUIET => return Err(format!("long after everybody has everything {what}")),
+                Some(_) => {}
+                None => self.phase = Phase::Over { healed: equal.since(since) },
+            },
             (None, Some(_)) => {}
             (Some(lack), _) if self.now.since(since) > self.allowed() => {
                 return Err(format!("{} ms after everything was healed {lack}", self.now.since(since).as_millis()));
             }
-            // A late dial may still have to be refused as the second link of a pair.
             (Some(_), _) => self.phase = Phase::Converge { since, equal: None },
         }
         self.after(LOOK, What::Look);
@@ -395,34 +406,46 @@ impl<'a> World<'a> {
             .or_else(|| self.mail_lacks())
     }
 
-    /// A pair that should be connected by exactly one link, the same one at both ends, and is not.
+    /// The connection by which one node reaches another, as it thinks.
+    fn route(&self, from: usize, to: usize) -> Option<u64> {
+        let life = self.nodes[from].life.as_ref()?;
+        let link = life.routes.get(&self.nodes[to].identity.id())?;
+        life.links.get(link)?.at.map(|(conn, _)| conn)
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let nodes = self.nodes.len();
+        (0..nodes).flat_map(|a| (0..a).map(move |b| (a, b)))
+    }
+
+    /// A pair that should be connected and is not, as both see it.
     fn unlinked(&self) -> Option<String> {
-        let route = |a: usize, b: usize| {
-            let life = self.nodes[a].life.as_ref()?;
-            let link = life.routes.get(&self.nodes[b].identity.id())?;
-            life.links.get(link)?.at.map(|(conn, _)| conn)
-        };
+        let open: BTreeSet<u64> = self.net.open_conns().into_iter().collect();
+        self.pairs().find_map(|(a, b)| {
+            let (here, there) = (self.route(a, b), self.route(b, a));
+            let (here, there) = (here.filter(|conn| open.contains(conn)), there.filter(|conn| open.contains(conn)));
+            let wanted = self.options.scenario == Scenario::Introductions
+                || self.nodes[a].targets.contains(&b)
+                || self.nodes[b].targets.contains(&a);
+            let lacks = here.is_some() != there.is_some() || (wanted && here.is_none());
+            lacks.then(|| format!("{} and {} are linked by {here:?} and {there:?}", name(a), name(b)))
+        })
+    }
+
+    /// A pair that does not have exactly one link, the same one at both ends. While discovery goes on, one may give way to another or a
+    /// second one be refused; in the end there is one.
+    fn untidy(&self) -> Option<String> {
         let mut open = BTreeMap::new();
         for conn in self.net.open_conns() {
             let [one, two] = [0, 1].map(|side| self.net.far_end(conn, side).map(|end| end.node));
             *open.entry((one.max(two), one.min(two))).or_insert(0) += 1;
         }
-        for a in 0..self.nodes.len() {
-            for b in 0..a {
-                let (here, there) = (route(a, b), route(b, a));
-                let wanted = self.options.scenario == Scenario::Introductions
-                    || self.nodes[a].targets.contains(&b)
-                    || self.nodes[b].targets.contains(&a);
-                if here != there || (wanted && here.is_none()) {
-                    return Some(format!("{} and {} are linked by {here:?} and {there:?}", name(a), name(b)));
-                }
-                let count = open.get(&(Some(a), Some(b))).copied().unwrap_or(0);
-                if count > 1 {
-                    return Some(format!("{} and {} have {count} connections", name(a), name(b)));
-                }
-            }
-        }
-        None
+        self.pairs().find_map(|(a, b)| {
+            let (here, there) = (self.route(a, b), self.route(b, a));
+            let count = open.get(&(Some(a), Some(b))).copied().unwrap_or(0);
+            let what = || format!("{} and {} are linked by {here:?} and {there:?}, {count} connections", name(a), name(b));
+            (here != there || count > 1).then(what)
+        })
     }
 
     fn report(&mut self, steps: u64, healed: Duration) -> Result<Report, String> {
