@@ -3,7 +3,7 @@
 //! `VIXP2P_SIM_DAYS=1000 cargo test --release --test sim_day` plays as many days (`make sim-days`). The allocator counts what the
 //! thread holds; a node's machines and its log are weighed apart, so that no growth of one hides behind the other. Logs are let go of every
 //! hour, as a node with a limit of its own does.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "an allocator is unsafe to write")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -52,11 +52,14 @@ fn live() -> usize {
     usize::try_from(LIVE.get()).unwrap_or(0)
 }
 
+/// What the logs of a day are cut into, as `day` says.
+const SEGMENT_BYTES: usize = 5_000;
+
 /// So many hours of three nodes that announce themselves: everybody writes, links break and come back, B and C die and lose power, A
 /// lives through it all. Each hour is like the next but for the order in which things happen, and ends in calm.
 fn day(hours: u64, seed: u64) -> String {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut text = String::from("nodes 3\nlan\nlinks B-A C-B A-C\nkeys 10m\n");
+    let mut text = String::from("nodes 3\nlan\nsegments 5000\nlinks B-A C-B A-C\nkeys 10m\n");
     for hour in 0..hours {
         let mut faults = vec![
             "B dies for 30s",
@@ -98,7 +101,12 @@ fn is_no_heavier(seed: u64) {
     for (name, (before, after)) in ["A", "B", "C"].iter().zip(hour.live.iter().zip(&day.live)) {
         for (what, (before, after)) in ["machines", "log"].iter().zip(before.iter().zip(after)) {
             assert!(*before > 1_000, "seed {seed}: {name}'s {what} were not weighed");
-            assert!(after * 20 <= before * 21, "seed {seed}: {name}'s {what} hold {before} bytes after an hour, {after} after a day");
+            // Logs go by whole segments: of each there may be two more, one of them the disk's copy.
+            let slack = if *what == "log" { 3 * 2 * SEGMENT_BYTES } else { 0 };
+            assert!(
+                after * 20 <= (before + slack) * 21,
+                "seed {seed}: {name}'s {what} hold {before} bytes after an hour, {after} after a day"
+            );
         }
     }
 }

@@ -154,7 +154,8 @@ impl Heartbeat {
 
     /// Asks a link that is silent although its peer speaks by another one, and gives it `PROBE_DEADLINE`.
     pub(super) fn doubt(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
-        let is_doubtful = |phase: Phase| matches!(phase, Phase::Live { heard, probe: None, .. } if now.since(heard) >= limits::DUPLICATE_SILENCE);
+        let is_doubtful =
+            |phase: Phase| matches!(phase, Phase::Live { heard, probe: None, .. } if now.since(heard) >= limits::DUPLICATE_SILENCE);
         if self.pulses.get(&link).is_some_and(|pulse| is_doubtful(pulse.phase)) {
             self.ask(now, link, out);
             self.answer_by(link, now + limits::PROBE_DEADLINE);

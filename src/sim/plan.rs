@@ -5,6 +5,7 @@
 //! nodes 3
 //! links B-A C-A                      B and C dial A
 //! lan                                nodes announce themselves to those they are linked with
+//! segments 5000                      logs go over to another segment after so many bytes, and records are short
 //! keys 1h                            fresh keys so often (3 s unless said)
 //! at 5s     A writes 10
 //! at 10s    islands AB C             until "heal", which is also "for 30s"
@@ -36,12 +37,13 @@ pub(super) struct Plan {
     pub(super) edges: Vec<(usize, usize)>,
     pub(super) keys: Option<Duration>,
     pub(super) lan: bool,
+    pub(super) segments: Option<u64>,
     pub(super) steps: VecDeque<(Time, Action)>,
 }
 
 /// Reads a scenario; an error names the line.
 pub(super) fn parse(text: &str) -> Result<Plan, String> {
-    let mut plan = Plan { nodes: 2, edges: Vec::new(), keys: None, lan: false, steps: VecDeque::new() };
+    let mut plan = Plan { nodes: 2, edges: Vec::new(), keys: None, lan: false, segments: None, steps: VecDeque::new() };
     for (number, line) in (1..).zip(text.lines()) {
         let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
         read_line(&mut plan, &words).ok_or_else(|| format!("line {number}: \"{line}\" is no line of a scenario"))?;
@@ -57,6 +59,7 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Option<()> {
         [] => {}
         ["nodes", n] => plan.nodes = n.parse().ok().filter(|n| (2..=26).contains(n))?,
         ["lan"] => plan.lan = true,
+        ["segments", bytes] => plan.segments = Some(bytes.parse().ok()?),
         ["keys", pause] => plan.keys = Some(duration(pause)?),
         ["links", pairs @ ..] => {
             for pair in pairs {

@@ -228,8 +228,12 @@ pub(super) enum Script {
 impl Script {
     /// The script of a scenario and the world it needs.
     pub(super) fn new(options: &Options, plan: Option<Plan>, profile: Profile) -> (Script, Profile) {
-        if let Some(Plan { edges, steps, lan, .. }) = plan {
-            return (Script::Plan(steps), Profile { lan, ..profile.calm(edges) });
+        if let Some(Plan { edges, steps, lan, segments, .. }) = plan {
+            let mut profile = Profile { lan, ..profile.calm(edges) };
+            if let Some(bytes) = segments {
+                (profile.segment_max, profile.payload_max) = (bytes, profile.payload_max.min(200));
+            }
+            return (Script::Plan(steps), profile);
         }
         let nodes = options.nodes;
         match options.scenario {

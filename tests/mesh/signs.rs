@@ -6,7 +6,6 @@ use vixp2p::mesh::{Input, Output};
 use vixp2p::wire::Message;
 
 use crate::solo::{Solo, closes, dials, events, id, retries, sent};
-use crate::world::World;
 
 const GAP: u64 = limits::DIAL_DEDUPE_GAP.as_millis() as u64;
 
@@ -175,15 +174,15 @@ fn a_peer_refused_as_a_second_link_has_the_first_one_asked_and_closed_if_that_is
 }
 
 #[test]
-fn a_node_that_restarts_at_once_is_back_within_seconds_although_its_peer_holds_a_dead_link() {
-    for seed in 0..20 {
-        let mut world = World::new(2, seed);
-        // By the greater key, so that the other's dials are refused while the link is young.
-        world.connect(1, 0);
-        world.run(500 + 100 * seed);
-        world.vanish(0);
-        world.connect(0, 1);
-        world.run(5_000);
-        assert_eq!(world.links_between(0, 1), 1, "seed {seed}");
-    }
+fn a_dial_refused_by_a_peer_that_holds_a_dead_link_is_made_again_soon_and_another_after_the_stale_time() {
+    let mut solo = Solo::new();
+    let link = dials(&solo.connect("a", true))[0];
+    solo.step(Input::Reached { link, peer: id(7) });
+    solo.fail(link, CloseReason::Duplicate);
+    assert_eq!(dials(&solo.wait(3_000)).len(), 1);
+    let mut solo = Solo::new();
+    let link = dials(&solo.connect("a", true))[0];
+    solo.fail(link, CloseReason::Duplicate);
+    assert!(dials(&solo.wait(14_000)).is_empty(), "whoever it is may be connected");
+    assert_eq!(dials(&solo.wait(1_000)).len(), 1);
 }
