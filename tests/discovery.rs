@@ -31,6 +31,7 @@ struct Seen {
     heard: usize,
     answered: usize,
     announcements: usize,
+    signs: u64,
     dials: Vec<Time>,
 }
 
@@ -57,6 +58,7 @@ fn flood(machine: &mut Discovery) -> Seen {
                     seen.answered += datagram.len();
                 }
                 Output::Found { .. } => seen.dials.push(now),
+                Output::Heard { .. } => seen.signs += 1,
             }
         }
         assert!(seen.answered - before <= text.len(), "an answer longer than its question");
@@ -72,6 +74,8 @@ fn a_million_forged_announcements_fill_one_small_table_and_cause_two_dials_a_sec
     assert!(machine.largest_table() <= limits::DISCOVERED_MAX);
     let in_a_second = |at: Time| seen.dials.iter().filter(|dial| **dial >= at && dial.since(at) < Duration::from_secs(1)).count();
     assert!(seen.dials.iter().all(|at| in_a_second(*at) <= 2), "dials in a second: {:?}", seen.dials);
+    // Fifty seconds of two hundred.
+    assert!(seen.signs <= 10_000 + u64::from(limits::DISCOVERY_SIGNS_BURST), "{} signs of life", seen.signs);
     assert!(seen.answered <= seen.heard && seen.announcements <= 26, "{} of {} bytes", seen.answered, seen.heard);
     println!(
         "{} dials in 50 s, {} bytes answered for {} heard, table of {}",
@@ -86,6 +90,7 @@ fn a_million_forged_announcements_fill_one_small_table_and_cause_two_dials_a_sec
 fn with_a_secret_a_million_forged_announcements_cause_nothing() {
     let mut machine = machine(Some(&Psk::new([3; 32])), 1);
     let seen = flood(&mut machine);
+    assert_eq!(seen.signs, 0);
     assert_eq!((seen.dials.len(), seen.answered, machine.snapshot(Time(0)).len()), (0, 0, 0));
     assert_eq!(machine.counters().refused + machine.counters().limited, u64::from(DATAGRAMS));
 }

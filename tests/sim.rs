@@ -2,6 +2,7 @@
 //!
 //! `VIXP2P_SIM_SEEDS=2000 cargo test --release --test sim` plays more seeds; a failure prints the command that plays it again.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -104,25 +105,48 @@ fn a_writer_that_is_set_back_and_writes_at_once_learns_of_it_and_so_does_everybo
 fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
     let next = AtomicU64::new(1);
     let play = || {
-        let mut sum = [0; 5];
+        let (mut sum, mut healed) = ([0; 5], Vec::new());
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed > seeds() {
-                return sum;
+                return (sum, healed);
             }
             let report = passes(&storm(seed));
             let c = report.counts;
             let counts = [report.records, c.kills + c.power_cuts, c.before_sync, c.quarantined, c.parked];
             sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            healed.push((report.allowed_ms, report.healed_ms, seed));
         }
     };
-    let sums: Vec<[u64; 5]> = std::thread::scope(|scope| {
+    let (sums, healed): (Vec<[u64; 5]>, Vec<Vec<_>>) = std::thread::scope(|scope| {
         let players: Vec<_> = (0..2).map(|_| scope.spawn(play)).collect();
-        players.into_iter().map(|player| player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        players.into_iter().map(|player| player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).unzip()
     });
+    show(healed.concat());
     let [records, crashes, before_sync, quarantined, parked] = [0, 1, 2, 3, 4].map(|i| sums.iter().map(|sum| sum[i]).sum::<u64>());
     assert!(records > seeds() * 10 && crashes > seeds() / 2 && before_sync > 0, "the storms were mild: {sums:?}");
     assert!(quarantined > seeds() / 100 && parked > seeds() / 100, "the storms were mild: {sums:?}");
+}
+
+/// How long it took until all were equal, by how long it may take (to a second), with the seeds that took longest.
+fn show(healed: Vec<(u64, u64, u64)>) {
+    let mut groups: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
+    for (allowed, took, seed) in healed {
+        groups.entry(allowed / 1_000).or_default().push((took, seed));
+    }
+    for (allowed, mut took) in groups {
+        took.sort_unstable();
+        let at = |per_mille: usize| took[(took.len() - 1) * per_mille / 1_000].0;
+        let longest: Vec<_> = took.iter().rev().take(12).collect();
+        println!(
+            "{} seeds that may take {allowed} s: half took {} ms, 90 % {}, 99 % {}, 99.9 % {}; (ms, seed) of the longest {longest:?}",
+            took.len(),
+            at(500),
+            at(900),
+            at(990),
+            at(999)
+        );
+    }
 }
 
 #[test]

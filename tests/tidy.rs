@@ -19,7 +19,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("discovery", &["base", "wire", "crypto"]),
     ("outbox", &["base", "wire"]),
     ("driver", &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "registry", "discovery", "outbox"]),
-    ("sim", &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "outbox"]),
+    ("sim", &["base", "wire", "crypto", "session", "sync", "snapshot", "mesh", "discovery", "outbox"]),
     ("node", &["base", "crypto", "session", "sync", "snapshot", "mesh", "registry", "outbox", "driver"]),
     ("ffi", &["base", "mesh", "registry", "outbox", "driver", "node"]),
 ];

@@ -3,6 +3,7 @@
 //! ```text
 //!   receive(now, from, datagram) ─ own? seal? rate? replay? ─ table ─┬─ Output::Answer   to a newcomer, at once
 //!   tick(now), set_paths(..)                                         ├─ Output::Found    worth a dial, at a bounded rate
+//!                                                                    ├─ Output::Heard    somebody known speaks, or speaks again
 //!                                                                    └─ Output::Announce on every path, in its turn
 //! ```
 //!
@@ -24,7 +25,7 @@ use crate::wire::announce::Announce;
 
 pub use seal::Seals;
 
-use neighbours::{Heard, Neighbours};
+use neighbours::{Heard, Neighbours, Next};
 use sources::{Runs, Sources};
 
 /// The low bits of a nonce count announcements, the others name the run of the node.
@@ -78,6 +79,17 @@ pub enum Output {
         endpoint: Endpoint,
         /// For the first time since it was forgotten, or ever.
         new: bool,
+        /// It has shown that it knows the cluster's secret.
+        proven: bool,
+    },
+    /// A node that would be worth a dial speaks: what failed there may go well now.
+    Heard {
+        /// Where.
+        endpoint: Endpoint,
+        /// For the first time, as another run, or after a silence.
+        fresh: bool,
+        /// It has shown that it knows the cluster's secret.
+        proven: bool,
     },
 }
 
@@ -113,6 +125,8 @@ pub struct Discovery {
     sources: Sources,
     runs: Runs,
     neighbours: Neighbours,
+    /// When the next sign of life would be passed on if they came evenly.
+    next_sign: Time,
     rng: fastrand::Rng,
     out: VecDeque<Output>,
     counters: Counters,
@@ -136,7 +150,8 @@ impl Discovery {
             paths: BTreeMap::new(),
             sources: Sources::new(),
             runs: Runs::new(),
-            neighbours: Neighbours::new(config.seen_ttl, config.connect_cooldown),
+            neighbours: Neighbours::new(&config),
+            next_sign: Time::ZERO,
             rng,
             out: VecDeque::new(),
             counters: Counters::default(),
@@ -221,7 +236,21 @@ impl Discovery {
         {
             self.out.push_back(Output::Answer { path, to: from, datagram: answer });
         }
+        if key.is_none() || row.proven {
+            self.sign_of_life(now, from, beacon.announce.tcp_port, row.proven);
+        }
         self.find(now);
+    }
+
+    /// Passes on that somebody speaks, as far as the rate allows.
+    fn sign_of_life(&mut self, now: Time, from: SocketAddr, port: u16, proven: bool) {
+        let burst = limits::DISCOVERY_SIGN_EVERY * (limits::DISCOVERY_SIGNS_BURST - 1);
+        if self.next_sign.since(now) <= burst
+            && let Some((endpoint, fresh)) = self.neighbours.spoke(from, port)
+        {
+            self.next_sign = self.next_sign.max(now) + limits::DISCOVERY_SIGN_EVERY;
+            self.out.push_back(Output::Heard { endpoint, fresh, proven });
+        }
     }
 
     /// Takes what another directory of the network names, mDNS: a rumour like an announcement without proof. Told again for as long as it
@@ -258,8 +287,8 @@ impl Discovery {
     }
 
     fn find(&mut self, now: Time) {
-        while let Some((node_id, endpoint, new)) = self.neighbours.next_to_dial(now) {
-            self.out.push_back(Output::Found { node_id, endpoint, new });
+        while let Some(Next { node_id, endpoint, new, proven }) = self.neighbours.next_to_dial(now) {
+            self.out.push_back(Output::Found { node_id, endpoint, new, proven });
         }
     }
 

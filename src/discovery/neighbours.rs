@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::base::{Discovered, Endpoint, Time, limits};
+use crate::base::{Discovered, DiscoveryConfig, Endpoint, Time, limits};
 use crate::wire::announce::Announce;
 
 /// Whom a row is about: an address (with the scope that IPv6 may need) and a port.
@@ -31,12 +31,23 @@ pub(super) struct Noted {
     pub(super) proven: bool,
 }
 
+/// Who may be dialled next.
+pub(super) struct Next {
+    pub(super) node_id: String,
+    pub(super) endpoint: Endpoint,
+    /// For the first time.
+    pub(super) new: bool,
+    pub(super) proven: bool,
+}
+
 #[derive(Debug)]
 struct Row {
     node_id: String,
     run: u64,
     proven: bool,
     last: Time,
+    /// That it came, as it is now, has not been passed on.
+    fresh: bool,
     found: Option<Time>,
     waiting: Option<Waiting>,
 }
@@ -68,6 +79,8 @@ impl Queue {
 pub(super) struct Neighbours {
     ttl: Duration,
     cooldown: Duration,
+    /// Whoever is heard after such a silence is news.
+    silence: Duration,
     rows: BTreeMap<Place, Row>,
     /// How many rows are of whom only another directory names.
     named: usize,
@@ -78,10 +91,11 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    pub(super) fn new(ttl: Duration, cooldown: Duration) -> Neighbours {
+    pub(super) fn new(config: &DiscoveryConfig) -> Neighbours {
         Neighbours {
-            ttl,
-            cooldown,
+            ttl: config.seen_ttl,
+            cooldown: config.connect_cooldown,
+            silence: config.announce_interval * limits::DISCOVERY_MISSED,
             rows: BTreeMap::new(),
             named: 0,
             members: Queue::new(limits::DISCOVERY_MEMBER_DIAL_EVERY),
@@ -103,12 +117,13 @@ impl Neighbours {
         let row = self.rows.entry(place).or_insert_with(|| {
             new = true;
             *named += usize::from(heard.run == NAMED);
-            Row { node_id: String::new(), run: heard.run, proven: false, last: now, found: None, waiting: None }
+            Row { node_id: String::new(), run: heard.run, proven: false, last: now, fresh: true, found: None, waiting: None }
         });
         if row.run != heard.run {
             *named -= usize::from(row.run == NAMED);
-            (new, row.run, row.proven) = (true, heard.run, false);
+            (new, row.run, row.proven, row.fresh) = (true, heard.run, false, true);
         }
+        row.fresh |= now.since(row.last) >= self.silence;
         row.node_id.clone_from(&announce.node_id);
         row.last = now;
         row.proven |= heard.proven;
@@ -127,6 +142,13 @@ impl Neighbours {
             queue.waiting.insert(waiting);
         }
         Some(noted)
+    }
+
+    /// Where whoever announces itself from there with that port is to be dialled, and whether it came since this was last asked.
+    pub(super) fn spoke(&mut self, from: SocketAddr, port: u16) -> Option<(Endpoint, bool)> {
+        let place = (from.ip(), scope(from), port);
+        let row = self.rows.get_mut(&place)?;
+        Some((endpoint(place), std::mem::take(&mut row.fresh)))
     }
 
     /// Notes whom another directory names; `false` if there is no room. Where somebody announces itself, that says more.
@@ -154,14 +176,14 @@ impl Neighbours {
     }
 
     /// The next node that may be dialled now, and whether for the first time.
-    pub(super) fn next_to_dial(&mut self, now: Time) -> Option<(String, Endpoint, bool)> {
+    pub(super) fn next_to_dial(&mut self, now: Time) -> Option<Next> {
         let queue = [&mut self.members, &mut self.rumours].into_iter().find(|queue| queue.next <= now && !queue.waiting.is_empty())?;
         let waiting = queue.waiting.pop_first()?;
         queue.next = now + queue.every;
         let row = self.rows.get_mut(&waiting.place)?;
         row.waiting = None;
         let new = row.found.replace(now).is_none();
-        Some((row.node_id.clone(), endpoint(waiting.place), new))
+        Some(Next { node_id: row.node_id.clone(), endpoint: endpoint(waiting.place), new, proven: row.proven })
     }
 
     /// Drops everybody who has said nothing for too long.

@@ -362,3 +362,49 @@ fn names_of_another_directory_leave_room_for_whoever_announces_itself() {
     machine.tick(Time::from_millis(60_000));
     assert_eq!((machine.neighbours.len(), machine.neighbours.named_rows()), (0, 0));
 }
+
+/// Whether each of these was passed on as a sign of life, and as a fresh one.
+fn signs(outputs: &[Output]) -> Vec<bool> {
+    outputs.iter().filter_map(|output| if let Output::Heard { fresh, .. } = output { Some(*fresh) } else { None }).collect()
+}
+
+#[test]
+fn everybody_that_speaks_is_passed_on_and_as_fresh_who_is_new_restarted_or_was_silent() {
+    let mut a = machine("a", 1, Seals::new(None, None), 1);
+    outputs(&mut a);
+    let mut hear = |ms, run: u64, n| {
+        a.receive(Time::from_millis(ms), PATH, from(2), &forged(7, run << 24 | n));
+        signs(&outputs(&mut a))
+    };
+    assert_eq!([hear(0, 1, 1), hear(2_000, 1, 2), hear(2_001, 2, 1), hear(4_000, 2, 2)].concat(), [true, false, true, false]);
+    assert_eq!([hear(9_999, 2, 3), hear(16_000, 2, 4), hear(40_000, 2, 5)].concat(), [false, true, true]);
+}
+
+#[test]
+fn with_a_secret_only_who_has_proven_to_know_it_is_passed_on() {
+    let seals = || Seals::new(Some(&psk(1)), None);
+    let mut b = machine("b", 2, seals(), 2);
+    let recorded = announcement(&mut b);
+    let mut a = machine("a", 1, seals(), 1);
+    let asked = announcement(&mut a);
+    a.receive(Time::ZERO, PATH, from(2), &recorded);
+    assert!(signs(&outputs(&mut a)).is_empty());
+    b.receive(Time::ZERO, PATH, from(1), &asked);
+    let (_, proof) = answer(&outputs(&mut b)).expect("an answer");
+    a.receive(Time::ZERO, PATH, from(2), &proof);
+    assert_eq!(signs(&outputs(&mut a)), [true]);
+}
+
+#[test]
+fn signs_of_life_have_a_rate_and_news_waits_for_its_turn() {
+    let mut a = machine("a", 1, Seals::new(None, None), 1);
+    outputs(&mut a);
+    let hear = |a: &mut Discovery, ms, n: u16| {
+        let from = SocketAddr::from(([10, 2, (n >> 8) as u8, n as u8], 5));
+        a.receive(Time::from_millis(ms), PATH, from, &forged(7, u64::from(n) << 24 | ms));
+        signs(&outputs(a))
+    };
+    let told = (0..2_000).filter(|n| !hear(&mut a, 0, *n).is_empty()).count();
+    assert_eq!(told, limits::DISCOVERY_SIGNS_BURST as usize);
+    assert_eq!((hear(&mut a, 1_000, 1_999), hear(&mut a, 1_200, 1_999)), (vec![true], vec![false]));
+}

@@ -242,12 +242,13 @@ impl Beacon {
                         send(path, &datagram, to);
                     }
                 }
-                Output::Found { node_id, endpoint, new } => {
+                Output::Heard { endpoint, fresh, proven } => shell.step(Input::Heard { endpoint, fresh, proven }),
+                Output::Found { node_id, endpoint, new, proven } => {
                     if new {
                         shell.emit(Event::PeerDiscovered { node_id, endpoint: endpoint.clone() });
                     }
                     if self.dial {
-                        shell.step(Input::Connect { endpoint, manual: false, expected: None });
+                        shell.step(Input::Found { endpoint, proven });
                     }
                 }
             }

@@ -2,6 +2,9 @@
 //!
 //! Never opens a connection itself: it names the next endpoint that is due. The guard has the figures.
 
+mod signs;
+mod turns;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,6 +14,8 @@ use crate::mesh::MeshSettings;
 use crate::mesh::guard::{self, Guard, Ladder, Leave};
 use crate::mesh::out::Outbox;
 use crate::mesh::peers::Peers;
+
+pub(super) use signs::{Answer, Sign};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -98,6 +103,8 @@ pub(super) struct Dialer {
     targets: BTreeMap<Endpoint, Target>,
     dialling: usize,
     next: Option<Time>,
+    /// No dial before this that only an unproven announcement asks for.
+    next_rumour: Time,
     rng: fastrand::Rng,
     pub(super) guard: Guard,
 }
@@ -111,6 +118,7 @@ impl Dialer {
             targets: BTreeMap::new(),
             dialling: 0,
             next: None,
+            next_rumour: Time::ZERO,
             rng: fastrand::Rng::with_seed(seed),
             guard: Guard::default(),
         }
@@ -278,16 +286,16 @@ impl Dialer {
         let manual = std::mem::replace(&mut target.attempt_manual, false);
         let wanted = target.manual;
         target.idle_since = now;
+        let duplicate = reason == CloseReason::Duplicate;
         let mut until = now;
         // A rumour's wrong key says nothing against the endpoint.
         if !(target.rumour && is_unexpected(&reason)) {
             until = self.guard.failed(now, &endpoint, ladder(manual, wanted, &reason), &mut self.rng);
             self.guard.ended(now, &endpoint, &reason);
         }
-        let duplicate = reason == CloseReason::Duplicate;
-        if duplicate {
-            // The peer has a link to this node already, and that was told when it came to stand. Should it be a dead one that
-            // only the peer still believes in, the peer finds that out within its stale time.
+        if duplicate && self.targets.get(&endpoint).is_some_and(|target| target.peer.is_none()) {
+            // Somebody there has a link to this node already, and that was told when it came to stand. Where it is known who, and that
+            // one has none here, it is a dead one that only the peer still believes in: the peer has asked it by the next attempt.
             until = until.max(now + self.stale_after);
         }
         // Whoever named an endpoint that nobody asked for names it again, if it is still there.
@@ -315,6 +323,9 @@ impl Dialer {
         target.short_lives = if in_vain { target.short_lives.saturating_add(1) } else { 0 };
         target.idle_since = now;
         let short_lives = target.short_lives;
+        if short_lives == 0 {
+            self.guard.stood(endpoint);
+        }
         self.guard.ended(now, endpoint, reason);
         if duplicate || reason.is_transient() {
             let pause = match short_lives {
@@ -410,44 +421,6 @@ impl Dialer {
         }
     }
 
-    /// The endpoint to look at next, its peer and the key that was named. What a person asked for comes first. Of several addresses of one peer IPv6 comes first, then the
-    /// families take turns (RFC 8305).
-    fn next_due(&self, now: Time) -> Option<(Endpoint, Option<PeerId>, Option<PeerId>)> {
-        let is_due = |target: &Target| matches!(target.state, State::Due(at) if at <= now);
-        let due = || self.targets.iter().filter(|(_, target)| is_due(target));
-        let first = due().find(|(_, target)| target.manual).or_else(|| due().next())?;
-        let of_peer = || self.targets.iter().filter(|(_, t)| t.peer.is_some() && t.peer == first.1.peer);
-        let dialled = of_peer().filter(|(_, t)| matches!(t.state, State::Dialling(_))).max_by_key(|(_, t)| t.began);
-        let wants_ipv6 = !dialled.is_some_and(|(endpoint, _)| is_ipv6(endpoint));
-        let turn = of_peer().filter(|(_, t)| is_due(t)).find(|(endpoint, _)| is_ipv6(endpoint) == wants_ipv6);
-        let (endpoint, target) = turn.unwrap_or(first);
-        Some((endpoint.clone(), target.peer, target.expected))
-    }
-
-    /// From when on another address of `peer` may be dialled: a while after the last one that does not answer, and after the end of one
-    /// that does.
-    fn turn(&self, now: Time, peer: Option<PeerId>) -> Time {
-        let under_way = self.targets.values().filter(|t| t.peer.is_some() && t.peer == peer && matches!(t.state, State::Dialling(_)));
-        let turn = |t: &Target| if t.open { now + limits::DIAL_DEDUPE_GAP } else { t.began + limits::DIAL_STAGGER };
-        under_way.map(turn).max().unwrap_or(now)
-    }
-
-    /// A dial to `peer` has failed: what only waited for it is due.
-    fn next_turn(&mut self, now: Time, peer: Option<PeerId>) {
-        for target in self.targets.values_mut().filter(|t| t.waits && t.peer == peer) {
-            target.waits = false;
-            if let State::Due(at) = target.state {
-                target.state = State::Due(at.min(now));
-            }
-        }
-    }
-
-    fn postpone(&mut self, endpoint: &Endpoint, waits: bool) {
-        if let Some(target) = self.targets.get_mut(endpoint) {
-            target.waits = waits;
-        }
-    }
-
     fn target_of(&mut self, endpoint: &Endpoint, link: LinkId) -> Option<&mut Target> {
         self.targets.get_mut(endpoint).filter(|target| matches!(target.state, State::Dialling(l) | State::Standing(l) if l == link))
     }
@@ -483,11 +456,6 @@ fn ladder(manual: bool, wanted: bool, reason: &CloseReason) -> Ladder {
         }
         _ => Ladder::Automatic,
     }
-}
-
-/// Names have addresses of both families, which the carrier takes in turns.
-fn is_ipv6(endpoint: &Endpoint) -> bool {
-    endpoint.host.contains(':')
 }
 
 fn is_connected(peer: Option<PeerId>, peers: &Peers) -> bool {

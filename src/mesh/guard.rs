@@ -37,6 +37,8 @@ struct Track {
     last_attempt: Option<Time>,
     failures: u32,
     until: Time,
+    /// Attempts that were brought forward since the time beside it.
+    signs: (u32, Option<Time>),
     /// When and why the last attempt, or the link it led to, ended.
     last_end: Option<(Time, CloseReason)>,
 }
@@ -119,7 +121,7 @@ impl Guard {
     /// The network is another one: failures on the old one say nothing. Attempts still keep their distance from each other.
     pub(super) fn forgive(&mut self) {
         for track in self.tracks.values_mut() {
-            (track.failures, track.until) = (0, Time::ZERO);
+            (track.failures, track.until, track.signs) = (0, Time::ZERO, (0, None));
         }
     }
 
@@ -134,6 +136,30 @@ impl Guard {
         self.counters.connect_deduped += 1;
     }
 
+    /// Whether the next attempt may be brought forward because somebody speaks there, to `at`; it is then. A few in a row, for signs also
+    /// come from where every attempt fails; none that are not `fresh` where it takes a person for the next one to go better.
+    pub(super) fn hasten(&mut self, now: Time, endpoint: &Endpoint, fresh: bool, at: Time) -> bool {
+        let Some(track) = self.tracks.get_mut(endpoint) else { return false };
+        let pause = if fresh { limits::SIGN_DIALS_AGAIN } else { limits::SIGN_DIALS_FORGOTTEN };
+        if track.signs.1.is_none_or(|since| now.since(since) >= pause) {
+            track.signs = (0, Some(now));
+        }
+        let in_vain = track.last_end.as_ref().is_some_and(|(_, reason)| takes_a_person(reason));
+        if track.signs.0 >= limits::SIGN_DIALS_MAX || (in_vain && !fresh) {
+            return false;
+        }
+        track.signs.0 += 1;
+        track.until = track.until.min(at);
+        true
+    }
+
+    /// An attempt led to a link that stood for a while.
+    pub(super) fn stood(&mut self, endpoint: &Endpoint) {
+        if let Some(track) = self.tracks.get_mut(endpoint) {
+            track.signs = (0, None);
+        }
+    }
+
     /// Endpoints remembered.
     pub(super) fn tracked(&self) -> usize {
         self.tracks.len()
@@ -146,6 +172,19 @@ impl Guard {
         }
         self.tracks.entry(endpoint.clone()).or_default()
     }
+}
+
+/// Whether the same attempt will fail again until somebody changes something.
+pub(super) fn takes_a_person(reason: &CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::BadVersion(_)
+            | CloseReason::Untrusted(_)
+            | CloseReason::Revoked(_)
+            | CloseReason::SelfConnect
+            | CloseReason::MaxPeers
+            | CloseReason::Disconnected
+    )
 }
 
 /// The pause after the `failures`-th failure in a row; automatic attempts get up to a tenth on top, so that many nodes that

@@ -135,20 +135,44 @@ impl Heartbeat {
     /// Asks every authenticated link now, and gives it, and every handshake, `PROBE_DEADLINE` from now.
     pub(super) fn probe(&mut self, now: Time, out: &mut Outbox) {
         let deadline = now + limits::PROBE_DEADLINE;
-        for (link, pulse) in &mut self.pulses {
-            if let Phase::Live { pinged, probe, unread, .. } = &mut pulse.phase {
-                // Asked again before it answered: the first question counts. An answer nobody reads is none to wait for.
-                *probe = if *unread { None } else { Some(probe.unwrap_or(deadline)) };
-                *pinged = now;
-                self.nonce += 1;
-                self.asked.push(*link);
-                out.send(*link, Message::Ping { nonce: self.nonce });
-            }
-            if deadline < pulse.check {
-                self.checks.remove(&(pulse.check, *link));
-                pulse.check = deadline;
-                self.checks.insert((deadline, *link));
-            }
+        let links: Vec<LinkId> = self.pulses.keys().copied().collect();
+        for link in links {
+            self.ask(now, link, out);
+            self.answer_by(link, deadline);
+        }
+    }
+
+    /// Asks an authenticated link now. If the machine at the other end knows nothing of it any more, it says so.
+    pub(super) fn ask(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
+        if let Some(Pulse { phase: Phase::Live { pinged, .. }, .. }) = self.pulses.get_mut(&link) {
+            *pinged = now;
+            self.nonce += 1;
+            self.asked.push(link);
+            out.send(link, Message::Ping { nonce: self.nonce });
+        }
+    }
+
+    /// Asks a link that is silent although its peer speaks by another one, and gives it `PROBE_DEADLINE`.
+    pub(super) fn doubt(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
+        let is_doubtful =
+            |phase: Phase| matches!(phase, Phase::Live { heard, probe: None, .. } if now.since(heard) >= limits::DUPLICATE_SILENCE);
+        if self.pulses.get(&link).is_some_and(|pulse| is_doubtful(pulse.phase)) {
+            self.ask(now, link, out);
+            self.answer_by(link, now + limits::PROBE_DEADLINE);
+        }
+    }
+
+    /// A link is closed then, unless something arrives or its handshake ends before.
+    fn answer_by(&mut self, link: LinkId, deadline: Time) {
+        let Some(pulse) = self.pulses.get_mut(&link) else { return };
+        if let Phase::Live { probe, unread, .. } = &mut pulse.phase {
+            // Asked again before it answered: the first question counts. An answer nobody reads is none to wait for.
+            *probe = if *unread { None } else { Some(probe.unwrap_or(deadline)) };
+        }
+        if deadline < pulse.check {
+            self.checks.remove(&(pulse.check, link));
+            pulse.check = deadline;
+            self.checks.insert((deadline, link));
         }
     }
 

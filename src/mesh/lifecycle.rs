@@ -5,6 +5,7 @@
 use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Direction, Endpoint, Event, LinkId, PeerId, Time, limits};
 use crate::mesh::Mesh;
+use crate::mesh::dialer::{Answer, Sign};
 use crate::mesh::io::PeerInfo;
 use crate::mesh::peers::{Link, LinkState, Verdict};
 use crate::wire::Message;
@@ -55,6 +56,10 @@ impl Mesh {
                 self.handshakes.completed += 1;
                 self.dialer.reached(&entry.endpoint, link, info.id);
                 self.hand_over_refused(link, info.id);
+                // It would not have opened this one if it knew of the other, unless both were opened at once.
+                if let Some(standing) = self.peers.link_of(&info.id) {
+                    self.heartbeat.doubt(now, standing, &mut self.out);
+                }
                 self.out.close(link, CloseReason::Duplicate);
                 self.heartbeat.forget(link);
                 self.peers.remove(link, now);
@@ -117,6 +122,19 @@ impl Mesh {
     pub(super) fn forget_endpoint(&mut self, now: Time, endpoint: &Endpoint) {
         if let Some(link) = self.dialer.forget_endpoint(endpoint) {
             self.close(now, link, CloseReason::Disconnected);
+        }
+    }
+
+    /// Somebody announces itself: what waits for it, or may have been lost with it, is seen to.
+    pub(super) fn announced(&mut self, now: Time, endpoint: &Endpoint, sign: Sign) {
+        match self.dialer.heard(now, endpoint, sign, &self.peers, &mut self.out) {
+            Answer::Nothing => {}
+            Answer::CallOff(link) => self.close(now, link, CloseReason::Duplicate),
+            Answer::Ask(peer) => {
+                if let Some(link) = self.peers.link_of(&peer) {
+                    self.heartbeat.ask(now, link, &mut self.out);
+                }
+            }
         }
     }
 

@@ -47,7 +47,7 @@ pub use io::{Inbound, Input, Output, PeerInfo};
 pub use replica::{LogAcked, LogView, LogWait};
 pub use snapshot::{PeerSnapshot, TargetSnapshot};
 
-use dialer::Dialer;
+use dialer::{Dialer, Sign};
 use exchange::Exchange;
 use halfopen::HalfOpen;
 use handover::Handover;
@@ -170,6 +170,8 @@ impl Mesh {
                 self.leave_others(now, &endpoint, expected, manual);
                 self.dialer.connect(now, (endpoint, expected), manual, &self.peers, &mut self.out);
             }
+            Input::Found { endpoint, proven } => self.dialer.found(now, endpoint, proven, &self.peers, &mut self.out),
+            Input::Heard { endpoint, fresh, proven } => self.announced(now, &endpoint, Sign { fresh, proven }),
             Input::Disconnect { peer } => self.disconnect(now, peer),
             Input::Forget { endpoint } => self.forget_endpoint(now, &endpoint),
             Input::NetworkChanged => self.network_changed(now),

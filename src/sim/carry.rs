@@ -1,6 +1,7 @@
 //! Between a mesh and its connections: inputs go in, outputs are carried out at once and in order. Decides nothing.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::base::endpoint::Source;
 use crate::base::{CloseReason, Endpoint, Event, LinkId, limits};
@@ -16,6 +17,19 @@ use crate::sim::node::{Life, host, listener, name};
 use crate::sim::world::{What, World};
 use crate::sim::{Sabotage, Scenario};
 use crate::wire::Message;
+
+/// How long a machine waits for an answer before it sends the first packet of a connection again; then twice as long.
+const KNOCK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The first packet of a connection on its way: whose, to whom, and how often it was sent before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Knock {
+    pub(super) from: usize,
+    pub(super) life: u32,
+    pub(super) link: LinkId,
+    pub(super) to: usize,
+    pub(super) tries: u32,
+}
 
 impl World<'_> {
     /// Gives a mesh an input, carries out everything it says, and lets the oracle look.
@@ -136,23 +150,33 @@ impl World<'_> {
         self.call_log(node);
     }
 
+    /// Sends the first packet of a connection again, if nobody has given up.
+    pub(super) fn knock_again(&mut self, knock: Knock) -> Check {
+        let waits = self.lives(knock.from, knock.life);
+        if waits && self.life(knock.from).is_some_and(|life| life.links.contains_key(&knock.link)) {
+            self.knock(knock);
+        }
+        Ok(())
+    }
+
     fn dial(&mut self, node: usize, link: LinkId, endpoint: &Endpoint) {
         let Some(life) = self.life(node) else { return };
         life.links.insert(link, Link::dial(link));
         let life = life.number;
         self.after(limits::DIAL_TIMEOUT, What::DialFails { node, life, link, reason: CloseReason::Timeout });
         match listener(endpoint).filter(|to| *to < self.nodes.len()) {
-            Some(to) => {
-                let latency = self.net.latency(&mut self.rng);
-                if self.rng.u32(..1000) >= self.profile.dial_loss {
-                    self.after(latency, What::Dialled { from: node, life, link, to });
-                }
-            }
+            Some(to) => self.knock(Knock { from: node, life, link, to, tries: 0 }),
             None => {
                 let reason = CloseReason::Unresolved("no such host".into());
                 self.after(limits::SPREAD_DELAY, What::DialFails { node, life, link, reason });
             }
         }
+    }
+
+    /// The first packet of a connection is sent, or sent again: a second after it was, then two.
+    fn knock(&mut self, knock: Knock) {
+        let (latency, lost) = (self.net.latency(&mut self.rng), self.rng.u32(..1000) < self.profile.dial_loss);
+        self.after(latency, What::Dialled { knock, lost });
     }
 
     pub(super) fn send(&mut self, node: usize, link: LinkId, message: &Message, inputs: &mut VecDeque<Input>) -> Check {
@@ -254,9 +278,14 @@ impl World<'_> {
     }
 
     /// A dial reaches its target: refused, unheard, or a connection.
-    pub(super) fn dial_arrives(&mut self, from: usize, number: u32, link: LinkId, to: usize) -> Check {
+    pub(super) fn dial_arrives(&mut self, knock: Knock, lost: bool) -> Check {
+        let Knock { from, life: number, link, to, tries } = knock;
         let waits = self.lives(from, number) && self.life(from).is_some_and(|life| life.links.contains_key(&link));
-        if !waits || self.net.is_blocked(from, to) || !self.nodes[to].powered {
+        if !waits {
+            return Ok(());
+        }
+        if lost || self.net.is_blocked(from, to) || !self.nodes[to].powered {
+            self.after(KNOCK_AGAIN * (1 << tries), What::Knock { knock: Knock { tries: tries + 1, ..knock } });
             return Ok(());
         }
         let latency = self.net.latency(&mut self.rng);
@@ -359,6 +388,7 @@ impl World<'_> {
         loop {
             let mut rng = self.rng.fork();
             let Some(entry) = self.life(node).and_then(|life| life.links.get_mut(&link)) else { return Ok(()) };
+            let met = entry.met();
             let next = entry.next(|| seeded_kex(&mut rng));
             self.pump(node, link);
             match next {
@@ -367,7 +397,12 @@ impl World<'_> {
                     self.step(node, input)?;
                 }
                 Ok(None) => return Ok(()),
-                Err(reason) => return self.end_link(node, link, reason),
+                Err(reason) => {
+                    if let Some(peer) = met.filter(|_| reason == CloseReason::Duplicate) {
+                        self.step(node, Input::Reached { link, peer })?;
+                    }
+                    return self.end_link(node, link, reason);
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::id::hex;
 use crate::base::{LogId, PeerId, limits};
+use crate::discovery::Discovery;
 use crate::mesh::{LogAcked, LogView};
 use crate::sim::app::link_digest;
 use crate::sim::causes::Pasts;
@@ -288,6 +289,7 @@ impl Oracle {
             ("tracked endpoints", life.mesh.stats().tracked_endpoints as usize, limits::TRACKED_ENDPOINTS_MAX),
             ("links", links, limits::HALF_OPEN_MAX + limits::GREETED_MAX + limits::MAX_PEERS_DEFAULT + limits::DIALS_MAX),
             ("logs", life.mesh.logs().len(), limits::LOGS_MAX),
+            ("announcements", life.beacon.as_ref().map_or(0, Discovery::largest_table), limits::DISCOVERED_MAX),
             ("bytes to store", stores, (links + 1) * limits::REPLICA_WINDOW_BYTES),
         ];
         for (what, got, max) in facts {

@@ -316,6 +316,7 @@ impl World<'_> {
             self.step(node, input)?;
         }
         self.first_outputs(node)?;
+        self.begin_beacon(node)?;
         self.mail(node, &[])?;
         for to in self.nodes[node].targets.clone() {
             self.step(node, Input::Connect { endpoint: endpoint(to), manual: true, expected: None })?;
@@ -326,6 +327,7 @@ impl World<'_> {
     /// Undoes every fault: from now on everything has to come right by itself.
     pub(super) fn mend(&mut self) -> Check {
         self.net.heal();
+        self.profile.dial_loss = 0;
         for node in 0..self.nodes.len() {
             self.nodes[node].knobs.heal();
             (self.nodes[node].app.refuses, self.nodes[node].app.poisons) = (0, 0);

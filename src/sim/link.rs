@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::base::{CloseReason, LinkId, limits};
+use crate::base::{CloseReason, LinkId, PeerId, limits};
 use crate::crypto::kex::KexSecrets;
 use crate::mesh::io::{Inbound, Input};
 use crate::session::{Established, Handshaking, LocalParty, Progress, RecvHalf, RunSecrets, SendHalf, key_update};
@@ -77,6 +77,11 @@ impl Link {
         matches!(self.stage, Stage::Waiting)
     }
 
+    /// Who the other end has proven to be, in a handshake that is not at its end.
+    pub(super) fn met(&self) -> Option<PeerId> {
+        if let Stage::Handshaking(machine) = &self.stage { machine.met() } else { None }
+    }
+
     /// Whether the peer is authenticated.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open { .. })
@@ -95,10 +100,14 @@ impl Link {
         match &mut self.stage {
             Stage::Waiting => Ok(None),
             Stage::Handshaking(machine) => {
-                let received = machine.receive(&mut self.input);
+                let mut received = machine.receive(&mut self.input);
                 let answer = machine.outgoing();
                 let passed = !self.dialled && !self.greeted && !answer.is_empty();
-                self.handshake_out.extend(answer);
+                self.handshake_out.extend(&answer);
+                if !answer.is_empty() && matches!(received, Ok(None)) {
+                    // What it said is on its way, as far as it knows.
+                    received = machine.receive(&mut self.input);
+                }
                 let Some(established) = received? else {
                     self.greeted |= passed;
                     return Ok(passed.then_some(Input::HelloPassed { link: self.id }));

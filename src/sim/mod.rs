@@ -20,6 +20,7 @@ mod check;
 mod compare;
 mod disk;
 mod faults;
+mod lan;
 mod late;
 mod liar;
 mod link;
@@ -168,6 +169,8 @@ pub struct Options {
     pub omit: BTreeSet<u64>,
     /// Instead of a scenario: one that is written down (`tests/scenarios`). Its number of nodes counts.
     pub text: Option<String>,
+    /// How many bytes live on this thread's heap: told by whoever counts them, so that the report can say what each node held.
+    pub weigh: Option<fn() -> usize>,
 }
 
 impl Default for Options {
@@ -183,6 +186,7 @@ impl Default for Options {
             sabotage: None,
             omit: BTreeSet::new(),
             text: None,
+            weigh: None,
         }
     }
 }
@@ -299,12 +303,17 @@ pub struct Report {
     pub time: Time,
     /// Virtual milliseconds from healing everything until all nodes were equal.
     pub healed_ms: u64,
+    /// How many it may take.
+    pub allowed_ms: u64,
     /// Logs that exist at the end.
     pub logs: usize,
     /// Records in them.
     pub records: u64,
     /// What happened.
     pub counts: Counts,
+    /// Of each node the bytes that its machines held at the end (mesh, sessions, discovery) and those of its log with the disk under it,
+    /// if they were weighed.
+    pub live: Vec<[usize; 2]>,
 }
 
 impl fmt::Display for Report {
@@ -348,7 +357,7 @@ impl fmt::Display for Report {
         if c.waited > 0 {
             writeln!(f, "  causes      {} times a record waited for those it comes after", c.waited)?;
         }
-        writeln!(f, "  converged   {} ms after the last fault", self.healed_ms)?;
+        writeln!(f, "  converged   {} ms after the last fault, {} are allowed", self.healed_ms, self.allowed_ms)?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }
 }

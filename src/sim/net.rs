@@ -108,6 +108,11 @@ impl Net {
         self.islands[a] != self.islands[b] || self.one_way.contains(&(a, b)) || self.one_way.contains(&(b, a))
     }
 
+    /// Whether what one node sends does not reach the other.
+    pub(super) fn blocks(&self, from: usize, to: usize) -> bool {
+        self.islands[from] != self.islands[to] || self.one_way.contains(&(from, to))
+    }
+
     /// One way across, this time.
     pub(super) fn latency(&self, rng: &mut fastrand::Rng) -> Duration {
         let (least, most) = self.latency_us;
@@ -177,9 +182,10 @@ impl Net {
 
     /// The lane from that end is looked at: what comes out of it now.
     pub(super) fn arrive(&mut self, number: u64, side: usize, now: Time) -> Arrival {
-        let Some(conn) = self.conns.get_mut(&number) else { return Arrival::Void };
+        let Some(conn) = self.conns.get(&number) else { return Arrival::Void };
         let (from, to) = (conn.ends[side].node, conn.ends[1 - side].node);
-        let blocked = self.islands[from] != self.islands[to] || self.one_way.contains(&(from, to));
+        let blocked = self.blocks(from, to);
+        let Some(conn) = self.conns.get_mut(&number) else { return Arrival::Void };
         let lane = &mut conn.lanes[side];
         lane.called = false;
         if blocked || lane.stalled > now {

@@ -11,6 +11,7 @@ use crate::base::{Endpoint, Incarnation, LinkId, LogId, PeerId, Time};
 use crate::crypto::kex;
 use crate::crypto::suite::Cipher;
 use crate::crypto::{Identity, Secret, Suite};
+use crate::discovery::Discovery;
 use crate::mesh::io::{Input, SnapshotOutput};
 use crate::mesh::{Mesh, MeshSettings};
 use crate::session::LocalParty;
@@ -62,6 +63,9 @@ pub(super) struct Life {
     pub(super) flush_called: bool,
     /// The earliest wake-up on the world's calendar.
     pub(super) armed: Option<Time>,
+    /// Its discovery, on a network that has any, and the earliest turn of that on the calendar.
+    pub(super) beacon: Option<Discovery>,
+    pub(super) beacon_armed: Option<Time>,
     /// Ticks at one and the same instant.
     pub(super) ticks: (Time, u32),
 }
@@ -251,6 +255,8 @@ impl Node {
             cursors_called: false,
             flush_called: false,
             armed: None,
+            beacon: None,
+            beacon_armed: None,
             ticks: (Time::ZERO, 0),
         });
         Ok(Start::Runs(damages))
@@ -316,6 +322,16 @@ impl Node {
             self.be_hurt();
         }
         struck
+    }
+
+    /// Ends the node for good, to see what it held: its machines, and its log with the disk.
+    pub(super) fn weigh(&mut self, live: fn() -> usize) -> [usize; 2] {
+        let Some(Life { mesh, wal, store, links, routes, beacon, work, shelf_work, .. }) = self.life.take() else { return [0; 2] };
+        let before = live();
+        drop((mesh, links, routes, beacon, work, shelf_work));
+        let between = live();
+        drop((wal, store));
+        [before.saturating_sub(between), between.saturating_sub(live())]
     }
 
     fn be_hurt(&mut self) {

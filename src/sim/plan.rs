@@ -4,6 +4,8 @@
 //! # a comment
 //! nodes 3
 //! links B-A C-A                      B and C dial A
+//! lan                                nodes announce themselves to those they are linked with
+//! segments 5000                      logs go over to another segment after so many bytes, and records are short
 //! keys 1h                            fresh keys so often (3 s unless said)
 //! causal                             all are in causal mode
 //! at 5s     A writes 10
@@ -13,6 +15,7 @@
 //! at 2m     A pauses for 30s
 //! at 2m     C flaps 5 times for 2s
 //! at 3m     A clock +10y
+//! at 3m     B truncates              a snapshot is made, and what is in it let go of
 //! at 3m     B copies its disk        and later: B gets its old disk for 5s
 //! at 3m     B rots another for 5s    a bit of another's log flips while it is off: or "own"
 //! at 4m     C connects B             or "disconnects"
@@ -35,12 +38,15 @@ pub(super) struct Plan {
     pub(super) edges: Vec<(usize, usize)>,
     pub(super) keys: Option<Duration>,
     pub(super) causal: bool,
+    pub(super) lan: bool,
+    pub(super) segments: Option<u64>,
     pub(super) steps: VecDeque<(Time, Action)>,
 }
 
 /// Reads a scenario; an error names the line.
 pub(super) fn parse(text: &str) -> Result<Plan, String> {
-    let mut plan = Plan { nodes: 2, edges: Vec::new(), keys: None, causal: false, steps: VecDeque::new() };
+    let mut plan =
+        Plan { nodes: 2, edges: Vec::new(), keys: None, causal: false, lan: false, segments: None, steps: VecDeque::new() };
     for (number, line) in (1..).zip(text.lines()) {
         let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
         read_line(&mut plan, &words).ok_or_else(|| format!("line {number}: \"{line}\" is no line of a scenario"))?;
@@ -56,6 +62,8 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Option<()> {
         [] => {}
         ["nodes", n] => plan.nodes = n.parse().ok().filter(|n| (2..=26).contains(n))?,
         ["causal"] => plan.causal = true,
+        ["lan"] => plan.lan = true,
+        ["segments", bytes] => plan.segments = Some(bytes.parse().ok()?),
         ["keys", pause] => plan.keys = Some(duration(pause)?),
         ["links", pairs @ ..] => {
             for pair in pairs {
@@ -149,6 +157,7 @@ fn of_node(node_of: usize, words: &[&str]) -> Option<Action> {
         ["calls", per_mille, "of", "1000", "poison"] => Action::Poison { node, per_mille: per_mille.parse().ok()? },
         ["refuses", per_mille, "of", "1000"] => Action::Refuse { node, per_mille: per_mille.parse().ok()? },
         ["resumes"] => Action::Resume { node },
+        ["truncates"] => Action::Truncate { node },
         _ => return None,
     })
 }

@@ -123,7 +123,9 @@ impl fmt::Display for Action {
 pub(super) struct Profile {
     /// One-way latency in microseconds, least and most.
     pub(super) latency_us: (u64, u64),
-    /// Dials of a thousand that nobody answers.
+    /// Whether nodes announce themselves.
+    pub(super) lan: bool,
+    /// Packets of a thousand that are lost, of those that open a connection and of announcements.
     pub(super) dial_loss: u32,
     /// Average virtual time between two actions, in microseconds.
     gap_us: u64,
@@ -182,8 +184,11 @@ impl Profile {
                 weights[20] = u32::from(options.scenario == Scenario::Storm && options.seed.is_multiple_of(5));
             }
         }
+        let distance = [0, 1, 1, 2, 2, 3][rng.usize(..6)];
         Profile {
-            latency_us: [(50, 400), (200, 5_000), (5_000, 60_000), (250_000, 330_000)][[0, 1, 1, 2, 2, 3][rng.usize(..6)]],
+            latency_us: [(50, 400), (200, 5_000), (5_000, 60_000), (250_000, 330_000)][distance],
+            // Not by way of a satellite, and not everywhere on the ground.
+            lan: options.scenario == Scenario::Storm && options.text.is_none() && distance < 3 && !options.seed.is_multiple_of(8),
             dial_loss: if options.faults { rng.u32(..100) } else { 0 },
             gap_us: rng.u64(20_000..1_500_000),
             weights,
@@ -226,8 +231,12 @@ pub(super) enum Script {
 impl Script {
     /// The script of a scenario and the world it needs.
     pub(super) fn new(options: &Options, plan: Option<Plan>, profile: Profile) -> (Script, Profile) {
-        if let Some(Plan { edges, steps, causal, .. }) = plan {
-            return (Script::Plan(steps), Profile { causal, ..profile.calm(edges) });
+        if let Some(Plan { edges, steps, causal, lan, segments, .. }) = plan {
+            let mut profile = Profile { causal, lan, ..profile.calm(edges) };
+            if let Some(bytes) = segments {
+                (profile.segment_max, profile.payload_max) = (bytes, profile.payload_max.min(200));
+            }
+            return (Script::Plan(steps), profile);
         }
         let nodes = options.nodes;
         match options.scenario {

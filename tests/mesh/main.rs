@@ -12,6 +12,7 @@ mod property;
 mod relaying;
 mod replication;
 mod routes;
+mod signs;
 mod snapshot_faults;
 mod snapshots;
 mod solo;

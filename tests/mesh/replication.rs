@@ -431,5 +431,6 @@ fn refused_records_are_applied_in_the_end_and_nothing_overtakes_them() {
     world.run(20_000);
     world.assert_converged("after refusals");
     let refusals = world.nodes[1].events.iter().filter(|e| matches!(e, Event::ApplyRefused { .. })).count();
-    assert_eq!(refusals, 4);
+    // The third of the same record in a row is not told.
+    assert_eq!(refusals, 3);
 }

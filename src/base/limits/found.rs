@@ -36,6 +36,12 @@ pub const DISCOVERY_SOURCE_BURST: u32 = 8;
 pub const DISCOVERY_RUMOUR_DIAL_EVERY: Duration = Duration::from_millis(500);
 /// Least time between two dials of nodes that have shown that they know the cluster's secret.
 pub const DISCOVERY_MEMBER_DIAL_EVERY: Duration = Duration::from_millis(20);
+/// Signs of life of discovered nodes that are passed on in a row: every node of a network speaks within one interval.
+pub const DISCOVERY_SIGNS_BURST: u32 = 256;
+/// One more of them each time this has passed: a flood is to cost the node's lock two hundred looks a second at most.
+pub const DISCOVERY_SIGN_EVERY: Duration = Duration::from_millis(5);
+/// Silence of a discovered node, in announcements that did not come, after which the next one is news: two may be lost.
+pub const DISCOVERY_MISSED: u32 = 3;
 /// An answer to an own announcement older than this (up to twice it) proves nothing.
 pub const DISCOVERY_PROOF_MAX_AGE: Duration = Duration::from_secs(5);
 /// Runs of nodes whose counters are remembered against replays; the one known longest gives way.

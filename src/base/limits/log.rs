@@ -68,8 +68,10 @@ pub const CURSOR_SYNC_EVERY: Duration = Duration::from_secs(1);
 pub const CURSOR_SYNCS_AT_ONCE: usize = 16;
 /// Pause before a refused apply is offered again; doubles up to `APPLY_RETRY_MAX`.
 pub const APPLY_RETRY_BASE: Duration = Duration::from_millis(500);
-/// Longest pause between two offers of the same record.
-pub const APPLY_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Longest pause between two offers of the same record: what the application waits for is mostly near, and asking it costs little.
+pub const APPLY_RETRY_MAX: Duration = Duration::from_secs(1);
+/// Of refusals of the same record the first, second, fourth and so on are told, and from so many on one in so many: events are for people.
+pub const APPLY_REFUSALS_TOLD: u32 = 32;
 /// Bytes of a segment in memory while it is scanned; at least one group fits, four make the copying at the edges rare.
 pub const SCAN_WINDOW_BYTES: usize = 4 * WAL_PUSH_MAX_BYTES;
 /// A group is found in a segment by one index entry per so many bytes and a walk from there.

@@ -30,6 +30,14 @@ pub const DIAL_RESET_PAUSE: Duration = Duration::from_millis(50);
 pub const DIAL_ADDRESSES_MAX: usize = 8;
 /// Silence of one address of a host or peer before the next is dialled beside it (RFC 8305).
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+/// Dials that signs of life bring forward at one endpoint: what announces itself and goes on failing has its pauses after these.
+pub const SIGN_DIALS_MAX: u32 = 4;
+/// They are counted anew when the endpoint was silent or has restarted, no sooner than this after the last time.
+pub const SIGN_DIALS_AGAIN: Duration = Duration::from_secs(5);
+/// And after this in any case, for whoever speaks all the time.
+pub const SIGN_DIALS_FORGOTTEN: Duration = Duration::from_secs(60);
+/// Silence of a link after which a second one of its peer is a reason to ask whether it lives: two that cross have both just spoken.
+pub const DUPLICATE_SILENCE: Duration = Duration::from_secs(1);
 /// After a change of the network: how long a standing link has to show life, and a handshake to end.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a TCP connect may take.

@@ -35,6 +35,23 @@ pub enum Input {
         /// The only key that will do there, if one is named.
         expected: Option<PeerId>,
     },
+    /// Discovery has found somebody: a `Connect` that nobody asked for, at the rate of `DISCOVERY_RUMOUR_DIAL_EVERY` together with what
+    /// `Heard` brings forward, unless it is proven.
+    Found {
+        /// Where.
+        endpoint: Endpoint,
+        /// Whoever announces itself there knows the cluster's secret.
+        proven: bool,
+    },
+    /// Somebody announces itself: a dial that waits there is made now, a few times; a link that may be dead is asked.
+    Heard {
+        /// Where.
+        endpoint: Endpoint,
+        /// For the first time, as another run, or after a silence.
+        fresh: bool,
+        /// Whoever announces itself there knows the cluster's secret.
+        proven: bool,
+    },
     /// The application wants no link to that peer (and no redial of its endpoint).
     Disconnect {
         /// Whom.

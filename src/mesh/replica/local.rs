@@ -59,7 +59,8 @@ pub(super) struct Local {
     watched: Option<u64>,
     storing: Option<Storing>,
     apply: Apply,
-    refusal: Option<(u64, Duration)>,
+    /// The record that was refused last, and how often in a row.
+    refusal: Option<(u64, u32)>,
 }
 
 impl Local {
@@ -202,20 +203,18 @@ impl Local {
         matches!(self.apply, Apply::Running { upto } if seq > self.cursor && seq <= upto)
     }
 
-    /// The application refused `seq` after applying what comes before. Returns when to offer it again: later each time, for the
-    /// same record. `None` if it has not been offered.
-    pub(super) fn refused(&mut self, seq: u64) -> Option<Duration> {
+    /// The application refused `seq` after applying what comes before. Returns when to offer it again, later each time for the same record,
+    /// and whether that is to be told. `None` if it has not been offered.
+    pub(super) fn refused(&mut self, seq: u64) -> Option<(Duration, bool)> {
         if !self.is_offered(seq) {
             return None;
         }
-        let pause = match self.refusal {
-            Some((last, pause)) if last == seq => (pause * 2).min(limits::APPLY_RETRY_MAX),
-            _ => limits::APPLY_RETRY_BASE,
-        };
+        let times = self.refusal.filter(|(last, _)| *last == seq).map_or(1, |(_, times)| times.saturating_add(1));
         self.cursor = seq - 1;
         self.apply = Apply::Refused;
-        self.refusal = Some((seq, pause));
-        Some(pause)
+        self.refusal = Some((seq, times));
+        let pause = (limits::APPLY_RETRY_BASE * (1 << (times - 1).min(10))).min(limits::APPLY_RETRY_MAX);
+        Some((pause, times.is_power_of_two() || times.is_multiple_of(limits::APPLY_REFUSALS_TOLD)))
     }
 
     /// The pause after a refusal is over.
@@ -331,18 +330,19 @@ mod tests {
     #[test]
     fn a_record_refused_again_and_again_is_offered_after_pauses_that_double_to_a_limit() {
         let mut log = Local::new(9, 0);
-        let pauses: Vec<u64> = (0..8)
-            .map(|_| {
-                log.offer().expect("offered again");
-                let pause = log.refused(4).expect("was offered");
-                log.resume();
-                pause.as_millis() as u64
-            })
-            .collect();
-        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        let mut refuse = || {
+            log.offer().expect("offered again");
+            let (pause, told) = log.refused(4).expect("was offered");
+            log.resume();
+            (pause.as_millis() as u64, told)
+        };
+        let seen: Vec<(u64, bool)> = (0..100).map(|_| refuse()).collect();
+        assert_eq!(seen[..4], [(500, true), (1_000, true), (1_000, false), (1_000, true)]);
+        let told: Vec<usize> = seen.iter().zip(1..).filter(|((_, told), _)| *told).map(|(_, times)| times).collect();
+        assert_eq!(told, [1, 2, 4, 8, 16, 32, 64, 96]);
         assert_eq!((log.applied(), log.offer()), (3, Some((4, 9))));
         log.has_applied(4);
-        assert_eq!(log.refused(5), Some(limits::APPLY_RETRY_BASE));
+        assert_eq!(log.refused(5), Some((limits::APPLY_RETRY_BASE, true)));
     }
 
     #[test]

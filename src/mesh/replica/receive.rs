@@ -187,11 +187,13 @@ impl Replica {
 
     /// The application refused a record; it gets it again after a pause.
     pub(in crate::mesh) fn apply_refused(&mut self, now: Time, log: LogId, seq: u64, out: &mut Outbox) {
-        if let Some(pause) = self.logs.get_mut(&log).and_then(|local| local.refused(seq)) {
+        if let Some((pause, told)) = self.logs.get_mut(&log).and_then(|local| local.refused(seq)) {
             self.waits.refuse(log);
             self.news.insert(log);
             self.retries.insert((now + pause, log, Retry::Apply));
-            out.event(Event::ApplyRefused { log, seq, retry_in_ms: pause.as_millis() as u64 });
+            if told {
+                out.event(Event::ApplyRefused { log, seq, retry_in_ms: pause.as_millis() as u64 });
+            }
         }
     }
 

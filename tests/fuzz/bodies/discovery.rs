@@ -55,6 +55,7 @@ impl Listener {
                     assert!(to == from && datagram.len() <= question.len());
                     said = Some(datagram);
                 }
+                Output::Heard { .. } => {}
                 Output::Found { .. } => {
                     let gap = if self.sealed { limits::DISCOVERY_MEMBER_DIAL_EVERY } else { limits::DISCOVERY_RUMOUR_DIAL_EVERY };
                     assert!(self.last_dial.is_none_or(|last| now.since(last) >= gap));

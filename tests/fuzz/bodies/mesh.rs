@@ -441,8 +441,13 @@ pub(crate) fn inputs(input: &[u8]) {
         match choices.byte() % 16 {
             0 => carrier.accept(choices.byte()),
             1 => {
-                let (host, manual) = (choices.byte(), choices.byte() & 1 == 0);
-                carrier.step(Input::Connect { endpoint: Endpoint::tcp("h", u16::from(host) + 1), expected: None, manual });
+                let (endpoint, how) = (Endpoint::tcp("h", u16::from(choices.byte()) + 1), choices.byte());
+                let (manual, proven, fresh) = (how & 1 == 0, how & 2 == 0, how & 4 == 0);
+                carrier.step(match how >> 6 {
+                    3 => Input::Found { endpoint, proven },
+                    2 => Input::Heard { endpoint, fresh, proven },
+                    _ => Input::Connect { endpoint, expected: None, manual },
+                });
             }
             2 => {
                 let peer = peer(choices.byte());

@@ -1,0 +1,188 @@
+//! What discovery hears and what becomes of it: dials that are brought forward, links that are asked.
+
+use vixp2p::base::close::Distrust;
+use vixp2p::base::{CloseReason, Endpoint, LinkId, limits};
+use vixp2p::mesh::{Input, Output};
+use vixp2p::wire::Message;
+
+use crate::solo::{Solo, closes, dials, events, id, retries, sent};
+
+const GAP: u64 = limits::DIAL_DEDUPE_GAP.as_millis() as u64;
+
+fn refused() -> CloseReason {
+    CloseReason::Refused("nobody".into())
+}
+
+fn heard(host: &str, fresh: bool, proven: bool) -> Input {
+    Input::Heard { endpoint: Endpoint::tcp(host, 1), fresh, proven }
+}
+
+/// A mesh whose target has failed so often that its next dial is far away; when the last one failed is now.
+fn backing_off(host: &str) -> Solo {
+    let mut solo = Solo::new();
+    let mut link = dials(&solo.connect(host, true))[0];
+    for _ in 0..5 {
+        solo.fail(link, refused());
+        link = std::iter::repeat_with(|| dials(&solo.wait(100))).find(|begun| !begun.is_empty()).expect("redialled")[0];
+    }
+    assert!(retries(&solo.fail(link, refused()))[0].expect("again") > 10_000);
+    solo
+}
+
+#[test]
+fn who_announces_itself_is_dialled_at_once_whatever_pause_there_was() {
+    for fresh in [false, true] {
+        let mut solo = backing_off("a");
+        assert!(dials(&solo.step(heard("b", fresh, false))).is_empty(), "somebody else");
+        assert!(dials(&solo.step(heard("a", fresh, false))).is_empty(), "the last attempt has just begun");
+        assert_eq!(dials(&solo.wait(GAP)).len(), 1);
+        let mut solo = backing_off("a");
+        solo.wait(GAP);
+        assert_eq!(dials(&solo.step(heard("a", fresh, true))).len(), 1);
+    }
+}
+
+#[test]
+fn who_announces_itself_and_always_fails_has_its_pauses_but_for_a_few_dials_a_minute() {
+    let mut solo = backing_off("a");
+    let mut attempts = 0;
+    for second in 0..600 {
+        let mut begun = dials(&solo.step(heard("a", second == 0, second % 3 == 0)));
+        begun.extend(dials(&solo.wait(1_000)));
+        attempts += begun.len();
+        for link in begun {
+            solo.fail(link, refused());
+        }
+    }
+    // By its pauses alone it would be dialled some fifty times.
+    assert!((40..=50 + 10 * limits::SIGN_DIALS_MAX as usize).contains(&attempts), "{attempts} dials in ten minutes");
+}
+
+#[test]
+fn where_only_a_person_can_help_announcements_bring_nothing_forward_but_a_restart_does() {
+    for reason in [CloseReason::MaxPeers, CloseReason::BadVersion("1".into()), CloseReason::Untrusted(Distrust::Told)] {
+        let mut solo = backing_off("a");
+        let link = dials(&solo.wait(20_000))[0];
+        solo.fail(link, reason.clone());
+        solo.wait(GAP);
+        assert!(dials(&solo.step(heard("a", false, true))).is_empty(), "{reason}");
+        assert_eq!(dials(&solo.step(heard("a", true, true))).len(), 1, "{reason}");
+    }
+}
+
+#[test]
+fn whoever_forges_announcements_gets_two_dials_a_second_old_and_new_endpoints_together() {
+    let mut solo = Solo::new();
+    let hosts: Vec<String> = (0..20).map(|n| format!("10.0.0.{n}")).collect();
+    for host in &hosts {
+        dials(&solo.connect(host, true)).into_iter().for_each(|link| drop(solo.fail(link, refused())));
+    }
+    // Long enough for every pause to be over fifteen seconds, which are the targets' own.
+    for _ in 0..90 {
+        dials(&solo.wait(1_000)).into_iter().for_each(|link| drop(solo.fail(link, refused())));
+    }
+    let mut begun = Vec::new();
+    for tick in 0..160u64 {
+        let mut outputs = solo.step(Input::Found { endpoint: Endpoint::tcp(format!("10.1.0.{tick}"), 1), proven: false });
+        for host in &hosts {
+            outputs.extend(solo.step(heard(host, true, false)));
+        }
+        outputs.extend(solo.wait(25));
+        for output in &outputs {
+            if let Output::Dial { link, endpoint, .. } = output {
+                begun.push((solo.now.as_millis(), endpoint.host.starts_with("10.1.")));
+                solo.fail(*link, refused());
+            }
+        }
+    }
+    let found = begun.iter().filter(|(_, is_found)| *is_found).count();
+    // Some of the twenty come by their own pauses meanwhile: four seconds of at most fifteen and a tenth.
+    assert!(begun.len() <= 9 + 20 && found <= 9, "{begun:?}");
+}
+
+#[test]
+fn members_of_the_cluster_are_dialled_without_waiting_for_each_other() {
+    let mut solo = Solo::new();
+    let found = |n| Input::Found { endpoint: Endpoint::tcp(format!("10.1.0.{n}"), 1), proven: true };
+    assert_eq!((0..9).flat_map(|n| dials(&solo.step(found(n)))).count(), 9);
+    let mut solo = Solo::new();
+    let found = |n| Input::Found { endpoint: Endpoint::tcp(format!("10.1.0.{n}"), 1), proven: false };
+    assert_eq!((0..9).flat_map(|n| dials(&solo.step(found(n)))).count(), 1);
+    assert_eq!(dials(&solo.wait(1_000)).len(), 2);
+}
+
+#[test]
+fn a_dial_that_nobody_answers_begins_again_when_somebody_speaks_there() {
+    let mut solo = Solo::new();
+    let first = dials(&solo.connect("a", true))[0];
+    solo.wait(GAP - 1);
+    assert!(closes(&solo.step(heard("a", true, false))).is_empty(), "it has just begun");
+    solo.wait(1);
+    let seen = solo.step(heard("a", false, false));
+    assert_eq!((closes(&seen), dials(&seen).len(), events(&seen).len()), (vec![(first, CloseReason::Duplicate)], 1, 0));
+    // One whose connection is open is at work, unless whoever was there has gone.
+    let second = dials(&seen)[0];
+    solo.step(Input::Dialled { link: second });
+    solo.wait(GAP);
+    assert!(closes(&solo.step(heard("a", false, false))).is_empty());
+    assert_eq!(closes(&solo.step(heard("a", true, false))), [(second, CloseReason::Duplicate)]);
+    assert_eq!(solo.mesh.stats().connect_failures, 0);
+}
+
+#[test]
+fn a_peer_that_comes_back_has_its_old_link_asked_and_one_that_only_speaks_has_not() {
+    let mut solo = Solo::new();
+    let link = dials(&solo.connect("a", true))[0];
+    solo.authenticate(link, 7);
+    solo.wait(100);
+    assert!(sent(&solo.step(heard("a", false, true)), link).is_empty());
+    assert!(matches!(sent(&solo.step(heard("a", true, false)), link)[..], [Message::Ping { .. }]));
+    // An announcement proves nothing: the link has its whole time.
+    assert!(closes(&solo.wait(14_000)).is_empty());
+}
+
+#[test]
+fn what_was_found_and_failed_is_dialled_again_when_it_speaks_and_what_was_left_is_not() {
+    let mut solo = Solo::new();
+    let link = dials(&solo.step(Input::Found { endpoint: Endpoint::tcp("a", 1), proven: false }))[0];
+    solo.fail(link, refused());
+    solo.wait(GAP);
+    let again = dials(&solo.step(heard("a", false, false)));
+    assert_eq!(again.len(), 1);
+    solo.authenticate(again[0], 7);
+    solo.step(Input::Disconnect { peer: id(7) });
+    solo.wait(GAP);
+    assert_eq!(dials(&solo.step(heard("a", true, false))), Vec::<LinkId>::new());
+}
+
+#[test]
+fn a_peer_refused_as_a_second_link_has_the_first_one_asked_and_closed_if_that_is_dead() {
+    let mut solo = Solo::new();
+    // Number 3 is less than this node's 5: of two dials at once this node's stays.
+    let first = dials(&solo.connect("a", true))[0];
+    solo.authenticate(first, 3);
+    let (second, seen) = solo.join(3);
+    assert_eq!(closes(&seen), [(second, CloseReason::Duplicate)]);
+    assert!(sent(&seen, first).is_empty(), "both have just begun");
+    solo.wait(1_000);
+    let (third, seen) = solo.join(3);
+    assert_eq!(closes(&seen), [(third, CloseReason::Duplicate)]);
+    assert!(matches!(sent(&seen, first)[..], [Message::Ping { .. }]));
+    let seen = solo.wait(limits::PROBE_DEADLINE.as_millis() as u64);
+    assert_eq!(closes(&seen), [(first, CloseReason::Stale)]);
+    assert_eq!(dials(&solo.wait(500)).len(), 1);
+}
+
+#[test]
+fn a_dial_refused_by_a_peer_that_holds_a_dead_link_is_made_again_soon_and_another_after_the_stale_time() {
+    let mut solo = Solo::new();
+    let link = dials(&solo.connect("a", true))[0];
+    solo.step(Input::Reached { link, peer: id(7) });
+    solo.fail(link, CloseReason::Duplicate);
+    assert_eq!(dials(&solo.wait(3_000)).len(), 1);
+    let mut solo = Solo::new();
+    let link = dials(&solo.connect("a", true))[0];
+    solo.fail(link, CloseReason::Duplicate);
+    assert!(dials(&solo.wait(14_000)).is_empty(), "whoever it is may be connected");
+    assert_eq!(dials(&solo.wait(1_000)).len(), 1);
+}

@@ -1,0 +1,131 @@
+//! A day of moderate life holds no more memory at its end than after its first hour: what a node keeps is what it needs, not what happened.
+//!
+//! `VIXP2P_SIM_DAYS=1000 cargo test --release --test sim_day` plays as many days (`make sim-days`). The allocator counts what the
+//! thread holds; a node's machines and its log are weighed apart, so that no growth of one hides behind the other. Logs are let go of every
+//! hour, as a node with a limit of its own does.
+#![allow(unsafe_code, reason = "an allocator is unsafe to write")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::io;
+
+use vixp2p::sim::{Options, Report, run};
+
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    // A thread that is ending has no counter any more; nobody asks for it.
+    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
+}
+
+// SAFETY: every call goes to `System` as it came; counting neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size as isize - layout.size() as isize);
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// What this thread holds.
+fn live() -> usize {
+    usize::try_from(LIVE.get()).unwrap_or(0)
+}
+
+/// What the logs of a day are cut into, as `day` says.
+const SEGMENT_BYTES: usize = 5_000;
+
+/// So many hours of three nodes that announce themselves: everybody writes, links break and come back, B and C die and lose power, A
+/// lives through it all. Each hour is like the next but for the order in which things happen, and ends in calm.
+fn day(hours: u64, seed: u64) -> String {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut text = String::from("nodes 3\nlan\nsegments 5000\nlinks B-A C-B A-C\nkeys 10m\n");
+    for hour in 0..hours {
+        let mut faults = vec![
+            "B dies for 30s",
+            "C loses power for 1m",
+            "islands A BC for 2m",
+            "islands AB C for 20s",
+            "A>B blocked for 30s",
+            "C flaps 3 times for 5s",
+            "A pauses for 10s",
+            "B refuses 300 of 1000",
+        ];
+        rng.shuffle(&mut faults);
+        let second = hour * 3_600;
+        for (slot, fault) in (1..).zip(faults) {
+            let at = second + slot * 300 + rng.u64(..60);
+            for node in ["A", "B", "C"] {
+                writeln!(text, "at {}s {node} writes 2\nat {}s {node} sends 3", at - 5, at + 6).expect("memory");
+            }
+            writeln!(text, "at {at}s {fault}\nat {}s B refuses 0 of 1000", at + 20).expect("memory");
+        }
+        for (node, at) in [("A", 3_400), ("B", 3_410), ("C", 3_420)] {
+            writeln!(text, "at {}s {node} truncates", second + at).expect("memory");
+        }
+    }
+    writeln!(text, "at {}s expect A B C", hours * 3_600).expect("memory");
+    text
+}
+
+fn play(hours: u64, seed: u64) -> Report {
+    let options = Options { seed, text: Some(day(hours, seed)), weigh: Some(live), ..Options::default() };
+    run(&options, &mut io::sink()).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// Asserts that nobody holds more than a twentieth more after the day than after its first hour; says who holds what.
+fn is_no_heavier(seed: u64) {
+    let (hour, day) = (play(1, seed), play(24, seed));
+    println!("seed {seed}: {:?} after an hour, {:?} after a day", hour.live, day.live);
+    assert!(day.records > 20 * hour.records && day.counts.kills + day.counts.power_cuts >= 40, "{day}");
+    for (name, (before, after)) in ["A", "B", "C"].iter().zip(hour.live.iter().zip(&day.live)) {
+        for (what, (before, after)) in ["machines", "log"].iter().zip(before.iter().zip(after)) {
+            assert!(*before > 1_000, "seed {seed}: {name}'s {what} were not weighed");
+            // Logs go by whole segments: of each there may be two more, one of them the disk's copy.
+            let slack = if *what == "log" { 3 * 2 * SEGMENT_BYTES } else { 0 };
+            assert!(
+                after * 20 <= (before + slack) * 21,
+                "seed {seed}: {name}'s {what} hold {before} bytes after an hour, {after} after a day"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_node_holds_no_more_after_a_day_than_after_an_hour() {
+    let days = std::env::var("VIXP2P_SIM_DAYS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let next = std::sync::atomic::AtomicU64::new(1);
+    let play = || {
+        loop {
+            let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if seed > days {
+                return;
+            }
+            is_no_heavier(seed);
+        }
+    };
+    std::thread::scope(|scope| {
+        let players: Vec<_> = (0..2).map(|_| scope.spawn(play)).collect();
+        players.into_iter().for_each(|player| player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    });
+}
