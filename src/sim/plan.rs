@@ -45,8 +45,7 @@ pub(super) struct Plan {
 
 /// Reads a scenario; an error names the line.
 pub(super) fn parse(text: &str) -> Result<Plan, String> {
-    let mut plan =
-        Plan { nodes: 2, edges: Vec::new(), keys: None, causal: false, lan: false, segments: None, steps: VecDeque::new() };
+    let mut plan = Plan { nodes: 2, edges: Vec::new(), keys: None, causal: false, lan: false, segments: None, steps: VecDeque::new() };
     for (number, line) in (1..).zip(text.lines()) {
         let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
         read_line(&mut plan, &words).ok_or_else(|| format!("line {number}: \"{line}\" is no line of a scenario"))?;
