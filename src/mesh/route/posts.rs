@@ -205,13 +205,13 @@ impl Posts {
         let Some(post) = self.posts.get_mut(&id.number) else { return Heard::Nothing };
         let to = post.to;
         let Seal::Made { run: made, answers, open, .. } = &mut post.seal else { return Heard::Nothing };
-        if let Verdict::Received(theirs) = verdict {
-            if answers.proves_receipt(&theirs) {
-                let made = *made;
-                self.proven(now, to, made);
-                self.remove(id.number);
-                return Heard::Delivered(to);
-            }
+        if let Verdict::Received(theirs) = verdict
+            && answers.proves_receipt(&theirs)
+        {
+            let made = *made;
+            self.proven(now, to, made);
+            self.remove(id.number);
+            return Heard::Delivered(to);
         }
         if open.get(&id.attempt).is_none_or(|hop| by.is_some_and(|by| by != *hop)) {
             return Heard::Nothing;
