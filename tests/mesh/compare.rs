@@ -258,3 +258,21 @@ fn a_seal_of_a_log_this_node_wrote_and_has_lost_altogether_is_no_fault_of_the_pe
     let seen = solo.receive(link, shown(log(5), &seal(log(5), &[4], "a")));
     assert_eq!(compares(&seen), [(link, log(5), 4)]);
 }
+
+#[test]
+fn a_seal_that_lies_beyond_what_is_left_of_an_earlier_log_is_compared_when_that_has_come_back() {
+    let former = LogId { incarnation: Incarnation(77), ..log(5) };
+    let all = groups(former, &[4, 8], "a");
+    let mut solo = Solo::with(|_| {}, vec![(former, 4, 4)]);
+    let (link, _) = solo.join_with(7, &[(former, 8)]);
+    let (other, _) = solo.join_with(8, &[(former, 8)]);
+    let seal = SealRecord::of(&all[1]).expect("sealed");
+    solo.receive(link, shown(former, &seal));
+    let seen = solo.step(Input::Compared { link, log: former, seal, verdict: Box::new(Compared::Unknown) });
+    assert!(compares(&seen).is_empty() && counted(&solo, former).is_empty());
+    solo.receive(other, push(&all[1]));
+    let seen = solo.durable(all[1..].to_vec());
+    assert_eq!(compares(&seen), [(link, former, 8)]);
+    solo.step(Input::Compared { link, log: former, seal, verdict: Box::new(Compared::Fits) });
+    assert_eq!(counted(&solo, former), [8, 8], "the other one pushed them");
+}

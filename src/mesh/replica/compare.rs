@@ -39,6 +39,8 @@ pub(super) struct Proof {
     unanswered: u32,
     /// One of its seals is being compared.
     judging: bool,
+    /// A seal of a log this node wrote that lies beyond what is here: compared when that has come back.
+    beyond: Option<Box<SealRecord>>,
     /// It is looked at again later whether it is to be shown another.
     due: bool,
     /// How much of it the application was told that counts.
@@ -178,10 +180,15 @@ impl Replica {
             return;
         }
         let Some(follower) = session.follower(log, true) else { return };
-        if !follower.owes(local.durable, wrote_it) {
-            return;
+        let owes = follower.owes(local.durable, wrote_it);
+        let (sent, beyond) = (follower.proof.sent, follower.proof.beyond.take_if(|seal| seal.last() <= local.durable));
+        if let Some(seal) = beyond {
+            follower.proof.judging = true;
+            session.judging.waiting.entry(log).or_insert(*seal);
+            session.judge(out);
         }
-        if follower.proof.sent > 0 && !wrote_it {
+        let Some(follower) = session.follower(log, true).filter(|_| owes) else { return };
+        if sent > 0 && !wrote_it {
             if !std::mem::replace(&mut follower.proof.due, true) {
                 self.seals.due.insert((now + limits::SEAL_AGAIN, link, log));
             }
@@ -328,7 +335,11 @@ impl Replica {
                     session.show(log, local, &ours, out);
                 }
             }
-            Compared::Unknown | Compared::Failed(_) => {}
+            Compared::Unknown => {
+                let is_beyond = wrote_it && self.logs.get(&log).is_some_and(|local| local.durable < seal.last());
+                follower.proof.beyond = is_beyond.then(|| Box::new(*seal));
+            }
+            Compared::Failed(_) => {}
         }
         if wrote_it && log == self.own {
             self.tell_counted(link, log, out);
