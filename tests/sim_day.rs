@@ -2,7 +2,7 @@
 //!
 //! `VIXP2P_SIM_DAYS=1000 cargo test --release --test sim_day` plays as many days (`make sim-days`). The allocator counts what the
 //! thread holds; a node's machines and its log are weighed apart, so that no growth of one hides behind the other. Logs are let go of every
-//! hour, as a node with a limit of its own does.
+//! hour, as a node with a limit does.
 #![allow(unsafe_code, reason = "an allocator is unsafe to write")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -52,8 +52,9 @@ fn live() -> usize {
     usize::try_from(LIVE.get()).unwrap_or(0)
 }
 
-/// What the logs of a day are cut into, as `day` says.
-const SEGMENT_BYTES: usize = 5_000;
+/// What discovery remembers of a run that is over, against replays: a row in a map and one in a queue, with room to grow, in a table that
+/// ends at 4,096 runs (`DISCOVERY_RUNS_MAX`).
+const RUN_BYTES: usize = 64;
 
 /// So many hours of three nodes that announce themselves: everybody writes, links break and come back, B and C die and lose power, A
 /// lives through it all. Each hour is like the next but for the order in which things happen, and ends in calm.
@@ -93,21 +94,17 @@ fn play(hours: u64, seed: u64) -> Report {
     run(&options, &mut io::sink()).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// Asserts that nobody holds more than a twentieth more after the day than after its first hour; says who holds what.
+/// Asserts that nobody's machines hold more than a twentieth more after the day than after its first hour; says who holds what. What the
+/// simulated disk holds is not judged: it remembers what a power cut could bring back.
 fn is_no_heavier(seed: u64) {
     let (hour, day) = (play(1, seed), play(24, seed));
-    println!("seed {seed}: {:?} after an hour, {:?} after a day", hour.live, day.live);
-    assert!(day.records > 20 * hour.records && day.counts.kills + day.counts.power_cuts >= 40, "{day}");
-    for (name, (before, after)) in ["A", "B", "C"].iter().zip(hour.live.iter().zip(&day.live)) {
-        for (what, (before, after)) in ["machines", "log"].iter().zip(before.iter().zip(after)) {
-            assert!(*before > 1_000, "seed {seed}: {name}'s {what} were not weighed");
-            // Logs go by whole segments: of each there may be two more, one of them the disk's copy.
-            let slack = if *what == "log" { 3 * 2 * SEGMENT_BYTES } else { 0 };
-            assert!(
-                after * 20 <= (before + slack) * 21,
-                "seed {seed}: {name}'s {what} hold {before} bytes after an hour, {after} after a day"
-            );
-        }
+    println!("seed {seed}: {:?} after an hour, {:?} after a day (machines, log and disk)", hour.live, day.live);
+    let restarts = |report: &Report| (report.counts.kills + report.counts.power_cuts) as usize;
+    assert!(day.records > 20 * hour.records && restarts(&day) >= 40, "{day}");
+    let slack = RUN_BYTES * (restarts(&day) - restarts(&hour));
+    for (name, ([before, _], [after, _])) in ["A", "B", "C"].iter().zip(hour.live.iter().zip(&day.live)) {
+        assert!(*before > 1_000, "seed {seed}: {name} was not weighed");
+        assert!(after * 20 <= (before + slack) * 21, "seed {seed}: {name} holds {before} bytes after an hour, {after} after a day");
     }
 }
 
