@@ -191,7 +191,8 @@ fn a_greedy_neighbour_of_an_honest_relay_leaves_the_others_their_share_at_the_ne
                 arrived[who] += parcels(&out, target).len();
             }
         }
-        (near.wait(1), next.wait(1));
+        near.wait(1);
+        next.wait(1);
     }
     // At the beginning both together have a little more in a row than the next relay takes.
     assert!(arrived[1] >= 735 && busy[0] + busy[1] <= 20, "{arrived:?} of {} and 750, {busy:?}", 8 * 3_000);
