@@ -233,6 +233,11 @@ impl Mesh {
             }
             Input::Tick => self.tick(now),
         }
+        self.follow_up(now);
+    }
+
+    /// What any input may have made due.
+    fn follow_up(&mut self, now: Time) {
         for peer in self.heartbeat.take_asked().into_iter().filter_map(|link| self.peers.peer_of(link)) {
             self.out.event(Event::Ping { peer, direction: Direction::Outbound });
         }
