@@ -5,6 +5,7 @@
 #ifndef VIX_P2P_DETAIL_PEER_VIEW_HPP
 #define VIX_P2P_DETAIL_PEER_VIEW_HPP
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <string>
@@ -50,6 +51,22 @@ inline Peer to_peer(const vixp2p_peer_info &info)
         handshake.stage = static_cast<HandshakeState::Stage>(info.stage);
         handshake.started_at = now - std::chrono::milliseconds(info.since_ms_ago);
         peer.handshake = handshake;
+    }
+    return peer;
+}
+
+/** The same with what a connected peer says of itself, which never replaces what is known of it. */
+inline Peer to_peer(const vixp2p_node *engine, const vixp2p_peer_info &info)
+{
+    Peer peer = to_peer(info);
+    if (peer.meta.secure) {
+        std::array<vixp2p_capability_info, 32> said;
+        std::size_t count = said.size();
+        if (vixp2p_node_capabilities(engine, &info.id, said.data(), sizeof said[0], &count) == VIXP2P_OK) {
+            for (std::size_t i = 0; i < count; ++i) {
+                peer.meta.capabilities.try_emplace(said[i].name, said[i].value);
+            }
+        }
     }
     return peer;
 }

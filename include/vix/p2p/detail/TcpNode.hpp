@@ -190,10 +190,11 @@ public:
     {
         const auto key = parse_key(id);
         std::optional<Peer> found;
-        for (const vixp2p_peer_info &info : listed<vixp2p_peer_info>(running_engine(), vixp2p_node_peers)) {
+        vixp2p_node *const engine = running_engine();
+        for (const vixp2p_peer_info &info : listed<vixp2p_peer_info>(engine, vixp2p_node_peers)) {
             const bool is_it = key ? std::memcmp(&info.id, &*key, sizeof *key) == 0 : info.endpoint == endpoint_text(parse_endpoint(id));
             if (is_it && (!found || info.state == VIXP2P_PEER_CONNECTED)) {
-                found = to_peer(info);
+                found = to_peer(engine, info);
             }
         }
         return found;
@@ -202,8 +203,9 @@ public:
     std::unordered_map<PeerId, Peer> peers_snapshot() const override
     {
         std::unordered_map<PeerId, Peer> peers;
-        for (const vixp2p_peer_info &info : listed<vixp2p_peer_info>(running_engine(), vixp2p_node_peers)) {
-            Peer peer = to_peer(info);
+        vixp2p_node *const engine = running_engine();
+        for (const vixp2p_peer_info &info : listed<vixp2p_peer_info>(engine, vixp2p_node_peers)) {
+            Peer peer = to_peer(engine, info);
             PeerId id = peer.id;
             // A connection that is being opened may stand beside the line of the peer it leads to.
             const auto [at, is_new] = peers.try_emplace(std::move(id), peer);
