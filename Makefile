@@ -89,9 +89,11 @@ sim-crowd:
 sim-days:
 	VIXP2P_SIM_DAYS=$(SEEDS) $(CARGO) test --release --locked --test sim_day -- --nocapture
 
-# Two hundred thousand storms on two cores: hours.
+# Two hundred thousand storms on two cores: hours. In parts: make sim-nightly FROM=50001 STORMS=50000
+FROM ?= 1
+STORMS ?= 200000
 sim-nightly:
-	VIXP2P_SIM_SEEDS=200000 $(CARGO) test --release --locked --test sim -- --exact --nocapture \
+	VIXP2P_SIM_FROM=$(FROM) VIXP2P_SIM_SEEDS=$(STORMS) $(CARGO) test --release --locked --test sim -- --exact --nocapture \
 	    storms_of_every_seed_break_no_rule_and_end_with_equal_nodes
 
 CRASH_TEST := $(CARGO) test --quiet --locked --features $(FEATURES)
