@@ -148,7 +148,7 @@ fn the_largest_record_behind_the_most_lines_is_one_push() {
     assert_eq!(wal.read(log, 1, 1).expect("whole"), [group]);
 
     let mut own = open(MemStorage::new(), 1);
-    let groups = own.append_unmarked_after(5, &most, &[payload(1, 10), payload(2, 10), large.clone()]).expect("room");
+    let groups = own.append_unmarked_after(5, &most, &[payload(1, 10), payload(2, 20_000), large.clone()]).expect("room");
     let ends: Vec<_> = groups.iter().map(|group| (group.first, group.last)).collect();
     assert_eq!(ends, [(1, 1), (2, 2), (3, 3)], "lines count in a group's limit");
     assert_eq!(open(own.storage().clone(), 1).durable(own.own()), 3);

@@ -196,10 +196,10 @@ fn routing_messages_over_their_limits_are_refused() {
 
 #[test]
 fn a_kind_nobody_defined_is_refused_by_its_number() {
-    use kind::{CLOSE, KEY_UPDATE, OUTBOX_HELD, OUTBOX_PULL, PING, PONG, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WELCOME};
+    use kind::{CLOSE, KEY_UPDATE, OUTBOX_HELD, OUTBOX_PULL, PING, PONG, VECTOR, WAL_ACK, WAL_NAK, WAL_PUSH, WAL_SEAL, WELCOME};
     use kind::{NEIGHBOURS, NOTICE, PARCEL, SEARCH};
     use kind::{SNAPSHOT_DATA, SNAPSHOT_DECLINE, SNAPSHOT_FETCH, SNAPSHOT_OFFER};
-    let log = [WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK, OUTBOX_PULL, OUTBOX_HELD];
+    let log = [WAL_PUSH, WAL_ACK, VECTOR, WAL_NAK, WAL_SEAL, OUTBOX_PULL, OUTBOX_HELD];
     let defined = [&[PING, PONG, WELCOME, CLOSE, KEY_UPDATE][..], &log, &[PARCEL, NOTICE, SEARCH, NEIGHBOURS]].concat();
     let defined = [&defined[..], &[SNAPSHOT_OFFER, SNAPSHOT_FETCH, SNAPSHOT_DATA, SNAPSHOT_DECLINE]].concat();
     for kind in (0..=255).filter(|kind| !defined.contains(kind)) {
