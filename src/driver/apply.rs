@@ -243,8 +243,11 @@ pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn
         }
         Standing::At(_) | Standing::Note => {}
     }
+    // Where a record may have to wait, what is read behind it is read in vain: one group first, and more as long as none does.
+    let mut room = if shell.causal { 1 } else { limits::READ_RECORDS_MAX_BYTES };
     while next <= upto && !shell.apply.is_stopping() {
-        let groups = shell.log.read_blocking(log, next, limits::READ_RECORDS_MAX_BYTES);
+        let groups = shell.log.read_blocking(log, next, room);
+        room = (room * 16).min(limits::READ_RECORDS_MAX_BYTES);
         let before = next;
         let halt = offer(shell, &groups, log, &mut next, upto, handler);
         if next > before {

@@ -29,15 +29,14 @@ pub(crate) fn compare<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: Li
         // Judged by all of it.
         flush(shell, wal);
     }
-    let verdict = wal.compare(log, &seal);
+    let mut verdict = wal.compare(log, &seal);
     match &verdict {
-        Compared::Differs { why: why @ StoreError::Rollback { .. }, .. } => {
-            renew(shell, wal, &why.to_string());
-            if log != wal.own() {
-                // It is a log like any other now, and has two histories unless it is only too short.
-                freeze(shell, link, log, &wal.compare(log, &seal));
-            }
-        }
+        Compared::Differs { why: why @ StoreError::Rollback { .. }, .. } => match renew(shell, wal, &why.to_string()) {
+            // It is a log like any other now, and has two histories unless it is only too short.
+            Ok(()) => freeze(shell, link, log, &wal.compare(log, &seal)),
+            // Nothing has changed, so that it is to be compared again.
+            Err(detail) => verdict = Compared::Failed(detail),
+        },
         Compared::Failed(detail) => shell.emit(Event::LogFailed { detail: detail.clone() }),
         verdict => freeze(shell, link, log, verdict),
     }

@@ -448,23 +448,25 @@ pub(crate) fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: Lin
             return shell.step(Input::Diverged { link, log: group.log });
         }
         StoreError::Disk(_) => shell.emit(Event::LogFailed { detail: detail.clone() }),
-        StoreError::Rollback { .. } => renew(shell, wal, &detail),
+        StoreError::Rollback { .. } => drop(renew(shell, wal, &detail)),
         _ => {}
     }
     let reason = if error.blames_peer() { CloseReason::Protocol(detail) } else { CloseReason::Lost(detail) };
     shell.step(Input::StoreFailed { link, log: group.log, durable: wal.durable(group.log), reason });
 }
 
-/// This node was restored from an old copy: its numbers must not be used twice, so it goes on in a new incarnation.
-pub(crate) fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, detail: &str) {
+/// This node was restored from an old copy: its numbers must not be used twice, so it goes on in a new incarnation. What else, if not.
+pub(crate) fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, detail: &str) -> std::result::Result<(), String> {
     let renewed = getrandom::u64().map_err(|e| e.to_string()).and_then(|n| wal.renew(Incarnation(n)).map_err(|e| e.to_string()));
-    match renewed {
+    let done = match renewed {
         Ok(log) => {
             shell.emit(Event::LogDamaged { detail: format!("{detail}; appending goes on in {log}") });
             shell.step(Input::Renewed { log });
+            Ok(())
         }
-        Err(e) => shell.emit(Event::LogFailed { detail: format!("{detail}; no new incarnation could be opened: {e}") }),
-    }
+        Err(e) => Err(format!("{detail}; no new incarnation could be opened: {e}")),
+    };
+    done.inspect_err(|detail| shell.emit(Event::LogFailed { detail: detail.clone() }))
 }
 
 fn answer<S: Storage>(shell: &Arc<Shell>, wal: &Wal<S>, read: Read) {

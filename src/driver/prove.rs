@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
+
 use crate::base::{LinkId, LogId, limits};
 use crate::driver::runtime::{self, ThreadStart};
 use crate::driver::{Shell, log};
@@ -150,6 +152,8 @@ pub(crate) fn store<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, stores: Ve
         }
         match verdict {
             Ok(Stored::New | Stored::Duplicate) => durable.push(group),
+            // Settled by its number; what it holds was not looked at.
+            Ok(Stored::Past) => durable.push(Group { bytes: Bytes::new(), ..group }),
             Err(error) => {
                 if !durable.is_empty() {
                     shell.step(Input::Durable { groups: std::mem::take(&mut durable) });

@@ -208,7 +208,7 @@ impl Mesh {
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
             Input::LastSeals { seals } => self.replica.seals_read(&seals, &mut self.out),
             Input::Compared { link, log, seal, verdict } => {
-                if let Some(reason) = self.replica.compared((link, log), &seal, *verdict, &mut self.out) {
+                if let Some(reason) = self.replica.compared(now, (link, log), &seal, *verdict, &mut self.out) {
                     self.close(now, link, reason);
                 }
             }

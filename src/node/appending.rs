@@ -2,11 +2,15 @@
 
 use bytes::Bytes;
 
-use crate::base::{Error, LogRange, Result};
+use crate::base::{Error, LogId, LogRange, Result};
 use crate::driver::log;
+use crate::driver::workers::NodeWal;
 use crate::sync::{Cause, Wal};
 
 use super::{Node, applying, check_marks, unanswered};
+
+/// How far logs are applied.
+type Named = Vec<(LogId, u64)>;
 
 impl Node {
     /// [`Node::append`] that also says which log the records are in: a node that was set back goes on in another one, and only the
@@ -34,28 +38,43 @@ impl Node {
 
     /// A node that does not run still keeps its log.
     fn append_offline(&self, payloads: &[Bytes]) -> Result<LogRange> {
-        let causes = self.offline_causes()?;
+        let (causes, named) = self.offline_causes()?;
         let mut state = self.inner.state.lock();
         if let Some(failed) = &state.failed {
             return Err(Error::Failed(failed.clone()));
         }
         let wal = state.wal.as_mut().ok_or(Error::Stopped)?;
         wal.flush().map_err(|e| Error::Log(e.to_string()))?;
+        let log = Wal::own(wal);
         let groups = wal.append_unmarked_after(log::now_us(), &causes, payloads).map_err(|e| Error::Log(e.to_string()))?;
         wal.mark_own();
+        state.named = named;
         let (first, last) = (groups.first().map_or(0, |g| g.first), groups.last().map_or(0, |g| g.last));
-        Ok(LogRange { log: Wal::own(wal), first, last })
+        Ok(LogRange { log, first, last })
     }
 
-    /// What a record comes after that is written while nothing is applied: everything that is, which no record of this run has said.
-    fn offline_causes(&self) -> Result<Vec<Cause>> {
+    /// What a record comes after that is written while nothing is applied: everything that is, unless the one before it has said so and
+    /// nothing has moved. With it how far the logs of others are applied by the notes here.
+    fn offline_causes(&self) -> Result<(Vec<Cause>, Option<Named>)> {
         if !self.inner.config.causal {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
+        }
+        let noted = |wal: &NodeWal| {
+            let own = wal.own();
+            wal.states().iter().filter(|state| state.log != own).map(|state| (state.log, state.applied)).collect::<Named>()
+        };
+        {
+            let state = self.inner.state.lock();
+            let Some(wal) = &state.wal else { return Ok((Vec::new(), None)) };
+            let now = noted(wal);
+            if state.named.as_ref() == Some(&now) {
+                return Ok((Vec::new(), Some(now)));
+            }
         }
         let told = self.ask_cursor()?;
         let state = self.inner.state.lock();
-        let Some(wal) = &state.wal else { return Ok(Vec::new()) };
+        let Some(wal) = &state.wal else { return Ok((Vec::new(), None)) };
         let all = applying::standing(wal.states(), &told).into_iter();
-        Ok(all.map(|state| Cause { log: state.log, seq: state.applied }).collect())
+        Ok((all.map(|state| Cause { log: state.log, seq: state.applied }).collect(), Some(noted(wal))))
     }
 }

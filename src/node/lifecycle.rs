@@ -100,7 +100,7 @@ impl Node {
         if let Some(beacon) = beacon {
             workers.look_around(beacon, state.on_thread_start);
         }
-        (state.workers, state.port) = (Some(workers), port);
+        (state.workers, state.port, state.named) = (Some(workers), port, None);
         Ok(Some(shell))
     }
 

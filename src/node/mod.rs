@@ -111,6 +111,8 @@ struct State {
     lingering: Option<JoinHandle<Option<Handler>>>,
     /// What broke in the last run: the node can only be destroyed.
     failed: Option<String>,
+    /// How far other logs were applied when a record written while the node did not run named that.
+    named: Option<Vec<(LogId, u64)>>,
 }
 
 impl Node {
@@ -162,6 +164,7 @@ impl Node {
             ending: None,
             lingering: None,
             failed: None,
+            named: None,
         };
         let node_id = crate::base::event::printable(&config.node_id);
         let inner = Inner {

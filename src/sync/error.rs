@@ -276,6 +276,8 @@ pub enum Stored {
     New,
     /// It was durable before, with the same content.
     Duplicate,
+    /// Its records were let go of here, so that nobody looked at its content: nothing in it may be believed.
+    Past,
 }
 
 /// Why a group was not stored.

@@ -335,7 +335,7 @@ fn set_aside<S: Storage>(disk: &mut S, paths: &[String], damage: &mut Damage) ->
 }
 
 /// Copies a part of a file behind `at` of another.
-pub(super) fn copy<S: Storage>(disk: &mut S, from: &str, range: std::ops::Range<u64>, to: &str, at: u64) -> Result<(), WalError> {
+fn copy<S: Storage>(disk: &mut S, from: &str, range: std::ops::Range<u64>, to: &str, at: u64) -> Result<(), WalError> {
     let mut chunk = Vec::new();
     let mut done = range.start;
     while done < range.end {

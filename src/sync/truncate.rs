@@ -8,7 +8,6 @@ use crate::sync::base::Base;
 use crate::sync::error::{GroupError, StoreError, WalError};
 use crate::sync::log::{Log, Segment};
 use crate::sync::record::SEAL_BYTES;
-use crate::sync::recover::copy;
 use crate::sync::segment;
 use crate::sync::storage::Storage;
 use crate::sync::wal::Wal;
@@ -148,12 +147,14 @@ impl Log {
         place.map_err(|why| self.unreadable(&self.dir, 0, group.first - 1, &why))
     }
 
-    /// Copies the segments to where nothing reads them, before they go for a place at record `base`. Done again it writes the same.
-    fn keep_former<S: Storage>(&self, disk: &mut S, base: u64) -> Result<(), WalError> {
-        for segment in &self.segments {
+    /// Puts the segments where nothing reads them, which takes no room, before the log goes on behind a place at record `base`. The last
+    /// first: what a crash leaves is a shorter log, of which the same is done again.
+    fn keep_former<S: Storage>(&mut self, disk: &mut S, base: u64) -> Result<(), WalError> {
+        while let Some(segment) = self.segments.last() {
             let target = segment::former_path(&segment.path, base);
-            copy(disk, &segment.path, 0..segment.len, &target, 0)?;
-            disk.truncate(&target, segment.len).and_then(|()| disk.sync(&target)).map_err(|e| WalError::disk("keep", &target, e))?;
+            let cut = disk.truncate(&segment.path, segment.len);
+            cut.and_then(|()| disk.rename(&segment.path, &target)).map_err(|e| WalError::disk("keep", &target, e))?;
+            self.segments.pop();
         }
         Ok(())
     }

@@ -344,7 +344,7 @@ fn compare<S: Storage>(log: &Log, disk: &S, group: &Group) -> Result<Stored, Sto
     let failed = |e: WalError| StoreError::Disk(e.to_string());
     if group.last <= log.base_seq() {
         // Nothing is left here to compare it with.
-        return Ok(Stored::Duplicate);
+        return Ok(Stored::Past);
     }
     if group.first <= log.base_seq() {
         // The base is a group's end that the origin sealed, and groups are never cut twice.

@@ -39,6 +39,8 @@ pub const SEALS_READ_AT_ONCE: usize = 64;
 /// A log that goes on moving on two nodes from elsewhere is compared again after so long: often enough to see that it forked while
 /// somebody remembers why, seldom enough to cost nothing.
 pub const SEAL_AGAIN: Duration = Duration::from_secs(5);
+/// Times that pause doubles while the disk refuses to have a seal compared (to some 5 minutes): each try is a read and an event.
+pub const SEAL_AGAIN_DOUBLES: u32 = 6;
 /// A segment file is closed and a new one begun past this size.
 pub const SEGMENT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Under a small cap on the size of the logs segments are smaller, down to this.

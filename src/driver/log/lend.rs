@@ -32,7 +32,7 @@ pub(super) enum Place {
 impl Pending {
     /// The log, if it rests and nobody's work came earlier.
     pub(super) fn borrow(&mut self) -> Option<Box<NodeWal>> {
-        if self.stop || !self.is_idle() {
+        if self.stop || self.is_wanted || !self.is_idle() {
             return None;
         }
         match std::mem::take(&mut self.place) {

@@ -44,7 +44,7 @@ pub(super) struct Waits {
     waiting: BTreeMap<LogId, (u64, Vec<Cause>)>,
     /// Who waits for what.
     awaited: BTreeMap<Cause, BTreeSet<LogId>>,
-    /// Records that somebody ordered to be given to the application whatever they lack.
+    /// Records that somebody ordered to be given to the application whatever they lack, until they are applied.
     forced: BTreeMap<LogId, u64>,
     /// Logs that moved during this input without being news to peers.
     stirred: BTreeSet<LogId>,
@@ -147,9 +147,11 @@ impl Waits {
 }
 
 /// How far a log counts as applied for those that wait. One with two histories comes no further here, and its number names no record:
-/// whoever waits for more of it than there is would wait for ever, so it is enough to have what there is.
+/// whoever waits for more of it than there is would wait for ever, so it is enough to have what there is, up to where it is itself held up
+/// by what its origin wrote.
 fn reach(local: Option<&Local>) -> u64 {
-    local.map_or(0, |local| if local.frozen && local.reached() >= local.durable { u64::MAX } else { local.reached() })
+    let is_out = |local: &Local| local.reached() >= local.durable || local.is_waiting() || local.parked().is_some();
+    local.map_or(0, |local| if local.frozen && is_out(local) { u64::MAX } else { local.reached() })
 }
 
 impl Replica {
@@ -163,7 +165,6 @@ impl Replica {
         if !lacks.is_empty() && self.waits.forced.get(&log) != Some(&seq) {
             return Err(lacks);
         }
-        self.waits.forced.remove(&log);
         self.waits.give(std::iter::once((log, seq)));
         Ok(())
     }
@@ -215,6 +216,9 @@ impl Replica {
             let Some(local) = self.logs.get(&log) else { continue };
             if !local.is_waiting() {
                 self.waits.end(log);
+            }
+            if self.waits.forced.get(&log).is_some_and(|seq| *seq <= local.reached()) {
+                self.waits.forced.remove(&log);
             }
             if self.waits.given.get(&log).is_some_and(|given| *given <= local.reached()) {
                 self.waits.given.remove(&log);

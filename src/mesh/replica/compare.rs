@@ -37,14 +37,26 @@ pub(super) struct Proof {
     seen: u64,
     /// Seals that it was shown and may yet answer.
     unanswered: u32,
+    /// One of its seals that differs was answered: it knows then, and an answer is not answered again and again.
+    answered: bool,
     /// One of its seals is being compared.
     judging: bool,
     /// A seal of a log this node wrote that lies beyond what is here: compared when that has come back.
     beyond: Option<Box<SealRecord>>,
+    /// A seal that could not be compared, when it is compared again, and how often that was so in a row.
+    failed: Option<(Time, Box<SealRecord>)>,
+    failures: u32,
     /// It is looked at again later whether it is to be shown another.
     due: bool,
     /// How much of it the application was told that counts.
     told: (u64, u64),
+}
+
+impl Proof {
+    /// Whether a seal of it was shown and nobody knows yet whether it fits.
+    fn is_open(&self) -> bool {
+        self.judging || self.beyond.is_some() || self.failed.is_some()
+    }
 }
 
 /// The seals of a link's peer that wait to be compared: one at a time, of each log the latest.
@@ -59,7 +71,9 @@ pub(super) struct Judging {
 pub(super) struct Seals {
     /// To be read for peers.
     wanted: BTreeSet<LogId>,
-    reading: bool,
+    reading: BTreeSet<LogId>,
+    /// Acks to whoever wrote the log, which follow its seal.
+    held: BTreeSet<(LinkId, LogId)>,
     /// When it is looked at again whether a peer is to be shown one.
     due: BTreeSet<(Time, LinkId, LogId)>,
 }
@@ -72,23 +86,34 @@ impl Seals {
 
     /// Has the next ones read.
     fn read(&mut self, out: &mut Outbox) {
-        if self.reading || self.wanted.is_empty() {
+        if !self.reading.is_empty() || self.wanted.is_empty() {
             return;
         }
         let mut logs = std::mem::take(&mut self.wanted);
         if let Some(rest) = logs.iter().nth(limits::SEALS_READ_AT_ONCE).copied() {
             self.wanted = logs.split_off(&rest);
         }
-        self.reading = true;
+        self.reading.clone_from(&logs);
         out.last_seals(logs.into_iter().collect());
+    }
+
+    /// Whether an ack of a log is kept back: the session's peer wrote it, and is shown first which records that is for.
+    pub(super) fn hold(&mut self, session: &Session, log: LogId, local: &Local) -> bool {
+        let holds = log.origin == session.peer
+            && (self.wanted.contains(&log) || self.reading.contains(&log))
+            && session.known(&log).is_some_and(|follower| follower.owes(local.durable, true));
+        if holds {
+            self.held.insert((session.link, log));
+        }
+        holds
     }
 }
 
 impl Follower {
     /// How far the peer has a log that this node wrote, as far as that counts.
     pub(super) fn counted(&self) -> Option<(u64, u64)> {
-        let Proof { fits, given, taken, judging, .. } = self.proof;
-        let same = fits.max(taken).max(if judging { 0 } else { given });
+        let Proof { fits, given, taken, .. } = self.proof;
+        let same = fits.max(taken).max(if self.proof.is_open() { 0 } else { given });
         let counts = !self.disowned && (same > 0 || self.durable == 0);
         counts.then(|| (self.durable.min(same), self.applied.min(same)))
     }
@@ -202,7 +227,7 @@ impl Replica {
 
     /// Seals that were wanted; of a log that cannot be read none.
     pub(in crate::mesh) fn seals_read(&mut self, seals: &[(LogId, Option<SealRecord>)], out: &mut Outbox) {
-        self.seals.reading = false;
+        self.seals.reading.clear();
         for (log, seal) in seals {
             let Some(local) = self.logs.get_mut(log) else { continue };
             if let Some(seal) = seal.filter(|seal| seal.last() >= local.durable) {
@@ -217,6 +242,8 @@ impl Replica {
                 }
             }
         }
+        // Also where none can be read: the ack says only what it says.
+        self.awaited.append(&mut self.seals.held);
         self.seals.read(out);
     }
 
@@ -228,11 +255,17 @@ impl Replica {
             let wrote_it = log.origin == session.peer;
             let Some(follower) = session.follower(log, true) else { continue };
             follower.proof.due = false;
+            let again = follower.proof.failed.take_if(|(at, _)| *at <= now);
+            follower.proof.judging |= again.is_some();
             if follower.owes(local.durable, wrote_it) {
                 match local.ending() {
                     Some(seal) => session.show(log, local, &seal, out),
                     None => drop(self.seals.wanted.insert(log)),
                 }
+            }
+            if let Some((_, seal)) = again {
+                session.judging.waiting.entry(log).or_insert(*seal);
+                session.judge(out);
             }
         }
         self.seals.read(out);
@@ -275,6 +308,7 @@ impl Replica {
             follower.proof.unanswered = left;
         }
         follower.proof.seen = follower.proof.seen.max(seal.last());
+        follower.proof.failed.take_if(|(_, failed)| failed.last() <= seal.last());
         if local.ending() == Some(seal) {
             self.fits(link, log, seal.last(), out);
         } else {
@@ -296,6 +330,7 @@ impl Replica {
     /// A seal was compared. The reason to close the link with, if its sender is to blame.
     pub(in crate::mesh) fn compared(
         &mut self,
+        now: Time,
         (link, log): (LinkId, LogId),
         seal: &SealRecord,
         verdict: Compared,
@@ -308,6 +343,9 @@ impl Replica {
         let (peer, wrote_it) = (session.peer, log.origin == self.own.origin);
         let follower = session.follower(log, true)?;
         follower.proof.judging = waits;
+        if !matches!(verdict, Compared::Failed(_)) {
+            follower.proof.failures = 0;
+        }
         match verdict {
             Compared::Fits => {
                 let local = self.logs.get_mut(&log).filter(|local| local.durable == seal.last());
@@ -329,15 +367,24 @@ impl Replica {
                     );
                     out.event(Event::LogDamaged { detail });
                 }
-                let sent = follower.proof.sent;
-                if let (Some(ours), Some(local)) = (ours.filter(|ours| ours.last() != sent), self.logs.get(&log)) {
+                let Proof { sent, answered, .. } = follower.proof;
+                let ours = ours.filter(|ours| !answered && ours.last() != sent);
+                if let (Some(ours), Some(local)) = (ours, self.logs.get(&log)) {
                     // So that the peer sees it as well.
+                    follower.proof.answered = true;
                     session.show(log, local, &ours, out);
                 }
             }
             Compared::Unknown => {
                 let is_beyond = wrote_it && self.logs.get(&log).is_some_and(|local| local.durable < seal.last());
                 follower.proof.beyond = is_beyond.then(|| Box::new(*seal));
+            }
+            // Until then nothing is known, and the peer shows no other one unless the log moves.
+            Compared::Failed(_) if !waits => {
+                let at = now + limits::SEAL_AGAIN * (1 << follower.proof.failures.min(limits::SEAL_AGAIN_DOUBLES));
+                follower.proof.failures = follower.proof.failures.saturating_add(1);
+                follower.proof.failed = Some((at, Box::new(*seal)));
+                self.seals.due.insert((at, link, log));
             }
             Compared::Failed(_) => {}
         }

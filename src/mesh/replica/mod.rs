@@ -308,13 +308,17 @@ impl Replica {
         self.compare_news(now, out);
         for (link, log) in std::mem::take(&mut self.awaited) {
             if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) {
-                session.tell(log, local.durable, local.applied(), true, out);
+                if !self.seals.hold(session, log, local) {
+                    session.tell(log, local.durable, local.applied(), true, out);
+                }
             }
         }
         for log in std::mem::take(&mut self.news) {
             let Some(local) = self.logs.get(&log) else { continue };
             for session in self.sessions.values_mut().filter(|s| s.complete) {
-                session.tell(log, local.durable, local.applied(), false, out);
+                if !self.seals.hold(session, log, local) {
+                    session.tell(log, local.durable, local.applied(), false, out);
+                }
             }
         }
     }

@@ -94,8 +94,8 @@ impl Replica {
             let from_peer = from.is_some();
             let credit = local.advance(group.last);
             let news = local.durable > before;
-            if local.durable == group.last {
-                local.last_seal = SealRecord::of(group);
+            if let Some(seal) = SealRecord::of(group).filter(|seal| seal.last() == local.durable) {
+                local.last_seal = Some(seal);
             }
             if group.log == self.own {
                 local.settle();
@@ -111,7 +111,10 @@ impl Replica {
             }
             self.give_back(credit);
             if let Some(link) = from {
-                self.has_taken(link, group.log, group.last);
+                // What a snapshot's place came before is settled and says nothing of the peer's copy.
+                if !group.bytes.is_empty() {
+                    self.has_taken(link, group.log, group.last);
+                }
             }
         }
         for (log, before) in moved {
