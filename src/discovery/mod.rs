@@ -88,6 +88,8 @@ pub enum Output {
         endpoint: Endpoint,
         /// For the first time, as another run, or after a silence.
         fresh: bool,
+        /// As another run than before.
+        restarted: bool,
         /// It has shown that it knows the cluster's secret.
         proven: bool,
     },
@@ -246,10 +248,10 @@ impl Discovery {
     fn sign_of_life(&mut self, now: Time, from: SocketAddr, port: u16, proven: bool) {
         let burst = limits::DISCOVERY_SIGN_EVERY * (limits::DISCOVERY_SIGNS_BURST - 1);
         if self.next_sign.since(now) <= burst
-            && let Some((endpoint, fresh)) = self.neighbours.spoke(from, port)
+            && let Some((endpoint, fresh, restarted)) = self.neighbours.spoke(from, port)
         {
             self.next_sign = self.next_sign.max(now) + limits::DISCOVERY_SIGN_EVERY;
-            self.out.push_back(Output::Heard { endpoint, fresh, proven });
+            self.out.push_back(Output::Heard { endpoint, fresh, restarted, proven });
         }
     }
 

@@ -46,10 +46,21 @@ struct Row {
     run: u64,
     proven: bool,
     last: Time,
+    /// How long it is silent between two announcements, of late.
+    pause: Duration,
     /// That it came, as it is now, has not been passed on.
     fresh: bool,
+    /// Nor that it is another run than before.
+    restarted: bool,
     found: Option<Time>,
     waiting: Option<Waiting>,
+}
+
+impl Row {
+    fn new(now: Time, run: u64) -> Row {
+        let (last, pause) = (now, Duration::ZERO);
+        Row { node_id: String::new(), run, proven: false, last, pause, fresh: true, restarted: false, found: None, waiting: None }
+    }
 }
 
 /// A place in a queue for dials: never dialled ones first, then by the time of the last dial, then by arrival.
@@ -79,8 +90,8 @@ impl Queue {
 pub(super) struct Neighbours {
     ttl: Duration,
     cooldown: Duration,
-    /// Whoever is heard after such a silence is news.
-    silence: Duration,
+    /// How long whoever is like this node is silent between two announcements.
+    pause: Duration,
     rows: BTreeMap<Place, Row>,
     /// How many rows are of whom only another directory names.
     named: usize,
@@ -95,7 +106,7 @@ impl Neighbours {
         Neighbours {
             ttl: config.seen_ttl,
             cooldown: config.connect_cooldown,
-            silence: config.announce_interval * limits::DISCOVERY_MISSED,
+            pause: config.announce_interval,
             rows: BTreeMap::new(),
             named: 0,
             members: Queue::new(limits::DISCOVERY_MEMBER_DIAL_EVERY),
@@ -117,13 +128,16 @@ impl Neighbours {
         let row = self.rows.entry(place).or_insert_with(|| {
             new = true;
             *named += usize::from(heard.run == NAMED);
-            Row { node_id: String::new(), run: heard.run, proven: false, last: now, fresh: true, found: None, waiting: None }
+            Row::new(now, heard.run)
         });
         if row.run != heard.run {
             *named -= usize::from(row.run == NAMED);
-            (new, row.run, row.proven, row.fresh) = (true, heard.run, false, true);
+            (new, row.run, row.proven, row.fresh, row.restarted) = (true, heard.run, false, true, true);
         }
-        row.fresh |= now.since(row.last) >= self.silence;
+        // Whoever speaks seldom, or is often not heard, is not news each time.
+        let silence = now.since(row.last);
+        row.fresh |= silence >= row.pause.max(self.pause) * limits::DISCOVERY_MISSED;
+        row.pause = silence.max(row.pause / 2);
         row.node_id.clone_from(&announce.node_id);
         row.last = now;
         row.proven |= heard.proven;
@@ -144,11 +158,12 @@ impl Neighbours {
         Some(noted)
     }
 
-    /// Where whoever announces itself from there with that port is to be dialled, and whether it came since this was last asked.
-    pub(super) fn spoke(&mut self, from: SocketAddr, port: u16) -> Option<(Endpoint, bool)> {
+    /// Where whoever announces itself from there with that port is to be dialled, whether it came since this was last asked, and whether
+    /// as another run.
+    pub(super) fn spoke(&mut self, from: SocketAddr, port: u16) -> Option<(Endpoint, bool, bool)> {
         let place = (from.ip(), scope(from), port);
         let row = self.rows.get_mut(&place)?;
-        Some((endpoint(place), std::mem::take(&mut row.fresh)))
+        Some((endpoint(place), std::mem::take(&mut row.fresh), std::mem::take(&mut row.restarted)))
     }
 
     /// Notes whom another directory names; `false` if there is no room. Where somebody announces itself, that says more.

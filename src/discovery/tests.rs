@@ -377,7 +377,11 @@ fn everybody_that_speaks_is_passed_on_and_as_fresh_who_is_new_restarted_or_was_s
         signs(&outputs(&mut a))
     };
     assert_eq!([hear(0, 1, 1), hear(2_000, 1, 2), hear(2_001, 2, 1), hear(4_000, 2, 2)].concat(), [true, false, true, false]);
-    assert_eq!([hear(9_999, 2, 3), hear(16_000, 2, 4), hear(40_000, 2, 5)].concat(), [false, true, true]);
+    // One that is heard every six seconds is not silent in between, and one that was heard more often since then is.
+    assert_eq!([hear(9_999, 2, 3), hear(16_000, 2, 4), hear(22_000, 2, 5)].concat(), [false; 3]);
+    assert_eq!([hear(24_000, 2, 6), hear(26_000, 2, 7), hear(28_000, 2, 8), hear(34_000, 2, 9)].concat(), [false, false, false, true]);
+    // And one that was forgotten is new.
+    assert_eq!(hear(60_000, 2, 10), [true]);
 }
 
 #[test]

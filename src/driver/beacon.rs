@@ -242,7 +242,9 @@ impl Beacon {
                         send(path, &datagram, to);
                     }
                 }
-                Output::Heard { endpoint, fresh, proven } => shell.step(Input::Heard { endpoint, fresh, proven }),
+                Output::Heard { endpoint, fresh, restarted, proven } => {
+                    shell.step(Input::Heard { endpoint, fresh, restarted, proven });
+                }
                 Output::Found { node_id, endpoint, new, proven } => {
                     if new {
                         shell.emit(Event::PeerDiscovered { node_id, endpoint: endpoint.clone() });

@@ -39,6 +39,9 @@ struct Track {
     until: Time,
     /// Attempts that were brought forward since the time beside it.
     signs: (u32, Option<Time>),
+    /// Whoever is there came back, or restarted, after the last attempt had begun.
+    came_back: bool,
+    restarted: bool,
     /// When and why the last attempt, or the link it led to, ended.
     last_end: Option<(Time, CloseReason)>,
 }
@@ -77,7 +80,8 @@ impl Guard {
     /// A dial begins.
     pub(super) fn attempted(&mut self, now: Time, endpoint: &Endpoint) {
         self.counters.connect_attempts += 1;
-        self.track(endpoint).last_attempt = Some(now);
+        let track = self.track(endpoint);
+        (track.last_attempt, track.came_back, track.restarted) = (Some(now), false, false);
     }
 
     /// A dial did not end in an authenticated link; no other one before the returned time.
@@ -131,21 +135,39 @@ impl Guard {
         last.map_or(now, |at| now.max(at + limits::DIAL_DEDUPE_GAP))
     }
 
+    /// From when on an attempt that nobody brings forward may be made.
+    pub(super) fn pause_end(&self, endpoint: &Endpoint) -> Time {
+        self.tracks.get(endpoint).map_or(Time::ZERO, |track| track.until)
+    }
+
     /// Another link to the same peer stood or had just begun.
     pub(super) fn count_deduped(&mut self) {
         self.counters.connect_deduped += 1;
     }
 
+    /// Somebody speaks there who was silent, or has restarted; kept until the next attempt, for it may be no time for one now.
+    pub(super) fn news(&mut self, endpoint: &Endpoint, fresh: bool, restarted: bool) {
+        if let Some(track) = self.tracks.get_mut(endpoint) {
+            track.came_back |= fresh;
+            track.restarted |= restarted;
+        }
+    }
+
     /// Whether the next attempt may be brought forward because somebody speaks there, to `at`; it is then. A few in a row, for signs also
-    /// come from where every attempt fails; none that are not `fresh` where it takes a person for the next one to go better.
-    pub(super) fn hasten(&mut self, now: Time, endpoint: &Endpoint, fresh: bool, at: Time) -> bool {
+    /// come from where every attempt fails. Where it takes a person for the next one to go better, one for a restart and no more: silence
+    /// is nobody's doing, and runs are easy to forge.
+    pub(super) fn hasten(&mut self, now: Time, endpoint: &Endpoint, at: Time) -> bool {
         let Some(track) = self.tracks.get_mut(endpoint) else { return false };
-        let pause = if fresh { limits::SIGN_DIALS_AGAIN } else { limits::SIGN_DIALS_FORGOTTEN };
+        let in_vain = track.last_end.as_ref().is_some_and(|(_, reason)| takes_a_person(reason));
+        let (most, pause) = match in_vain {
+            true => (limits::SIGN_DIALS_IN_VAIN_MAX, limits::SIGN_DIALS_FORGOTTEN),
+            false if track.came_back => (limits::SIGN_DIALS_MAX, limits::SIGN_DIALS_AGAIN),
+            false => (limits::SIGN_DIALS_MAX, limits::SIGN_DIALS_FORGOTTEN),
+        };
         if track.signs.1.is_none_or(|since| now.since(since) >= pause) {
             track.signs = (0, Some(now));
         }
-        let in_vain = track.last_end.as_ref().is_some_and(|(_, reason)| takes_a_person(reason));
-        if track.signs.0 >= limits::SIGN_DIALS_MAX || (in_vain && !fresh) {
+        if track.signs.0 >= most || (in_vain && !track.restarted) {
             return false;
         }
         track.signs.0 += 1;

@@ -24,6 +24,8 @@ enum Phase {
         unread: bool,
         /// Its silence has been told.
         told: bool,
+        /// It is to be asked soon.
+        owed: bool,
     },
 }
 
@@ -67,7 +69,7 @@ impl Heartbeat {
 
     /// The link is authenticated.
     pub(super) fn alive(&mut self, now: Time, link: LinkId) {
-        self.set(link, Phase::Live { heard: now, pinged: now, probe: None, unread: false, told: false }, now + self.interval);
+        self.set(link, Phase::Live { heard: now, pinged: now, probe: None, unread: false, told: false, owed: false }, now + self.interval);
     }
 
     /// Something arrived on a link.
@@ -144,21 +146,34 @@ impl Heartbeat {
 
     /// Asks an authenticated link now. If the machine at the other end knows nothing of it any more, it says so.
     pub(super) fn ask(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
-        if let Some(Pulse { phase: Phase::Live { pinged, .. }, .. }) = self.pulses.get_mut(&link) {
-            *pinged = now;
+        if let Some(Pulse { phase: Phase::Live { pinged, owed, .. }, .. }) = self.pulses.get_mut(&link) {
+            (*pinged, *owed) = (now, false);
             self.nonce += 1;
             self.asked.push(link);
             out.send(link, Message::Ping { nonce: self.nonce });
         }
     }
 
-    /// Asks a link that is silent although its peer speaks by another one, and gives it `PROBE_DEADLINE`.
+    /// Asks an authenticated link because of an announcement: now, or when the last question is `SIGN_ASKS_EVERY` old.
+    pub(super) fn ask_in_turn(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
+        let Some(Pulse { phase: Phase::Live { pinged, owed, .. }, .. }) = self.pulses.get_mut(&link) else { return };
+        let turn = *pinged + limits::SIGN_ASKS_EVERY;
+        if turn <= now {
+            self.ask(now, link, out);
+        } else {
+            *owed = true;
+            self.look_by(link, turn);
+        }
+    }
+
+    /// Asks a link that is silent although its peer speaks by another one. It has `PROBE_DEADLINE` besides the time in which a peer that
+    /// does not read, because its own application is behind, asks from its side.
     pub(super) fn doubt(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
         let is_doubtful =
             |phase: Phase| matches!(phase, Phase::Live { heard, probe: None, .. } if now.since(heard) >= limits::DUPLICATE_SILENCE);
         if self.pulses.get(&link).is_some_and(|pulse| is_doubtful(pulse.phase)) {
             self.ask(now, link, out);
-            self.answer_by(link, now + limits::PROBE_DEADLINE);
+            self.answer_by(link, now + self.interval + limits::PROBE_DEADLINE);
         }
     }
 
@@ -167,12 +182,16 @@ impl Heartbeat {
         let Some(pulse) = self.pulses.get_mut(&link) else { return };
         if let Phase::Live { probe, unread, .. } = &mut pulse.phase {
             // Asked again before it answered: the first question counts. An answer nobody reads is none to wait for.
-            *probe = if *unread { None } else { Some(probe.unwrap_or(deadline)) };
+            *probe = if *unread { None } else { Some(probe.map_or(deadline, |at| at.min(deadline))) };
         }
-        if deadline < pulse.check {
+        self.look_by(link, deadline);
+    }
+
+    fn look_by(&mut self, link: LinkId, at: Time) {
+        if let Some(pulse) = self.pulses.get_mut(&link).filter(|pulse| at < pulse.check) {
             self.checks.remove(&(pulse.check, link));
-            pulse.check = deadline;
-            self.checks.insert((deadline, link));
+            pulse.check = at;
+            self.checks.insert((at, link));
         }
     }
 
@@ -194,18 +213,19 @@ impl Heartbeat {
                     over.push((link, CloseReason::Stale));
                     now + self.interval
                 }
-                Phase::Live { heard, pinged, probe, unread, told } => {
+                Phase::Live { heard, pinged, probe, unread, told, owed } => {
                     if !*unread && !*told && now >= *heard + patience {
                         *told = true;
                         self.silent.push(link);
                     }
-                    if now >= (*heard).max(*pinged) + self.interval {
-                        *pinged = now;
+                    let is_owed = *owed && now >= *pinged + limits::SIGN_ASKS_EVERY;
+                    if is_owed || now >= (*heard).max(*pinged) + self.interval {
+                        (*pinged, *owed) = (now, false);
                         self.nonce += 1;
                         self.asked.push(link);
                         out.send(link, Message::Ping { nonce: self.nonce });
                     }
-                    let next = (*heard).max(*pinged) + self.interval;
+                    let next = if *owed { *pinged + limits::SIGN_ASKS_EVERY } else { (*heard).max(*pinged) + self.interval };
                     let silence = if *told { self.stale_after } else { patience };
                     let check = if *unread { next } else { next.min(*heard + silence) };
                     probe.filter(|at| *at > now).map_or(check, |at| check.min(at))

@@ -132,7 +132,7 @@ impl Mesh {
             Answer::CallOff(link) => self.close(now, link, CloseReason::Duplicate),
             Answer::Ask(peer) => {
                 if let Some(link) = self.peers.link_of(&peer) {
-                    self.heartbeat.ask(now, link, &mut self.out);
+                    self.heartbeat.ask_in_turn(now, link, &mut self.out);
                 }
             }
         }

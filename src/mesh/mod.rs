@@ -171,7 +171,7 @@ impl Mesh {
                 self.dialer.connect(now, (endpoint, expected), manual, &self.peers, &mut self.out);
             }
             Input::Found { endpoint, proven } => self.dialer.found(now, endpoint, proven, &self.peers, &mut self.out),
-            Input::Heard { endpoint, fresh, proven } => self.announced(now, &endpoint, Sign { fresh, proven }),
+            Input::Heard { endpoint, fresh, restarted, proven } => self.announced(now, &endpoint, Sign { fresh, restarted, proven }),
             Input::Disconnect { peer } => self.disconnect(now, peer),
             Input::Forget { endpoint } => self.forget_endpoint(now, &endpoint),
             Input::NetworkChanged => self.network_changed(now),

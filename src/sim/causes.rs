@@ -1,7 +1,7 @@
 //! What the oracle knows of causes: what a record's writer had applied when it wrote. By its own knowledge of the writer's application,
 //! never by what the record says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::base::LogId;
@@ -20,8 +20,8 @@ pub(super) struct Pasts {
     of: BTreeMap<[u8; 32], Rc<Past>>,
     /// The last one of each node: most are like it.
     last: BTreeMap<usize, Rc<Past>>,
-    /// Logs of which records are gone everywhere: nobody waits for them.
-    lost: BTreeSet<LogId>,
+    /// Records that are gone everywhere, or of which there are two, from a number on: nobody waits for them.
+    lost: BTreeMap<LogId, u64>,
 }
 
 impl Oracle {
@@ -40,15 +40,19 @@ impl Oracle {
         self.pasts.of.insert(*blake3::hash(payload).as_bytes(), last.clone());
     }
 
-    /// A record is given to an application: all that its writer had applied is applied there, or its own, or in a snapshot it took in. A
-    /// log with two histories has no records to speak of.
+    /// A record is given to an application: all that its writer had applied is applied there, or its own, or in a snapshot it took in. Where
+    /// a log has two histories there are no records to speak of.
     pub(super) fn comes_after(&self, node: &Node, log: LogId, entry: &Entry) -> Check {
         let Some(past) = self.pasts.of.get(blake3::hash(&entry.payload).as_bytes()).filter(|_| node.causal) else { return Ok(()) };
         let here = |of: &LogId| {
             let own = node.life.as_ref().filter(|_| of.origin == node.identity.id()).map(|life| life.wal.durable(*of));
             own.unwrap_or(0).max(node.app.applied(*of)).max(node.app.own_at(*of))
         };
-        match past.iter().find(|(of, seq)| here(of) < **seq && !self.is_forked(**of) && !self.pasts.lost.contains(of)) {
+        let is_nowhere = |of: &LogId, seq: u64| {
+            let from = self.fork_of(*of).into_iter().chain(self.pasts.lost.get(of).copied());
+            from.min().is_some_and(|from| seq >= from)
+        };
+        match past.iter().find(|(of, seq)| here(of) < **seq && !is_nowhere(of, **seq)) {
             Some((of, seq)) => Err(format!(
                 "{} is given record {} of {log}, whose writer had applied {of} to {seq}, and has applied that to {}",
                 name(node.index),
@@ -68,8 +72,9 @@ impl World<'_> {
         for (log, needs) in waits {
             let here = |node: &Node| node.life.as_ref().map_or(0, |life| life.wal.durable(needs.log));
             let is_lost = self.nodes.iter().all(|node| node.life.is_some() && here(node) < needs.seq);
-            if is_lost || self.oracle.is_forked(needs.log) {
-                self.oracle.pasts.lost.insert(needs.log);
+            if is_lost || self.oracle.fork_of(needs.log).is_some_and(|fork| needs.seq >= fork) {
+                let from = self.oracle.pasts.lost.entry(needs.log).or_insert(needs.seq);
+                *from = needs.seq.min(*from);
                 self.step(node, Input::ApplyResume { log, skip: true })?;
             }
         }

@@ -139,6 +139,11 @@ impl Oracle {
         self.forked.contains_key(&log)
     }
 
+    /// The first number that was written twice.
+    pub(super) fn fork_of(&self, log: LogId) -> Option<u64> {
+        self.forked.get(&log)?.first().map(|(seq, _)| *seq)
+    }
+
     /// A node that was set back goes on in another log.
     pub(super) fn renewed(&mut self, node: usize, log: LogId) {
         self.own[node] = Some(log);

@@ -327,7 +327,9 @@ impl World<'_> {
     /// Undoes every fault: from now on everything has to come right by itself.
     pub(super) fn mend(&mut self) -> Check {
         self.net.heal();
-        self.profile.dial_loss = 0;
+        if self.profile.lan {
+            self.profile.dial_loss = 0;
+        }
         for node in 0..self.nodes.len() {
             self.nodes[node].knobs.heal();
             (self.nodes[node].app.refuses, self.nodes[node].app.poisons) = (0, 0);

@@ -91,7 +91,9 @@ impl World<'_> {
                     }
                 }
                 Output::Found { endpoint, proven, .. } => self.step(node, Input::Found { endpoint, proven })?,
-                Output::Heard { endpoint, fresh, proven } => self.step(node, Input::Heard { endpoint, fresh, proven })?,
+                Output::Heard { endpoint, fresh, restarted, proven } => {
+                    self.step(node, Input::Heard { endpoint, fresh, restarted, proven })?;
+                }
             }
         }
         let now = self.now;

@@ -29,6 +29,7 @@ mod mail;
 mod net;
 mod node;
 mod pages;
+mod pairs;
 mod plan;
 mod postal;
 mod script;
@@ -313,7 +314,7 @@ pub struct Report {
     pub counts: Counts,
     /// Of each node the bytes that its machines held at the end (mesh, sessions, discovery) and those of its log with the disk under it,
     /// if they were weighed.
-    pub live: Vec<[usize; 2]>,
+    pub live: Vec<[usize; 3]>,
 }
 
 impl fmt::Display for Report {

@@ -42,6 +42,8 @@ struct Lane {
     stalled: Time,
     /// Whether a bit of the next bytes is flipped on the way.
     corrupt: bool,
+    /// Whether one was.
+    garbled: bool,
     /// Whether an arrival is on the world's calendar.
     called: bool,
 }
@@ -141,6 +143,11 @@ impl Net {
         self.conns.iter().filter(|(_, conn)| conn.open == [true; 2]).map(|(number, _)| *number).collect()
     }
 
+    /// Whether a bit flipped on a connection that one end at least holds open.
+    pub(super) fn has_garbled(&self) -> bool {
+        self.conns.values().any(|conn| conn.lanes.iter().any(|lane| lane.garbled))
+    }
+
     /// Connections so far.
     pub(super) fn opened(&self) -> u64 {
         self.last
@@ -158,6 +165,7 @@ impl Net {
                     && let Some(at) = rng.usize(..bytes.len() + 1).checked_sub(1)
                 {
                     bytes[at] ^= 1 << rng.u8(..8);
+                    lane.garbled = true;
                 }
                 lane.bytes += bytes.len();
                 let mut rest = &bytes[..];

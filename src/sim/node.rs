@@ -324,14 +324,17 @@ impl Node {
         struck
     }
 
-    /// Ends the node for good, to see what it held: its machines, and its log with the disk.
-    pub(super) fn weigh(&mut self, live: fn() -> usize) -> [usize; 2] {
-        let Some(Life { mesh, wal, store, links, routes, beacon, work, shelf_work, .. }) = self.life.take() else { return [0; 2] };
+    /// Ends the node for good, to see what it held: its machines, its log and snapshots, and their disks.
+    pub(super) fn weigh(&mut self, live: fn() -> usize) -> [usize; 3] {
+        let Some(Life { mesh, wal, store, links, routes, beacon, work, shelf_work, .. }) = self.life.take() else { return [0; 3] };
+        let disks = (wal.storage().clone(), store.storage().clone());
         let before = live();
         drop((mesh, links, routes, beacon, work, shelf_work));
         let between = live();
         drop((wal, store));
-        [before.saturating_sub(between), between.saturating_sub(live())]
+        let after = live();
+        drop((disks, self.disk.take(), self.shelf.take()));
+        [before.saturating_sub(between), between.saturating_sub(after), after.saturating_sub(live())]
     }
 
     fn be_hurt(&mut self) {

@@ -3,7 +3,7 @@
 //! Events at the same instant happen in the order in which they were put down, so a run is a function of its options.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -25,9 +25,10 @@ use crate::sim::{Counts, Options, Report, Scenario};
 /// Virtual time in which everything must be equal once all is healed where nobody announces itself: a dead link noticed (15 s), a dial
 /// under way (5 s) and a redial (16.5 s), one after the other, and what is written.
 const CONVERGE: Duration = Duration::from_secs(60);
-/// The same where nodes announce themselves, besides three round trips: an announcement (2.2 s), a dial and what is written. Where bits
-/// flip there is the stale time besides: one in the length of a record has the reader wait for the rest of what never ends, and only the
-/// silence tells.
+/// The same where nodes announce themselves, besides three round trips: an announcement (2.2 s), a dial and what is written. Where a bit
+/// flipped on a connection that is open then, there is the stale time besides: one in the length of a record has the reader wait for the rest of what never ends, and only the
+/// silence tells. No packet is lost meanwhile: two announcements lost in a row are two intervals, which leaves nothing of this. Where nobody
+/// announces itself dials go on being lost.
 const CONVERGE_ON_LAN: Duration = Duration::from_secs(5);
 /// The same where somebody may have to take a snapshot, which is made, found to be late and made again before that.
 const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
@@ -125,6 +126,8 @@ pub(super) struct World<'a> {
     pub(super) mail: Mail,
     script: Script,
     phase: Phase,
+    /// Time beyond the usual until everything is equal.
+    beyond: Duration,
     /// What the end phase waits for.
     lacking: String,
     progress: &'a Cell<(u64, Time)>,
@@ -179,6 +182,7 @@ impl<'a> World<'a> {
             mail: Mail::default(),
             script,
             phase: Phase::Play,
+            beyond: Duration::ZERO,
             lacking: String::new(),
             progress,
             setup,
@@ -357,6 +361,7 @@ impl<'a> World<'a> {
     fn heal_everything(&mut self) -> Check {
         self.trace.line(self.now, format_args!("* everything is healed"))?;
         self.phase = Phase::Converge { since: self.now, equal: None };
+        self.beyond = if self.net.has_garbled() { limits::STALE_AFTER } else { Duration::ZERO };
         self.after(LOOK, What::Look);
         self.mend()
     }
@@ -392,9 +397,8 @@ impl<'a> World<'a> {
 
     /// How long it may take until everything is equal.
     fn allowed(&self) -> Duration {
-        let garbled = if self.counts.flips > 0 { limits::STALE_AFTER } else { Duration::ZERO };
         match self.counts.snapshots {
-            0 if self.profile.lan => CONVERGE_ON_LAN + 6 * Duration::from_micros(self.profile.latency_us.1) + garbled,
+            0 if self.profile.lan => CONVERGE_ON_LAN + 6 * Duration::from_micros(self.profile.latency_us.1) + self.beyond,
             0 => CONVERGE,
             _ => CONVERGE_BY_SNAPSHOT,
         }
@@ -406,51 +410,10 @@ impl<'a> World<'a> {
             .iter()
             .find_map(|node| self.oracle.lacks(&self.nodes, node))
             .or_else(|| self.unlinked())
+            .or_else(|| self.untidy().filter(|_| !self.profile.lan))
             .or_else(forgotten)
             .or_else(|| self.mail_lacks())
             .or_else(|| self.unaware())
-    }
-
-    /// The connection by which one node reaches another, as it thinks.
-    fn route(&self, from: usize, to: usize) -> Option<u64> {
-        let life = self.nodes[from].life.as_ref()?;
-        let link = life.routes.get(&self.nodes[to].identity.id())?;
-        life.links.get(link)?.at.map(|(conn, _)| conn)
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let nodes = self.nodes.len();
-        (0..nodes).flat_map(|a| (0..a).map(move |b| (a, b)))
-    }
-
-    /// A pair that should be connected and is not, as both see it.
-    fn unlinked(&self) -> Option<String> {
-        let open: BTreeSet<u64> = self.net.open_conns().into_iter().collect();
-        self.pairs().find_map(|(a, b)| {
-            let (here, there) = (self.route(a, b), self.route(b, a));
-            let (here, there) = (here.filter(|conn| open.contains(conn)), there.filter(|conn| open.contains(conn)));
-            let wanted = self.options.scenario == Scenario::Introductions
-                || self.nodes[a].targets.contains(&b)
-                || self.nodes[b].targets.contains(&a);
-            let lacks = here.is_some() != there.is_some() || (wanted && here.is_none());
-            lacks.then(|| format!("{} and {} are linked by {here:?} and {there:?}", name(a), name(b)))
-        })
-    }
-
-    /// A pair that does not have exactly one link, the same one at both ends. While discovery goes on, one may give way to another or a
-    /// second one be refused; in the end there is one.
-    fn untidy(&self) -> Option<String> {
-        let mut open = BTreeMap::new();
-        for conn in self.net.open_conns() {
-            let [one, two] = [0, 1].map(|side| self.net.far_end(conn, side).map(|end| end.node));
-            *open.entry((one.max(two), one.min(two))).or_insert(0) += 1;
-        }
-        self.pairs().find_map(|(a, b)| {
-            let (here, there) = (self.route(a, b), self.route(b, a));
-            let count = open.get(&(Some(a), Some(b))).copied().unwrap_or(0);
-            let what = || format!("{} and {} are linked by {here:?} and {there:?}, {count} connections", name(a), name(b));
-            (here != there || count > 1).then(what)
-        })
     }
 
     fn report(&mut self, steps: u64, healed: Duration) -> Result<Report, String> {

@@ -32,10 +32,14 @@ pub const DIAL_ADDRESSES_MAX: usize = 8;
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
 /// Dials that signs of life bring forward at one endpoint: what announces itself and goes on failing has its pauses after these.
 pub const SIGN_DIALS_MAX: u32 = 4;
+/// The same where the last attempt ended for a reason that only a person can take away: a restart may have been that person's.
+pub const SIGN_DIALS_IN_VAIN_MAX: u32 = 1;
 /// They are counted anew when the endpoint was silent or has restarted, no sooner than this after the last time.
 pub const SIGN_DIALS_AGAIN: Duration = Duration::from_secs(5);
-/// And after this in any case, for whoever speaks all the time.
+/// And after this in any case, for whoever speaks all the time; no sooner where only a person can help.
 pub const SIGN_DIALS_FORGOTTEN: Duration = Duration::from_secs(60);
+/// Least time between two questions on one link that announcements ask for: anybody can forge those.
+pub const SIGN_ASKS_EVERY: Duration = Duration::from_secs(1);
 /// Silence of a link after which a second one of its peer is a reason to ask whether it lives: two that cross have both just spoken.
 pub const DUPLICATE_SILENCE: Duration = Duration::from_secs(1);
 /// After a change of the network: how long a standing link has to show life, and a handshake to end.

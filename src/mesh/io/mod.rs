@@ -49,6 +49,8 @@ pub enum Input {
         endpoint: Endpoint,
         /// For the first time, as another run, or after a silence.
         fresh: bool,
+        /// As another run than before.
+        restarted: bool,
         /// Whoever announces itself there knows the cluster's secret.
         proven: bool,
     },

@@ -63,7 +63,9 @@ impl fmt::Display for Input {
             Input::Connect { endpoint, manual, expected: None } => write!(f, "connect {endpoint} manual={manual}"),
             Input::Connect { endpoint, manual, expected: Some(key) } => write!(f, "connect {endpoint}#{} manual={manual}", key.short()),
             Input::Found { endpoint, proven } => write!(f, "found {endpoint} proven={proven}"),
-            Input::Heard { endpoint, fresh, proven } => write!(f, "heard {endpoint} fresh={fresh} proven={proven}"),
+            Input::Heard { endpoint, fresh, restarted, proven } => {
+                write!(f, "heard {endpoint} fresh={fresh} restarted={restarted} proven={proven}")
+            }
             Input::Disconnect { peer } => write!(f, "disconnect {}", peer.short()),
             Input::Forget { endpoint } => write!(f, "forget {endpoint}"),
             Input::NetworkChanged => f.write_str("network changed"),

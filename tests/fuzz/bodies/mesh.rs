@@ -381,10 +381,10 @@ pub(crate) fn inputs(input: &[u8]) {
             0 => carrier.accept(choices.byte()),
             1 => {
                 let (endpoint, how) = (Endpoint::tcp("h", u16::from(choices.byte()) + 1), choices.byte());
-                let (manual, proven, fresh) = (how & 1 == 0, how & 2 == 0, how & 4 == 0);
+                let (manual, proven, fresh, restarted) = (how & 1 == 0, how & 2 == 0, how & 4 == 0, how & 8 == 0);
                 carrier.step(match how >> 6 {
                     3 => Input::Found { endpoint, proven },
-                    2 => Input::Heard { endpoint, fresh, proven },
+                    2 => Input::Heard { endpoint, fresh, restarted, proven },
                     _ => Input::Connect { endpoint, expected: None, manual },
                 });
             }
