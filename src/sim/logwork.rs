@@ -14,7 +14,7 @@ use crate::sim::check::Check;
 use crate::sim::node::{Life, LogWork, Node, name};
 use crate::sim::shelf::own_effects;
 use crate::sim::world::{What, World};
-use crate::sync::{Cause, Entry, Group, StoreError};
+use crate::sync::{Cause, Entry, Group, StoreError, Stored};
 
 /// The application's turn applies so many records at most, so that a crash finds it in the middle.
 const APPLY_MAX: u64 = 8;
@@ -228,6 +228,7 @@ impl World<'_> {
                 self.tell_durable(node, &mut durable)?;
             }
             match verdict {
+                Ok(Stored::Past) => durable.push(Group { bytes: Bytes::new(), ..group }),
                 Ok(_) => durable.push(group),
                 Err(error) => self.store_failed(node, link, group.log, &error)?,
             }

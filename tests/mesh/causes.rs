@@ -228,3 +228,46 @@ fn a_snapshot_that_is_taken_in_ends_a_wait_and_is_named_from_then_on() {
     assert_eq!((applies(&seen), waits(&solo, 2)), (vec![(2, 2, 3)], None));
     assert!(offer(&mut solo, 2, 2, &[cause(1, 9)]).is_none());
 }
+
+#[test]
+fn a_log_with_two_histories_that_is_held_up_by_what_its_origin_wrote_holds_up_nobody_else() {
+    for is_parked in [false, true] {
+        for is_frozen_first in [false, true] {
+            let mut solo = causal(vec![(log(1), 4, 0), (log(2), 1, 0)]);
+            solo.step(Input::Tick);
+            assert!(offer(&mut solo, 2, 1, &[cause(1, 4)]).is_some());
+            applied(&mut solo, 1, 2);
+            let (link, _) = solo.join_with(1, &[]);
+            let mut seen = Vec::new();
+            for freezes in [is_frozen_first, !is_frozen_first] {
+                assert!(applies(&seen).is_empty(), "held up by record 3 of log 1");
+                seen = if freezes {
+                    solo.step(Input::Forked { link, log: log(1), seq: 5, detail: "two".into() })
+                } else if is_parked {
+                    solo.step(Input::ApplyPoisoned { log: log(1), seq: 3 })
+                } else {
+                    offer(&mut solo, 1, 3, &[cause(77, 1)]).expect("never here")
+                };
+            }
+            assert_eq!(applies(&seen), [(2, 1, 1)], "{is_parked} {is_frozen_first}");
+            assert_eq!(solo.mesh.log(log(1)).map(|view| view.applied), Some(2), "which itself stays where it is");
+        }
+    }
+}
+
+#[test]
+fn an_order_to_go_on_holds_until_the_application_has_applied_the_record() {
+    let mut solo = causal(vec![(log(2), 3, 0)]);
+    solo.step(Input::Tick);
+    let names = [cause(1, 4)];
+    assert!(offer(&mut solo, 2, 1, &names).is_some());
+    solo.step(Input::ApplyResume { log: log(2), skip: true });
+    for seen in 0..3 {
+        assert!(offer(&mut solo, 2, 1, &names).is_none(), "{seen}");
+        solo.step(Input::ApplyRefused { log: log(2), seq: 1 });
+        assert_eq!(applies(&solo.wait(5_000)), [(2, 1, 3)], "a busy application gets it again");
+    }
+    assert!(offer(&mut solo, 2, 1, &names).is_none());
+    applied(&mut solo, 2, 1);
+    assert!(offer(&mut solo, 2, 2, &names).is_some(), "of the next record nothing was said");
+}

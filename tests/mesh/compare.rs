@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vixp2p::base::{CloseReason, Event, Incarnation, LinkId, LogId, limits};
+use vixp2p::Config;
+use vixp2p::base::{CloseReason, Event, Incarnation, LinkId, LogId, Time, limits};
 use vixp2p::crypto::{Identity, Secret};
-use vixp2p::mesh::io::{Compared, SealRecord};
-use vixp2p::mesh::{Input, Output};
+use vixp2p::mesh::io::{Compared, SealRecord, SnapshotInput};
+use vixp2p::mesh::{Input, Mesh, MeshSettings, Output};
 use vixp2p::sync::{Group, GroupError, StoreError, encode_group, log_head};
 use vixp2p::wire::Message;
 use vixp2p::wire::message::WalSeal;
 
-use crate::solo::{Solo, ack, closes, events, log, nak, push, sent};
+use crate::snapshots;
+use crate::solo::{Solo, ack, closes, events, everybody, id, log, nak, push, sent};
 
 /// Groups of a log that end at these records; whose history it is the text says. A mesh does not look who signed them.
 fn groups(of: LogId, ends: &[u64], text: &str) -> Vec<Group> {
@@ -275,4 +277,100 @@ fn a_seal_that_lies_beyond_what_is_left_of_an_earlier_log_is_compared_when_that_
     assert_eq!(compares(&seen), [(link, former, 8)]);
     solo.step(Input::Compared { link, log: former, seal, verdict: Box::new(Compared::Fits) });
     assert_eq!(counted(&solo, former), [8, 8], "the other one pushed them");
+}
+
+#[test]
+fn two_nodes_with_two_histories_of_a_log_one_of_them_writes_show_each_other_a_few_seals_and_no_more() {
+    let of = log(5);
+    let settings = MeshSettings { trust: everybody(), ..MeshSettings::from_config(&Config::new("n"), id(7)) };
+    // One has twenty records, the other twelve others and goes on while the first seals are on their way.
+    let mut keeper = Solo { mesh: Mesh::new(settings, vec![(of, 20, 20)], log(7), 1), now: Time::ZERO };
+    let mut writer = Solo::new();
+    let ends = |n: u64| (1..=n).collect::<Vec<_>>();
+    writer.durable(groups(of, &ends(12), "new"));
+    let (to_keeper, mut seen) = writer.join_with(7, &[(of, 20)]);
+    let (to_writer, _) = keeper.join_with(5, &[(of, 12)]);
+    let mut from_keeper = keeper.step(Input::LastSeals { seals: vec![(of, Some(seal(of, &ends(20), "old")))] });
+    seen.extend(writer.durable(groups(of, &ends(15), "new").split_off(12)));
+    let mut shown = Vec::new();
+    for _ in 0..40 {
+        let pass = |outputs: Vec<Output>, link, to: &mut Solo, at: LinkId, (have, text): (u64, &str)| {
+            let mut caused = Vec::new();
+            for message in sent(&outputs, link).into_iter().filter(|m| matches!(m, Message::WalSeal(_))) {
+                let mut todo = to.receive(at, message);
+                while let Some(place) = todo.iter().position(|o| matches!(o, Output::Compare { .. })) {
+                    let Output::Compare { link, log, seal: theirs } = todo.remove(place) else { unreachable!() };
+                    let ours = Some(seal(of, &ends(theirs.last().min(have)), text));
+                    let verdict = Box::new(Compared::Differs { ours, why: StoreError::Fork { seq: 11 } });
+                    todo.extend(to.step(Input::Compared { link, log, seal: theirs, verdict }));
+                }
+                caused.extend(todo);
+            }
+            caused
+        };
+        shown.extend(shows(&seen, to_keeper));
+        shown.extend(shows(&from_keeper, to_writer));
+        let next = pass(std::mem::take(&mut from_keeper), to_writer, &mut writer, to_keeper, (15, "new"));
+        from_keeper = pass(std::mem::replace(&mut seen, next), to_keeper, &mut keeper, to_writer, (20, "old"));
+    }
+    assert!(shown.len() <= 5 && shown.contains(&(of, 12)), "{shown:?}");
+    assert!(shows(&seen, to_keeper).is_empty() && shows(&from_keeper, to_writer).is_empty());
+}
+
+#[test]
+fn a_seal_that_the_disk_refused_to_have_compared_is_compared_again_and_nothing_counts_until_then() {
+    let mut solo = Solo::new();
+    solo.durable(groups(log(5), &[4], "a"));
+    let (link, _) = solo.join_with(7, &[(log(5), 3)]);
+    let theirs = seal(log(5), &[3], "b");
+    assert_eq!(compares(&solo.receive(link, shown(log(5), &theirs))), [(link, log(5), 3)]);
+    let verdict = Box::new(Compared::Failed("full".into()));
+    assert!(compares(&solo.step(Input::Compared { link, log: log(5), seal: theirs, verdict })).is_empty());
+    // Its word on what it was pushed.
+    solo.step(Input::ReadDone { link, log: log(5), groups: groups(log(5), &[4], "a") });
+    assert!(acked(&solo.receive(link, ack(log(5), 4, 4))).is_empty() && counted(&solo, log(5)).is_empty());
+    let again = limits::SEAL_AGAIN.as_millis() as u64;
+    assert_eq!(compares(&solo.wait(again + 1)), [(link, log(5), 3)]);
+    solo.step(Input::Compared { link, log: log(5), seal: theirs, verdict: Box::new(Compared::Fits) });
+    assert_eq!(counted(&solo, log(5)), [4]);
+}
+
+#[test]
+fn a_group_below_where_a_log_begins_is_settled_and_its_seal_is_shown_to_nobody() {
+    let mut solo = Solo::with(|_| {}, vec![(log(1), 5, 5)]);
+    let (link, _) = solo.join_with(7, &[(log(1), 10)]);
+    let forged = groups(log(1), &[5, 10], "made up").remove(1);
+    solo.receive(link, push(&forged));
+    solo.durable(vec![Group { bytes: Bytes::new(), ..forged }]);
+    assert_eq!(solo.mesh.log(log(1)).map(|view| view.durable), Some(10));
+    let (next, seen) = solo.join_with(8, &[(log(1), 10)]);
+    assert!(shows(&seen, next).is_empty());
+}
+
+#[test]
+fn the_writer_of_a_log_that_goes_on_behind_a_snapshots_place_is_shown_the_seal_before_the_ack() {
+    let mut solo = Solo::with(|_| {}, vec![(log(7), 8, 8)]);
+    let (writer, _) = solo.join_with(7, &[(log(7), 10)]);
+    solo.step(Input::LastSeals { seals: vec![(log(7), Some(seal(log(7), &[8], "old")))] });
+    let (snapshot, places) = (snapshots::offer(10, 1), [snapshots::place(log(7), 10, 10)]);
+    let (giver, _) = solo.join_with(8, &[]);
+    let seen = snapshots::offered(&mut solo, giver, &snapshot, &places, Some(Vec::new()));
+    assert_eq!(snapshots::installs(&seen), 1);
+    let seen = snapshots::tell(&mut solo, SnapshotInput::Installed { id: snapshot.id, places: places.to_vec() });
+    assert_eq!((sent(&seen, writer), wanted(&seen)), (vec![], vec![vec![log(7)]]));
+    assert_eq!(sent(&seen, giver), [ack(log(7), 10, 10)], "nobody else waits");
+    // What it pushed and is here by number is acknowledged no sooner.
+    let seen = solo.receive(writer, push(&groups(log(7), &[8, 10], "new")[1]));
+    assert_eq!(sent(&seen, writer), []);
+    let seen = sent(&solo.step(Input::LastSeals { seals: vec![(log(7), Some(seal(log(7), &[8, 10], "old")))] }), writer);
+    assert!(matches!(&seen[..], [Message::WalSeal(_), Message::WalAck(a)] if a.durable == 10), "{seen:?}");
+}
+
+#[test]
+fn an_ack_does_not_wait_for_ever_for_a_seal_that_cannot_be_read() {
+    let mut solo = Solo::with(|_| {}, vec![(log(7), 8, 0)]);
+    let (writer, seen) = solo.join_with(7, &[(log(7), 8)]);
+    assert_eq!(wanted(&seen), [vec![log(7)]]);
+    assert_eq!(sent(&solo.step(Input::Applied { log: log(7), seq: 8 }), writer), []);
+    assert_eq!(sent(&solo.step(Input::LastSeals { seals: vec![(log(7), None)] }), writer), [ack(log(7), 8, 8)]);
 }

@@ -200,9 +200,11 @@ fn other_origins_records_wait_before_they_are_forwarded_and_go_neither_back_nor_
     let new = group(log(1), 1, 1, 100);
     solo.receive(giver, push(&new));
     let seen = solo.durable(vec![new]);
-    for link in [giver, home, quick, slow] {
+    for link in [giver, quick, slow] {
         assert_eq!(sent(&seen, link), [ack(log(1), 1, 0)], "everybody learns");
     }
+    let unread = solo.step(Input::LastSeals { seals: vec![(log(1), None)] });
+    assert_eq!((sent(&seen, home), sent(&unread, home)), (vec![], vec![ack(log(1), 1, 0)]), "its writer after the seal, if there is one");
     solo.receive(quick, ack(log(1), 1, 0));
     assert!(reads(&solo.wait(249)).is_empty());
     assert_eq!(reads(&solo.wait(126)), [(slow, log(1), 1)]);

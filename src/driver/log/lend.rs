@@ -129,3 +129,22 @@ impl LogQueue {
         Some((wal, Some((taken, groups))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Incarnation;
+    use crate::crypto::{Identity, Secret};
+    use crate::sync::{MemStorage, Storage, Wal};
+
+    #[test]
+    fn a_log_that_its_own_thread_waits_for_is_lent_to_nobody_before() {
+        let disk: Box<dyn Storage> = Box::new(MemStorage::new());
+        let identity = Arc::new(Identity::from_seed(&Secret::new([7; 32])));
+        let (wal, _) = Wal::open(disk, identity, Incarnation(1)).expect("memory");
+        let mut pending = Pending { place: Place::Resting(Box::new(wal)), is_wanted: true, ..Pending::default() };
+        assert!(pending.borrow().is_none());
+        pending.is_wanted = false;
+        assert!(pending.borrow().is_some() && pending.borrow().is_none());
+    }
+}

@@ -229,6 +229,9 @@ impl Replica {
     pub(in crate::mesh) fn seals_read(&mut self, seals: &[(LogId, Option<SealRecord>)], out: &mut Outbox) {
         self.seals.reading.clear();
         for (log, seal) in seals {
+            if seal.is_none() {
+                self.seals.wanted.remove(log);
+            }
             let Some(local) = self.logs.get_mut(log) else { continue };
             if let Some(seal) = seal.filter(|seal| seal.last() >= local.durable) {
                 local.last_seal = Some(seal);

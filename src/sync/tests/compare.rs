@@ -2,8 +2,8 @@
 
 use super::{key, log_of, open, payloads};
 use crate::base::{Incarnation, LogId};
-use crate::sync::segment::log_dir;
-use crate::sync::{Compared, Group, GroupError, MemStorage, SealRecord, Storage, StoreError, Wal};
+use crate::sync::segment::{former_path, log_dir};
+use crate::sync::{Compared, Group, GroupError, MemStorage, SealRecord, Storage, StoreError, Stored, Wal};
 
 /// Node 2's log whose groups have so many records; from group `fork` on they are others.
 fn history(sizes: &[u64], fork: usize) -> Wal<MemStorage> {
@@ -175,4 +175,35 @@ fn what_a_node_that_was_set_back_wrote_is_kept_when_its_log_goes_on_behind_a_sna
     copy.adopt(log, &place, 13).expect("adopted");
     assert!(copy.formers().is_empty());
     peer.append(9, &payloads(14, 1, 40)).expect("memory");
+}
+
+#[test]
+fn what_a_crash_left_of_a_log_on_its_way_aside_is_kept_beside_the_rest_of_it() {
+    let peer = history(&[3, 1, 5, 4], 9);
+    let log = peer.own();
+    let place = peer.place_before(log, 13).expect("memory").expect("sealed");
+    let mut wal = history(&[3, 2, 2], 1);
+    wal.renew(Incarnation(77)).expect("memory");
+    let mut disk = wal.storage().clone();
+    let segments: Vec<String> = disk.list(&log_dir(&log)).expect("memory").into_iter().filter(|path| path.ends_with(".wal")).collect();
+    assert!(segments.len() > 1, "{segments:?}");
+    let last = segments.last().expect("some");
+    disk.rename(last, &former_path(last, 13)).expect("memory");
+    let mut wal = open(disk, 2);
+    wal.adopt(log, &place, 13).expect("adopted");
+    assert_eq!((wal.base(log), wal.durable(log), wal.formers().len()), (13, 13, segments.len()));
+    let again = open(wal.storage().clone(), 3);
+    assert_eq!((again.base(log), again.formers().len()), (13, segments.len()));
+}
+
+#[test]
+fn a_group_that_ends_where_a_log_begins_is_settled_unseen_whatever_it_holds() {
+    let peer = history(&[3, 1, 5], 9);
+    let log = peer.own();
+    let place = peer.place_before(log, 4).expect("memory").expect("sealed");
+    let mut copy = open(MemStorage::new(), 3);
+    copy.adopt(log, &place, 4).expect("adopted");
+    let mut forged = groups(&history(&[3, 1], 8)).pop().expect("two");
+    forged.log = log;
+    assert_eq!(copy.store(&[forged]), [Ok(Stored::Past)]);
 }
