@@ -84,14 +84,14 @@ impl Pledge {
         parcel.get(PLEDGE_AT..)?.first_chunk().copied().map(Pledge)
     }
 
-    /// Whether that receipt keeps it.
-    pub fn is_kept_by_receipt(&self, receipt: &[u8; 32]) -> bool {
-        self.is_kept_by_opened(&hash(receipt))
+    /// The one which that receipt keeps.
+    pub fn kept_by_receipt(receipt: &[u8; 32]) -> Pledge {
+        Pledge::kept_by_opened(&hash(receipt))
     }
 
-    /// Whether the parcel was opened by whoever told this first.
-    pub fn is_kept_by_opened(&self, opened: &[u8; 32]) -> bool {
-        hash(opened) == self.0
+    /// That of the parcel which was opened by whoever told this first.
+    pub fn kept_by_opened(opened: &[u8; 32]) -> Pledge {
+        Pledge(hash(opened))
     }
 }
 
@@ -107,8 +107,8 @@ mod tests {
     fn who_opened_it_can_prove_that_and_its_run_and_no_receipt() {
         let answers = Answers::new([1; 32], [2; 32]);
         let (pledge, run) = (answers.pledge(), answers.run(7));
-        assert!(pledge.is_kept_by_receipt(&answers.receipt()) && pledge.is_kept_by_opened(&run.opened));
-        assert!(!pledge.is_kept_by_receipt(&run.opened) && !pledge.is_kept_by_opened(&answers.receipt()));
+        assert!(Pledge::kept_by_receipt(&answers.receipt()) == pledge && Pledge::kept_by_opened(&run.opened) == pledge);
+        assert!(Pledge::kept_by_receipt(&run.opened) != pledge && Pledge::kept_by_opened(&answers.receipt()) != pledge);
         assert!(answers.proves_receipt(&[1; 32]) && !answers.proves_receipt(&run.opened));
         assert!(answers.proves_run(&run) && !answers.proves_run(&ProvenRun { run: 8, ..run }));
         assert!(!Answers::new([1; 32], [3; 32]).proves_run(&run), "a receipt that was told does not make runs");

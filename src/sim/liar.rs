@@ -3,7 +3,7 @@
 //! It says that it knows ways, swallows, alters and repeats parcels and notices, tells false ones, and writes others' names on them. Each
 //! one has tricks it prefers. It holds its own key only, and stays within what any peer may send.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ use crate::sim::check::Check;
 use crate::sim::node::name;
 use crate::sim::world::World;
 use crate::wire::Message;
-use crate::wire::message::{Inbound, Notice, Parcel, Search, SearchStep, Verdict};
+use crate::wire::message::{Inbound, Notice, Parcel, ParcelId, Search, SearchStep, Verdict};
 
 /// What it has seen and may send again.
 const KEPT_MAX: usize = 64;
@@ -34,6 +34,8 @@ enum Fate {
     Alter,
     /// Passed on, and other copies of it before its sender makes them.
     Forestall,
+    /// Kept, and every other copy that its sender could make is sent before it, to end on the way.
+    Exhaust,
 }
 
 /// See the module.
@@ -51,13 +53,25 @@ pub(super) struct Liar {
     alters: u32,
     repeats: u32,
     kept: VecDeque<Message>,
+    /// Messages of which it has sent every copy.
+    exhausted: BTreeSet<(PeerId, u64, u64)>,
     told: (u64, u32),
+}
+
+/// To whom it says something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Whom {
+    /// From whom it heard the other.
+    Back,
+    Anybody,
+    /// One neighbour for all of it, so that none of it is missing there.
+    One,
 }
 
 impl Liar {
     pub(super) fn new(node: usize, seed: u64) -> Liar {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x6c69_6172);
-        let all = [Fate::Pass, Fate::Swallow, Fate::Deny, Fate::PassAndDeny, Fate::Alter, Fate::Forestall];
+        let all = [Fate::Pass, Fate::Swallow, Fate::Deny, Fate::PassAndDeny, Fate::Alter, Fate::Forestall, Fate::Exhaust];
         // One trick alone is the hardest to tell from bad luck.
         let mut fates: Vec<Fate> = all.into_iter().filter(|_| rng.bool()).collect();
         if fates.is_empty() || rng.bool() {
@@ -67,7 +81,7 @@ impl Liar {
         let word = rng.bool().then(|| rng.u8(..8));
         let claims = [300, 1_000, 1_000][rng.usize(..3)];
         let (silences, alters, repeats) = (often(&mut rng), often(&mut rng), often(&mut rng));
-        Liar { node, rng, fates, word, claims, silences, alters, repeats, kept: VecDeque::new(), told: (0, 0) }
+        Liar { node, rng, fates, word, claims, silences, alters, repeats, kept: VecDeque::new(), exhausted: BTreeSet::new(), told: (0, 0) }
     }
 
     fn often(&mut self, per_mille: u32) -> bool {
@@ -140,9 +154,8 @@ impl Liar {
         parcel
     }
 
-    /// What it does with a message it hears: what its own machines are to hear of it, and what it says at once, to whom it heard it from
-    /// (`true`) or to anybody.
-    fn hears(&mut self, message: Message, people: &[PeerId]) -> (Option<Message>, Vec<(bool, Message)>) {
+    /// What it does with a message it hears: what its own machines are to hear of it, and what it says at once.
+    fn hears(&mut self, message: Message, people: &[PeerId]) -> (Option<Message>, Vec<(Whom, Message)>) {
         let me = people[self.node];
         match message {
             Message::Search(search) if search.origin != me && search.target != me => self.hears_search(search),
@@ -162,22 +175,22 @@ impl Liar {
         }
     }
 
-    fn hears_search(&mut self, search: Search) -> (Option<Message>, Vec<(bool, Message)>) {
+    fn hears_search(&mut self, search: Search) -> (Option<Message>, Vec<(Whom, Message)>) {
         match search.step {
             SearchStep::Seek { .. } if self.often(self.claims) => {
                 let step = SearchStep::Found { hops: self.rng.u8(..3) };
                 let asks_on = self.rng.bool().then_some(Message::Search(search));
-                (asks_on, vec![(true, Message::Search(Search { step, ..search }))])
+                (asks_on, vec![(Whom::Back, Message::Search(Search { step, ..search }))])
             }
             SearchStep::Found { .. } if self.often(self.silences) => (None, Vec::new()),
             _ => (Some(Message::Search(search)), Vec::new()),
         }
     }
 
-    fn hears_parcel(&mut self, parcel: Parcel, people: &[PeerId]) -> (Option<Message>, Vec<(bool, Message)>) {
+    fn hears_parcel(&mut self, parcel: Parcel, people: &[PeerId]) -> (Option<Message>, Vec<(Whom, Message)>) {
         let fate = self.fates[self.rng.usize(..self.fates.len())];
         let denial = Notice { id: parcel.id, verdict: self.verdict() };
-        let denial = vec![(true, Message::Notice(denial))];
+        let denial = vec![(Whom::Back, Message::Notice(denial))];
         match fate {
             Fate::Pass => (Some(Message::Parcel(parcel)), Vec::new()),
             Fate::Swallow => (None, Vec::new()),
@@ -185,18 +198,32 @@ impl Liar {
             Fate::PassAndDeny => (Some(Message::Parcel(parcel)), denial),
             Fate::Alter => {
                 let altered = self.altered(&parcel, people);
-                (None, vec![(false, Message::Parcel(altered))])
+                (None, vec![(Whom::Anybody, Message::Parcel(altered))])
             }
             Fate::Forestall => {
                 let copies = (1..12).map(|more| {
                     let mut copy = if self.rng.bool() { self.altered(&parcel, people) } else { parcel.clone() };
                     copy.id.attempt = parcel.id.attempt.wrapping_add(more);
-                    (false, Message::Parcel(copy))
+                    (Whom::Anybody, Message::Parcel(copy))
                 });
                 let copies: Vec<_> = copies.collect();
                 (self.rng.bool().then_some(Message::Parcel(parcel)), copies)
             }
+            Fate::Exhaust => (None, self.exhausts(&parcel)),
         }
+    }
+
+    /// Every copy there can be after this one, with so few links left that none comes far; once a message.
+    fn exhausts(&mut self, parcel: &Parcel) -> Vec<(Whom, Message)> {
+        let ParcelId { from, from_run, number, attempt } = parcel.id;
+        if !self.exhausted.insert((from, from_run, number)) {
+            return Vec::new();
+        }
+        let copies = (1..=u8::MAX).map(|more| {
+            let id = ParcelId { attempt: attempt.wrapping_add(more), ..parcel.id };
+            (Whom::One, Message::Parcel(Parcel { id, ttl: self.rng.u8(2..5), ..parcel.clone() }))
+        });
+        copies.collect()
     }
 
     /// Something it has seen before, as it was or not.
@@ -243,25 +270,31 @@ impl World<'_> {
             passed.extend(heard.map(Inbound::Message));
             said.extend(lies);
             if is_of_routes && liar.often(liar.repeats) {
-                said.extend(liar.repeats(&people).map(|again| (false, again)));
+                said.extend(liar.repeats(&people).map(|again| (Whom::Anybody, again)));
             }
         }
-        for (back, message) in said {
-            if liar.may_speak(self.now) {
-                self.says(liar, if back { Some(link) } else { None }, message)?;
+        let one = liar.rng.u64(..);
+        for (whom, message) in said {
+            let nth = match whom {
+                Whom::Back => None,
+                Whom::Anybody => Some(liar.rng.u64(..)),
+                Whom::One => Some(one),
+            };
+            if whom == Whom::One || liar.may_speak(self.now) {
+                self.says(liar, nth.ok_or(link), message)?;
             }
         }
         Ok(Input::Received { link: by, items: passed })
     }
 
-    fn says(&mut self, liar: &mut Liar, link: Option<LinkId>, message: Message) -> Check {
+    fn says(&mut self, liar: &mut Liar, link: Result<u64, LinkId>, message: Message) -> Check {
         let node = liar.node;
         let Some(life) = &self.nodes[node].life else { return Ok(()) };
         let links: Vec<LinkId> = life.routes.values().copied().collect();
         if links.is_empty() {
             return Ok(());
         }
-        let link = link.unwrap_or_else(|| links[liar.rng.usize(..links.len())]);
+        let link = link.map_or_else(|link| link, |nth| links[(nth % links.len() as u64) as usize]);
         let output = Output::Send { link, message };
         self.trace.line(self.now, format_args!("{} lies {output}", name(node)))?;
         let Output::Send { message, .. } = output else { return Ok(()) };

@@ -100,6 +100,66 @@ fn a_forged_copy_does_not_use_up_the_name_of_the_true_one() {
     assert_eq!(notices(&solo.receive(one, copy), one), [Verdict::Received([6; 32])]);
 }
 
+/// Copies of one message that a liar sent before its sender did, with too few links left or while the way was down.
+#[test]
+fn a_liar_cannot_use_up_the_copies_of_a_message_before_its_sender_makes_them() {
+    for hint in [Some(Verdict::TtlExceeded), Some(Verdict::NoRoute), None] {
+        let mut solo = Solo::new();
+        let [one, two] = [1, 2].map(|n| solo.join(n).0);
+        let forestalled = |attempt, ttl| parcel(copy(8, 1, attempt), 2, ttl);
+        for attempt in 0..=u8::MAX {
+            assert!(passed(&mut solo, one, two, forestalled(attempt, 3)));
+            if let Some(verdict) = hint {
+                solo.receive(two, Message::Notice(Notice { id: copy(8, 1, attempt), verdict }));
+            }
+        }
+        for attempt in [0, 1, 255] {
+            assert!(passed(&mut solo, one, two, forestalled(attempt, 4)), "one that comes farther");
+            assert_eq!(notices(&solo.receive(one, forestalled(attempt, 3)), one), [Verdict::Loop], "a circle");
+        }
+        if hint.is_none() {
+            solo.wait(1_000);
+        }
+        assert!(passed(&mut solo, one, two, forestalled(7, 3)), "{hint:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_under_a_name_two_use_is_charged_to_neither_and_else_to_who_brought_most() {
+    let mut solo = Solo::new();
+    let [one, two, three] = [1, 2, 3].map(|n| solo.join(n).0);
+    let refuse = |solo: &mut Solo, number| solo.receive(two, Message::Notice(Notice { id: copy(8, number, 0), verdict: Verdict::Refused }));
+    for number in 0..50 {
+        assert!(passed(&mut solo, three, two, parcel(copy(8, number, 0), 2, 8)), "the true one, {number}");
+        // A forged one beside it.
+        assert!(passed(&mut solo, one, two, sized(8, number, 2, 9)));
+        refuse(&mut solo, number);
+    }
+    let mut number = 100;
+    while passed(&mut solo, one, two, sized(8, number, 2, 9)) {
+        passed(&mut solo, one, two, sized(8, number, 2, 10));
+        assert!(passed(&mut solo, three, two, parcel(copy(8, number, 0), 2, 8)));
+        refuse(&mut solo, number);
+        number += 1;
+    }
+    assert!(number < 105, "{number}");
+    assert!(passed(&mut solo, three, two, parcel(copy(8, number, 0), 2, 8)));
+}
+
+#[test]
+fn what_a_node_sends_to_a_neighbour_itself_leaves_the_whole_share_to_those_it_relays_for() {
+    let mut solo = Solo::new();
+    let [one, two] = [1, 2].map(|n| solo.join(n).0);
+    let mut own = 0;
+    for number in 0..limits::POSTS_MAX as u64 {
+        let out = post(&mut solo, number, 2);
+        own += parcels(&seal(&mut solo, out), two).len();
+    }
+    assert_eq!(own, limits::POSTS_MAX);
+    let by_one = (0..SMALL).filter(|n| passed(&mut solo, one, two, parcel(copy(10, *n, 0), 2, 8))).count() as u64;
+    assert_eq!(by_one, SMALL * 63 / 64);
+}
+
 /// A search of peer 8 for peer 7 that was asked by `asker` and answered by `found`, in that order.
 fn ways(solo: &mut Solo, asker: LinkId, found: &[LinkId]) {
     let search = Search { origin: id(8), number: 1, target: id(7), step: SearchStep::Seek { ttl: 8 } };

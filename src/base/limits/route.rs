@@ -32,8 +32,16 @@ pub const ROUTE_RUN_FRESH: Duration = Duration::from_secs(60);
 pub const RESEALS_MAX: u8 = 4;
 /// Copies that have passed and whose way back is remembered; the oldest of the neighbour that brought most gives way.
 pub const CRUMBS_MAX: usize = 8192;
-/// Notices passed back for one copy.
+/// Notices passed back for one copy; a proof is passed back besides.
 pub const CRUMB_NOTICES_MAX: u8 = 4;
+/// How long a copy from the same neighbour is one that goes round in a circle; after that it is passed on again, as others are.
+pub const CRUMB_LOOPS: Duration = Duration::from_secs(1);
+/// Crumbs looked through for a notice that proves nothing, of those under one name.
+pub const CRUMBS_WALKED_MAX: usize = 64;
+/// Crumbs looked through in a row for proofs of one neighbour that are none, or were told before.
+pub const CRUMB_WALK_BURST: u32 = 64 * 1024;
+/// One more of them each time this has passed: 100,000 a second, some milliseconds' work.
+pub const CRUMB_WALK_EVERY: Duration = Duration::from_micros(10);
 /// Searches of others that are remembered; the oldest gives way.
 pub const SEARCHES_MAX: usize = 1024;
 /// Neighbours that are answered about one search.
@@ -60,6 +68,8 @@ pub const RELAY_PARCEL_KIB: u32 = 15;
 /// How many times as much as is left free one neighbour may have on its way to a next hop: 63 parts of 64 if it is alone. The 64th, 16
 /// small parcels, is where others begin; a greater one would be as much more than the next relay takes from this one.
 pub const RELAY_SHARE_FACTOR: u64 = 63;
+/// The part of what goes to a next hop that this node's own parcels take from those it relays, at most: one of so many.
+pub const RELAY_OWN_PART: u64 = 2;
 /// What a parcel costs besides, in parcels, that finds the next link full: who fills a link is the first to be kept off it.
 pub const RELAY_UNSENT_COST: u32 = 16;
 /// The same for one that its recipient refuses, which charges whoever brings such: two a second are passed on.

@@ -35,7 +35,15 @@ impl Fair {
         debt + cost <= limits::RELAY_SHARE_FACTOR * free
     }
 
-    /// Counts what it sends there; this node's own as well, however much it is.
+    /// Counts what this node sends there of its own, however much it is: against the others no more than its part.
+    pub(super) fn add_own(&mut self, now: Time, (local, on): (PeerId, PeerId), cost: u32) {
+        self.add(now, (local, on), cost);
+        if let Some(debt) = self.hops.get_mut(&on).and_then(|hop| hop.debts.get_mut(&local)) {
+            *debt = (*debt).min(BURST / limits::RELAY_OWN_PART);
+        }
+    }
+
+    /// Counts what it sends there.
     pub(super) fn add(&mut self, now: Time, (by, on): (PeerId, PeerId), cost: u32) {
         if self.hops.len() >= limits::RELAY_SOURCES_MAX && !self.hops.contains_key(&on) {
             self.hops.values_mut().for_each(|hop| hop.drain(now));
@@ -138,6 +146,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn however_much_this_node_sends_of_its_own_half_is_left_to_the_others() {
+        let mut fair = Fair::default();
+        let mut passed = 0;
+        for ms in 0..4_000 {
+            let now = Time::from_millis(ms);
+            (0..100).for_each(|_| fair.add_own(now, (by(0), ON), SMALL));
+            while fair.has_room(now, (by(1), ON), SMALL) {
+                fair.add(now, (by(1), ON), SMALL);
+                passed += 1;
+            }
+        }
+        let rate = 1_000_000 / limits::RELAY_KIB_EVERY.as_micros() as u32 / SMALL;
+        assert!(passed > limits::RELAY_BURST_KIB / SMALL * 63 / 128 + rate, "{passed}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Routing {
             searched: BTreeMap::new(),
             searches: Searches::default(),
             numbers: fastrand::Rng::with_seed(rng.u64(..)),
-            crumbs: Crumbs::default(),
+            crumbs: Crumbs::new(),
             shares: Shares::new(),
             asked: Rates::new(limits::SEARCH_BURST, limits::SEARCH_EVERY),
             forwarded: (
@@ -167,7 +167,10 @@ impl Mesh {
         match self.route.posts.ready(now, number, local, route.next_hop) {
             Need::Seal { to, run, payload } => self.out.seal(number, to, (self.route.run, run), payload),
             Need::Send(parcel) => {
-                self.route.shares.own(now, (self.settings.local, route.next_hop), parcel.sealed.len());
+                // One that is for the next hop itself is not relayed there.
+                if route.next_hop != to {
+                    self.route.shares.own(now, (self.settings.local, route.next_hop), parcel.sealed.len());
+                }
                 self.send_to_peer(&route.next_hop, Message::Parcel(Parcel { ttl: route.ttl, ..parcel }));
             }
             Need::Nothing => {}
@@ -264,6 +267,7 @@ impl Mesh {
                 self.way_proven(now, peer, by);
                 self.push_post(now, message);
             }
+            Heard::Renewed => self.push_post(now, message),
             Heard::Astray(peer) => {
                 if let Some(by) = by {
                     self.route.table.doubt(now, &peer, &by);

@@ -22,7 +22,7 @@ impl Mesh {
         if let Some(receipt) = self.route.crumbs.receipt(&parcel) {
             return Err(Verdict::Received(receipt));
         }
-        if self.route.crumbs.seen(&parcel, carrier) {
+        if self.route.crumbs.seen(now, &parcel, carrier) {
             return Err(Verdict::Loop);
         }
         if self.is_revoked(&parcel.id.from) {
@@ -38,7 +38,7 @@ impl Mesh {
         if !self.route.shares.allow(now, (carrier, on), parcel.sealed.len()) {
             return Err(Verdict::Busy);
         }
-        self.route.crumbs.drop_one(&parcel, (carrier, on));
+        self.route.crumbs.drop_one(now, &parcel, (carrier, on));
         let ttl = parcel.ttl.min(limits::ROUTE_TTL) - 1;
         self.send_to_peer(&on, Message::Parcel(Parcel { ttl, ..parcel }));
         Ok(())
@@ -83,7 +83,8 @@ impl Mesh {
                 self.heard(now, &id, Some(by), verdict)
             };
         }
-        let (told, about) = self.route.crumbs.told(&id, by, verdict);
+        let (told, about) = self.route.crumbs.told(now, &id, by, verdict);
+        let culprit = if verdict == Verdict::Refused { self.route.crumbs.culprit(&id, by) } else { None };
         // One that says what is not so leads nowhere.
         let verdict = if told == Told::False { Verdict::NoRoute } else { verdict };
         for (crumb, may_tell) in about {
@@ -91,7 +92,9 @@ impl Mesh {
                 _ if told == Told::Proven => self.route.table.proved(now, crumb.to, by),
                 // One whose ttl was too small says nothing against the way.
                 Verdict::NoRoute | Verdict::Loop => self.route.table.forget_via(&crumb.to, &by),
-                Verdict::Refused if may_tell => self.route.shares.charge(now, &crumb, limits::RELAY_REFUSED_COST),
+                Verdict::Refused if may_tell && culprit == Some(crumb.back) => {
+                    self.route.shares.charge(now, &crumb, limits::RELAY_REFUSED_COST)
+                }
                 _ => {}
             }
             if may_tell {

@@ -16,14 +16,16 @@ use crate::wire::message::{Parcel, ParcelId, Verdict};
 #[derive(Clone, Debug)]
 enum Seal {
     Open,
-    /// The carrier makes it, for this run.
-    Making(u64),
-    /// For this run. `open`: the copies that were sent and of which nothing was heard, and the neighbour each was given to.
+    /// The carrier makes it, for this run, since then.
+    Making(u64, Time),
+    /// For this run. `open`: the copies that were sent and of which nothing was heard; `given`: the neighbour each copy was given to.
     Made {
         run: u64,
+        since: Time,
         bytes: Bytes,
         answers: Answers,
-        open: BTreeMap<u8, PeerId>,
+        open: BTreeSet<u8>,
+        given: BTreeMap<u8, PeerId>,
     },
 }
 
@@ -64,6 +66,8 @@ pub(super) enum Heard {
     Delivered(PeerId),
     /// The recipient has another run than was thought; it is to be sealed for that.
     Renew(PeerId),
+    /// The same, proven by somebody the copy was not given to.
+    Renewed,
     /// The way led nowhere: another is to be searched.
     Astray(PeerId),
     /// It did not arrive by that way this time: another goes before it.
@@ -124,8 +128,8 @@ impl Posts {
     /// The neighbour whose copy has gone unanswered for so long that its way is doubted.
     pub(super) fn overdue(&self, number: u64) -> Option<PeerId> {
         let post = self.posts.get(&number).filter(|post| !post.stranded)?;
-        let Seal::Made { open, .. } = &post.seal else { return None };
-        open.last_key_value().map(|(_, hop)| *hop)
+        let Seal::Made { open, given, .. } = &post.seal else { return None };
+        open.last().and_then(|attempt| given.get(attempt)).copied()
     }
 
     /// There is no way for it at present.
@@ -142,22 +146,23 @@ impl Posts {
         let proven = self.runs.get(&post.to).filter(|(_, at)| now.since(*at) < limits::ROUTE_RUN_FRESH);
         let run = proven.map_or(0, |(run, _)| *run);
         let need = match &mut post.seal {
-            Seal::Making(_) => Need::Nothing,
+            Seal::Making(..) => Need::Nothing,
             // A copy that is unaccounted for may have been taken in the run it was sealed for: no other seal while it is, lest the
             // message be taken in two runs. One more copy asks what became of it. It asks for the run as well, if that is forgotten.
-            Seal::Made { run: made, bytes, open, .. } if *made == run || (*made != 0 && (run == 0 || !open.is_empty())) => {
+            Seal::Made { run: made, bytes, open, given, .. } if *made == run || (*made != 0 && (run == 0 || !open.is_empty())) => {
                 if post.attempt == u8::MAX {
                     Need::Nothing
                 } else {
                     let id = ParcelId { from: local.0, from_run: local.1, number, attempt: post.attempt };
-                    open.insert(post.attempt, hop);
+                    open.insert(post.attempt);
+                    given.insert(post.attempt, hop);
                     post.attempt += 1;
                     (post.stranded, post.why) = (false, Undelivered::Unanswered);
                     Need::Send(Parcel { id, to: post.to, to_run: *made, ttl: 0, sealed: bytes.clone() })
                 }
             }
             Seal::Open | Seal::Made { .. } => {
-                post.seal = Seal::Making(run);
+                post.seal = Seal::Making(run, now);
                 Need::Seal { to: post.to, run, payload: post.payload.clone() }
             }
         };
@@ -172,15 +177,16 @@ impl Posts {
     /// The carrier has sealed a message for a run, or found that it cannot be. `false`: it is not wanted.
     pub(super) fn sealed(&mut self, number: u64, run: u64, sealed: Option<(Bytes, Answers)>) -> Result<bool, (PeerId, Undelivered)> {
         let Some(post) = self.posts.get_mut(&number) else { return Ok(false) };
-        if !matches!(post.seal, Seal::Making(making) if making == run) {
-            return Ok(false);
-        }
+        let since = match post.seal {
+            Seal::Making(making, since) if making == run => since,
+            _ => return Ok(false),
+        };
         let Some((bytes, answers)) = sealed else {
             let to = post.to;
             self.remove(number);
             return Err((to, Undelivered::NoKey));
         };
-        post.seal = Seal::Made { run, bytes, answers, open: BTreeMap::new() };
+        post.seal = Seal::Made { run, since, bytes, answers, open: BTreeSet::new(), given: BTreeMap::new() };
         Ok(true)
     }
 
@@ -198,26 +204,31 @@ impl Posts {
         }
     }
 
-    /// A notice about a copy of an own message of this run, from the neighbour `by` (`None`: from this node itself). A receipt proves
-    /// itself; anything else is heard only from whom the copy was given to, and once. What is said without its proof says nothing of the
+    /// A notice about a copy of an own message of this run, from the neighbour `by` (`None`: from this node itself). A receipt and a
+    /// run prove themselves, whatever was said before; anything else is heard only from whom the copy was given to, and once. What is said without its proof says nothing of the
     /// copy, which stays unaccounted for, but that another way is to be tried.
     pub(super) fn heard(&mut self, now: Time, id: &ParcelId, by: Option<PeerId>, verdict: Verdict) -> Heard {
         let Some(post) = self.posts.get_mut(&id.number) else { return Heard::Nothing };
         let to = post.to;
-        let Seal::Made { run: made, answers, open, .. } = &mut post.seal else { return Heard::Nothing };
+        let Seal::Made { run: made, since, answers, open, given, .. } = &mut post.seal else { return Heard::Nothing };
         if let Verdict::Received(theirs) = verdict
             && answers.proves_receipt(&theirs)
         {
-            let made = *made;
-            self.proven(now, to, made);
+            let (made, since) = (*made, *since);
+            self.proven(now, to, made, since);
             self.remove(id.number);
             return Heard::Delivered(to);
         }
-        if open.get(&id.attempt).is_none_or(|hop| by.is_some_and(|by| by != *hop)) {
+        let of_hop = given.get(&id.attempt).is_some_and(|hop| by.is_none_or(|by| by == *hop));
+        if let Verdict::Run(run) = verdict
+            && answers.proves_run(&run)
+        {
+            return self.renew(now, id, run, of_hop);
+        }
+        if !of_hop || !open.contains(&id.attempt) {
             return Heard::Nothing;
         }
         let why = match verdict {
-            Verdict::Run(run) if answers.proves_run(&run) => return self.renew(now, id, run),
             Verdict::Run(_) | Verdict::Received(_) => return self.astray(now, id),
             Verdict::TtlExceeded | Verdict::Loop => Undelivered::TtlExceeded,
             Verdict::Busy => Undelivered::Busy,
@@ -236,27 +247,38 @@ impl Posts {
     }
 
     /// The recipient has another run. What was sealed for the former may have been taken there while copies are
-    /// unaccounted for: until every one has come back no other seal is made, and further copies ask what became of it.
-    fn renew(&mut self, now: Time, id: &ParcelId, ProvenRun { run, .. }: ProvenRun) -> Heard {
+    /// unaccounted for: until every one has come back no other seal is made, and further copies ask what became of it. `of_hop`: whom
+    /// this copy was given to says so; another may repeat what was said of a copy before.
+    fn renew(&mut self, now: Time, id: &ParcelId, ProvenRun { run, .. }: ProvenRun, of_hop: bool) -> Heard {
         let number = id.number;
         let Some(post) = self.posts.get_mut(&number) else { return Heard::Nothing };
-        let (to, Seal::Made { run: made, open, .. }) = (post.to, &mut post.seal) else { return Heard::Nothing };
-        if *made == run || run == 0 || open.remove(&id.attempt).is_none() {
+        let (to, Seal::Made { run: made, since, open, .. }) = (post.to, &mut post.seal) else { return Heard::Nothing };
+        if *made == run || run == 0 {
             return Heard::Nothing;
         }
+        let was_open = of_hop && open.remove(&id.attempt);
         post.why = Undelivered::Restarted;
-        let is_unsure = *made != 0 && !open.is_empty();
+        let (since, is_unsure) = (*since, *made != 0 && !open.is_empty());
         // A recipient that names run after run is followed after pauses only.
         let is_followed = !is_unsure && post.reseals < limits::RESEALS_MAX;
         if is_followed {
             (post.seal, post.reseals, post.tries, post.stranded) = (Seal::Open, post.reseals + 1, 0, true);
             self.set_due(number, now);
         }
-        self.proven(now, to, run);
-        if is_followed { Heard::Renew(to) } else { self.astray(now, id) }
+        self.proven(now, to, run, since);
+        match (is_followed, of_hop) {
+            (true, true) => Heard::Renew(to),
+            (true, false) => Heard::Renewed,
+            (false, _) if was_open => self.astray(now, id),
+            (false, _) => Heard::Nothing,
+        }
     }
 
-    fn proven(&mut self, now: Time, to: PeerId, run: u64) {
+    /// What was sealed at `since` proves that run: not if another has been proven after that, which may be the later one.
+    fn proven(&mut self, now: Time, to: PeerId, run: u64, since: Time) {
+        if self.runs.get(&to).is_some_and(|(last, at)| *last != run && *at > since) {
+            return;
+        }
         if self.runs.len() >= limits::ROUTES_MAX && !self.runs.contains_key(&to) {
             self.runs.pop_first();
         }

@@ -26,7 +26,14 @@ pub(super) struct Crumb {
     pledge: Option<Pledge>,
     /// What proves that it has arrived.
     receipt: Option<[u8; 32]>,
+    /// When it passed, and how many links it might pass then.
+    at: Time,
+    ttl: u8,
+    /// Something was told of it: another may pass.
+    heard: bool,
     notices: u8,
+    /// A proven run was passed back.
+    run_told: bool,
     order: u64,
 }
 
@@ -41,36 +48,61 @@ pub(super) enum Told {
     False,
 }
 
-/// Each neighbour's copy of a copy, and its mark: whoever brings one that another brought before does not take its way back, and a
-/// forged one does not take that of the true one.
-type Key = (ParcelId, PeerId, u64);
+/// What a notice is about: each copy with whether the notice may be passed back once more.
+pub(super) type About = Vec<(Crumb, bool)>;
+
+/// Each neighbour's copy of a copy, its mark, and where it went: whoever brings one that another brought before does not take its way
+/// back, a forged one does not take that of the true one, and one that passes again leaves the answer to the first its way.
+type Key = (ParcelId, PeerId, u64, PeerId);
+
+/// One parcel, whatever the attempt: the message, and the mark.
+type Same = (PeerId, u64, u64, u64);
 
 /// The way back of every copy that has passed, and thereby the proof that it did.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Crumbs {
     crumbs: BTreeMap<Key, Crumb>,
+    /// The crumbs of each parcel: many forged ones of a message are no more work for the true one.
+    same: BTreeSet<(Same, Key)>,
     /// Of each neighbour, in the order in which they came.
     ages: BTreeMap<PeerId, BTreeMap<u64, Key>>,
     /// Neighbours by the number of their crumbs.
     crowds: BTreeSet<(usize, PeerId)>,
+    /// How much each neighbour makes this one look through for nothing.
+    walks: Rates<PeerId>,
     order: u64,
 }
 
 impl Crumbs {
-    /// Whether this neighbour has brought this copy before.
-    pub(super) fn seen(&self, parcel: &Parcel, back: PeerId) -> bool {
-        self.crumbs.contains_key(&(parcel.id, back, mark(parcel)))
+    pub(super) fn new() -> Crumbs {
+        let walks = Rates::new(limits::CRUMB_WALK_BURST, limits::CRUMB_WALK_EVERY);
+        let (crumbs, same, ages, crowds) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+        Crumbs { crumbs, same, ages, crowds, walks, order: 0 }
+    }
+
+    /// Whether this neighbour has just brought this copy. What goes round in a circle comes again soon, with fewer links left, and while
+    /// nobody has told of it: anything else may be the true one after one that a liar sent before it, under its name, to end on the way.
+    pub(super) fn seen(&self, now: Time, parcel: &Parcel, back: PeerId) -> bool {
+        let (mark, ttl) = (mark(parcel), parcel.ttl.min(limits::ROUTE_TTL));
+        let same = self.crumbs.range((parcel.id, back, mark, LEAST)..=(parcel.id, back, mark, GREATEST));
+        same.into_iter().any(|(_, crumb)| !crumb.heard && ttl <= crumb.ttl && now.since(crumb.at) < limits::CRUMB_LOOPS)
     }
 
     /// What proves that a copy of this parcel has arrived, whoever brought that.
     pub(super) fn receipt(&self, parcel: &Parcel) -> Option<[u8; 32]> {
-        let mark = mark(parcel);
-        self.crumbs.range(of_message(&parcel.id)).filter(|((.., of), _)| *of == mark).find_map(|(_, crumb)| crumb.receipt)
+        self.of_parcel(&parcel.id, mark(parcel)).find_map(|crumb| crumb.receipt)
+    }
+
+    fn of_parcel(&self, id: &ParcelId, mark: u64) -> impl Iterator<Item = &Crumb> {
+        let same = same(id, mark);
+        let none = |attempt, peer, mark| (ParcelId { attempt, ..*id }, peer, mark, peer);
+        let keys = self.same.range((same, none(0, LEAST, 0))..=(same, none(u8::MAX, GREATEST, u64::MAX)));
+        keys.filter_map(|(_, key)| self.crumbs.get(key))
     }
 
     /// A copy passes.
-    pub(super) fn drop_one(&mut self, parcel: &Parcel, (back, on): (PeerId, PeerId)) {
-        let key = (parcel.id, back, mark(parcel));
+    pub(super) fn drop_one(&mut self, now: Time, parcel: &Parcel, (back, on): (PeerId, PeerId)) {
+        let key = (parcel.id, back, mark(parcel), on);
         self.forget(&key);
         if self.crumbs.len() >= limits::CRUMBS_MAX
             && let Some((_, crowded)) = self.crowds.last()
@@ -79,8 +111,11 @@ impl Crumbs {
             self.forget(&oldest);
         }
         self.order += 1;
-        let (order, cost) = (self.order, cost(parcel.sealed.len()));
-        self.crumbs.insert(key, Crumb { back, on, to: parcel.to, cost, pledge: parcel.pledge(), receipt: None, notices: 0, order });
+        let (order, cost, ttl) = (self.order, cost(parcel.sealed.len()), parcel.ttl.min(limits::ROUTE_TTL));
+        let (to, pledge, receipt) = (parcel.to, parcel.pledge(), None);
+        let crumb = Crumb { back, on, to, cost, pledge, receipt, at: now, ttl, heard: false, notices: 0, run_told: false, order };
+        self.crumbs.insert(key, crumb);
+        self.same.insert((same(&key.0, key.2), key));
         let ages = self.ages.entry(back).or_default();
         self.crowds.remove(&(ages.len(), back));
         ages.insert(order, key);
@@ -89,6 +124,7 @@ impl Crumbs {
 
     fn forget(&mut self, key: &Key) {
         let Some(crumb) = self.crumbs.remove(key) else { return };
+        self.same.remove(&(same(&key.0, key.2), *key));
         let Some(ages) = self.ages.get_mut(&crumb.back) else { return };
         self.crowds.remove(&(ages.len(), crumb.back));
         ages.remove(&crumb.order);
@@ -106,81 +142,106 @@ impl Crumbs {
     /// Whom copies of the same parcel from that neighbour went to, and in which order the last time. What was sealed anew begins anew,
     /// where the answer to the seal before came from.
     pub(super) fn tried(&self, parcel: &Parcel, back: PeerId) -> BTreeMap<PeerId, u64> {
-        let mark = mark(parcel);
         let mut tried = BTreeMap::new();
-        let copies = self.crumbs.range(of_message(&parcel.id)).filter(|((_, by, of), _)| *by == back && *of == mark);
-        for (_, crumb) in copies {
+        for crumb in self.of_parcel(&parcel.id, mark(parcel)).filter(|crumb| crumb.back == back) {
             let latest = tried.entry(crumb.on).or_insert(crumb.order);
             *latest = crumb.order.max(*latest);
         }
         tried
     }
 
-    /// A notice came from `by`: what it is, and the crumbs it is about, one for each neighbour, and whether it may be passed back there
-    /// once more.
-    pub(super) fn told(&mut self, id: &ParcelId, by: PeerId, verdict: Verdict) -> (Told, Vec<(Crumb, bool)>) {
-        let of_by = |(_, crumb): &(&Key, &mut Crumb)| crumb.on == by;
-        let is_proof = matches!(verdict, Verdict::Received(_) | Verdict::Run(_));
-        let is_kept = is_proof && self.crumbs.range(of_copy(id)).any(|(_, crumb)| crumb.on == by && crumb.is_kept(verdict));
-        let mut about: Vec<(Crumb, bool)> = Vec::new();
-        for (_, crumb) in self.crumbs.range_mut(of_copy(id)).filter(of_by) {
-            if is_kept && !crumb.is_kept(verdict) {
+    /// A notice came from `by`: what it is, and the crumbs it is about, one for each neighbour.
+    pub(super) fn told(&mut self, now: Time, id: &ParcelId, by: PeerId, verdict: Verdict) -> (Told, About) {
+        let kept = pledge_kept(verdict);
+        let most = if self.walks.allow_cost(now, by, 0) { usize::MAX } else { limits::CRUMBS_WALKED_MAX };
+        let mut walked = 0;
+        let proven = kept.is_some_and(|kept| {
+            let mut crumbs = self.crumbs.range(of_copy(id)).take(most).inspect(|_| walked += 1);
+            crumbs.any(|(_, crumb)| crumb.on == by && crumb.pledge == Some(kept))
+        });
+        let most = if proven { most } else { limits::CRUMBS_WALKED_MAX };
+        let mut about: About = Vec::new();
+        for (_, crumb) in self.crumbs.range_mut(of_copy(id)).take(most).filter(|(_, crumb)| crumb.on == by) {
+            if proven && crumb.pledge != kept {
                 continue;
             }
+            crumb.heard = true;
             crumb.notices = crumb.notices.saturating_add(1);
             let mut may_tell = crumb.notices <= limits::CRUMB_NOTICES_MAX;
-            if let (Verdict::Received(receipt), true) = (verdict, is_kept) {
-                // Whatever was said of it before.
-                may_tell |= crumb.receipt.is_none();
-                crumb.receipt = Some(receipt);
+            // Whatever was said of it before.
+            match verdict {
+                Verdict::Received(receipt) if proven => may_tell |= crumb.receipt.replace(receipt).is_none(),
+                Verdict::Run(_) if proven => may_tell |= !std::mem::replace(&mut crumb.run_told, true),
+                _ => {}
             }
-            if about.last().is_none_or(|(last, _)| last.back != crumb.back) {
-                about.push((*crumb, may_tell));
+            match about.last_mut().filter(|(last, _)| last.back == crumb.back) {
+                Some((_, may)) => *may |= may_tell,
+                None => about.push((*crumb, may_tell)),
             }
         }
-        let told = if !is_proof {
-            Told::Hint
-        } else if is_kept {
-            Told::Proven
-        } else {
-            Told::False
+        if kept.is_some() && !(proven && about.iter().any(|(_, may_tell)| *may_tell)) {
+            self.walks.charge(now, by, walked);
+        }
+        let told = match kept {
+            None => Told::Hint,
+            Some(_) if proven => Told::Proven,
+            Some(_) => Told::False,
         };
         (told, about)
     }
 
+    /// Who brought what its recipient refused under that name: the neighbour that brought most of the copies that went there. `None`:
+    /// nobody can tell, as another brought as many.
+    pub(super) fn culprit(&self, id: &ParcelId, by: PeerId) -> Option<PeerId> {
+        let mut counts: BTreeMap<PeerId, usize> = BTreeMap::new();
+        for (_, crumb) in self.crumbs.range(of_copy(id)).take(limits::CRUMBS_WALKED_MAX).filter(|(_, crumb)| crumb.on == by) {
+            *counts.entry(crumb.back).or_default() += 1;
+        }
+        let most = counts.values().max().copied()?;
+        let mut culprits = counts.into_iter().filter(|(_, count)| *count == most).map(|(back, _)| back);
+        culprits.next().filter(|_| culprits.next().is_none())
+    }
+
     /// A parcel has arrived: the other copies of it of which that was not known yet, by whence they came and their names.
     pub(super) fn arrived(&mut self, id: &ParcelId, receipt: [u8; 32]) -> Vec<(ParcelId, PeerId)> {
-        let verdict = Verdict::Received(receipt);
-        let untold = self.crumbs.range_mut(of_message(id)).filter(|(_, crumb)| crumb.receipt.is_none() && crumb.is_kept(verdict));
-        untold
-            .map(|((id, back, _), crumb)| {
+        let kept = Some(Pledge::kept_by_receipt(&receipt));
+        let untold = self.crumbs.range_mut(of_message(id)).filter(|(_, crumb)| crumb.receipt.is_none() && crumb.pledge == kept);
+        let mut told: Vec<_> = untold
+            .map(|((id, back, ..), crumb)| {
                 crumb.receipt = Some(receipt);
                 (*id, *back)
             })
-            .collect()
+            .collect();
+        told.dedup();
+        told
     }
 }
 
-impl Crumb {
-    /// Whether the recipient said that of it.
-    fn is_kept(&self, verdict: Verdict) -> bool {
-        self.pledge.is_some_and(|pledge| match verdict {
-            Verdict::Received(receipt) => pledge.is_kept_by_receipt(&receipt),
-            Verdict::Run(run) => pledge.is_kept_by_opened(&run.opened),
-            _ => false,
-        })
+const LEAST: PeerId = PeerId([0; 32]);
+const GREATEST: PeerId = PeerId([0xff; 32]);
+
+/// The pledge which that keeps; `None`: it is no proof.
+fn pledge_kept(verdict: Verdict) -> Option<Pledge> {
+    match verdict {
+        Verdict::Received(receipt) => Some(Pledge::kept_by_receipt(&receipt)),
+        Verdict::Run(run) => Some(Pledge::kept_by_opened(&run.opened)),
+        _ => None,
     }
+}
+
+fn same(id: &ParcelId, mark: u64) -> Same {
+    (id.from, id.from_run, id.number, mark)
 }
 
 /// The crumbs of one copy.
 fn of_copy(id: &ParcelId) -> RangeInclusive<Key> {
-    (*id, PeerId([0; 32]), 0)..=(*id, PeerId([0xff; 32]), u64::MAX)
+    (*id, LEAST, 0, LEAST)..=(*id, GREATEST, u64::MAX, GREATEST)
 }
 
 /// The crumbs of every copy of a message.
 fn of_message(id: &ParcelId) -> RangeInclusive<Key> {
     let copy = |attempt| ParcelId { attempt, ..*id };
-    (copy(0), PeerId([0; 32]), 0)..=(copy(u8::MAX), PeerId([0xff; 32]), u64::MAX)
+    (copy(0), LEAST, 0, LEAST)..=(copy(u8::MAX), GREATEST, u64::MAX, GREATEST)
 }
 
 /// By what a copy is known besides its name.
@@ -291,9 +352,9 @@ impl Shares {
         may
     }
 
-    /// An own parcel goes to that next hop, which counts it with what others brought.
+    /// An own parcel goes over that next hop, which counts it with what others brought.
     pub(super) fn own(&mut self, now: Time, (local, on): (PeerId, PeerId), len: usize) {
-        self.fair.add(now, (local, on), cost(len));
+        self.fair.add_own(now, (local, on), cost(len));
     }
 
     /// A parcel that has passed costs so many times more. Only what the neighbour has left towards that next hop: it is that one's word.

@@ -170,16 +170,41 @@ fn a_forgotten_run_does_not_make_it_be_sealed_anew() {
 }
 
 #[test]
-fn only_whom_a_copy_was_given_to_is_heard_about_it_but_a_receipt_from_anybody() {
+fn only_whom_a_copy_was_given_to_is_heard_about_it_but_what_is_proven_from_anybody() {
     let mut posts = posts();
     let id = send(&mut posts, Time::ZERO);
     let liar = Some(PeerId([9; 32]));
-    for verdict in [says(5, 0), Verdict::NoRoute, Verdict::Busy, Verdict::Refused, Verdict::Loop, Verdict::TtlExceeded] {
+    for verdict in [Verdict::NoRoute, Verdict::Busy, Verdict::Refused, Verdict::Loop, Verdict::TtlExceeded] {
         assert_eq!(posts.heard(Time::ZERO, &id, liar, verdict), Heard::Nothing);
     }
     assert!(posts.overdue(1) == Some(HOP) && posts.runs.is_empty());
     assert_eq!(posts.posts[&1].why, Undelivered::Unanswered);
-    assert_eq!(posts.heard(Time::ZERO, &id, liar, Verdict::Received([0; 32])), Heard::Delivered(TO));
+    assert_eq!(posts.heard(Time::ZERO, &id, liar, says(5, 0)), Heard::Renewed);
+    let id = send(&mut posts, Time::ZERO);
+    assert_eq!(posts.heard(Time::ZERO, &id, liar, says(6, 5)), Heard::Nothing, "said of another copy, perhaps: this one may be taken");
+    assert_eq!(send(&mut posts, Time::ZERO).attempt, 2);
+    assert_eq!(posts.heard(Time::ZERO, &id, liar, Verdict::Received([5; 32])), Heard::Delivered(TO));
+}
+
+#[test]
+fn what_a_junk_copy_under_its_name_came_back_with_does_not_hide_the_proven_run() {
+    let mut posts = posts();
+    let id = send(&mut posts, Time::ZERO);
+    assert_eq!(posts.heard(Time::ZERO, &id, Some(HOP), Verdict::TtlExceeded), Heard::Astray(TO));
+    assert_eq!(posts.heard(Time::ZERO, &id, Some(HOP), says(5, 0)), Heard::Renew(TO));
+    assert_eq!(copy_of(&mut posts, 1, Time::ZERO).to_run, 5);
+}
+
+#[test]
+fn a_run_that_was_kept_back_does_not_take_the_place_of_one_that_was_proven_since() {
+    let mut posts = posts();
+    posts.add(Time::ZERO, 2, TO, Bytes::new(), Duration::from_secs(30));
+    posts.add(Time::ZERO, 3, TO, Bytes::new(), Duration::from_secs(30));
+    let [old, new] = [1, 2].map(|number| copy_of(&mut posts, number, Time::ZERO).id);
+    let later = Time::from_millis(3);
+    assert_eq!(posts.heard(later, &new, Some(HOP), says(6, 0)), Heard::Renew(TO));
+    assert_eq!(posts.heard(later, &old, Some(HOP), says(5, 0)), Heard::Renew(TO));
+    assert_eq!([1, 2, 3].map(|number| copy_of(&mut posts, number, later).to_run), [6, 6, 6]);
 }
 
 #[test]
