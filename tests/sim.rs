@@ -110,6 +110,9 @@ fn a_writer_that_is_set_back_and_writes_at_once_learns_of_it_and_so_does_everybo
     assert!(forks > seeds && compared > seeds / 2 && shown > seeds / 4, "{forks} forks, {compared} by seals, {shown} set back");
 }
 
+/// What was counted in some storms, and the seeds of those that failed.
+type Played = ([u64; 5], Vec<u64>);
+
 #[test]
 fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
     let next = AtomicU64::new(first());
@@ -135,7 +138,7 @@ fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
             healed.push((report.allowed_ms, report.healed_ms, seed));
         }
     };
-    let (outcomes, healed): (Vec<([u64; 5], Vec<u64>)>, Vec<Vec<_>>) = std::thread::scope(|scope| {
+    let (outcomes, healed): (Vec<Played>, Vec<Vec<_>>) = std::thread::scope(|scope| {
         let players: Vec<_> = (0..2).map(|_| scope.spawn(play_on)).collect();
         players.into_iter().map(|player| player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).unzip()
     });
