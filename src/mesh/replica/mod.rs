@@ -307,10 +307,10 @@ impl Replica {
         // Before the acks: who wrote a log sees which records they are of.
         self.compare_news(now, out);
         for (link, log) in std::mem::take(&mut self.awaited) {
-            if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) {
-                if !self.seals.hold(session, log, local) {
-                    session.tell(log, local.durable, local.applied(), true, out);
-                }
+            if let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log))
+                && !self.seals.hold(session, log, local)
+            {
+                session.tell(log, local.durable, local.applied(), true, out);
             }
         }
         for log in std::mem::take(&mut self.news) {
