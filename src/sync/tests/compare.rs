@@ -189,7 +189,8 @@ fn what_a_crash_left_of_a_log_on_its_way_aside_is_kept_beside_the_rest_of_it() {
     assert!(segments.len() > 1, "{segments:?}");
     let last = segments.last().expect("some");
     disk.rename(last, &former_path(last, 13)).expect("memory");
-    let mut wal = open(disk, 2);
+    let (mut wal, damages) = Wal::open(disk, key(2), Incarnation(78)).expect("opens");
+    assert_eq!((wal.own().incarnation, damages.len()), (Incarnation(77), 1), "it misses what is kept");
     wal.adopt(log, &place, 13).expect("adopted");
     assert_eq!((wal.base(log), wal.durable(log), wal.formers().len()), (13, 13, segments.len()));
     let again = open(wal.storage().clone(), 3);
