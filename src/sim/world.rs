@@ -29,7 +29,10 @@ const CONVERGE: Duration = Duration::from_secs(60);
 /// flipped on a connection that is open then, there is the stale time besides: one in the length of a record has the reader wait for the rest of what never ends, and only the
 /// silence tells. No packet is lost meanwhile: two announcements lost in a row are two intervals, which leaves nothing of this. Where nobody
 /// announces itself dials go on being lost.
-const CONVERGE_ON_LAN: Duration = Duration::from_secs(5);
+///
+/// A handshake with a machine that has lost its power since comes before that, for its five seconds: an announcement that anybody may have
+/// forged does not call it off.
+const CONVERGE_ON_LAN: Duration = Duration::from_secs(10);
 /// The same where somebody may have to take a snapshot, which is made, found to be late and made again before that.
 const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
 /// Time all have to stay equal in.

@@ -194,7 +194,7 @@ fn a_peer_that_comes_back_has_its_old_link_asked_and_one_that_only_speaks_has_no
     let seen: Vec<Output> = (0..20).flat_map(|_| solo.step(restarted("a", false)).into_iter().chain(solo.wait(100))).collect();
     assert_eq!(sent(&seen, link).len(), 2);
     // An announcement proves nothing: the link has its whole time.
-    assert!(closes(&solo.wait(14_000)).is_empty());
+    assert!(closes(&solo.wait(11_000)).is_empty());
 }
 
 #[test]
