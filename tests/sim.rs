@@ -92,8 +92,6 @@ fn a_late_joiner_has_the_state_of_one_that_read_everything_wherever_it_is_killed
     // The others' disks, consumers and backups strike as well.
     println!("{set_back} set back shown by a snapshot, {shown} by a seal");
     assert!(set_back + shown > seeds / 20, "{set_back} nodes were shown by a snapshot that they were set back, {shown} by a seal");
-    // A seal mostly comes first.
-    assert!(set_back > seeds / 100, "{set_back} nodes were shown by a snapshot that they were set back");
     assert!(unread > seeds / 20 && not_taken > seeds / 20, "{unread} parts were not read, {not_taken} states not taken in");
 }
 
@@ -110,8 +108,8 @@ fn a_writer_that_is_set_back_and_writes_at_once_learns_of_it_and_so_does_everybo
     assert!(forks > seeds && compared > seeds / 2 && shown > seeds / 4, "{forks} forks, {compared} by seals, {shown} set back");
 }
 
-/// What was counted in some storms, and the seeds of those that failed.
-type Played = ([u64; 5], Vec<u64>);
+/// What a player of storms saw: sums, and seeds that failed.
+type Outcome = ([u64; 5], Vec<u64>);
 
 #[test]
 fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
@@ -138,7 +136,7 @@ fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
             healed.push((report.allowed_ms, report.healed_ms, seed));
         }
     };
-    let (outcomes, healed): (Vec<Played>, Vec<Vec<_>>) = std::thread::scope(|scope| {
+    let (outcomes, healed): (Vec<Outcome>, Vec<Vec<_>>) = std::thread::scope(|scope| {
         let players: Vec<_> = (0..2).map(|_| scope.spawn(play_on)).collect();
         players.into_iter().map(|player| player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).unzip()
     });
