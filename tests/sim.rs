@@ -259,7 +259,7 @@ fn messages_over_relays_arrive_once_and_unaltered_or_their_senders_are_told() {
         let (mut sums, mut failures) = ([0; 3], Vec::new());
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + 4 * seeds() {
+            if seed >= first + seeds() {
                 return (sums, failures);
             }
             match play(&scenario(Scenario::Relays, seed, 3 + (seed % 4) as usize)) {
@@ -279,8 +279,8 @@ fn messages_over_relays_arrive_once_and_unaltered_or_their_senders_are_told() {
     let failures: Vec<&str> = played.iter().flat_map(|(_, failures)| failures).map(String::as_str).collect();
     assert!(failures.is_empty(), "{} seeds failed\n{}", failures.len(), failures.join("\n"));
     let [arrived, given_up, lies] = [0, 1, 2].map(|i| played.iter().map(|(sums, _)| sums[i]).sum::<u64>());
-    assert!(arrived > 60 * seeds() && given_up > 4 * seeds(), "{arrived} arrived, {given_up} were given up");
-    assert!(lies > 40 * seeds(), "{lies} lies were told");
+    assert!(arrived > 15 * seeds() && given_up > seeds(), "{arrived} arrived, {given_up} were given up");
+    assert!(lies > 10 * seeds(), "{lies} lies were told");
 }
 
 /// Whether enough of a few seeds notice the broken rule, with a sentence that has `word` in it. Not every one does: what was lost may
