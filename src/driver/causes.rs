@@ -5,8 +5,8 @@ use crate::base::LogId;
 use crate::driver::Shell;
 use crate::sync::{Cause, Entry};
 
-/// What the next record written comes after, to be given back if it is not written; nothing unless the node is causal. Taken by the log's
-/// thread after the appends that it writes: whatever the application had applied when it appended is in it.
+/// What the next record written comes after, to be given back if it is not written; nothing unless the node is causal. Taken by
+/// whoever has the log, after the appends that are written: whatever the application had applied when it appended is in it.
 pub(crate) fn take(shell: &Shell) -> Vec<Cause> {
     if shell.causal { shell.mesh.lock().take_causes() } else { Vec::new() }
 }
