@@ -1,56 +1,19 @@
-//! A day of moderate life holds no more memory at its end than after its first hour: what a node keeps is what it needs, not what happened.
+//! A day of moderate life holds no more memory at its end than after its first hour, but for what is allowed below: what a node keeps is what
+//! it needs, not what happened.
 //!
 //! `VIXP2P_SIM_DAYS=1000 cargo test --release --test sim_day` plays as many days (`make sim-days`). The allocator counts what the
 //! thread holds; a node's machines, its log and its disks are weighed apart, so that no growth of one hides behind another. Logs are let go of every
 //! hour, as a node with a limit does.
-#![allow(unsafe_code, reason = "an allocator is unsafe to write")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "common/alloc.rs"]
+mod alloc;
+
 use std::fmt::Write as _;
 use std::io;
 
 use vixp2p::sim::{Options, Report, run};
 
-struct Counting;
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-thread_local! {
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(bytes: isize) {
-    // A thread that is ending has no counter any more; nobody asks for it.
-    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
-}
-
-// SAFETY: every call goes to `System` as it came; counting neither allocates nor unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size as isize - layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-/// What this thread holds.
-fn live() -> usize {
-    usize::try_from(LIVE.get()).unwrap_or(0)
-}
+use alloc::live;
 
 /// What discovery remembers of a run that is over, against replays: a row in a map and one in a queue, with room to grow, in a table that
 /// ends at 4,096 runs (`DISCOVERY_RUNS_MAX`).

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use vixp2p::base::Incarnation;
 use vixp2p::crypto::{Identity, Secret};
 use vixp2p::driver::disk::{DirectoryLock, DiskStorage};
+use vixp2p::outbox::Target;
 use vixp2p::sync::{DamageKind, Entry, Group, Storage, Wal};
+use vixp2p::{Config, Node};
 
 /// Names the directory and what the process started on it does.
 const DIR: &str = "VIXP2P_TEST_WAL_DIR";
@@ -87,6 +89,22 @@ fn the_writer() {
     writeln!(io::stdout(), "\nfull after {last}: {error}").expect("somebody listens");
 }
 
+/// A test only when started by another one: a node whose disk gets full tells each caller why it has not appended.
+#[test]
+fn the_node_on_a_full_disk() {
+    let (Some(dir), Some("node")) = (std::env::var_os(DIR), std::env::var(TASK).ok().as_deref()) else { return };
+    let node = Node::open(Config { data_dir: Some(dir.into()), remember_peers: false, ..Config::new("full") }).expect("opens");
+    node.start().expect("starts");
+    let outbox = node.outbox().expect("runs");
+    let target = Target::Peer(Identity::from_seed(&Secret::new([9; 32])).id());
+    let big = Bytes::from(vec![b'x'; 60_000]);
+    let alone = (0..100).find_map(|_| node.append_blocking(vec![big.clone()]).err()).expect("gets full");
+    let queued = (0..100).find_map(|_| outbox.put(target, "kind", b"", &big).err()).expect("is full");
+    for (who, error) in [("alone", alone), ("queued", queued)] {
+        writeln!(io::stdout(), "\nfull after {who}: {error}").expect("somebody listens");
+    }
+}
+
 /// This program again as the writer, behind `wrapper`.
 fn writer(wrapper: &[&str], dir: &Path, task: &str) -> Command {
     let this = std::env::current_exe().expect("this test");
@@ -98,7 +116,8 @@ fn writer(wrapper: &[&str], dir: &Path, task: &str) -> Command {
         }
         None => Command::new(this),
     };
-    command.args(["--exact", "the_writer", "--nocapture", "--test-threads=1"]).env(DIR, dir).env(TASK, task);
+    let test = if task == "node" { "the_node_on_a_full_disk" } else { "the_writer" };
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(DIR, dir).env(TASK, task);
     command.stdout(Stdio::piped());
     command
 }
@@ -181,6 +200,21 @@ fn a_full_file_system_refuses_records_and_keeps_those_it_has() {
     match fill(&["unshare", "-Urm", "sh", "-c", &script, "sh"], dir.path()) {
         Some(text) => assert!(text.contains("No space left on device"), "{text}"),
         None => eprintln!("not tried: no file system can be mounted here"),
+    }
+}
+
+#[test]
+fn an_append_that_fails_says_so_once_on_the_callers_thread_and_on_the_logs() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let mut node = writer(&["sh", "-c", "trap '' XFSZ; ulimit -f 600; exec \"$@\"", "sh"], dir.path(), "node");
+    let output = node.stderr(Stdio::piped()).output().expect("starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    for who in ["alone", "queued"] {
+        let start = format!("full after {who}: ");
+        let text = out.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("{who}: {out}{err}"));
+        assert!(text.starts_with("log: cannot write log/") && text.contains("File too large"), "{text}");
+        assert_eq!(text.matches("log: ").count(), 1, "{text}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 
 use crate::base::config::Durability;
@@ -99,9 +99,7 @@ impl std::fmt::Debug for LogQueue {
 
 impl LogQueue {
     /// Has the log's thread append records, one at least, and blocks until they are durable.
-    fn append_queued(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
-        check(&payloads)?;
-        let mut pending = self.pending.lock();
+    fn append_queued(&self, mut pending: MutexGuard<'_, Pending>, payloads: Vec<Bytes>) -> Result<LogRange> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         while pending.append_records >= limits::APPEND_QUEUE_MAX && !pending.stop {
             self.room.wait(&mut pending);
@@ -113,7 +111,8 @@ impl LogQueue {
 
     /// [`LogQueue::append_queued`] that returns once the records are durable, also under `Durability::Buffered`.
     pub(crate) fn append_durable(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
-        let appended = self.append_queued(payloads)?;
+        check(&payloads)?;
+        let appended = self.append_queued(self.pending.lock(), payloads)?;
         self.flush_blocking()?;
         Ok(appended)
     }
@@ -396,8 +395,8 @@ pub(crate) fn flush<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>) -> bool {
     }
 }
 
-/// One write and one sync for records of any number of callers.
-fn commit<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, payloads: &[Bytes]) -> Result<LogRange> {
+/// One write and one sync for records of any number of callers. Why not, after an event that says so.
+fn commit<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, payloads: &[Bytes]) -> std::result::Result<LogRange, String> {
     let causes = causes::take(shell);
     match wal.append_unmarked_after(now_us(), &causes, payloads) {
         Ok(groups) => {
@@ -412,7 +411,7 @@ fn commit<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, payloads: &[Bytes]) 
             causes::give_back(shell, &causes);
             let detail = error.to_string();
             shell.emit(Event::LogFailed { detail: detail.clone() });
-            Err(Error::Log(detail))
+            Err(detail)
         }
     }
 }
@@ -431,9 +430,9 @@ fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Ap
             }
             wal.mark_own();
         }
-        Err(error) => {
+        Err(detail) => {
             for append in appends {
-                (append.reply)(Err(Error::Log(error.to_string())));
+                (append.reply)(Err(Error::Log(detail.clone())));
             }
         }
     }

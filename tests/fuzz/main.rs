@@ -3,6 +3,7 @@
 //! `FUZZ_SEED` and `FUZZ_RUNS` change the course, `FUZZ_TARGET` picks one target, `FUZZ_INPUT` replays a file or a directory.
 //! `VIXP2P_UPDATE_SEEDS=1` writes the committed seeds anew.
 
+#[path = "../common/alloc.rs"]
 mod alloc;
 mod bodies;
 mod mutate;

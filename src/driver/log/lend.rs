@@ -57,8 +57,7 @@ impl LogQueue {
             drop(pending);
             return self.append_here(shell, wal, &payloads);
         }
-        drop(pending);
-        self.append_queued(payloads)
+        self.append_queued(pending, payloads)
     }
 
     /// Appends on this thread.
@@ -77,7 +76,7 @@ impl LogQueue {
                 if pending.stop || pending.is_wanted || !pending.is_idle() {
                     self.bell.notify_one();
                 }
-                answer
+                answer.map_err(Error::Log)
             }
             Err(panic) => {
                 pending.place = Place::Lost;

@@ -212,8 +212,11 @@ impl Replica {
             session.judging.waiting.entry(log).or_insert(*seal);
             session.judge(out);
         }
-        let Some(follower) = session.follower(log, true).filter(|_| owes) else { return };
+        if !owes {
+            return;
+        }
         if sent > 0 && !wrote_it {
+            let Some(follower) = session.follower(log, true) else { return };
             if !std::mem::replace(&mut follower.proof.due, true) {
                 self.seals.due.insert((now + limits::SEAL_AGAIN, link, log));
             }

@@ -3,7 +3,7 @@
 //! Believes what a parcel's pledge proves and nothing else it is told; a notice goes back where the copy came from, and moves only the
 //! ways of that copy's neighbours.
 
-use super::relay::Told;
+use super::relay::{Marked, Told};
 use crate::base::{LinkId, PeerId, Time, limits};
 use crate::mesh::Mesh;
 use crate::wire::Message;
@@ -18,11 +18,12 @@ impl Mesh {
         if parcel.id.from == self.settings.local {
             return Err(Verdict::Loop);
         }
+        let marked = Marked::from(&parcel);
         // It has arrived, and whoever sent it again did not hear of it.
-        if let Some(receipt) = self.route.crumbs.receipt(&parcel) {
+        if let Some(receipt) = self.route.crumbs.receipt(marked) {
             return Err(Verdict::Received(receipt));
         }
-        if self.route.crumbs.seen(now, &parcel, carrier) {
+        if self.route.crumbs.seen(now, marked, carrier) {
             return Err(Verdict::Loop);
         }
         if self.is_revoked(&parcel.id.from) {
@@ -31,14 +32,14 @@ impl Mesh {
         if parcel.ttl <= 1 {
             return Err(Verdict::TtlExceeded);
         }
-        let Some(on) = self.way_on(carrier, &parcel) else {
+        let Some(on) = self.way_on(carrier, &parcel, marked) else {
             self.route.table.forget_via(&parcel.to, &carrier);
             return Err(Verdict::NoRoute);
         };
         if !self.route.shares.allow(now, (carrier, on), parcel.sealed.len()) {
             return Err(Verdict::Busy);
         }
-        self.route.crumbs.drop_one(now, &parcel, (carrier, on));
+        self.route.crumbs.drop_one(now, marked, (carrier, on));
         let ttl = parcel.ttl.min(limits::ROUTE_TTL) - 1;
         self.send_to_peer(&on, Message::Parcel(Parcel { ttl, ..parcel }));
         Ok(())
@@ -46,12 +47,12 @@ impl Mesh {
 
     /// Where a parcel goes on. Another copy of a message means that those before it failed, perhaps by a relay that lies: it goes where
     /// none of that neighbour went yet, as far as there is such a way.
-    fn way_on(&mut self, carrier: PeerId, parcel: &Parcel) -> Option<PeerId> {
+    fn way_on(&mut self, carrier: PeerId, parcel: &Parcel, marked: Marked<'_>) -> Option<PeerId> {
         let to = parcel.to;
         if let Some(route) = self.resolve(&to).filter(|route| !route.learned) {
             return Some(route.next_hop).filter(|on| self.leads_on(on, carrier, parcel));
         }
-        let tried = self.route.crumbs.tried(parcel, carrier);
+        let tried = self.route.crumbs.tried(marked, carrier);
         let ways = self.route.table.ways(&to).iter().filter(|on| self.leads_on(on, carrier, parcel));
         let on = ways.min_by_key(|on| tried.get(on)).copied()?;
         for former in tried.keys().filter(|former| **former != on) {

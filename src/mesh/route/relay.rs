@@ -11,6 +11,19 @@ use crate::base::answer::Pledge;
 use crate::base::{PeerId, Time, limits};
 use crate::wire::message::{Parcel, ParcelId, Verdict};
 
+/// A parcel with what it is known by besides its name, worked out once: that is a hash over all of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marked<'a> {
+    parcel: &'a Parcel,
+    mark: u64,
+}
+
+impl<'a> From<&'a Parcel> for Marked<'a> {
+    fn from(parcel: &'a Parcel) -> Marked<'a> {
+        Marked { parcel, mark: mark(parcel) }
+    }
+}
+
 /// A copy that has passed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crumb {
@@ -82,15 +95,17 @@ impl Crumbs {
 
     /// Whether this neighbour has just brought this copy. What goes round in a circle comes again soon, with fewer links left, and while
     /// nobody has told of it: anything else may be the true one after one that a liar sent before it, under its name, to end on the way.
-    pub(super) fn seen(&self, now: Time, parcel: &Parcel, back: PeerId) -> bool {
-        let (mark, ttl) = (mark(parcel), parcel.ttl.min(limits::ROUTE_TTL));
+    pub(super) fn seen<'a>(&self, now: Time, parcel: impl Into<Marked<'a>>, back: PeerId) -> bool {
+        let Marked { parcel, mark } = parcel.into();
+        let ttl = parcel.ttl.min(limits::ROUTE_TTL);
         let same = self.crumbs.range((parcel.id, back, mark, LEAST)..=(parcel.id, back, mark, GREATEST));
         same.into_iter().any(|(_, crumb)| !crumb.heard && ttl <= crumb.ttl && now.since(crumb.at) < limits::CRUMB_LOOPS)
     }
 
     /// What proves that a copy of this parcel has arrived, whoever brought that.
-    pub(super) fn receipt(&self, parcel: &Parcel) -> Option<[u8; 32]> {
-        self.of_parcel(&parcel.id, mark(parcel)).find_map(|crumb| crumb.receipt)
+    pub(super) fn receipt<'a>(&self, parcel: impl Into<Marked<'a>>) -> Option<[u8; 32]> {
+        let Marked { parcel, mark } = parcel.into();
+        self.of_parcel(&parcel.id, mark).find_map(|crumb| crumb.receipt)
     }
 
     fn of_parcel(&self, id: &ParcelId, mark: u64) -> impl Iterator<Item = &Crumb> {
@@ -101,8 +116,9 @@ impl Crumbs {
     }
 
     /// A copy passes.
-    pub(super) fn drop_one(&mut self, now: Time, parcel: &Parcel, (back, on): (PeerId, PeerId)) {
-        let key = (parcel.id, back, mark(parcel), on);
+    pub(super) fn drop_one<'a>(&mut self, now: Time, parcel: impl Into<Marked<'a>>, (back, on): (PeerId, PeerId)) {
+        let Marked { parcel, mark } = parcel.into();
+        let key = (parcel.id, back, mark, on);
         self.forget(&key);
         if self.crumbs.len() >= limits::CRUMBS_MAX
             && let Some((_, crowded)) = self.crowds.last()
@@ -141,9 +157,10 @@ impl Crumbs {
 
     /// Whom copies of the same parcel from that neighbour went to, and in which order the last time. What was sealed anew begins anew,
     /// where the answer to the seal before came from.
-    pub(super) fn tried(&self, parcel: &Parcel, back: PeerId) -> BTreeMap<PeerId, u64> {
+    pub(super) fn tried<'a>(&self, parcel: impl Into<Marked<'a>>, back: PeerId) -> BTreeMap<PeerId, u64> {
+        let Marked { parcel, mark } = parcel.into();
         let mut tried = BTreeMap::new();
-        for crumb in self.of_parcel(&parcel.id, mark(parcel)).filter(|crumb| crumb.back == back) {
+        for crumb in self.of_parcel(&parcel.id, mark).filter(|crumb| crumb.back == back) {
             let latest = tried.entry(crumb.on).or_insert(crumb.order);
             *latest = crumb.order.max(*latest);
         }

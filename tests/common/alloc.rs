@@ -1,5 +1,6 @@
-//! An allocator that counts what each thread holds, so that a test can say how much one call held at most.
-#![allow(unsafe_code)]
+//! An allocator that counts what each thread holds, so that a test can say how much that is, or how much one call held at most.
+#![allow(unsafe_code, reason = "an allocator is unsafe to write")]
+#![allow(dead_code, reason = "every test file uses its own part of it")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,6 +13,11 @@ static COUNTING: Counting = Counting;
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+/// What this thread holds.
+pub(crate) fn live() -> usize {
+    usize::try_from(LIVE.get()).unwrap_or(0)
 }
 
 /// Runs `call` and returns the most bytes this thread held above what it held before.
