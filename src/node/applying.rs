@@ -47,8 +47,8 @@ impl Node {
 
     /// Has a parked log go on ([`Outcome::Poison`]): the record it is parked at is offered once more, or, if `skip`, counts as applied
     /// although it had no effect. An application that keeps its own cursor moves that past a skipped record itself. A log that waits in
-    /// causal mode ([`LogView::waits`](crate::mesh::LogView)) goes on by `skip` without what it waits for, and no record is skipped: for
-    /// records that will never come.
+    /// causal mode ([`LogView::waits`](crate::mesh::LogView)) gives up by `skip` what the view shows it to wait for, and no record is
+    /// skipped: for records that will never come. What else it lacks it still waits for, and shows next.
     pub fn apply_resume(&self, log: LogId, skip: bool) -> Result<()> {
         let not_parked = || Error::Invalid(format!("{log} is not parked"));
         match self.shell() {

@@ -279,7 +279,13 @@ impl<'a> World<'a> {
             What::Resume { node, pause } => self.resume(node, pause),
             // What flaps stops when everything is healed.
             What::Do { action: Action::Partition { .. } } if self.phase != Phase::Play => Ok(()),
-            What::Do { action } => self.bounded().and_then(|()| self.act(action)),
+            What::Do { action } => {
+                // What was planned before everything was healed: it is the last that happened.
+                if let Phase::Converge { since, equal } = &mut self.phase {
+                    (*since, *equal) = (self.now, None);
+                }
+                self.bounded().and_then(|()| self.act(action))
+            }
             What::DiskWell { node } => {
                 self.nodes[node].knobs.set_full(false);
                 self.nodes[node].knobs.set_errors(0, 0);

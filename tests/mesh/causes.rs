@@ -145,6 +145,21 @@ fn a_log_with_two_histories_is_waited_for_only_as_far_as_it_is_here() {
 }
 
 #[test]
+fn what_two_histories_of_a_log_share_is_waited_for_like_any_record() {
+    let mut solo = causal(vec![(log(1), 4, 0), (log(2), 2, 0), (log(3), 1, 0)]);
+    solo.step(Input::Tick);
+    assert!(offer(&mut solo, 2, 1, &[cause(1, 2)]).is_some());
+    assert!(offer(&mut solo, 3, 1, &[cause(1, 3)]).is_some());
+    let (link, _) = solo.join_with(1, &[]);
+    solo.step(Input::Forked { link, log: log(1), seq: 3, detail: "two".into() });
+    let seen = solo.step(Input::ApplyPoisoned { log: log(1), seq: 1 });
+    assert_eq!(applies(&seen), [(3, 1, 1)], "nobody knows which record 3 was meant, and there is no way to it");
+    assert_eq!(waits(&solo, 2), Some(LogWait { seq: 1, needs: cause(1, 2) }), "there is one record 2");
+    solo.step(Input::ApplyResume { log: log(1), skip: true });
+    assert_eq!(applies(&applied(&mut solo, 1, 2)), [(2, 1, 2)]);
+}
+
+#[test]
 fn a_node_that_starts_again_offers_what_waited_and_finds_out_again() {
     let mut solo = causal(vec![(log(1), 1, 0), (log(2), 5, 2)]);
     assert_eq!(applies(&solo.step(Input::Tick)), [(1, 1, 1), (2, 3, 5)]);
@@ -214,6 +229,23 @@ fn an_order_has_a_log_go_on_without_what_it_waits_for_once() {
 }
 
 #[test]
+fn an_order_gives_up_what_was_shown_and_nothing_else_a_record_waits_for() {
+    let mut solo = causal(vec![(log(1), 3, 3), (log(2), 3, 0), (log(3), 2, 0)]);
+    solo.step(Input::Tick);
+    let names = [cause(1, 4), cause(3, 2), cause(4, 1)];
+    let skip = Input::ApplyResume { log: log(2), skip: true };
+    assert!(offer(&mut solo, 2, 1, &names).is_some());
+    assert_eq!(waits(&solo, 2), Some(LogWait { seq: 1, needs: cause(1, 4) }));
+    assert!(applies(&solo.step(skip.clone())).is_empty(), "records of log 3 are on their way to the application");
+    assert_eq!(waits(&solo, 2), Some(LogWait { seq: 1, needs: cause(3, 2) }));
+    assert!(applies(&applied(&mut solo, 3, 2)).is_empty());
+    assert_eq!(waits(&solo, 2), Some(LogWait { seq: 1, needs: cause(4, 1) }));
+    assert_eq!(applies(&solo.step(skip)), [(2, 1, 3)]);
+    assert!(offer(&mut solo, 2, 1, &names).is_none());
+    assert!(offer(&mut solo, 2, 2, &names[..1]).is_some(), "the next one waits again");
+}
+
+#[test]
 fn a_snapshot_that_is_taken_in_ends_a_wait_and_is_named_from_then_on() {
     let mut solo = causal(vec![(log(2), 3, 0)]);
     solo.step(Input::Tick);
@@ -235,7 +267,7 @@ fn a_log_with_two_histories_that_is_held_up_by_what_its_origin_wrote_holds_up_no
         for is_frozen_first in [false, true] {
             let mut solo = causal(vec![(log(1), 4, 0), (log(2), 1, 0)]);
             solo.step(Input::Tick);
-            assert!(offer(&mut solo, 2, 1, &[cause(1, 4)]).is_some());
+            assert!(offer(&mut solo, 2, 1, &[cause(1, 5)]).is_some());
             applied(&mut solo, 1, 2);
             let (link, _) = solo.join_with(1, &[]);
             let mut seen = Vec::new();

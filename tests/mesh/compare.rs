@@ -125,6 +125,39 @@ fn what_was_pushed_once_counts_when_it_is_acknowledged_also_if_it_was_asked_for_
 }
 
 #[test]
+fn an_ack_of_more_than_was_pushed_may_have_crossed_the_push_and_the_peer_is_shown_the_last_seal() {
+    let all = groups(log(1), &[3, 5], "a");
+    for (durable, is_shown) in [(5, false), (9, true)] {
+        let mut solo = Solo::with(|_| {}, vec![(log(1), 5, 5)]);
+        let (link, _) = solo.join_with(7, &[]);
+        solo.wait(1_000);
+        let seen = solo.step(Input::ReadDone { link, log: log(1), groups: all.clone() });
+        assert_eq!(sent(&seen, link).len(), 2, "{seen:?}");
+        let mut seen = solo.receive(link, ack(log(1), durable, 0));
+        if !wanted(&seen).is_empty() {
+            seen = solo.step(Input::LastSeals { seals: vec![(log(1), Some(seal(log(1), &[3, 5], "a")))] });
+        }
+        assert_eq!(!shows(&seen, link).is_empty(), is_shown, "{durable}");
+    }
+}
+
+#[test]
+fn a_peer_with_more_of_an_own_log_that_went_on_meanwhile_is_shown_where_it_ends_by_now() {
+    let all = groups(log(5), &[5, 9], "new");
+    let mut solo = Solo::with(|_| {}, vec![(log(5), 5, 5)]);
+    let (link, seen) = solo.join_with(7, &[(log(5), 21)]);
+    assert_eq!(wanted(&seen), [[log(5)]]);
+    let seen = solo.step(Input::LastSeals { seals: vec![(log(5), SealRecord::of(&all[0]))] });
+    assert_eq!(shows(&seen, link), [(log(5), 5)]);
+    assert!(shows(&solo.durable(all[1..].to_vec()), link).is_empty());
+    let theirs = seal(log(5), &[5, 21], "old");
+    solo.receive(link, shown(log(5), &theirs));
+    solo.step(Input::Compared { link, log: log(5), seal: theirs, verdict: Box::new(Compared::Unknown) });
+    let seen = solo.wait(limits::SEAL_AGAIN.as_millis() as u64 + 1);
+    assert_eq!(shows(&seen, link), [(log(5), 9)], "another history, for all this node can know");
+}
+
+#[test]
 fn a_peer_with_other_records_of_this_nodes_log_counts_for_nothing_and_is_shown_what_stands_here() {
     let mut solo = Solo::new();
     solo.durable(groups(log(5), &[4, 9], "new"));

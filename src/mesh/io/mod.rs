@@ -234,7 +234,7 @@ pub enum Input {
         seq: u64,
     },
     /// The application wants a parked log to go on: with the record it is parked at once more, or behind it. Of one that waits (`ApplyWaits`)
-    /// `skip` gives it the record although it lacks what that comes after.
+    /// `skip` gives up what it is shown to wait for, and nothing else it may lack.
     ApplyResume {
         /// Which log.
         log: LogId,

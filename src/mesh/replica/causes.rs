@@ -44,8 +44,8 @@ pub(super) struct Waits {
     waiting: BTreeMap<LogId, (u64, Vec<Cause>)>,
     /// Who waits for what.
     awaited: BTreeMap<Cause, BTreeSet<LogId>>,
-    /// Records that somebody ordered to be given to the application whatever they lack, until they are applied.
-    forced: BTreeMap<LogId, u64>,
+    /// Records that somebody ordered not to wait for these any more, until they are applied.
+    waived: BTreeMap<LogId, (u64, BTreeSet<Cause>)>,
     /// Logs that moved during this input without being news to peers.
     stirred: BTreeSet<LogId>,
 }
@@ -60,7 +60,7 @@ impl Waits {
             given: BTreeMap::new(),
             waiting: BTreeMap::new(),
             awaited: BTreeMap::new(),
-            forced: BTreeMap::new(),
+            waived: BTreeMap::new(),
             stirred: BTreeSet::new(),
         }
     }
@@ -128,9 +128,36 @@ impl Waits {
         }
     }
 
-    /// Everything up to `seq` of a log is here: who has nothing left to wait for.
-    fn met(&mut self, log: LogId, seq: u64) -> Vec<LogId> {
-        let met: Vec<Cause> = self.awaited.range(Cause { log, seq: 0 }..=Cause { log, seq }).map(|(cause, _)| *cause).collect();
+    /// A log waits no more for what it is shown to wait for; whether that was the last.
+    fn waive(&mut self, log: LogId) -> bool {
+        let Some((seq, lacks)) = self.waiting.get_mut(&log) else { return false };
+        let (seq, cause) = (*seq, lacks.remove(0));
+        let is_last = lacks.is_empty();
+        if let Some(waiters) = self.awaited.get_mut(&cause) {
+            waiters.remove(&log);
+            if waiters.is_empty() {
+                self.awaited.remove(&cause);
+            }
+        }
+        if is_last {
+            self.waiting.remove(&log);
+        }
+        let (at, waived) = self.waived.entry(log).or_insert_with(|| (seq, BTreeSet::new()));
+        if *at != seq {
+            (*at, *waived) = (seq, BTreeSet::new());
+        }
+        waived.insert(cause);
+        is_last
+    }
+
+    fn is_waived(&self, log: LogId, seq: u64, cause: &Cause) -> bool {
+        self.waived.get(&log).is_some_and(|(at, waived)| *at == seq && waived.contains(cause))
+    }
+
+    /// These records of a log are reached: who has nothing left to wait for.
+    fn met(&mut self, log: LogId, is_reached: impl Fn(u64) -> bool) -> Vec<LogId> {
+        let of_log = self.awaited.range(Cause { log, seq: 0 }..=Cause { log, seq: u64::MAX });
+        let met: Vec<Cause> = of_log.map(|(cause, _)| *cause).filter(|cause| is_reached(cause.seq)).collect();
         let mut free = Vec::new();
         for cause in met {
             for waiter in self.awaited.remove(&cause).into_iter().flatten() {
@@ -146,12 +173,13 @@ impl Waits {
     }
 }
 
-/// How far a log counts as applied for those that wait. One with two histories comes no further here, and its number names no record:
-/// whoever waits for more of it than there is would wait for ever, so it is enough to have what there is, up to where it is itself held up
-/// by what its origin wrote.
-fn reach(local: Option<&Local>) -> u64 {
+/// Whether a record counts as applied for those that wait for it. A log with two histories comes no further here, and beyond what they
+/// share a number names no record: whoever waits for that would wait for ever, so it is enough to have what there is, up to where it is
+/// itself held up by what its origin wrote.
+fn is_reached(local: Option<&Local>, seq: u64) -> bool {
     let is_out = |local: &Local| local.reached() >= local.durable || local.is_waiting() || local.parked().is_some();
-    local.map_or(0, |local| if local.frozen && is_out(local) { u64::MAX } else { local.reached() })
+    let is_nowhere = |local: &Local| local.frozen.is_some_and(|fork| seq >= fork || seq > local.durable);
+    local.is_some_and(|local| seq <= local.reached() || (is_nowhere(local) && is_out(local)))
 }
 
 impl Replica {
@@ -161,16 +189,16 @@ impl Replica {
         if !self.waits.is_on {
             return Ok(());
         }
-        let lacks = self.lacking(causes.iter());
-        if !lacks.is_empty() && self.waits.forced.get(&log) != Some(&seq) {
+        let lacks = self.lacking(log, seq, causes.iter());
+        if !lacks.is_empty() {
             return Err(lacks);
         }
         self.waits.give(std::iter::once((log, seq)));
         Ok(())
     }
 
-    fn lacking(&self, causes: impl Iterator<Item = Cause>) -> Vec<Cause> {
-        let lacks = |cause: &Cause| reach(self.logs.get(&cause.log)) < cause.seq;
+    fn lacking(&self, log: LogId, seq: u64, causes: impl Iterator<Item = Cause>) -> Vec<Cause> {
+        let lacks = |cause: &Cause| !is_reached(self.logs.get(&cause.log), cause.seq) && !self.waits.is_waived(log, seq, cause);
         causes.filter(lacks).take(limits::CAUSES_AWAITED_MAX).collect()
     }
 
@@ -181,7 +209,7 @@ impl Replica {
         }
         self.news.insert(log);
         // What has come meanwhile is not waited for.
-        let lacks = self.lacking(causes.into_iter());
+        let lacks = self.lacking(log, seq, causes.into_iter());
         if lacks.is_empty() {
             self.go_on(log, out);
         } else {
@@ -189,11 +217,10 @@ impl Replica {
         }
     }
 
-    /// Somebody orders a log that waits to go on with the record at hand, though not all that this comes after is here.
+    /// Somebody orders a log that waits to do so no more for what it is shown to wait for. What else its record comes after is still
+    /// waited for: nobody who saw the one has given up the other.
     pub(super) fn wait_no_more(&mut self, log: LogId, out: &mut Outbox) {
-        if let Some((seq, _)) = self.waits.waiting.get(&log) {
-            self.waits.forced.insert(log, *seq);
-            self.waits.end(log);
+        if self.waits.waive(log) {
             self.go_on(log, out);
         }
     }
@@ -217,15 +244,14 @@ impl Replica {
             if !local.is_waiting() {
                 self.waits.end(log);
             }
-            if self.waits.forced.get(&log).is_some_and(|seq| *seq <= local.reached()) {
-                self.waits.forced.remove(&log);
+            if self.waits.waived.get(&log).is_some_and(|(seq, _)| *seq <= local.reached()) {
+                self.waits.waived.remove(&log);
             }
             if self.waits.given.get(&log).is_some_and(|given| *given <= local.reached()) {
                 self.waits.given.remove(&log);
             }
-            let upto = reach(Some(local));
             self.waits.fresh.insert(log);
-            for waiter in self.waits.met(log, upto) {
+            for waiter in self.waits.met(log, |seq| is_reached(Some(local), seq)) {
                 self.go_on(waiter, out);
             }
         }
@@ -284,10 +310,10 @@ mod tests {
         waits.wait(log(1), 5, vec![cause(2, 3), cause(3, 9)]);
         waits.wait(log(4), 1, vec![cause(2, 4)]);
         assert_eq!(waits.of(&log(1)), Some(LogWait { seq: 5, needs: cause(2, 3) }));
-        assert!(waits.met(log(2), 3).is_empty());
+        assert!(waits.met(log(2), |seq| seq <= 3).is_empty());
         assert_eq!(waits.of(&log(1)), Some(LogWait { seq: 5, needs: cause(3, 9) }));
-        assert_eq!(waits.met(log(2), u64::MAX), [log(4)]);
-        assert_eq!((waits.met(log(3), 8), waits.met(log(3), 9)), (vec![], vec![log(1)]));
+        assert_eq!(waits.met(log(2), |_| true), [log(4)]);
+        assert_eq!((waits.met(log(3), |seq| seq <= 8), waits.met(log(3), |seq| seq <= 9)), (vec![], vec![log(1)]));
         assert!(waits.waiting.is_empty() && waits.awaited.is_empty());
     }
 
@@ -296,8 +322,8 @@ mod tests {
         let mut waits = Waits::new(true, std::iter::empty());
         waits.wait(log(1), 5, vec![cause(2, 3)]);
         waits.wait(log(1), 6, vec![cause(3, 1)]);
-        assert!(waits.met(log(2), 9).is_empty());
+        assert!(waits.met(log(2), |_| true).is_empty());
         waits.end(log(1));
-        assert!(waits.met(log(3), 9).is_empty() && waits.awaited.is_empty());
+        assert!(waits.met(log(3), |_| true).is_empty() && waits.awaited.is_empty());
     }
 }

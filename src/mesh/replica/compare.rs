@@ -53,6 +53,15 @@ pub(super) struct Proof {
 }
 
 impl Proof {
+    /// The peer has the log to `durable`. What was pushed to it up to there it has taken, also what it had asked for once more meanwhile:
+    /// what came from elsewhere and is no more than this node has, it shows before it acknowledges it. One that has more than was pushed may
+    /// have had that before a push came, which it then passes over.
+    pub(super) fn acked(&mut self, durable: u64) {
+        if durable <= self.pushed {
+            self.given = self.given.max(durable);
+        }
+    }
+
     /// Whether a seal of it was shown and nobody knows yet whether it fits.
     fn is_open(&self) -> bool {
         self.judging || self.beyond.is_some() || self.failed.is_some()
@@ -384,6 +393,8 @@ impl Replica {
             Compared::Unknown => {
                 let is_beyond = wrote_it && self.logs.get(&log).is_some_and(|local| local.durable < seal.last());
                 follower.proof.beyond = is_beyond.then(|| Box::new(*seal));
+                // It may never come back, since what is here is another history: the peer is to see where that ends by now.
+                self.compare(now, link, log, out);
             }
             // Until then nothing is known, and the peer shows no other one unless the log moves.
             Compared::Failed(_) if !waits => {

@@ -51,8 +51,8 @@ pub(super) struct Local {
     cursor: u64,
     /// The disk refused; nothing is stored or asked for until then.
     pub(super) paused: Option<Time>,
-    /// Forked: stays as it is.
-    pub(super) frozen: bool,
+    /// Forked, from this record on: stays as it is.
+    pub(super) frozen: Option<u64>,
     /// The seal of the last group, as far as it was seen.
     pub(super) last_seal: Option<SealRecord>,
     /// Pushes were let drop while the log stood at this record; it is looked at again later.
@@ -70,7 +70,7 @@ impl Local {
             base: 0,
             cursor: applied,
             paused: None,
-            frozen: false,
+            frozen: None,
             last_seal: None,
             watched: None,
             storing: None,

@@ -105,7 +105,7 @@ impl Replica {
         let mut table = BTreeMap::from([(own, Local::new(0, 0))]);
         for LogState { log, durable, applied, parked, frozen, base } in logs {
             let mut local = Local::new(durable, if log.origin == own.origin { durable } else { applied });
-            local.frozen = frozen.is_some();
+            local.frozen = frozen;
             local.base = base;
             if let Some(seq) = parked.filter(|seq| local.still_parked(*seq)) {
                 out.event(Event::ApplyParked { log, seq });
@@ -331,7 +331,7 @@ impl Replica {
         let local = self.logs.get(&log)?;
         let acked = self.sessions.values().filter_map(|session| self.acked(session, &log)).collect();
         let (durable, applied, parked, waits) = (local.durable, local.applied(), local.parked(), self.waits.of(&log));
-        Some(LogView { log, durable, applied, parked, waits, frozen: local.frozen, acked })
+        Some(LogView { log, durable, applied, parked, waits, frozen: local.frozen.is_some(), acked })
     }
 
     pub(super) fn durables(&self) -> Vec<(LogId, u64)> {

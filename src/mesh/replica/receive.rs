@@ -50,7 +50,7 @@ impl Replica {
         follower.pushed = follower.pushed.max(last);
         follower.sent = follower.sent.max(last);
         let upto = local.upto();
-        if local.frozen || follower.nak_sent == Some(REFUSED) {
+        if local.frozen.is_some() || follower.nak_sent == Some(REFUSED) {
             if follower.nak_sent != Some(REFUSED) {
                 session.nak(log, REFUSED, out);
             }
@@ -160,7 +160,8 @@ impl Replica {
     pub(in crate::mesh) fn forked(&mut self, log: LogId, seq: u64, detail: String, out: &mut Outbox) {
         let Some(local) = self.logs.get_mut(&log) else { return };
         let credit = local.give_up();
-        if !std::mem::replace(&mut local.frozen, true) {
+        if local.frozen.is_none() {
+            local.frozen = Some(seq);
             out.event(Event::LogForked { log, seq, detail });
             self.waits.stir(log);
         }
@@ -253,7 +254,7 @@ impl Replica {
     /// Has every peer that pushed records which are not durable here push them again, or no more of a frozen log.
     fn ask_again(&mut self, log: LogId, out: &mut Outbox) {
         let Some(local) = self.logs.get(&log) else { return };
-        let have = if local.frozen { REFUSED } else { local.durable };
+        let have = if local.frozen.is_some() { REFUSED } else { local.durable };
         for session in self.sessions.values_mut() {
             let refused = |f: &Follower| have != REFUSED && f.nak_sent == Some(REFUSED);
             if session.known(&log).is_some_and(|f| f.pushed > local.durable && !refused(f)) {

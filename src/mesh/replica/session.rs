@@ -240,15 +240,11 @@ impl Session {
         follower.durable = follower.durable.max(ack.durable);
         follower.applied = follower.applied.max(ack.applied.min(ack.durable));
         follower.sent = follower.sent.max(follower.durable);
+        follower.proof.acked(follower.durable);
         let mut freed = Cost::default();
-        while let Some((last, cost)) = follower.unacked.front().filter(|(last, _)| *last <= follower.durable) {
+        while let Some((_, cost)) = follower.unacked.front().filter(|(last, _)| *last <= follower.durable) {
             freed.add(*cost);
-            follower.proof.given = follower.proof.given.max(*last);
             follower.unacked.pop_front();
-        }
-        if follower.durable >= follower.proof.pushed {
-            // Also what it had asked for once more meanwhile: what came from elsewhere it shows before it acknowledges it.
-            follower.proof.given = follower.proof.given.max(follower.proof.pushed);
         }
         self.in_flight.sub(freed);
         news

@@ -468,7 +468,7 @@ impl Replica {
     /// Whether it brings records nearer that cannot be had.
     fn helps(&self, places: &BTreeMap<LogId, Place>) -> bool {
         let local = |log: &LogId| self.logs.get(log);
-        let lacks = |place: &Place| local(&place.log).is_none_or(|local| !local.frozen && local.durable < place.base);
+        let lacks = |place: &Place| local(&place.log).is_none_or(|local| local.frozen.is_none() && local.durable < place.base);
         places.values().any(|place| place.log != self.own && place.base > 0 && lacks(place))
     }
 
@@ -482,7 +482,7 @@ impl Replica {
     /// Whoever offers records of a log that is frozen here is told that none are taken.
     fn refuse_frozen(&mut self, link: LinkId, out: &mut Outbox) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
-        for (log, _) in self.logs.iter().filter(|(_, local)| local.frozen) {
+        for (log, _) in self.logs.iter().filter(|(_, local)| local.frozen.is_some()) {
             session.refuse(*log, out);
         }
     }

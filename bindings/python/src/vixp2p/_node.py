@@ -462,7 +462,7 @@ class Node(Progress, Outbox, Snapshots):
     def apply_resume(self, log: LogId, skip: bool = False) -> None:
         """Has a parked log go on: the record it is parked at is offered once more, or skipped by this order.
 
-        With `skip` a log that waits on a causal node goes on too: without what it waits for, and no record is skipped."""
+        With `skip` a log that waits on a causal node gives up what its status shows it to wait for, and no record is skipped."""
         check(lib.vixp2p_node_apply_resume(self._handle, log._as_struct(), int(skip)))
 
     # ---- events and callbacks
