@@ -133,7 +133,7 @@ fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
             let c = report.counts;
             let counts = [report.records, c.kills + c.power_cuts, c.before_sync, c.quarantined, c.parked];
             sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-            healed.push((report.allowed_ms, report.healed_ms, seed));
+            healed.push((report.allowed_ms, report.spread_ms, seed));
         }
     };
     let (outcomes, healed): (Vec<Outcome>, Vec<Vec<_>>) = std::thread::scope(|scope| {

@@ -177,6 +177,13 @@ impl Heartbeat {
         }
     }
 
+    /// Whether a link that was asked has said nothing for so long since.
+    pub(super) fn is_mute(&self, now: Time, link: LinkId) -> bool {
+        let is_mute =
+            |phase: Phase| matches!(phase, Phase::Live { pinged, probe: Some(_), .. } if now.since(pinged) >= limits::DUPLICATE_SILENCE);
+        self.pulses.get(&link).is_some_and(|pulse| is_mute(pulse.phase))
+    }
+
     /// A link is closed then, unless something arrives or its handshake ends before.
     fn answer_by(&mut self, link: LinkId, deadline: Time) {
         let Some(pulse) = self.pulses.get_mut(&link) else { return };

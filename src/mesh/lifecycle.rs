@@ -48,7 +48,15 @@ impl Mesh {
             Ok(trusted) => trusted,
             Err(reason) => return self.close(now, link, reason),
         };
-        match self.peers.verdict(&self.settings, link, &info.id, now) {
+        let standing = self.peers.link_of(&info.id);
+        let mut verdict = self.peers.verdict(&self.settings, link, &info.id, now);
+        // Its former try had the standing link asked, which has not answered: it would not come again if it had that.
+        if let (Verdict::Refuse(CloseReason::Duplicate), Some(old)) = (&verdict, standing)
+            && self.heartbeat.is_mute(now, old)
+        {
+            verdict = Verdict::Replace { old, came_back: true };
+        }
+        match verdict {
             Verdict::Admit => self.admit(now, link, &entry, (info, trusted), None),
             Verdict::Replace { old, came_back } => self.admit(now, link, &entry, (info, trusted), Some((old, came_back))),
             Verdict::Refuse(CloseReason::Duplicate) => {
@@ -57,7 +65,7 @@ impl Mesh {
                 self.dialer.reached(&entry.endpoint, link, info.id);
                 self.hand_over_refused(link, info.id);
                 // It would not have opened this one if it knew of the other, unless both were opened at once.
-                if let Some(standing) = self.peers.link_of(&info.id) {
+                if let Some(standing) = standing {
                     self.heartbeat.doubt(now, standing, &mut self.out);
                 }
                 self.out.close(link, CloseReason::Duplicate);

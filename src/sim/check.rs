@@ -325,11 +325,10 @@ impl Oracle {
         effect
     }
 
-    /// What keeps this node from having everything, if anything does.
+    /// Which record this node does not have or has not applied, if there is one.
     pub(super) fn lacks(&self, nodes: &[Node], node: &Node) -> Option<String> {
         let who = name(node.index);
         let Some(life) = &node.life else { return Some(format!("{who} does not run")) };
-        let views = life.mesh.logs();
         for (log, written) in self.left(nodes) {
             let durable = life.wal.durable(log);
             if durable != written {
@@ -339,6 +338,16 @@ impl Oracle {
             if log.origin != node.identity.id() && (applied < written || (applied > written && !nodes.iter().any(|n| n.hurt))) {
                 return Some(format!("{who} has applied {log} to {applied} of {written}"));
             }
+        }
+        None
+    }
+
+    /// What this node does not know of what it and its neighbours have. A link that takes the place of another one begins anew.
+    pub(super) fn is_unsure(&self, nodes: &[Node], node: &Node) -> Option<String> {
+        let who = name(node.index);
+        let life = node.life.as_ref()?;
+        let views = life.mesh.logs();
+        for (log, written) in self.left(nodes) {
             let view = views.iter().find(|view| view.log == log);
             if view.is_none_or(|view| (view.durable, view.applied) != (written, written)) {
                 return Some(format!("{who}'s mesh does not know that {log} is applied to {written}: {view:?}"));

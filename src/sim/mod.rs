@@ -302,10 +302,12 @@ pub struct Report {
     pub steps: u64,
     /// Virtual time at the end.
     pub time: Time,
-    /// Virtual milliseconds from healing everything until all nodes were equal.
-    pub healed_ms: u64,
-    /// How many it may take.
+    /// Virtual milliseconds from the last fault or write until every record was everywhere and applied.
+    pub spread_ms: u64,
+    /// How many that may take.
     pub allowed_ms: u64,
+    /// The same until everybody knew what its neighbours have.
+    pub healed_ms: u64,
     /// Logs that exist at the end.
     pub logs: usize,
     /// Records in them.
@@ -358,7 +360,11 @@ impl fmt::Display for Report {
         if c.waited > 0 {
             writeln!(f, "  causes      {} times a record waited for those it comes after", c.waited)?;
         }
-        writeln!(f, "  converged   {} ms after the last fault, {} are allowed", self.healed_ms, self.allowed_ms)?;
+        writeln!(
+            f,
+            "  converged   {} ms after the last fault, {} are allowed; everybody knew after {} ms",
+            self.spread_ms, self.allowed_ms, self.healed_ms
+        )?;
         write!(f, "  trace       {} ({} lines)", self.trace_hash, self.trace_lines)
     }
 }

@@ -25,13 +25,14 @@ use crate::sim::{Counts, Options, Report, Scenario};
 /// Virtual time in which everything must be equal once all is healed where nobody announces itself: a dead link noticed (15 s), a dial
 /// under way (5 s) and a redial (16.5 s), one after the other, and what is written.
 const CONVERGE: Duration = Duration::from_secs(60);
-/// The same where nodes announce themselves, besides three round trips: an announcement (2.2 s), a dial and what is written. Where a bit
-/// flipped on a connection that is open then, there is the stale time besides: one in the length of a record has the reader wait for the rest of what never ends, and only the
-/// silence tells. No packet is lost meanwhile: two announcements lost in a row are two intervals, which leaves nothing of this. Where nobody
-/// announces itself dials go on being lost.
-///
-/// A handshake with a machine that has lost its power since comes before that, for its five seconds: an announcement that anybody may have
-/// forged does not call it off.
+/// Virtual time in which every record must be everywhere where nodes announce themselves, besides three round trips: an announcement
+/// (2.2 s), a dial and what is written. Where a bit flipped on a connection that is open then, there is the stale time besides: one in the
+/// length of a record has the reader wait for the rest of what never ends, and only the silence tells. No packet is lost meanwhile: two
+/// announcements lost in a row are two intervals, which leaves nothing of this. Where nobody announces itself dials go on being lost.
+const SPREAD_ON_LAN: Duration = Duration::from_secs(5);
+/// The same until everybody knows what its neighbours have, which begins anew with a link that takes the place of another one: a handshake with
+/// a machine that has lost its power since lasts its five seconds, because an announcement that anybody may have forged does not call it
+/// off, and what is dialled after that may find the same node by another way.
 const CONVERGE_ON_LAN: Duration = Duration::from_secs(10);
 /// The same where somebody may have to take a snapshot, which is made, found to be late and made again before that.
 const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
@@ -93,14 +94,17 @@ pub(super) enum What {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Play,
-    /// Everything is healed since then and has to become equal, and to stay so.
+    /// Everything is healed since then and has to become equal, and to stay so; every record is everywhere for so long already, everybody
+    /// knows of it for so long.
     Converge {
         since: Time,
+        full: Option<Time>,
         equal: Option<Time>,
     },
-    /// It stayed equal for the quiet time.
+    /// It stayed equal for the quiet time: how long it took until every record was everywhere, and until everybody knew.
     Over {
-        healed: Duration,
+        full: Duration,
+        equal: Duration,
     },
 }
 
@@ -227,8 +231,8 @@ impl<'a> World<'a> {
             if self.phase == Phase::Play && steps >= self.options.steps && matches!(self.script, Script::Storm) {
                 self.heal_everything()?;
             }
-            if let Phase::Over { healed } = self.phase {
-                return self.report(steps, healed);
+            if let Phase::Over { full, equal } = self.phase {
+                return self.report(steps, [full, equal]);
             }
         }
         Err("nothing is left to happen".into())
@@ -281,8 +285,8 @@ impl<'a> World<'a> {
             What::Do { action: Action::Partition { .. } } if self.phase != Phase::Play => Ok(()),
             What::Do { action } => {
                 // What was planned before everything was healed: it is the last that happened.
-                if let Phase::Converge { since, equal } = &mut self.phase {
-                    (*since, *equal) = (self.now, None);
+                if let Phase::Converge { .. } = &self.phase {
+                    self.phase = Phase::Converge { since: self.now, full: None, equal: None };
                 }
                 self.bounded().and_then(|()| self.act(action))
             }
@@ -369,7 +373,7 @@ impl<'a> World<'a> {
 
     fn heal_everything(&mut self) -> Check {
         self.trace.line(self.now, format_args!("* everything is healed"))?;
-        self.phase = Phase::Converge { since: self.now, equal: None };
+        self.phase = Phase::Converge { since: self.now, full: None, equal: None };
         self.beyond = if self.net.has_garbled() { limits::STALE_AFTER } else { Duration::ZERO };
         self.after(LOOK, What::Look);
         self.mend()
@@ -377,37 +381,54 @@ impl<'a> World<'a> {
 
     /// Whether the end phase is over, or has lasted too long.
     fn look(&mut self) -> Check {
-        let Phase::Converge { since, equal } = self.phase else { return Ok(()) };
+        let Phase::Converge { since, full, equal } = self.phase else { return Ok(()) };
         self.resume_all()?;
-        let lack = self.lack();
+        let missing = self.nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, node));
+        let full = if missing.is_some() { None } else { full.or(Some(self.now)) };
+        let took = self.now.since(since);
+        if let Some(missing) = missing.as_ref().filter(|_| took > self.allowed_to_spread()) {
+            return Err(format!("{} ms after everything was healed {missing}", took.as_millis()));
+        }
+        let lack = missing.or_else(|| self.lack());
         if lack.as_deref().unwrap_or_default() != self.lacking {
             self.lacking = lack.clone().unwrap_or_default();
             self.trace.line(self.now, format_args!("* lacking: {}", self.lacking))?;
         }
-        match (lack, equal) {
+        match (lack, equal.zip(full)) {
             (None, None) => {
                 self.trace.line(self.now, format_args!("* everybody has everything"))?;
-                self.phase = Phase::Converge { since, equal: Some(self.now) };
+                self.phase = Phase::Converge { since, full, equal: Some(self.now) };
             }
-            (None, Some(equal)) if self.now.since(equal) >= QUIET => match self.untidy() {
+            (None, Some((equal, full))) if self.now.since(equal) >= QUIET => match self.untidy() {
                 Some(what) if self.now.since(equal) > 2 * QUIET => return Err(format!("long after everybody has everything {what}")),
                 Some(_) => {}
-                None => self.phase = Phase::Over { healed: equal.since(since) },
+                None => self.phase = Phase::Over { full: full.since(since), equal: equal.since(since) },
             },
             (None, Some(_)) => {}
-            (Some(lack), _) if self.now.since(since) > self.allowed() => {
-                return Err(format!("{} ms after everything was healed {lack}", self.now.since(since).as_millis()));
+            (Some(lack), _) if took > self.allowed() => {
+                return Err(format!("{} ms after everything was healed {lack}", took.as_millis()));
             }
-            (Some(_), _) => self.phase = Phase::Converge { since, equal: None },
+            (Some(_), _) => self.phase = Phase::Converge { since, full, equal: None },
         }
         self.after(LOOK, What::Look);
         Ok(())
     }
 
+    /// How long it may take until every record is everywhere.
+    fn allowed_to_spread(&self) -> Duration {
+        let by_records = self.profile.lan && self.counts.snapshots == 0;
+        if by_records { SPREAD_ON_LAN + self.slack_on_lan() } else { self.allowed() }
+    }
+
+    /// Three round trips, and what a flipped bit may cost.
+    fn slack_on_lan(&self) -> Duration {
+        6 * Duration::from_micros(self.profile.latency_us.1) + self.beyond
+    }
+
     /// How long it may take until everything is equal.
     fn allowed(&self) -> Duration {
         match self.counts.snapshots {
-            0 if self.profile.lan => CONVERGE_ON_LAN + 6 * Duration::from_micros(self.profile.latency_us.1) + self.beyond,
+            0 if self.profile.lan => CONVERGE_ON_LAN + self.slack_on_lan(),
             0 => CONVERGE,
             _ => CONVERGE_BY_SNAPSHOT,
         }
@@ -417,7 +438,7 @@ impl<'a> World<'a> {
         let forgotten = || self.letters.forgotten(self.now, |node, life| self.lives(node, life));
         self.nodes
             .iter()
-            .find_map(|node| self.oracle.lacks(&self.nodes, node))
+            .find_map(|node| self.oracle.is_unsure(&self.nodes, node))
             .or_else(|| self.unlinked())
             .or_else(|| self.untidy().filter(|_| !self.profile.lan))
             .or_else(forgotten)
@@ -425,7 +446,7 @@ impl<'a> World<'a> {
             .or_else(|| self.unaware())
     }
 
-    fn report(&mut self, steps: u64, healed: Duration) -> Result<Report, String> {
+    fn report(&mut self, steps: u64, [full, equal]: [Duration; 2]) -> Result<Report, String> {
         for node in &self.nodes {
             self.oracle.holds_everything(&self.nodes, node)?;
         }
@@ -452,8 +473,9 @@ impl<'a> World<'a> {
             trace_lines: self.trace.lines(),
             steps,
             time: self.now,
-            healed_ms: healed.as_millis() as u64,
-            allowed_ms: self.allowed().as_millis() as u64,
+            spread_ms: full.as_millis() as u64,
+            healed_ms: equal.as_millis() as u64,
+            allowed_ms: self.allowed_to_spread().as_millis() as u64,
             logs: logs.iter().filter(|(_, records)| *records > 0).count(),
             records: logs.iter().map(|(_, records)| records).sum(),
             counts: self.counts,

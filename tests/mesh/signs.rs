@@ -232,6 +232,28 @@ fn a_peer_refused_as_a_second_link_has_the_first_one_asked_and_closed_if_that_is
 }
 
 #[test]
+fn a_peer_that_comes_again_while_its_link_leaves_a_question_unanswered_has_the_new_link() {
+    for answers in [false, true] {
+        let mut solo = Solo::new();
+        let first = dials(&solo.connect("a", true))[0];
+        solo.authenticate(first, 3);
+        solo.wait(1_000);
+        let (second, seen) = solo.join(3);
+        assert_eq!(closes(&seen), [(second, CloseReason::Duplicate)]);
+        solo.wait(900);
+        let (third, seen) = solo.join(3);
+        assert_eq!(closes(&seen), [(third, CloseReason::Duplicate)], "the answer may be on its way");
+        if answers {
+            solo.step(Input::Received { link: first, items: vec![Inbound::Message(Message::Ping { nonce: 1 })] });
+        }
+        solo.wait(100);
+        let (fourth, seen) = solo.join(3);
+        let closed = if answers { fourth } else { first };
+        assert_eq!(closes(&seen), [(closed, CloseReason::Duplicate)]);
+    }
+}
+
+#[test]
 fn a_link_that_is_doubted_and_whose_peer_does_not_answer_but_asks_stays() {
     let mut solo = Solo::new();
     let first = dials(&solo.connect("a", true))[0];

@@ -40,7 +40,8 @@ pub const SIGN_DIALS_AGAIN: Duration = Duration::from_secs(5);
 pub const SIGN_DIALS_FORGOTTEN: Duration = Duration::from_secs(60);
 /// Least time between two questions on one link that announcements ask for: anybody can forge those.
 pub const SIGN_ASKS_EVERY: Duration = Duration::from_secs(1);
-/// Silence of a link after which a second one of its peer is a reason to ask whether it lives: two that cross have both just spoken.
+/// Silence of a link after which a second one of its peer is a reason to ask whether it lives: two that cross have both just spoken. And
+/// silence after that question, after which a third one takes its place.
 pub const DUPLICATE_SILENCE: Duration = Duration::from_secs(1);
 /// After a change of the network: how long a standing link has to show life, and a handshake to end.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
