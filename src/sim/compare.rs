@@ -34,7 +34,7 @@ impl World<'_> {
             return Ok(true);
         }
         let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
-        let verdict = life.wal.compare(log, &seal);
+        let mut verdict = life.wal.compare(log, &seal);
         if self.struck(node)? {
             return Ok(true);
         }
@@ -51,6 +51,9 @@ impl World<'_> {
                         return Ok(true);
                     }
                     again.map_or(Ok(()), |again| self.freeze(node, link, log, &again))?;
+                } else {
+                    // The disk refuses now: nothing has changed, so that it is to be compared again.
+                    verdict = Compared::Failed("no new log could be begun".into());
                 }
             }
             Compared::Fits | Compared::Unknown => {}

@@ -2,7 +2,7 @@
 //!
 //! What was written and not synced is seen by reads (the page cache) and survives the end of the process, but when the power
 //! fails every 512-byte block of it is kept in any state it went through, or lost. A failed sync leaves pages that are seen
-//! and will never be written. An armed crash strikes in the middle of an operation: the operation fails, and so does every
+//! and will never be written; a removed file may be back. An armed crash strikes in the middle of an operation: the operation fails, and so does every
 //! later one until the world has ended the node. Never touches a real file.
 
 use std::collections::BTreeMap;
@@ -82,6 +82,8 @@ impl Knobs {
 #[derive(Clone, Debug)]
 pub(super) struct SimDisk {
     files: BTreeMap<String, Arc<File>>,
+    /// Removed, and a power cut may bring them back: until a name in the same directory is made durable.
+    gone: BTreeMap<String, Arc<File>>,
     knobs: Arc<Knobs>,
     rng: fastrand::Rng,
     dead: bool,
@@ -94,7 +96,7 @@ pub(super) struct SimDisk {
 impl SimDisk {
     /// An empty disk.
     pub(super) fn new(knobs: Arc<Knobs>, seed: u64) -> SimDisk {
-        SimDisk { files: BTreeMap::new(), knobs, rng: fastrand::Rng::with_seed(seed), dead: false, errors: 0, before_sync: 0 }
+        SimDisk { files: BTreeMap::new(), gone: BTreeMap::new(), knobs, rng: fastrand::Rng::with_seed(seed), dead: false, errors: 0, before_sync: 0 }
     }
 
     /// Whether an armed crash has struck.
@@ -120,12 +122,23 @@ impl SimDisk {
         };
         let rng = &mut self.rng;
         self.files.retain(|_, file| Arc::make_mut(file).lose_power(fate, rng));
+        for (path, mut file) in std::mem::take(&mut self.gone) {
+            let is_back = match fate {
+                Fate::Lost => true,
+                Fate::Kept => false,
+                Fate::Prefix(_) | Fate::Dice => rng.bool(),
+            };
+            if is_back && Arc::make_mut(&mut file).lose_power(fate, rng) {
+                self.files.entry(path).or_insert(file);
+            }
+        }
     }
 
     /// A copy of the files as they are seen, all of it durable.
     pub(super) fn copy(&self) -> SimDisk {
         let mut copy = self.clone();
         copy.dead = false;
+        copy.gone.clear();
         copy.files.values_mut().for_each(|file| Arc::make_mut(file).sync());
         copy
     }
@@ -158,6 +171,23 @@ impl SimDisk {
         let failed = self.rng.u32(..1000) < per_mille.load(Ordering::Relaxed);
         self.errors += u64::from(failed);
         failed
+    }
+
+    /// The names in a file's directory are durable, also those that are no more there.
+    fn sync_names(&mut self, path: &str) {
+        let dir = |path: &str| path.rfind('/').map_or(0, |end| end + 1);
+        let of = &path[..dir(path)];
+        self.gone.retain(|gone, _| &gone[..dir(gone)] != of);
+    }
+
+    /// Makes a file durable, and its name.
+    fn sync_file(&mut self, path: &str) -> io::Result<()> {
+        let is_new = !self.file(path)?.linked;
+        self.file_mut(path)?.sync();
+        if is_new {
+            self.sync_names(path);
+        }
+        Ok(())
     }
 
     fn file(&self, path: &str) -> io::Result<&File> {
@@ -236,7 +266,7 @@ impl Storage for SimDisk {
         if self.strikes() {
             // Struck down before the sync, or after it and before anybody heard of it.
             if self.rng.bool() {
-                self.file_mut(path)?.sync();
+                self.sync_file(path)?;
             } else {
                 self.before_sync += u64::from(!self.file(path)?.dirty.is_empty());
             }
@@ -250,8 +280,7 @@ impl Storage for SimDisk {
             self.file_mut(path)?.sync_failed(&mut rng);
             return Err(io::Error::other("input/output error"));
         }
-        self.file_mut(path)?.sync();
-        Ok(())
+        self.sync_file(path)
     }
 
     fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
@@ -270,6 +299,18 @@ impl Storage for SimDisk {
             let mut file = self.files.remove(from).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
             Arc::make_mut(&mut file).linked = true;
             self.files.insert(to.to_owned(), file);
+            self.sync_names(to);
+        }
+        if strikes { Err(struck()) } else { Ok(()) }
+    }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        self.alive()?;
+        let strikes = self.strikes();
+        if (!strikes || self.rng.bool())
+            && let Some(file) = self.files.remove(path).filter(|file| file.linked)
+        {
+            self.gone.insert(path.to_owned(), file);
         }
         if strikes { Err(struck()) } else { Ok(()) }
     }
@@ -309,6 +350,10 @@ impl Storage for Lent<'_> {
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.0.rename(from, to)
+    }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        self.0.remove(path)
     }
 }
 
@@ -412,6 +457,33 @@ mod tests {
             text(&disk, "a") == Some(vec![1; 512])
         });
         assert!((20..80).contains(&lost.count()));
+    }
+
+    #[test]
+    fn a_removed_file_may_be_back_after_a_power_cut_until_its_directory_is_synced() {
+        let back = |is_synced: bool| {
+            let after = |seed: &u64| {
+                let mut disk = disk(*seed);
+                for path in ["x/a", "x/b"] {
+                    disk.write(path, 0, b"here").expect("healthy");
+                    disk.sync(path).expect("healthy");
+                }
+                disk.remove("x/a").expect("healthy");
+                disk.remove("x/a").expect("no error if there is none");
+                if is_synced {
+                    disk.write("x/c", 0, b"new").expect("healthy");
+                    disk.sync("x/c").expect("healthy");
+                }
+                assert_eq!(text(&disk, "x/a"), None);
+                disk.lose_power();
+                let text = text(&disk, "x/a");
+                assert!(text.as_ref().is_none_or(|text| text == b"here"), "{text:?}");
+                text.is_some()
+            };
+            (0..100).filter(after).count()
+        };
+        assert!((20..80).contains(&back(false)), "{}", back(false));
+        assert_eq!(back(true), 0);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::sim::check::Check;
 use crate::sim::node::{Life, LogWork, Node, name};
 use crate::sim::shelf::own_effects;
 use crate::sim::world::{What, World};
-use crate::sync::{Cause, Entry, Group, StoreError, Stored};
+use crate::sync::{Cause, Entry, Group, StoreError, Stored, WalError};
 
 /// The application's turn applies so many records at most, so that a crash finds it in the middle.
 const APPLY_MAX: u64 = 8;
@@ -88,7 +88,11 @@ impl World<'_> {
         }
         for (link, log, from, max_bytes) in reads {
             let Some(life) = &self.nodes[node].life else { return Ok(()) };
-            let groups = life.wal.read(log, from, max_bytes).map_err(|e| format!("{} reading {log}: {e}", name(node)))?;
+            let groups = match life.wal.read(log, from, max_bytes) {
+                // A snapshot was taken in after the mesh asked.
+                Err(WalError::Truncated { .. }) => Ok(Vec::new()),
+                read => read.map_err(|e| format!("{} reading {log}: {e}", name(node))),
+            }?;
             self.step(node, Input::ReadDone { link, log, groups })?;
         }
         self.call_log(node);

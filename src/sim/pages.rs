@@ -58,7 +58,9 @@ impl File {
                 states.push(state);
             }
         }
-        self.lens.push(self.seen.len());
+        if self.lens.last() != Some(&self.seen.len()) {
+            self.lens.push(self.seen.len());
+        }
     }
 
     pub(super) fn write(&mut self, offset: usize, data: &[u8]) {

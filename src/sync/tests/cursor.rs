@@ -8,6 +8,7 @@ use crate::sync::{MemStorage, Wal};
 /// A node's log on `disk` that holds `count` records of another node, one a group.
 fn holding(disk: &Faulty, count: u64) -> Wal<Faulty> {
     let (mut wal, _) = Wal::open(disk.clone(), key(1), Incarnation(7)).expect("opens");
+    wal.set_segment_max(800);
     let mut source = open(MemStorage::new(), 2);
     for seq in 1..=count {
         let groups = source.append(0, &payloads(seq, 1, 10)).expect("memory");
@@ -36,6 +37,20 @@ fn a_power_cut_takes_no_more_than_the_notes_after_the_last_sync_and_never_adds_a
         stood.insert(applied);
     }
     assert!(stood.contains(&9) && stood.contains(&17), "{stood:?}");
+}
+
+#[test]
+fn no_power_cut_has_a_log_applied_to_less_than_where_it_begins_after_records_went() {
+    let log = log_of(2, 1);
+    for seed in 0..50 {
+        let disk = Faulty::default();
+        let mut wal = holding(&disk, 20);
+        (1..=17).for_each(|seq| wal.set_applied(log, seq).expect("works"));
+        let base = wal.truncate(log, 20).expect("works");
+        assert!((5..=17).contains(&base), "{base}");
+        let wal = after_power_cut(&disk, seed);
+        assert_eq!((wal.base(log), wal.applied(log)), (base, 17), "seed {seed}");
+    }
 }
 
 #[test]
