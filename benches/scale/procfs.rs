@@ -9,6 +9,8 @@ use crate::Result;
 pub(crate) struct Usage {
     /// Resident memory in KiB.
     pub(crate) resident_kib: u64,
+    /// What of it is heap and stacks, and not code that was touched.
+    pub(crate) anonymous_kib: u64,
     pub(crate) threads: u64,
     pub(crate) descriptors: u64,
     /// Processor time so far in clock ticks of 10 ms.
@@ -20,6 +22,7 @@ impl Usage {
     pub(crate) fn least(&self, other: &Usage) -> Usage {
         Usage {
             resident_kib: self.resident_kib.min(other.resident_kib),
+            anonymous_kib: self.anonymous_kib.min(other.anonymous_kib),
             threads: self.threads.min(other.threads),
             descriptors: self.descriptors.min(other.descriptors),
             ticks: self.ticks.max(other.ticks),
@@ -39,6 +42,7 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let times: Vec<u64> = behind.split(' ').skip(11).take(2).map(str::parse).collect::<std::result::Result<_, _>>()?;
     Ok(Usage {
         resident_kib: field("VmRSS:")?,
+        anonymous_kib: field("RssAnon:")?,
         threads: field("Threads:")?,
         descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64,
         ticks: times.iter().sum(),

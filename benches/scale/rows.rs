@@ -183,17 +183,19 @@ async fn passing(options: Options) -> Result<bool> {
     let mut seen = Vec::new();
     for look in 0..LOOKS {
         cycles(port, options.cycles * (look + 1) / LOOKS - options.cycles * look / LOOKS).await?;
-        seen.push(hub.usage()?.resident_kib.to_string());
+        let usage = hub.usage()?;
+        seen.push(format!("{}+{}", usage.anonymous_kib, usage.resident_kib - usage.anonymous_kib));
     }
     let rate = options.cycles as f64 / begin.elapsed().as_secs_f64();
     hub.has(0).await?;
     let after = hub.settled().await?;
-    println!("{} connects and disconnects, {rate:.0} a second; resident KiB after every tenth: {}", options.cycles, seen.join(" "));
+    println!("{} connects and disconnects, {rate:.0} a second; resident KiB (heap and stacks, code) after every tenth: {}", options.cycles, seen.join(" "));
     let mut met = true;
     for (name, before, after) in [
         ("descriptors after them", before.descriptors, after.descriptors),
         ("threads after them", before.threads, after.threads),
         ("resident memory after them, KiB", before.resident_kib, after.resident_kib),
+        ("of that heap and stacks, KiB", before.anonymous_kib, after.anonymous_kib),
     ] {
         let grown = 100.0 * (after as f64 / before as f64 - 1.0);
         met &= row(name, format!("{before} -> {after}, {grown:+.2} %"), "<= +1 %", grown <= LEFT_OVER_PERCENT_MAX);

@@ -184,6 +184,27 @@ fn a_crash_while_one_is_fetched_costs_no_piece_that_was_written() {
 }
 
 #[test]
+fn a_disk_that_refused_once_while_one_was_fetched_leaves_nothing_half_behind() {
+    let (disk, id, state) = made();
+    let mut from = open(disk);
+    for changes in 0.. {
+        let mut store = open(dying(MemStorage::new(), changes));
+        let first = fetch(&mut store, &mut from, &id);
+        store.disk.changes = 1_000;
+        if first.is_err() {
+            fetch(&mut store, &mut from, &id).unwrap_or_else(|e| panic!("again after {changes} changes: {e}"));
+        }
+        let (mut after, faults) = Store::open(store.disk.disk).expect("memory");
+        assert!(faults.is_empty(), "after {changes} changes: {faults:?}");
+        assert_eq!(whole(&mut after, &id), state);
+        if first.is_ok() {
+            assert!(changes > 8);
+            return;
+        }
+    }
+}
+
+#[test]
 fn the_mark_is_there_until_the_last_step_and_holds_its_snapshot() {
     let (disk, id, state) = made();
     for changes in 0.. {

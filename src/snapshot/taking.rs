@@ -61,8 +61,14 @@ impl<S: Storage> Store<S> {
         if !taking.fetch.take_hashes(list)? {
             return Ok(());
         }
-        taking.list = Some(list.to_vec());
-        self.put(id, "hashes", list)
+        let kept = self.put(id, "hashes", list);
+        let taking = self.taking_of(id)?;
+        match kept {
+            Ok(()) => taking.list = Some(list.to_vec()),
+            // It is asked for once more: a snapshot that is held without it would be damaged after a restart.
+            Err(_) => taking.fetch = Fetch::new(&taking.manifest),
+        }
+        kept
     }
 
     /// A piece from a peer. [`SnapshotError::Refused`] if it is another's.
@@ -99,6 +105,7 @@ impl<S: Storage> Store<S> {
         if manifest.size == 0 {
             self.disk.write(&part, 0, &[]).map_err(SnapshotError::disk("write", &part))?;
         }
+        self.name_part(id)?;
         self.disk.sync(&part).map_err(SnapshotError::disk("sync", &part))?;
         self.rename(&part, &state)?;
         self.rename(&file(id, "taking"), &file(id, "manifest"))?;
@@ -114,6 +121,12 @@ impl<S: Storage> Store<S> {
         for kind in ["taking", "hashes", "part"] {
             let _ = self.disk.remove(&file(&taking.id, kind));
         }
+    }
+
+    /// A crash, or a refusal, between the two renames of the end has left the state under its last name.
+    fn name_part(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
+        let (part, state) = (file(id, "part"), file(id, "state"));
+        if self.disk.len(&part).is_err() && self.disk.len(&state).is_ok() { self.rename(&state, &part) } else { Ok(()) }
     }
 
     fn taking_of(&mut self, id: &SnapshotId) -> Result<&mut Taking, SnapshotError> {
@@ -134,11 +147,8 @@ impl<S: Storage> Store<S> {
         let list = self.read_whole(&file(&id, "hashes"), limits::SNAPSHOT_HASHES_MAX_BYTES)?;
         let list = list.filter(|list| fetch.take_hashes(list).is_ok());
         if list.is_some() {
-            // A crash between the two renames of the end has left it under its last name.
-            let (part, state) = (file(&id, "part"), file(&id, "state"));
-            if self.disk.len(&part).is_err() && self.disk.len(&state).is_ok() {
-                self.rename(&state, &part)?;
-            }
+            self.name_part(&id)?;
+            let part = file(&id, "part");
             for index in 0..pieces(manifest.size) {
                 let Some((at, len)) = fetch.place(index) else { break };
                 let mut bytes = vec![0; len];
