@@ -3152,8 +3152,8 @@ enum vixp2p_status vixp2p_node_set_applied(struct vixp2p_node *node,
 /**
  * Has a parked log go on, running or not: the record that the apply callback called poison is offered once more, or skipped.
  *
- * In causal mode a log that waits (vixp2p_sync_state.waits) goes on too, if skip is not 0: its record is given to the apply callback
- * without those that it comes after, and none is skipped; for records that will never come.
+ * In causal mode a log that waits (vixp2p_sync_state.waits) gives up what its status shows it to wait for, if skip is not 0, and no
+ * record is skipped: for records that will never come. What else it lacks it still waits for, and shows next.
  *
  * @param node  the node.
  * @param log   which log, as VIXP2P_EVENT_APPLY_PARKED named it.
