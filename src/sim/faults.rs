@@ -254,6 +254,7 @@ impl World<'_> {
     pub(super) fn crash(&mut self, node: usize, power: bool) -> Check {
         *(if power { &mut self.counts.power_cuts } else { &mut self.counts.kills }) += 1;
         self.trace.line(self.now, format_args!("{} * {}", name(node), if power { "loses power" } else { "dies" }))?;
+        self.begin_anew();
         let Some(life) = self.nodes[node].end(power) else { return Ok(()) };
         for (conn, side) in self.net.ends_of(node, life) {
             if !power {
@@ -301,6 +302,7 @@ impl World<'_> {
             }
         };
         self.trace.line(self.now, format_args!("{} * starts, life {}", name(node), self.nodes[node].lives))?;
+        self.begin_anew();
         for damage in damages {
             self.trace.line(self.now, format_args!("{} * {damage}", name(node)))?;
             match damage.kind {

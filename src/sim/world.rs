@@ -284,10 +284,7 @@ impl<'a> World<'a> {
             // What flaps stops when everything is healed.
             What::Do { action: Action::Partition { .. } } if self.phase != Phase::Play => Ok(()),
             What::Do { action } => {
-                // What was planned before everything was healed: it is the last that happened.
-                if let Phase::Converge { .. } = &self.phase {
-                    self.phase = Phase::Converge { since: self.now, full: None, equal: None };
-                }
+                self.begin_anew();
                 self.bounded().and_then(|()| self.act(action))
             }
             What::DiskWell { node } => {
@@ -369,6 +366,13 @@ impl<'a> World<'a> {
         self.after(pause, What::Script);
         self.turn += 1;
         if self.options.omit.contains(&self.turn) { Ok(()) } else { self.act(action) }
+    }
+
+    /// What was planned, or had struck, before everything was healed takes effect only now: it is the last that happens.
+    pub(super) fn begin_anew(&mut self) {
+        if let Phase::Converge { .. } = &self.phase {
+            self.phase = Phase::Converge { since: self.now, full: None, equal: None };
+        }
     }
 
     fn heal_everything(&mut self) -> Check {
