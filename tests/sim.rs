@@ -217,6 +217,19 @@ fn records_reach_a_node_that_never_met_their_writer() {
     }
 }
 
+/// `VIXP2P_SIM_FERRY=10000` plays as many seeds.
+#[test]
+fn two_halves_that_never_meet_are_equal_by_one_that_goes_to_and_fro() {
+    let seeds = std::env::var("VIXP2P_SIM_FERRY").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let mut crashes = 0;
+    for seed in 1..=seeds {
+        // The script expects it while the halves are apart.
+        let report = passes(&scenario(Scenario::Ferry, seed, if seed.is_multiple_of(4) { 3 + (seed % 5) as usize } else { 7 }));
+        crashes += report.counts.kills + report.counts.power_cuts;
+    }
+    assert!(crashes > seeds, "{crashes} crashes");
+}
+
 #[test]
 fn nodes_that_dial_each_other_at_once_keep_one_link_per_pair() {
     for seed in 1..=5 {

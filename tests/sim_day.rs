@@ -1,5 +1,5 @@
-//! A day of moderate life holds no more memory at its end than after its first hour, but for what is allowed below: what a node keeps is what
-//! it needs, not what happened.
+//! A day of moderate life holds no more memory at its end than after its first hours, but for what is allowed below: what a node keeps is
+//! what it needs, not what happened.
 //!
 //! `VIXP2P_SIM_DAYS=1000 cargo test --release --test sim_day` plays as many days (`make sim-days`). The allocator counts what the
 //! thread holds; a node's machines, its log and its disks are weighed apart, so that no growth of one hides behind another. Logs are let go of twice
@@ -64,7 +64,10 @@ fn play(hours: u64, seed: u64) -> Report {
 /// holds is not judged: it remembers what a power cut could bring back.
 fn is_no_heavier(seed: u64) {
     let [[first, hour], [day, last]] = [[1, 2], [24, 25]].map(|pair| pair.map(|hours| play(hours, seed)));
-    println!("seed {seed}: {:?} and {:?} after an hour or two, {:?} and {:?} after a day or so", first.live, hour.live, day.live, last.live);
+    println!(
+        "seed {seed}: {:?} and {:?} after an hour or two, {:?} and {:?} after a day or so",
+        first.live, hour.live, day.live, last.live
+    );
     let restarts = |report: &Report| (report.counts.kills + report.counts.power_cuts) as usize;
     assert!(day.records > 20 * first.records && restarts(&day) >= 40, "{day}");
     let slack = RUN_BYTES * (restarts(&day) - restarts(&hour));
@@ -73,7 +76,10 @@ fn is_no_heavier(seed: u64) {
             let weight = |report: &Report| report.live[node][part];
             let (before, after) = (weight(&first).max(weight(&hour)), weight(&day).min(weight(&last)));
             assert!(before > 1_000, "seed {seed}: {name}'s {what} was not weighed");
-            assert!(after * 20 <= (before + slack) * 21, "seed {seed}: {name}'s {what}: {before} bytes after an hour, {after} after a day");
+            assert!(
+                after * 20 <= (before + slack) * 21,
+                "seed {seed}: {name}'s {what}: {before} bytes in its first hours, {after} after a day"
+            );
         }
     }
 }

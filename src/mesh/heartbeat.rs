@@ -26,6 +26,8 @@ enum Phase {
         told: bool,
         /// It is to be asked soon.
         owed: bool,
+        /// Since when it leaves the question unanswered that was asked because its peer came by another one.
+        doubted: Option<Time>,
     },
 }
 
@@ -69,20 +71,24 @@ impl Heartbeat {
 
     /// The link is authenticated.
     pub(super) fn alive(&mut self, now: Time, link: LinkId) {
-        self.set(link, Phase::Live { heard: now, pinged: now, probe: None, unread: false, told: false, owed: false }, now + self.interval);
+        self.set(
+            link,
+            Phase::Live { heard: now, pinged: now, probe: None, unread: false, told: false, owed: false, doubted: None },
+            now + self.interval,
+        );
     }
 
     /// Something arrived on a link.
     pub(super) fn heard(&mut self, now: Time, link: LinkId) {
-        if let Some(Pulse { phase: Phase::Live { heard, probe, told, .. }, .. }) = self.pulses.get_mut(&link) {
-            (*heard, *probe, *told) = (now, None, false);
+        if let Some(Pulse { phase: Phase::Live { heard, probe, told, doubted, .. }, .. }) = self.pulses.get_mut(&link) {
+            (*heard, *probe, *told, *doubted) = (now, None, false, None);
         }
     }
 
     /// This node stops reading a link, because its application is behind, or goes on; then the peer has its time anew.
     pub(super) fn set_unread(&mut self, now: Time, link: LinkId, is: bool) {
-        if let Some(Pulse { phase: Phase::Live { heard, probe, unread, .. }, .. }) = self.pulses.get_mut(&link) {
-            (*heard, *probe, *unread) = (if is { *heard } else { now }, None, is);
+        if let Some(Pulse { phase: Phase::Live { heard, probe, unread, doubted, .. }, .. }) = self.pulses.get_mut(&link) {
+            (*heard, *probe, *unread, *doubted) = (if is { *heard } else { now }, None, is, None);
         }
     }
 
@@ -169,18 +175,21 @@ impl Heartbeat {
     /// Asks a link that is silent although its peer speaks by another one. It has `PROBE_DEADLINE` besides the time in which a peer that
     /// does not read, because its own application is behind, asks from its side.
     pub(super) fn doubt(&mut self, now: Time, link: LinkId, out: &mut Outbox) {
-        let is_doubtful =
-            |phase: Phase| matches!(phase, Phase::Live { heard, probe: None, .. } if now.since(heard) >= limits::DUPLICATE_SILENCE);
-        if self.pulses.get(&link).is_some_and(|pulse| is_doubtful(pulse.phase)) {
+        let Some(Pulse { phase: Phase::Live { heard, unread: false, doubted, .. }, .. }) = self.pulses.get_mut(&link) else { return };
+        if doubted.is_none() && now.since(*heard) >= limits::DUPLICATE_SILENCE {
+            *doubted = Some(now);
             self.ask(now, link, out);
             self.answer_by(link, now + self.interval + limits::PROBE_DEADLINE);
         }
     }
 
-    /// Whether a link that was asked has said nothing for so long since.
+    /// Whether a link that was doubted has said nothing for so long since that its peer, which comes again, cannot have it any more. One that
+    /// has, and does not read because its application is behind, loses it to the new one if it dials twice where it does not know whom.
     pub(super) fn is_mute(&self, now: Time, link: LinkId) -> bool {
-        let is_mute =
-            |phase: Phase| matches!(phase, Phase::Live { pinged, probe: Some(_), .. } if now.since(pinged) >= limits::DUPLICATE_SILENCE);
+        let is_mute = |phase: Phase| match phase {
+            Phase::Live { doubted, .. } => doubted.is_some_and(|at| now.since(at) >= limits::DUPLICATE_SILENCE),
+            Phase::Expected => false,
+        };
         self.pulses.get(&link).is_some_and(|pulse| is_mute(pulse.phase))
     }
 
@@ -220,7 +229,7 @@ impl Heartbeat {
                     over.push((link, CloseReason::Stale));
                     now + self.interval
                 }
-                Phase::Live { heard, pinged, probe, unread, told, owed } => {
+                Phase::Live { heard, pinged, probe, unread, told, owed, .. } => {
                     if !*unread && !*told && now >= *heard + patience {
                         *told = true;
                         self.silent.push(link);

@@ -20,8 +20,10 @@ mod check;
 mod compare;
 mod disk;
 mod faults;
+mod ferry;
 mod lan;
 mod late;
+mod lent;
 mod liar;
 mod link;
 mod logwork;
@@ -65,6 +67,8 @@ pub enum Scenario {
     CrashBeforeSync,
     /// A and C never meet and A is gone for good when C comes: C gets A's records from B.
     Transitive,
+    /// Two halves never meet; one node goes to and fro between them, and in the end everybody has everything.
+    Ferry,
     /// Every pair of nodes dials each other at the same moment, again and again.
     SimultaneousDial,
     /// Every node dials every other at the start, and speaks on every link the moment it may: one link a pair is left, and nothing that
@@ -87,11 +91,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 11] = [
+    pub const ALL: [Scenario; 12] = [
         Scenario::Storm,
         Scenario::PartitionHeals,
         Scenario::CrashBeforeSync,
         Scenario::Transitive,
+        Scenario::Ferry,
         Scenario::SimultaneousDial,
         Scenario::AllDialAll,
         Scenario::Relays,
@@ -108,6 +113,7 @@ impl Scenario {
             Scenario::PartitionHeals => "partition-heals",
             Scenario::CrashBeforeSync => "crash-before-sync",
             Scenario::Transitive => "transitive",
+            Scenario::Ferry => "ferry",
             Scenario::SimultaneousDial => "simultaneous-dial",
             Scenario::AllDialAll => "all-dial-all",
             Scenario::Relays => "relays",
@@ -398,7 +404,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Report, Failure> {
         let (step, time) = progress.get();
         Failure { options: Box::new(options.clone()), step, time, what }
     };
-    let least = if matches!(options.scenario, Scenario::Transitive | Scenario::Mail | Scenario::Late) { 3 } else { 2 };
+    let least = if matches!(options.scenario, Scenario::Transitive | Scenario::Ferry | Scenario::Mail | Scenario::Late) { 3 } else { 2 };
     if !(least..=NODES_MAX).contains(&options.nodes) {
         return Err(failure(format!("{} nodes, possible are {least} to {NODES_MAX}", options.nodes)));
     }

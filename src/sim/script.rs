@@ -244,6 +244,10 @@ impl Script {
             Scenario::PartitionHeals => (Script::partition_heals(nodes), profile.calm(ring(nodes))),
             Scenario::CrashBeforeSync => (Script::crash_before_sync(nodes), profile.calm(ring(nodes))),
             Scenario::Transitive => (Script::transitive(nodes), profile.calm(vec![(0, 1)])),
+            Scenario::Ferry => {
+                let mut rng = fastrand::Rng::with_seed(!options.seed);
+                (Script::ferry(nodes, &mut rng), profile.calm(Script::ferry_edges(nodes)))
+            }
             Scenario::Mail => (Script::mail(nodes), profile.calm(vec![(0, 1)])),
             Scenario::SimultaneousDial => (Script::simultaneous(nodes), profile.calm(both_ways(nodes))),
             Scenario::AllDialAll => (Script::all_dial_all(nodes), profile.calm(both_ways(nodes))),

@@ -282,7 +282,7 @@ impl<'a> World<'a> {
             What::Restart { node } => self.restart(node),
             What::Resume { node, pause } => self.resume(node, pause),
             // What flaps stops when everything is healed.
-            What::Do { action: Action::Partition { .. } } if self.phase != Phase::Play => Ok(()),
+            What::Do { action: Action::Partition { .. } | Action::Heal } if self.phase != Phase::Play => Ok(()),
             What::Do { action } => {
                 self.begin_anew();
                 self.bounded().and_then(|()| self.act(action))

@@ -310,6 +310,11 @@ impl<S: Storage> Store<S> {
         gone.map(|()| self.marked = None)
     }
 
+    /// Whether nothing on the disk that bears this name is worth keeping.
+    pub(super) fn is_free(&self, id: &SnapshotId) -> bool {
+        !self.held.contains_key(id) && !self.faulty.contains(id) && self.marked != Some(*id)
+    }
+
     /// What was fetched is whole: it is held from now on.
     pub(super) fn hold(&mut self, id: SnapshotId, manifest: Manifest, signed: Vec<u8>, hashes: Hashes) {
         self.faulty.remove(&id);

@@ -3,6 +3,8 @@
 //! A fetch that broke off, even with the process, goes on: the pieces that are there are found by hashing them. They are not synced
 //! one by one; what a power cut takes is fetched again. Never asks anybody for anything.
 
+use std::io;
+
 use crate::base::limits;
 use crate::snapshot::fetch::Fetch;
 use crate::snapshot::manifest::Manifest;
@@ -19,6 +21,8 @@ pub(super) struct Taking {
     fetch: Fetch,
     /// Once they have come.
     list: Option<Vec<u8>>,
+    /// A sync of the pieces was begun and has not come to a good end.
+    is_unsure: bool,
 }
 
 impl<S: Storage> Store<S> {
@@ -36,7 +40,7 @@ impl<S: Storage> Store<S> {
         self.give_up_take();
         self.put(&id, "taking", signed)?;
         let fetch = Fetch::new(&manifest);
-        self.taking = Some(Taking { id, manifest, signed: signed.to_vec(), fetch, list: None });
+        self.taking = Some(Taking { id, manifest, signed: signed.to_vec(), fetch, list: None, is_unsure: false });
         Ok(())
     }
 
@@ -106,7 +110,7 @@ impl<S: Storage> Store<S> {
             self.disk.write(&part, 0, &[]).map_err(SnapshotError::disk("write", &part))?;
         }
         self.name_part(id)?;
-        self.disk.sync(&part).map_err(SnapshotError::disk("sync", &part))?;
+        self.sync_part(id)?;
         self.rename(&part, &state)?;
         self.rename(&file(id, "taking"), &file(id, "manifest"))?;
         self.taking = None;
@@ -121,12 +125,36 @@ impl<S: Storage> Store<S> {
         for kind in ["taking", "hashes", "part"] {
             let _ = self.disk.remove(&file(&taking.id, kind));
         }
+        if self.is_free(&taking.id) {
+            // Where the last step was refused.
+            let _ = self.disk.remove(&file(&taking.id, "state"));
+        }
     }
 
     /// A crash, or a refusal, between the two renames of the end has left the state under its last name.
     fn name_part(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
         let (part, state) = (file(id, "part"), file(id, "state"));
-        if self.disk.len(&part).is_err() && self.disk.len(&state).is_ok() { self.rename(&state, &part) } else { Ok(()) }
+        let is_gone = self.disk.len(&part).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        if is_gone && self.disk.len(&state).is_ok() { self.rename(&state, &part) } else { Ok(()) }
+    }
+
+    /// Makes the pieces durable. After a sync that failed the system may hold for written what is not: then they are written again first.
+    fn sync_part(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
+        let part = file(id, "part");
+        let taking = self.taking_of(id)?;
+        let again: Vec<(u64, usize)> = match taking.is_unsure {
+            true => (0..pieces(taking.manifest.size)).filter_map(|index| taking.fetch.place(index)).collect(),
+            false => Vec::new(),
+        };
+        taking.is_unsure = true;
+        for (at, len) in again {
+            let mut bytes = vec![0; len];
+            let read = self.disk.read(&part, at, &mut bytes).map_err(SnapshotError::disk("read", &part))?;
+            self.disk.write(&part, at, &bytes[..read]).map_err(SnapshotError::disk("write", &part))?;
+        }
+        self.disk.sync(&part).map_err(SnapshotError::disk("sync", &part))?;
+        self.taking_of(id)?.is_unsure = false;
+        Ok(())
     }
 
     fn taking_of(&mut self, id: &SnapshotId) -> Result<&mut Taking, SnapshotError> {
@@ -157,7 +185,7 @@ impl<S: Storage> Store<S> {
                 let _ = fetch.take_piece(index, &bytes[..read]);
             }
         }
-        self.taking = Some(Taking { id, manifest, signed, fetch, list });
+        self.taking = Some(Taking { id, manifest, signed, fetch, list, is_unsure: true });
         Ok(())
     }
 }

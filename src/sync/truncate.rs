@@ -40,7 +40,7 @@ impl<S: Storage> Wal<S> {
             return Ok(entry.base_seq());
         };
         let base = entry.place_at(&self.disk, end)?.ok_or(WalError::UnknownLog(log))?;
-        // A power cut must not bring back a place before records that are gone.
+        // A power cut must not bring back a note before records that are gone.
         entry.cursor.sync(&mut self.disk)?;
         base.store(&mut self.disk, &entry.dir)?;
         entry.base = Some(base);

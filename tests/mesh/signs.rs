@@ -254,6 +254,18 @@ fn a_peer_that_comes_again_while_its_link_leaves_a_question_unanswered_has_the_n
 }
 
 #[test]
+fn a_link_that_was_asked_for_another_reason_keeps_its_place_when_its_peer_comes_for_the_first_time() {
+    let mut solo = Solo::new();
+    let first = dials(&solo.connect("a", true))[0];
+    solo.authenticate(first, 3);
+    solo.wait(1_000);
+    solo.step(Input::NetworkChanged);
+    solo.wait(1_100);
+    let (second, seen) = solo.join(3);
+    assert_eq!(closes(&seen), [(second, CloseReason::Duplicate)]);
+}
+
+#[test]
 fn a_link_that_is_doubted_and_whose_peer_does_not_answer_but_asks_stays() {
     let mut solo = Solo::new();
     let first = dials(&solo.connect("a", true))[0];

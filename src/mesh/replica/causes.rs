@@ -154,9 +154,9 @@ impl Waits {
         self.waived.get(&log).is_some_and(|(at, waived)| *at == seq && waived.contains(cause))
     }
 
-    /// These records of a log are reached: who has nothing left to wait for.
-    fn met(&mut self, log: LogId, is_reached: impl Fn(u64) -> bool) -> Vec<LogId> {
-        let of_log = self.awaited.range(Cause { log, seq: 0 }..=Cause { log, seq: u64::MAX });
+    /// These records of a log are reached, none beyond `upto`: who has nothing left to wait for.
+    fn met(&mut self, log: LogId, upto: u64, is_reached: impl Fn(u64) -> bool) -> Vec<LogId> {
+        let of_log = self.awaited.range(Cause { log, seq: 0 }..=Cause { log, seq: upto });
         let met: Vec<Cause> = of_log.map(|(cause, _)| *cause).filter(|cause| is_reached(cause.seq)).collect();
         let mut free = Vec::new();
         for cause in met {
@@ -173,8 +173,8 @@ impl Waits {
     }
 }
 
-/// Whether a record counts as applied for those that wait for it. A log with two histories comes no further here, and beyond what they
-/// share a number names no record: whoever waits for that would wait for ever, so it is enough to have what there is, up to where it is
+/// Whether a record counts as applied for those that wait for it. A log with two histories comes no further here, and beyond where they are
+/// known to part (they may have before) a number names no record: whoever waits for that would wait for ever, so it is enough to have what there is, up to where it is
 /// itself held up by what its origin wrote.
 fn is_reached(local: Option<&Local>, seq: u64) -> bool {
     let is_out = |local: &Local| local.reached() >= local.durable || local.is_waiting() || local.parked().is_some();
@@ -217,8 +217,8 @@ impl Replica {
         }
     }
 
-    /// Somebody orders a log that waits to do so no more for what it is shown to wait for. What else its record comes after is still
-    /// waited for: nobody who saw the one has given up the other.
+    /// Somebody orders a log that waits to do so no more for what it is shown to wait for at this moment. What else its record comes after
+    /// is still waited for: nobody has given that up.
     pub(super) fn wait_no_more(&mut self, log: LogId, out: &mut Outbox) {
         if self.waits.waive(log) {
             self.go_on(log, out);
@@ -251,7 +251,8 @@ impl Replica {
                 self.waits.given.remove(&log);
             }
             self.waits.fresh.insert(log);
-            for waiter in self.waits.met(log, |seq| is_reached(Some(local), seq)) {
+            let upto = if local.frozen.is_some() { u64::MAX } else { local.reached() };
+            for waiter in self.waits.met(log, upto, |seq| is_reached(Some(local), seq)) {
                 self.go_on(waiter, out);
             }
         }
@@ -310,10 +311,10 @@ mod tests {
         waits.wait(log(1), 5, vec![cause(2, 3), cause(3, 9)]);
         waits.wait(log(4), 1, vec![cause(2, 4)]);
         assert_eq!(waits.of(&log(1)), Some(LogWait { seq: 5, needs: cause(2, 3) }));
-        assert!(waits.met(log(2), |seq| seq <= 3).is_empty());
+        assert!(waits.met(log(2), 3, |_| true).is_empty());
         assert_eq!(waits.of(&log(1)), Some(LogWait { seq: 5, needs: cause(3, 9) }));
-        assert_eq!(waits.met(log(2), |_| true), [log(4)]);
-        assert_eq!((waits.met(log(3), |seq| seq <= 8), waits.met(log(3), |seq| seq <= 9)), (vec![], vec![log(1)]));
+        assert_eq!(waits.met(log(2), u64::MAX, |_| true), [log(4)]);
+        assert_eq!((waits.met(log(3), 8, |_| true), waits.met(log(3), 9, |_| true)), (vec![], vec![log(1)]));
         assert!(waits.waiting.is_empty() && waits.awaited.is_empty());
     }
 
@@ -322,8 +323,8 @@ mod tests {
         let mut waits = Waits::new(true, std::iter::empty());
         waits.wait(log(1), 5, vec![cause(2, 3)]);
         waits.wait(log(1), 6, vec![cause(3, 1)]);
-        assert!(waits.met(log(2), |_| true).is_empty());
+        assert!(waits.met(log(2), 9, |_| true).is_empty());
         waits.end(log(1));
-        assert!(waits.met(log(3), |_| true).is_empty() && waits.awaited.is_empty());
+        assert!(waits.met(log(3), 9, |_| true).is_empty() && waits.awaited.is_empty());
     }
 }

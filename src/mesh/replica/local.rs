@@ -51,7 +51,7 @@ pub(super) struct Local {
     cursor: u64,
     /// The disk refused; nothing is stored or asked for until then.
     pub(super) paused: Option<Time>,
-    /// Forked, from this record on: stays as it is.
+    /// Forked, from this record on at the latest: stays as it is.
     pub(super) frozen: Option<u64>,
     /// The seal of the last group, as far as it was seen.
     pub(super) last_seal: Option<SealRecord>,
