@@ -10,7 +10,7 @@ N ?= 1000000
 KILLS ?= 1000
 CYCLES ?= 20000
 
-.PHONY: help setup build demo test check rust-test c python interop bench bench-flood bench-scale sim sim-crowd sim-days sim-nightly crash crash-every fuzz header model clean
+.PHONY: help setup build demo test check rust-test c python interop bench bench-flood bench-scale sim sim-crowd sim-scenarios sim-days sim-nightly crash crash-every fuzz header model clean
 
 help:
 	@echo 'make demo      build, run two nodes, replicate a real file through a SIGKILL, print the verdict'
@@ -21,6 +21,7 @@ help:
 	@echo 'make bench-scale   1,000 peers on one node: memory, processor, joining; what comes and goes leaves nothing (CYCLES=20000)'
 	@echo 'make sim SEEDS=N   run N simulator seeds; sim-nightly: 200,000'
 	@echo 'make sim-crowd SEEDS=1000   32 nodes that dial each other at once: one link a pair, no message lost'
+	@echo 'make sim-scenarios SEEDS=10000   late joiners, set-back writers, halves that never meet: so many of each'
 	@echo 'make sim-days SEEDS=1000   days of simulated life: nobody holds more memory after one than after an hour'
 	@echo 'make crash     the log after N=1000000 power cuts and KILLS=1000 killed writers (minutes); crash-every: after every cut and flip (an hour)'
 	@echo 'make fuzz T=60     libFuzzer on every decoder and machine, T seconds each'
@@ -85,7 +86,12 @@ sim-crowd:
 	VIXP2P_SIM_ALL_DIAL_ALL=$(SEEDS) $(CARGO) test --locked --features $(FEATURES) --test sim -- --exact --nocapture \
 	    thirty_two_nodes_that_all_dial_each_other_at_once_end_with_one_link_a_pair_and_lose_no_message
 
-# Every seed is a day and an hour of three nodes, some seconds each.
+# Three scenarios that `make test` plays a few hundred times.
+sim-scenarios:
+	VIXP2P_SIM_LATE=$(SEEDS) VIXP2P_SIM_SET_BACK=$(SEEDS) VIXP2P_SIM_FERRY=$(SEEDS) $(CARGO) test --release --locked --test sim -- --nocapture \
+	    a_late_joiner a_writer_that_is_set_back two_halves_that_never_meet
+
+# Every seed is days and hours of three nodes, some seconds each.
 sim-days:
 	VIXP2P_SIM_DAYS=$(SEEDS) $(CARGO) test --release --locked --test sim_day -- --nocapture
 
