@@ -206,7 +206,7 @@ impl Mesh {
             Input::Forked { link: _, log, seq, detail } => self.replica.forked(log, seq, detail, &mut self.out),
             Input::Diverged { link, log } => self.replica.diverged(link, log, &mut self.out),
             Input::ReadDone { link, log, groups } => self.replica.read_done(now, link, log, &groups, &mut self.out),
-            Input::LastSeals { seals } => self.replica.seals_read(&seals, &mut self.out),
+            Input::LastSeals { seals } => self.replica.seals_read(now, &seals, &mut self.out),
             Input::Compared { link, log, seal, verdict } => {
                 if let Some(reason) = self.replica.compared(now, (link, log), &seal, *verdict, &mut self.out) {
                     self.close(now, link, reason);

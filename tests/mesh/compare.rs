@@ -406,4 +406,13 @@ fn an_ack_does_not_wait_for_ever_for_a_seal_that_cannot_be_read() {
     assert_eq!(wanted(&seen), [vec![log(7)]]);
     assert_eq!(sent(&solo.step(Input::Applied { log: log(7), seq: 8 }), writer), []);
     assert_eq!(sent(&solo.step(Input::LastSeals { seals: vec![(log(7), None)] }), writer), [ack(log(7), 8, 8)]);
+    // Nothing counts at the writer until then.
+    let seen = solo.wait(limits::SEAL_AGAIN.as_millis() as u64 + 1);
+    assert_eq!(wanted(&seen), [vec![log(7)]]);
+    assert!(wanted(&solo.step(Input::LastSeals { seals: vec![(log(7), None)] })).is_empty());
+    solo.receive(writer, Message::Ping { nonce: 1 });
+    let seen = solo.wait(2 * limits::SEAL_AGAIN.as_millis() as u64 + 1);
+    assert_eq!(wanted(&seen), [vec![log(7)]], "less and less often");
+    let ends = seal(log(7), &[8], "a");
+    assert_eq!(shows(&solo.step(Input::LastSeals { seals: vec![(log(7), Some(ends))] }), writer), [(log(7), 8)]);
 }

@@ -237,12 +237,13 @@ impl Replica {
         }
     }
 
-    /// Seals that were wanted; of a log that cannot be read none.
-    pub(in crate::mesh) fn seals_read(&mut self, seals: &[(LogId, Option<SealRecord>)], out: &mut Outbox) {
+    /// Seals that were wanted; of a log that cannot be read none, and it is looked at again.
+    pub(in crate::mesh) fn seals_read(&mut self, now: Time, seals: &[(LogId, Option<SealRecord>)], out: &mut Outbox) {
         self.seals.reading.clear();
         for (log, seal) in seals {
             if seal.is_none() {
                 self.seals.wanted.remove(log);
+                self.show_later(now, *log);
             }
             let Some(local) = self.logs.get_mut(log) else { continue };
             if let Some(seal) = seal.filter(|seal| seal.last() >= local.durable) {
@@ -260,6 +261,20 @@ impl Replica {
         // Also where none can be read: the ack says only what it says.
         self.awaited.append(&mut self.seals.held);
         self.seals.read(out);
+    }
+
+    /// Whoever is to see the last seal of a log that cannot be read now is shown it when it can be.
+    fn show_later(&mut self, now: Time, log: LogId) {
+        let Some(durable) = self.logs.get(&log).map(|local| local.durable) else { return };
+        for (link, session) in self.sessions.iter_mut().filter(|(_, session)| session.complete) {
+            let wrote_it = log.origin == session.peer;
+            let Some(follower) = session.follower(log, true).filter(|follower| follower.owes(durable, wrote_it)) else { continue };
+            if !std::mem::replace(&mut follower.proof.due, true) {
+                let pause = limits::SEAL_AGAIN * (1 << follower.proof.failures.min(limits::SEAL_AGAIN_DOUBLES));
+                follower.proof.failures = follower.proof.failures.saturating_add(1);
+                self.seals.due.insert((now + pause, *link, log));
+            }
+        }
     }
 
     /// Does what had to wait.
