@@ -60,8 +60,12 @@ impl Hub {
     /// What it answers to a line.
     fn answer(&mut self, line: &str) -> Result<[usize; 3]> {
         writeln!(self.ask, "{line}")?;
-        let numbers = self.line()?.split(' ').map(str::parse).collect::<std::result::Result<Vec<usize>, _>>()?;
-        numbers.try_into().map_err(|_| "the node has ended".into())
+        let line = self.line()?;
+        if line.is_empty() {
+            return Err("the node has ended".into());
+        }
+        let numbers = line.split(' ').map(str::parse).collect::<std::result::Result<Vec<usize>, _>>()?;
+        numbers.try_into().map_err(|_| format!("three numbers were to come, not {line:?}").into())
     }
 
     fn allocated_kib(&mut self) -> Result<u64> {

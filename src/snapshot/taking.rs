@@ -21,7 +21,7 @@ pub(super) struct Taking {
     fetch: Fetch,
     /// Once they have come.
     list: Option<Vec<u8>>,
-    /// A sync of the pieces was begun and has not come to a good end.
+    /// A sync of the pieces was begun and has not come to a good end, or may have been by an earlier process.
     is_unsure: bool,
 }
 

@@ -119,11 +119,15 @@ impl Waits {
 
     fn end(&mut self, log: LogId) {
         for cause in self.waiting.remove(&log).into_iter().flat_map(|(_, lacks)| lacks) {
-            if let Some(waiters) = self.awaited.get_mut(&cause) {
-                waiters.remove(&log);
-                if waiters.is_empty() {
-                    self.awaited.remove(&cause);
-                }
+            self.let_go(log, &cause);
+        }
+    }
+
+    fn let_go(&mut self, log: LogId, cause: &Cause) {
+        if let Some(waiters) = self.awaited.get_mut(cause) {
+            waiters.remove(&log);
+            if waiters.is_empty() {
+                self.awaited.remove(cause);
             }
         }
     }
@@ -133,12 +137,7 @@ impl Waits {
         let Some((seq, lacks)) = self.waiting.get_mut(&log) else { return false };
         let (seq, cause) = (*seq, lacks.remove(0));
         let is_last = lacks.is_empty();
-        if let Some(waiters) = self.awaited.get_mut(&cause) {
-            waiters.remove(&log);
-            if waiters.is_empty() {
-                self.awaited.remove(&cause);
-            }
-        }
+        self.let_go(log, &cause);
         if is_last {
             self.waiting.remove(&log);
         }
