@@ -54,10 +54,11 @@ fn a_trace_that_is_written_is_the_trace_that_is_hashed() {
     assert_eq!(passes(&Options { trace: false, ..options }).trace_hash, report.trace_hash);
 }
 
-/// The storm of a seed: small and quick for most, now and then a large one.
+/// The storm of a seed: three to nine nodes, and two hundred to two thousand records, few more often than many.
 fn storm(seed: u64) -> Options {
-    let nodes = if seed.is_multiple_of(16) { 9 } else { 2 + (seed % 4) as usize };
-    Options { seed, nodes, steps: 1_000 + 500 * (seed % 3), ..Options::default() }
+    let nodes = 3 + (seed % 7) as usize;
+    let writes = 2_000 / (1 + seed / 7 % 10);
+    Options { seed, nodes, writes, steps: (200 + 100 * (seed % 3)) * nodes as u64, ..Options::default() }
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
     let (sums, failed): (Vec<[u64; 5]>, Vec<Vec<u64>>) = outcomes.into_iter().unzip();
     assert!(failed.concat().is_empty(), "a rule was broken by seeds {:?}", failed.concat());
     let [records, crashes, before_sync, quarantined, parked] = [0, 1, 2, 3, 4].map(|i| sums.iter().map(|sum| sum[i]).sum::<u64>());
-    assert!(records > seeds() * 10 && crashes > seeds() / 2 && before_sync > 0, "the storms were mild: {sums:?}");
+    assert!(records > seeds() * 200 && crashes > seeds() / 2 && before_sync > 0, "the storms were mild: {sums:?}");
     assert!(quarantined > seeds() / 100 && parked > seeds() / 100, "the storms were mild: {sums:?}");
 }
 

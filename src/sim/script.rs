@@ -155,6 +155,8 @@ pub(super) struct Profile {
 }
 
 const KINDS: usize = 21;
+/// At most so much is written in a storm, in all.
+const STORM_BYTES: u64 = 4_000_000;
 
 fn edges(nodes: usize, rng: &mut fastrand::Rng) -> Vec<(usize, usize)> {
     let mut edges: Vec<(usize, usize)> = match rng.u8(..5) {
@@ -184,6 +186,7 @@ impl Profile {
                 weights[20] = u32::from(options.scenario == Scenario::Storm && options.seed.is_multiple_of(5));
             }
         }
+        let payload_most = if options.scenario == Scenario::Storm { STORM_BYTES / options.writes.max(1) } else { u64::MAX };
         let distance = [0, 1, 1, 2, 2, 3][rng.usize(..6)];
         Profile {
             latency_us: [(50, 400), (200, 5_000), (5_000, 60_000), (250_000, 330_000)][distance],
@@ -192,8 +195,9 @@ impl Profile {
             dial_loss: if options.faults { rng.u32(..100) } else { 0 },
             gap_us: rng.u64(20_000..1_500_000),
             weights,
-            batch_max: rng.u64(1..12),
-            payload_max: [20, 200, 2_000, 20_000][rng.usize(..4)],
+            // From a few large writes to many small ones.
+            batch_max: (options.writes / 40 * rng.u64(1..12)).max(1),
+            payload_max: [20, 200, 2_000, 20_000][rng.usize(..4)].min(payload_most as usize),
             segment_max: [700, 5_000, 50_000, crate::base::limits::SEGMENT_MAX_BYTES][rng.usize(..4)],
             psk: rng.bool().then(|| {
                 let mut key = [0; 32];

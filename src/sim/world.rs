@@ -40,6 +40,8 @@ const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
 const QUIET: Duration = Duration::from_secs(12);
 /// How often the end phase looks whether it is done.
 const LOOK: Duration = Duration::from_millis(20);
+/// A storm in which not all records were written yet goes on until it is so many times as long.
+const LONGEST: u64 = 3;
 /// Ticks at one instant that mean a machine goes round in circles.
 const TICKS_MAX: u32 = 1_000;
 
@@ -228,7 +230,7 @@ impl<'a> World<'a> {
             let steps = self.progress.get().0 + u64::from(counts);
             self.progress.set((steps, time));
             self.happen(what)?;
-            if self.phase == Phase::Play && steps >= self.options.steps && matches!(self.script, Script::Storm) {
+            if self.phase == Phase::Play && self.is_stormed_out(steps) {
                 self.heal_everything()?;
             }
             if let Phase::Over { full, equal } = self.phase {
@@ -236,6 +238,12 @@ impl<'a> World<'a> {
             }
         }
         Err("nothing is left to happen".into())
+    }
+
+    /// Whether a storm is over: it goes on for a while where little was written so far.
+    fn is_stormed_out(&self, steps: u64) -> bool {
+        let is_long = steps >= self.options.steps && (self.written >= self.options.writes || steps >= LONGEST * self.options.steps);
+        is_long && matches!(self.script, Script::Storm)
     }
 
     fn begin_script(&mut self) {
