@@ -186,12 +186,13 @@ impl Profile {
                 weights[20] = u32::from(options.scenario == Scenario::Storm && options.seed.is_multiple_of(5));
             }
         }
-        let payload_most = if options.scenario == Scenario::Storm { STORM_BYTES / options.writes.max(1) } else { u64::MAX };
+        let is_storm = options.scenario == Scenario::Storm && options.text.is_none();
+        let payload_most = if is_storm { STORM_BYTES / options.writes.max(1) } else { u64::MAX };
         let distance = [0, 1, 1, 2, 2, 3][rng.usize(..6)];
         Profile {
             latency_us: [(50, 400), (200, 5_000), (5_000, 60_000), (250_000, 330_000)][distance],
             // Not by way of a satellite, and not everywhere on the ground.
-            lan: options.scenario == Scenario::Storm && options.text.is_none() && distance < 3 && !options.seed.is_multiple_of(8),
+            lan: is_storm && distance < 3 && !options.seed.is_multiple_of(8),
             dial_loss: if options.faults { rng.u32(..100) } else { 0 },
             gap_us: rng.u64(20_000..1_500_000),
             weights,
