@@ -3056,6 +3056,84 @@ VIXP2P_API enum vixp2p_status vixp2p_peer_id_to_hex(const struct vixp2p_peer_id 
 VIXP2P_API enum vixp2p_status vixp2p_peer_id_from_hex(const char *hex, struct vixp2p_peer_id *out);
 
 /**
+ * Has a node keep the last value of each key, over all nodes that share records: a ready-made state for programs that want none of
+ * their own. Every node of the cluster is to keep it. The later change wins by the clock of whoever made it, and always over what it had
+ * seen. It takes the place of the apply, cursor and snapshot callbacks, is replicated, in snapshots, and there again after a restart (the
+ * file values of the data directory). All of it is in memory.
+ *
+ * @param node  the node, before its first start, without apply, cursor and snapshot callbacks; they cannot be given to it later.
+ * @return VIXP2P_OK; VIXP2P_ALREADY; VIXP2P_ERR_INVALID if the node runs or has one of the callbacks; VIXP2P_ERR_IO or VIXP2P_ERR_LOG if
+ *         the file or the log cannot be read, or lacks records that are not kept any more.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_values_keep(struct vixp2p_node *node);
+
+/**
+ * Gives a key a value. Blocks until it is durable here; it is on its way to the others then.
+ *
+ * @param node       a running node that keeps values.
+ * @param key        the key; may be NULL if key_len is 0.
+ * @param key_len    its length, at most 65535.
+ * @param value      the value; may be NULL if value_len is 0.
+ * @param value_len  its length, at most 1 MiB together with the key, less 15 bytes.
+ * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED; VIXP2P_ERR_INVALID for a node
+ *         without vixp2p_values_keep(); VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_values_put(struct vixp2p_node *node,
+                                     const void *key,
+                                     size_t key_len,
+                                     const void *value,
+                                     size_t value_len);
+
+/**
+ * Takes a key's value away, everywhere. Blocks as vixp2p_values_put() does.
+ *
+ * @param node     a running node that keeps values.
+ * @param key      the key; may be NULL if key_len is 0. It need not have a value.
+ * @param key_len  its length, at most 65535.
+ * @return as vixp2p_values_put().
+ */
+VIXP2P_API enum vixp2p_status vixp2p_values_remove(struct vixp2p_node *node, const void *key, size_t key_len);
+
+/**
+ * The value of a key, of a node that runs or does not.
+ *
+ * @param node       a node that keeps values.
+ * @param key        the key; may be NULL if key_len is 0.
+ * @param key_len    its length.
+ * @param out        where the value goes; may be NULL if *inout_len is 0.
+ * @param inout_len  bytes that fit at out; becomes the length of the value, 0 if there is none.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if the key has no value; VIXP2P_ERR_BUFFER_TOO_SMALL, and nothing is written to out;
+ *         VIXP2P_ERR_INVALID; VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_values_get(struct vixp2p_node *node,
+                                     const void *key,
+                                     size_t key_len,
+                                     void *out,
+                                     size_t *inout_len);
+
+/**
+ * The next key that has a value, in the order of the keys' bytes. To go through all of them: begin with NULL, then give the key that came
+ * last; what others change meanwhile is seen or not, and nothing comes twice.
+ *
+ * @param node       a node that keeps values.
+ * @param after      the key before; NULL: the first key is wanted.
+ * @param after_len  its length.
+ * @param out        where the key goes; may be after, or NULL if *inout_len is 0.
+ * @param inout_len  bytes that fit at out (65535 are always enough); becomes the length of the key, 0 if there is none.
+ * @return VIXP2P_OK; VIXP2P_EMPTY if there is none; VIXP2P_ERR_BUFFER_TOO_SMALL, and nothing is written to out; VIXP2P_ERR_INVALID;
+ *         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_values_next_key(struct vixp2p_node *node,
+                                          const void *after,
+                                          size_t after_len,
+                                          void *out,
+                                          size_t *inout_len);
+
+/**
  * The library's version as text, such as "0.1.0".
  *
  * @return a static string; never NULL.

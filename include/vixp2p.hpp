@@ -321,6 +321,59 @@ inline void attach(vixp2p_node *node, std::shared_ptr<SnapshotState> state)
     check(vixp2p_node_set_snapshot_callback(node, &callback));
 }
 
+/**
+ * The last value of each key, over all nodes that share records: a ready-made state for programs that want none of their own. See
+ * vixp2p_values_keep(). Made before the node's first start, on every node; used until the node is destroyed, by any thread.
+ */
+class LastValues {
+public:
+    explicit LastValues(vixp2p_node *node) : node_(node) { check(vixp2p_values_keep(node)); }
+
+    /** Gives a key a value; durable here when it returns. */
+    void put(std::string_view key, std::string_view value)
+    {
+        check(vixp2p_values_put(node_, key.data(), key.size(), value.data(), value.size()));
+    }
+
+    /** Takes a key's value away, everywhere. */
+    void remove(std::string_view key) { check(vixp2p_values_remove(node_, key.data(), key.size())); }
+
+    /** The value of a key, if it has one. */
+    std::optional<std::string> get(std::string_view key) const
+    {
+        return filled([&](void *out, std::size_t *len) { return vixp2p_values_get(node_, key.data(), key.size(), out, len); });
+    }
+
+    /** The first key that has a value, or the first behind a key, in the order of their bytes. */
+    std::optional<std::string> next_key(std::optional<std::string_view> after = std::nullopt) const
+    {
+        const char *from = !after ? nullptr : after->empty() ? "" : after->data();
+        const std::size_t size = after ? after->size() : 0;
+        return filled([&](void *out, std::size_t *len) { return vixp2p_values_next_key(node_, from, size, out, len); });
+    }
+
+private:
+    /** Asks until the room suffices: another node may make a value longer between two calls. */
+    template <typename Ask> static std::optional<std::string> filled(Ask ask)
+    {
+        std::string room(64, '\0');
+        for (;;) {
+            std::size_t len = room.size();
+            const vixp2p_status status = ask(room.data(), &len);
+            if (status != VIXP2P_ERR_BUFFER_TOO_SMALL) {
+                if (check(status) == VIXP2P_EMPTY) {
+                    return std::nullopt;
+                }
+                room.resize(len);
+                return room;
+            }
+            room.resize(len);
+        }
+    }
+
+    vixp2p_node *node_;
+};
+
 /** A node's key as 64 hex digits. */
 using NodeId = std::string;
 

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use crate::base::{Error, Incarnation, LogId, PeerId, Result, limits};
@@ -208,6 +209,13 @@ impl Values {
         self.last.keys().filter_map(|key| Some((key.clone(), self.get(key)?))).collect()
     }
 
+    /// The first key that has a value, or the first behind `after`.
+    pub(crate) fn next_key(&self, after: Option<&[u8]>) -> Option<&[u8]> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut behind = self.last.range::<[u8], _>((from, Bound::Unbounded));
+        behind.find(|(_, (_, payload))| parse(payload).is_some_and(|(.., value)| value.is_some())).map(|(key, _)| key.as_slice())
+    }
+
     /// A time for the next value of a key that is later than that of its last one, whatever the clocks say.
     pub(crate) fn time_for(&self, key: &[u8], now_us: u64) -> u64 {
         self.last.get(key).map_or(now_us, |((last, ..), _)| now_us.max(last.saturating_add(1)))
@@ -284,8 +292,10 @@ mod tests {
                 values.take(*log, *seq, payload).expect("once more changes nothing");
             }
             assert_eq!(values.entries(), [(b"k".to_vec(), b"b".to_vec())]);
+            assert_eq!((values.next_key(None), values.next_key(Some(b"k"))), (Some(&b"k"[..]), None));
             values.take(log(1), 2, &payload(values.time_for(b"k", 3), b"k", None).expect("short")).expect("memory");
             assert_eq!((values.get(b"k"), values.entries().len(), values.cursor(&log(4))), (None, 0, Some(1)));
+            assert_eq!(values.next_key(None), None);
         }
     }
 

@@ -196,6 +196,7 @@ pub unsafe extern "C" fn vixp2p_node_set_apply_callback(node: *mut vixp2p_node, 
     let given = unsafe { read_ref(callback, "callback") }.ok();
     let new = Slot::take(given.map(|c| (c.r#fn, c.userdata, c.drop)));
     on_node("vixp2p_node_set_apply_callback", node, |inner| {
+        inner.refuse_beside_values()?;
         drop(inner.callbacks.apply.put(new));
         Ok(VIXP2P_OK)
     })
@@ -214,6 +215,7 @@ pub unsafe extern "C" fn vixp2p_node_set_cursor_callback(node: *mut vixp2p_node,
     let given = unsafe { read_ref(callback, "callback") }.ok();
     let new = Slot::take(given.map(|c| (c.r#fn, c.userdata, c.drop)));
     on_node("vixp2p_node_set_cursor_callback", node, |inner| {
+        inner.refuse_beside_values()?;
         let old = inner.callbacks.cursor.put(new.clone());
         inner.node.set_cursor(new.map(crate::ffi::apply::cursor_of));
         drop(old);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
@@ -16,7 +16,7 @@ use crate::ffi::status::{VIXP2P_ERR_BAD_HANDLE, VIXP2P_ERR_FORKED, VIXP2P_ERR_PO
 use crate::ffi::subscribe::{Follower, vixp2p_subscription};
 use crate::ffi::sys;
 use crate::ffi::types::vixp2p_node;
-use crate::node::Node;
+use crate::node::{LastValues, Node};
 
 /// What a handle stands for.
 pub(super) struct Inner {
@@ -28,6 +28,8 @@ pub(super) struct Inner {
     /// The level asked for; what the node is told is `Off` while nobody takes log lines.
     pub(super) level: AtomicU8,
     pub(super) poisoned: AtomicBool,
+    /// The last value of each key, if that is what is kept.
+    pub(super) values: OnceLock<LastValues>,
     /// The thread that calls back, once the node was started.
     pub(super) thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -43,7 +45,7 @@ impl Inner {
     pub(super) fn new(node: Node, desk: Arc<Desk>, callbacks: Callbacks, polled: bool, level: Level) -> Arc<Inner> {
         LIVE.fetch_add(1, Ordering::Relaxed);
         let (level, poisoned, thread) = (AtomicU8::new(level as u8), AtomicBool::new(false), Mutex::new(None));
-        Arc::new(Inner { node, desk, callbacks, polled, level, poisoned, thread })
+        Arc::new(Inner { node, desk, callbacks, polled, level, poisoned, values: OnceLock::new(), thread })
     }
 
     pub(super) fn set_log_level(&self, level: Level) {

@@ -34,6 +34,7 @@ pub mod targets;
 pub mod traffic;
 pub mod trust;
 pub mod types;
+pub mod values;
 pub mod version;
 pub mod wal;
 
@@ -67,5 +68,6 @@ pub use targets::*;
 pub use traffic::*;
 pub use trust::*;
 pub use types::*;
+pub use values::*;
 pub use version::*;
 pub use wal::*;

@@ -105,6 +105,7 @@ pub unsafe extern "C" fn vixp2p_node_set_snapshot_callback(
     let given = unsafe { read_ref(callback, "callback") }.ok();
     let new = given.and_then(|given| given.take());
     on_node("vixp2p_node_set_snapshot_callback", node, |inner| {
+        inner.refuse_beside_values()?;
         if given.is_some_and(|given| given.write.is_some() != given.read.is_some()) {
             return Err(Failure::invalid("callback has one of write and read; give both"));
         }

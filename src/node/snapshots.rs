@@ -36,7 +36,7 @@ impl Node {
 
     /// For surfaces that apply elsewhere than on the apply thread: what they call, and how they hold still meanwhile.
     pub(crate) fn set_snapshot_calls(&self, handler: Option<Box<dyn SnapshotHandler>>, gate: Gate) {
-        self.inner.archive.set_gate(gate);
+        self.inner.archive.set_gate(Some(gate));
         self.inner.archive.set_handler(handler);
     }
 

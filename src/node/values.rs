@@ -34,6 +34,8 @@ impl Node {
         let values = Arc::new(Mutex::new(Values::open(self.inner.config.data_dir.as_deref())?));
         self.take_own(&mut values.lock())?;
         self.inner.archive.name_form(FORM);
+        // Applied on the apply thread, which makes snapshots too.
+        self.inner.archive.set_gate(None);
         let theirs = values.clone();
         self.on_apply(move |record| match theirs.lock().take(record.log, record.seq, record.payload) {
             Ok(()) => Outcome::Applied,
@@ -137,6 +139,11 @@ impl LastValues {
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.values.lock().get(key)
+    }
+
+    /// The first key that has a value, or the first behind `after`: for going through all of them, one at a time, while others come.
+    pub fn next_key(&self, after: Option<&[u8]>) -> Option<Vec<u8>> {
+        self.values.lock().next_key(after).map(<[u8]>::to_vec)
     }
 
     /// Every key that has a value, with it, in the order of the keys.

@@ -119,6 +119,29 @@ void a_state_is_written_through_the_class(vixp2p_node *node)
     CHECK(vixp2p_node_set_snapshot_callback(node, nullptr) == VIXP2P_OK && state.use_count() == 1);
 }
 
+void the_last_values_are_a_map()
+{
+    vixp2p_node *node = nullptr;
+    const vixp2p_node_options options = loopback("values", VIXP2P_DELIVERY_POLL);
+    vixp2p::check(vixp2p_node_create(&options, &node));
+    vixp2p::LastValues values(node);
+    vixp2p::check(vixp2p_node_start(node));
+    const std::string large(100'000, 'x');
+    values.put("large", large);
+    values.put("", "of no key");
+    values.put(std::string_view("\0", 1), "");
+    CHECK(values.get("large") == large && values.get("") == "of no key" && values.get(std::string_view("\0", 1)) == "");
+    std::size_t count = 0;
+    for (auto key = values.next_key(); key; key = values.next_key(*key)) {
+        CHECK(values.get(*key));
+        count++;
+    }
+    CHECK(count == 3 && values.next_key() == "" && values.next_key("") == std::string(1, '\0'));
+    values.remove("large");
+    CHECK(!values.get("large") && !values.next_key("large"));
+    vixp2p_node_destroy(node);
+}
+
 } // namespace
 
 int main()
@@ -154,6 +177,7 @@ int main()
         CHECK(vixp2p::Subscription::from(b, places).next()->seq == 3);
     }
     a_state_is_written_through_the_class(a);
+    the_last_values_are_a_map();
     bool thrown = false;
     try {
         vixp2p::Subscription::from(b, {});

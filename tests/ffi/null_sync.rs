@@ -36,6 +36,28 @@ fn snapshot_rows(node: *mut vixp2p_node) -> Vec<Row> {
     }
 }
 
+fn values_rows(node: *mut vixp2p_node) -> Vec<Row> {
+    let (none, text) = (null_mut(), c"k".as_ptr().cast());
+    unsafe {
+        vec![
+            ("vixp2p_values_keep", "node", vixp2p_values_keep(none)),
+            ("vixp2p_values_put", "node", vixp2p_values_put(none, text, 1, text, 1)),
+            ("vixp2p_values_put", "key", vixp2p_values_put(node, null(), 1, text, 1)),
+            ("vixp2p_values_put", "value", vixp2p_values_put(node, text, 1, null(), 1)),
+            ("vixp2p_values_remove", "node", vixp2p_values_remove(none, text, 1)),
+            ("vixp2p_values_remove", "key", vixp2p_values_remove(node, null(), 1)),
+            ("vixp2p_values_get", "node", vixp2p_values_get(none, text, 1, null_mut(), &mut 0)),
+            ("vixp2p_values_get", "key", vixp2p_values_get(node, null(), 1, null_mut(), &mut 0)),
+            ("vixp2p_values_get", "out", vixp2p_values_get(node, text, 1, null_mut(), &mut 1)),
+            ("vixp2p_values_get", "inout_len", vixp2p_values_get(node, text, 1, null_mut(), null_mut())),
+            ("vixp2p_values_next_key", "node", vixp2p_values_next_key(none, null(), 0, null_mut(), &mut 0)),
+            ("vixp2p_values_next_key", "after", vixp2p_values_next_key(node, null(), 1, null_mut(), &mut 0)),
+            ("vixp2p_values_next_key", "out", vixp2p_values_next_key(node, null(), 0, null_mut(), &mut 1)),
+            ("vixp2p_values_next_key", "inout_len", vixp2p_values_next_key(node, null(), 0, null_mut(), null_mut())),
+        ]
+    }
+}
+
 /// The rows of a running node.
 pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Row> {
     let (log, peer, id) = (&vixp2p_log_id::default(), &vixp2p_peer_id::default(), &vixp2p_op_id::default());
@@ -46,6 +68,7 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
     let (made, record, operation) = (&raw mut made, &raw mut record, &raw mut operation);
     let fd = |subscription| -> c_int { unsafe { vixp2p_subscription_fd(subscription) } };
     let mut rows = snapshot_rows(node);
+    rows.extend(values_rows(node));
     rows.extend(unsafe {
         vec![
             ("vixp2p_node_flush", "node", vixp2p_node_flush(none, &mut 0)),

@@ -110,8 +110,8 @@ impl Archive {
         if self.config.schema.is_empty() { *self.form.lock() } else { &self.config.schema }
     }
 
-    pub(crate) fn set_gate(&self, gate: Gate) {
-        *self.gate.lock() = Some(gate);
+    pub(crate) fn set_gate(&self, gate: Option<Gate>) {
+        *self.gate.lock() = gate;
     }
 
     /// Runs `work` while nothing is applied, wherever that happens. Only on the apply thread. Not at all if the node is being stopped.

@@ -24,6 +24,7 @@ from ._types import (
     VixP2PError,
     WouldBlock,
 )
+from ._values import LastValues
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Invite",
     "Durability",
     "KeyAgreement",
+    "LastValues",
     "LogId",
     "LogLevel",
     "LogProgress",

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Optional
 from . import _abi
 from ._abi import lib
 from ._types import LogId, check, log_id
+from ._values import LastValues
 
 _READ_BYTES = 1 << 20
 
@@ -113,3 +114,8 @@ class Snapshots:
         gone = c_uint64()
         check(lib.vixp2p_log_truncate(self._handle, byref(gone)))
         return gone.value
+
+    def keep_last_values(self) -> LastValues:
+        """A ready-made state in place of `on_apply`, `on_cursor` and `on_snapshot`: the last value of each key, as a dict that all nodes
+        share. Before the node's first start, on every node."""
+        return LastValues(self)
