@@ -3071,12 +3071,12 @@ enum vixp2p_status vixp2p_values_keep(struct vixp2p_node *node);
 /**
  * Gives a key a value. Blocks until it is durable here; it is on its way to the others then.
  *
- * @param node       a running node that keeps values.
+ * @param node       a node that keeps values, running or not.
  * @param key        the key; may be NULL if key_len is 0.
  * @param key_len    its length, at most 65535.
  * @param value      the value; may be NULL if value_len is 0.
  * @param value_len  its length, at most 1 MiB together with the key, less 15 bytes.
- * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED; VIXP2P_ERR_INVALID for a node
+ * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_INVALID for a node
  *         without vixp2p_values_keep(); VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
  */
 VIXP2P_API
@@ -3089,7 +3089,7 @@ enum vixp2p_status vixp2p_values_put(struct vixp2p_node *node,
 /**
  * Takes a key's value away, everywhere. Blocks as vixp2p_values_put() does.
  *
- * @param node     a running node that keeps values.
+ * @param node     a node that keeps values, running or not.
  * @param key      the key; may be NULL if key_len is 0. It need not have a value.
  * @param key_len  its length, at most 65535.
  * @return as vixp2p_values_put().

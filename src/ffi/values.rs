@@ -36,12 +36,12 @@ pub unsafe extern "C" fn vixp2p_values_keep(node: *mut vixp2p_node) -> vixp2p_st
 
 /// Gives a key a value. Blocks until it is durable here; it is on its way to the others then.
 ///
-/// @param node       a running node that keeps values.
+/// @param node       a node that keeps values, running or not.
 /// @param key        the key; may be NULL if key_len is 0.
 /// @param key_len    its length, at most 65535.
 /// @param value      the value; may be NULL if value_len is 0.
 /// @param value_len  its length, at most 1 MiB together with the key, less 15 bytes.
-/// @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED; VIXP2P_ERR_INVALID for a node
+/// @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_INVALID for a node
 ///         without vixp2p_values_keep(); VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_values_put(
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn vixp2p_values_put(
 
 /// Takes a key's value away, everywhere. Blocks as vixp2p_values_put() does.
 ///
-/// @param node     a running node that keeps values.
+/// @param node     a node that keeps values, running or not.
 /// @param key      the key; may be NULL if key_len is 0. It need not have a value.
 /// @param key_len  its length, at most 65535.
 /// @return as vixp2p_values_put().

@@ -18,6 +18,7 @@ mod carry;
 mod causes;
 mod check;
 mod compare;
+mod converge;
 mod disk;
 mod faults;
 mod ferry;

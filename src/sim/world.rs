@@ -8,10 +8,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::base::config::Psk;
-use crate::base::{CloseReason, LinkId, PeerId, Time, limits};
+use crate::base::{CloseReason, LinkId, PeerId, Time};
 use crate::mesh::io::Input;
 use crate::sim::carry::Knock;
 use crate::sim::check::{Check, Oracle};
+use crate::sim::converge::{Ending, Phase};
 use crate::sim::liar::Liar;
 use crate::sim::mail::Mail;
 use crate::sim::net::Net;
@@ -22,24 +23,6 @@ use crate::sim::script::{Action, Profile, Script};
 use crate::sim::trace::Trace;
 use crate::sim::{Counts, Options, Report, Scenario};
 
-/// Virtual time in which everything must be equal once all is healed where nobody announces itself: a dead link noticed (15 s), a dial
-/// under way (5 s) and a redial (16.5 s), one after the other, and what is written.
-const CONVERGE: Duration = Duration::from_secs(60);
-/// Virtual time in which every record must be everywhere where nodes announce themselves, besides three round trips: an announcement
-/// (2.2 s), a dial and what is written. Where a bit flipped on a connection that is open then, there is the stale time besides: one in the
-/// length of a record has the reader wait for the rest of what never ends, and only the silence tells. No packet is lost meanwhile: two
-/// announcements lost in a row are two intervals, which leaves nothing of this. Where nobody announces itself dials go on being lost.
-const SPREAD_ON_LAN: Duration = Duration::from_secs(5);
-/// The same until everybody knows what its neighbours have, which begins anew with a link that takes the place of another one: a handshake with
-/// a machine that has lost its power since lasts its five seconds, because an announcement that anybody may have forged does not call it
-/// off, and what is dialled after that may find the same node by another way.
-const CONVERGE_ON_LAN: Duration = Duration::from_secs(10);
-/// The same where somebody may have to take a snapshot, which is made, found to be late and made again before that.
-const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
-/// Time all have to stay equal in.
-const QUIET: Duration = Duration::from_secs(12);
-/// How often the end phase looks whether it is done.
-const LOOK: Duration = Duration::from_millis(20);
 /// A storm in which not all records were written yet goes on until it is so many times as long.
 const LONGEST: u64 = 3;
 /// Ticks at one instant that mean a machine goes round in circles.
@@ -92,24 +75,6 @@ pub(super) enum What {
     Look,
 }
 
-/// How far the run is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    Play,
-    /// Everything is healed since then and has to become equal, and to stay so; every record is everywhere for so long already, everybody
-    /// knows of it for so long.
-    Converge {
-        since: Time,
-        full: Option<Time>,
-        equal: Option<Time>,
-    },
-    /// It stayed equal for the quiet time: how long it took until every record was everywhere, and until everybody knew.
-    Over {
-        full: Duration,
-        equal: Duration,
-    },
-}
-
 /// Everything there is.
 pub(super) struct World<'a> {
     pub(super) options: &'a Options,
@@ -134,11 +99,7 @@ pub(super) struct World<'a> {
     pub(super) sabotage_turn: u64,
     pub(super) mail: Mail,
     script: Script,
-    phase: Phase,
-    /// Time beyond the usual until everything is equal.
-    beyond: Duration,
-    /// What the end phase waits for.
-    lacking: String,
+    pub(super) ending: Ending,
     progress: &'a Cell<(u64, Time)>,
     setup: Check,
 }
@@ -190,9 +151,7 @@ impl<'a> World<'a> {
             sabotage_turn: 0,
             mail: Mail::default(),
             script,
-            phase: Phase::Play,
-            beyond: Duration::ZERO,
-            lacking: String::new(),
+            ending: Ending::new(),
             progress,
             setup,
         }
@@ -230,10 +189,10 @@ impl<'a> World<'a> {
             let steps = self.progress.get().0 + u64::from(counts);
             self.progress.set((steps, time));
             self.happen(what)?;
-            if self.phase == Phase::Play && self.is_stormed_out(steps) {
+            if self.ending.phase == Phase::Play && self.is_stormed_out(steps) {
                 self.heal_everything()?;
             }
-            if let Phase::Over { full, equal } = self.phase {
+            if let Phase::Over { full, equal } = self.ending.phase {
                 return self.report(steps, [full, equal]);
             }
         }
@@ -290,7 +249,7 @@ impl<'a> World<'a> {
             What::Restart { node } => self.restart(node),
             What::Resume { node, pause } => self.resume(node, pause),
             // What flaps stops when everything is healed.
-            What::Do { action: Action::Partition { .. } | Action::Heal } if self.phase != Phase::Play => Ok(()),
+            What::Do { action: Action::Partition { .. } | Action::Heal } if self.ending.phase != Phase::Play => Ok(()),
             What::Do { action } => {
                 self.begin_anew();
                 self.bounded().and_then(|()| self.act(action))
@@ -363,7 +322,7 @@ impl<'a> World<'a> {
 
     fn script_turn(&mut self) -> Check {
         self.bounded()?;
-        if self.phase != Phase::Play {
+        if self.ending.phase != Phase::Play {
             return Ok(());
         }
         if matches!(self.script, Script::Plan(_)) {
@@ -374,88 +333,6 @@ impl<'a> World<'a> {
         self.after(pause, What::Script);
         self.turn += 1;
         if self.options.omit.contains(&self.turn) { Ok(()) } else { self.act(action) }
-    }
-
-    /// What was planned, or had struck, before everything was healed takes effect only now: it is the last that happens.
-    pub(super) fn begin_anew(&mut self) {
-        if let Phase::Converge { .. } = &self.phase {
-            self.phase = Phase::Converge { since: self.now, full: None, equal: None };
-        }
-    }
-
-    fn heal_everything(&mut self) -> Check {
-        self.trace.line(self.now, format_args!("* everything is healed"))?;
-        self.phase = Phase::Converge { since: self.now, full: None, equal: None };
-        self.beyond = if self.net.has_garbled() { limits::STALE_AFTER } else { Duration::ZERO };
-        self.after(LOOK, What::Look);
-        self.mend()
-    }
-
-    /// Whether the end phase is over, or has lasted too long.
-    fn look(&mut self) -> Check {
-        let Phase::Converge { since, full, equal } = self.phase else { return Ok(()) };
-        self.resume_all()?;
-        let missing = self.nodes.iter().find_map(|node| self.oracle.lacks(&self.nodes, node));
-        let full = if missing.is_some() { None } else { full.or(Some(self.now)) };
-        let took = self.now.since(since);
-        if let Some(missing) = missing.as_ref().filter(|_| took > self.allowed_to_spread()) {
-            return Err(format!("{} ms after everything was healed {missing}", took.as_millis()));
-        }
-        let lack = missing.or_else(|| self.lack());
-        if lack.as_deref().unwrap_or_default() != self.lacking {
-            self.lacking = lack.clone().unwrap_or_default();
-            self.trace.line(self.now, format_args!("* lacking: {}", self.lacking))?;
-        }
-        match (lack, equal.zip(full)) {
-            (None, None) => {
-                self.trace.line(self.now, format_args!("* everybody has everything"))?;
-                self.phase = Phase::Converge { since, full, equal: Some(self.now) };
-            }
-            (None, Some((equal, full))) if self.now.since(equal) >= QUIET => match self.untidy() {
-                Some(what) if self.now.since(equal) > 2 * QUIET => return Err(format!("long after everybody has everything {what}")),
-                Some(_) => {}
-                None => self.phase = Phase::Over { full: full.since(since), equal: equal.since(since) },
-            },
-            (None, Some(_)) => {}
-            (Some(lack), _) if took > self.allowed() => {
-                return Err(format!("{} ms after everything was healed {lack}", took.as_millis()));
-            }
-            (Some(_), _) => self.phase = Phase::Converge { since, full, equal: None },
-        }
-        self.after(LOOK, What::Look);
-        Ok(())
-    }
-
-    /// How long it may take until every record is everywhere.
-    fn allowed_to_spread(&self) -> Duration {
-        let by_records = self.profile.lan && self.counts.snapshots == 0;
-        if by_records { SPREAD_ON_LAN + self.slack_on_lan() } else { self.allowed() }
-    }
-
-    /// Three round trips, and what a flipped bit may cost.
-    fn slack_on_lan(&self) -> Duration {
-        6 * Duration::from_micros(self.profile.latency_us.1) + self.beyond
-    }
-
-    /// How long it may take until everything is equal.
-    fn allowed(&self) -> Duration {
-        match self.counts.snapshots {
-            0 if self.profile.lan => CONVERGE_ON_LAN + self.slack_on_lan(),
-            0 => CONVERGE,
-            _ => CONVERGE_BY_SNAPSHOT,
-        }
-    }
-
-    fn lack(&self) -> Option<String> {
-        let forgotten = || self.letters.forgotten(self.now, |node, life| self.lives(node, life));
-        self.nodes
-            .iter()
-            .find_map(|node| self.oracle.is_unsure(&self.nodes, node))
-            .or_else(|| self.unlinked())
-            .or_else(|| self.untidy().filter(|_| !self.profile.lan))
-            .or_else(forgotten)
-            .or_else(|| self.mail_lacks())
-            .or_else(|| self.unaware())
     }
 
     fn report(&mut self, steps: u64, [full, equal]: [Duration; 2]) -> Result<Report, String> {

@@ -92,7 +92,8 @@ int main(void)
     CHECK_FAILS(INVALID, vixp2p_node_set_apply_callback(a, &apply));
     CHECK_FAILS(INVALID, vixp2p_node_set_cursor_callback(a, NULL));
     CHECK_FAILS(INVALID, vixp2p_node_set_snapshot_callback(a, NULL));
-    CHECK_FAILS(VIXP2P_ERR_STOPPED, vixp2p_values_put(a, "k", 1, "v", 1));
+    put(a, "before the start", "there");
+    CHECK(has(a, "before the start", "there") && vixp2p_values_remove(a, "before the start", 16) == VIXP2P_OK);
     CHECK(vixp2p_node_start(a) == VIXP2P_OK);
     options = loopback("b", VIXP2P_DELIVERY_POLL);
     CHECK(vixp2p_node_create(&options, &b) == VIXP2P_OK && vixp2p_values_keep(b) == VIXP2P_OK && vixp2p_node_start(b) == VIXP2P_OK);

@@ -21,7 +21,7 @@ def _filled(ask: Callable[[Any, c_size_t], int]) -> Optional[bytes]:
 
 class LastValues(MutableMapping[bytes, bytes]):
     """What `Node.keep_last_values` gives: keys and values are bytes. A change is durable here when it returns, and on its way to the
-    others; it needs a running node."""
+    others once the node runs."""
 
     def __init__(self, node: Any):
         self._node = node  # keeps it alive
