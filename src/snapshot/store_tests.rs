@@ -1,5 +1,6 @@
 //! What is found after a crash at every step of making, fetching and taking in.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -321,4 +322,79 @@ fn one_that_is_here_is_taken_in_also_while_another_is_fetched() {
     store.begin_take(Manifest::prove(&signed, |_| true).expect("signed"), &signed).expect("memory");
     assert_eq!(store.finish_take(&id), Ok(()));
     assert_eq!(store.taking().map(|(id, _)| id), Some(other), "its pieces stay");
+}
+
+/// A disk whose pages count as clean after a sync that failed, whether they arrived or not: the next sync writes what was written since.
+#[derive(Clone, Default)]
+struct Forgetful {
+    visible: MemStorage,
+    durable: MemStorage,
+    /// What was written since the last sync, by path.
+    dirty: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
+    /// Syncs of pieces that fail from now on.
+    bad_syncs: u32,
+}
+
+impl Storage for Forgetful {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        self.visible.list(prefix)
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        self.visible.len(path)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.visible.read(path, offset, buf)
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.dirty.entry(path.to_owned()).or_default().push((offset, data.to_vec()));
+        self.visible.write(path, offset, data)
+    }
+
+    fn sync(&mut self, path: &str) -> io::Result<()> {
+        let dirty = self.dirty.remove(path).unwrap_or_default();
+        if self.bad_syncs > 0 && path.ends_with(".part") {
+            self.bad_syncs -= 1;
+            return Err(io::Error::other("input/output error"));
+        }
+        dirty.into_iter().try_for_each(|(at, data)| self.durable.write(path, at, &data))
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.durable.truncate(path, len).unwrap_or(());
+        self.visible.truncate(path, len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.durable.rename(from, to).unwrap_or(());
+        self.visible.rename(from, to)
+    }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        self.durable.remove(path).unwrap_or(());
+        self.visible.remove(path)
+    }
+}
+
+#[test]
+fn pieces_whose_sync_failed_are_written_again_before_the_snapshot_counts() {
+    let (disk, id, state) = made();
+    let mut from = open(disk);
+    for (bad_syncs, is_killed) in [(1, false), (2, false), (1, true)] {
+        let mut store = open(Forgetful { bad_syncs, ..Forgetful::default() });
+        for _ in 0..bad_syncs {
+            fetch(&mut store, &mut from, &id).expect_err("the sync failed");
+            assert!(store.get(&id).is_none() && store.is_whole());
+        }
+        if is_killed {
+            // The next process reads what the system still shows, and knows of no failed sync.
+            store = open(store.disk);
+        }
+        assert_eq!(fetch(&mut store, &mut from, &id), Ok(0), "no piece was asked for again");
+        // The power fails.
+        let mut after = open(store.disk.durable);
+        assert_eq!(whole(&mut after, &id), state);
+    }
 }
