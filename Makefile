@@ -86,10 +86,10 @@ sim-crowd:
 	VIXP2P_SIM_ALL_DIAL_ALL=$(SEEDS) $(CARGO) test --locked --features $(FEATURES) --test sim -- --exact --nocapture \
 	    thirty_two_nodes_that_all_dial_each_other_at_once_end_with_one_link_a_pair_and_lose_no_message
 
-# Three scenarios that `make test` plays a few hundred times.
+# Three scenarios that `make test` plays a few hundred times, and a thousand storms twice, whose traces have to be equal.
 sim-scenarios:
-	VIXP2P_SIM_LATE=$(SEEDS) VIXP2P_SIM_SET_BACK=$(SEEDS) VIXP2P_SIM_FERRY=$(SEEDS) $(CARGO) test --release --locked --test sim -- --nocapture \
-	    a_late_joiner a_writer_that_is_set_back two_halves_that_never_meet
+	VIXP2P_SIM_SAME=1000 VIXP2P_SIM_LATE=$(SEEDS) VIXP2P_SIM_SET_BACK=$(SEEDS) VIXP2P_SIM_FERRY=$(SEEDS) $(CARGO) test --release --locked --test sim -- --nocapture \
+	    a_late_joiner a_writer_that_is_set_back two_halves_that_never_meet the_same_seed
 
 # Every seed is days and hours of three nodes, some seconds each.
 sim-days:
