@@ -20,8 +20,6 @@ const SPREAD_ON_LAN: Duration = Duration::from_secs(5);
 /// a machine that has lost its power since lasts its five seconds, because an announcement that anybody may have forged does not call it
 /// off, and what is dialled after that may find the same node by another way.
 const CONVERGE_ON_LAN: Duration = Duration::from_secs(10);
-/// The same where somebody may have to take a snapshot, which is made, found to be late and made again before that.
-const CONVERGE_BY_SNAPSHOT: Duration = Duration::from_secs(200);
 /// Time all have to stay equal in.
 const QUIET: Duration = Duration::from_secs(12);
 /// How often the end phase looks whether it is done.
@@ -135,8 +133,12 @@ impl World<'_> {
 
     /// How long it may take until every record is everywhere.
     pub(super) fn allowed_to_spread(&self) -> Duration {
-        let by_records = self.profile.lan && self.counts.snapshots == 0;
-        if by_records { SPREAD_ON_LAN + self.slack_on_lan() } else { self.allowed() }
+        if self.is_quick() { SPREAD_ON_LAN + self.slack_on_lan() } else { self.allowed() }
+    }
+
+    /// Where nodes announce themselves, and nobody may have to take a snapshot, which is made, found to be late and made again before that.
+    fn is_quick(&self) -> bool {
+        self.profile.lan && self.counts.snapshots == 0
     }
 
     /// Three round trips, and what a flipped bit may cost.
@@ -146,11 +148,7 @@ impl World<'_> {
 
     /// How long it may take until everything is equal.
     fn allowed(&self) -> Duration {
-        match self.counts.snapshots {
-            0 if self.profile.lan => CONVERGE_ON_LAN + self.slack_on_lan(),
-            0 => CONVERGE,
-            _ => CONVERGE_BY_SNAPSHOT,
-        }
+        if self.is_quick() { CONVERGE_ON_LAN + self.slack_on_lan() } else { CONVERGE }
     }
 
     fn lack(&self) -> Option<String> {
