@@ -2662,8 +2662,8 @@ enum vixp2p_status vixp2p_node_set_snapshot_callback(struct vixp2p_node *node,
  * are done. VIXP2P_EVENT_SNAPSHOT_MADE tells.
  *
  * @param node  the node, running.
- * @return VIXP2P_OK once it is on disk; VIXP2P_ERR_INVALID without a snapshot callback; VIXP2P_ERR_LOG if the callback or the disk
- *         fails; VIXP2P_ERR_STOPPED; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
+ * @return VIXP2P_OK once it is on disk; VIXP2P_ERR_INVALID without a snapshot callback and vixp2p_values_keep(); VIXP2P_ERR_LOG if the
+ *         callback or the disk fails; VIXP2P_ERR_STOPPED; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_snapshot_make(struct vixp2p_node *node);
@@ -3069,14 +3069,15 @@ VIXP2P_API
 enum vixp2p_status vixp2p_values_keep(struct vixp2p_node *node);
 
 /**
- * Gives a key a value. Blocks until it is durable here; it is on its way to the others then.
+ * Gives a key a value. Blocks as vixp2p_node_append() does, until it is durable here (or accepted, as options.durability says); it is on
+ * its way to the others then, or goes there once the node runs.
  *
  * @param node       a node that keeps values, running or not.
  * @param key        the key; may be NULL if key_len is 0.
  * @param key_len    its length, at most 65535.
  * @param value      the value; may be NULL if value_len is 0.
  * @param value_len  its length, at most 1 MiB together with the key, less 15 bytes.
- * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_INVALID for a node
+ * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED while the node stops; VIXP2P_ERR_INVALID for a node
  *         without vixp2p_values_keep(); VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
  */
 VIXP2P_API
@@ -3097,7 +3098,7 @@ enum vixp2p_status vixp2p_values_put(struct vixp2p_node *node,
 VIXP2P_API enum vixp2p_status vixp2p_values_remove(struct vixp2p_node *node, const void *key, size_t key_len);
 
 /**
- * The value of a key, of a node that runs or does not.
+ * The value of a key, of a node that runs or does not. Waits while a snapshot is written or read.
  *
  * @param node       a node that keeps values.
  * @param key        the key; may be NULL if key_len is 0.
@@ -3116,7 +3117,7 @@ enum vixp2p_status vixp2p_values_get(struct vixp2p_node *node,
 
 /**
  * The next key that has a value, in the order of the keys' bytes. To go through all of them: begin with NULL, then give the key that came
- * last; what others change meanwhile is seen or not, and nothing comes twice.
+ * last; what others change meanwhile is seen or not, and nothing comes twice. Waits as vixp2p_values_get() does.
  *
  * @param node       a node that keeps values.
  * @param after      the key before; NULL: the first key is wanted.

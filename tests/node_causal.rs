@@ -143,3 +143,21 @@ fn what_is_appended_while_a_node_does_not_run_names_what_it_has_applied_once() {
     vixp2p::sync::inspect(&disk, &mut each).expect("reads");
     assert_eq!(named, [Cause { log, seq: 2 }]);
 }
+
+#[test]
+fn a_value_is_put_while_a_node_that_has_records_of_others_does_not_run() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, mut b) = (Peer::open(causal("a")), Peer::open(on_disk("b", &dir)));
+    let (of_a, of_b) = (a.node.keep_last_values().expect("before start"), b.node.keep_last_values().expect("before start"));
+    a.node.start().expect("starts");
+    b.node.start().expect("starts");
+    of_a.put(b"question", b"?").expect("durable");
+    b.join(&mut a);
+    eventually("the question", || of_b.get(b"question").is_some());
+    b.node.stop_blocking();
+    // The record names the place of A's log, which is asked for meanwhile.
+    of_b.put(b"answer", b"!").expect("durable");
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    eventually("the answer", || of_a.get(b"answer").is_some());
+}

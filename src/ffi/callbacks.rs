@@ -196,8 +196,11 @@ pub unsafe extern "C" fn vixp2p_node_set_apply_callback(node: *mut vixp2p_node, 
     let given = unsafe { read_ref(callback, "callback") }.ok();
     let new = Slot::take(given.map(|c| (c.r#fn, c.userdata, c.drop)));
     on_node("vixp2p_node_set_apply_callback", node, |inner| {
+        let setup = inner.setup.lock();
         inner.refuse_beside_values()?;
-        drop(inner.callbacks.apply.put(new));
+        let old = inner.callbacks.apply.put(new);
+        drop(setup);
+        drop(old);
         Ok(VIXP2P_OK)
     })
 }
@@ -215,9 +218,11 @@ pub unsafe extern "C" fn vixp2p_node_set_cursor_callback(node: *mut vixp2p_node,
     let given = unsafe { read_ref(callback, "callback") }.ok();
     let new = Slot::take(given.map(|c| (c.r#fn, c.userdata, c.drop)));
     on_node("vixp2p_node_set_cursor_callback", node, |inner| {
+        let setup = inner.setup.lock();
         inner.refuse_beside_values()?;
         let old = inner.callbacks.cursor.put(new.clone());
         inner.node.set_cursor(new.map(crate::ffi::apply::cursor_of));
+        drop(setup);
         drop(old);
         Ok(VIXP2P_OK)
     })

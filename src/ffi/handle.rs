@@ -28,6 +28,8 @@ pub(super) struct Inner {
     /// The level asked for; what the node is told is `Off` while nobody takes log lines.
     pub(super) level: AtomicU8,
     pub(super) poisoned: AtomicBool,
+    /// Held by whoever sets what applies records, and never while a program's function runs.
+    pub(super) setup: Mutex<()>,
     /// The last value of each key, if that is what is kept.
     pub(super) values: OnceLock<LastValues>,
     /// The thread that calls back, once the node was started.
@@ -45,7 +47,7 @@ impl Inner {
     pub(super) fn new(node: Node, desk: Arc<Desk>, callbacks: Callbacks, polled: bool, level: Level) -> Arc<Inner> {
         LIVE.fetch_add(1, Ordering::Relaxed);
         let (level, poisoned, thread) = (AtomicU8::new(level as u8), AtomicBool::new(false), Mutex::new(None));
-        Arc::new(Inner { node, desk, callbacks, polled, level, poisoned, values: OnceLock::new(), thread })
+        Arc::new(Inner { node, desk, callbacks, polled, level, poisoned, setup: Mutex::default(), values: OnceLock::new(), thread })
     }
 
     pub(super) fn set_log_level(&self, level: Level) {

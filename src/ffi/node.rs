@@ -97,8 +97,11 @@ pub unsafe extern "C" fn vixp2p_node_start(node: *mut vixp2p_node) -> vixp2p_sta
         }
         inner.desk.forget_requests();
         let _inherited = SignalsBlocked::new();
-        if inner.callbacks.apply.is_set() {
-            inner.node.apply_through_ring();
+        {
+            let _setup = inner.setup.lock();
+            if inner.callbacks.apply.is_set() {
+                inner.node.apply_through_ring();
+            }
         }
         inner.desk.set_running(true);
         // In the same turn, since the cursor callback is called too.

@@ -105,12 +105,15 @@ pub unsafe extern "C" fn vixp2p_node_set_snapshot_callback(
     let given = unsafe { read_ref(callback, "callback") }.ok();
     let new = given.and_then(|given| given.take());
     on_node("vixp2p_node_set_snapshot_callback", node, |inner| {
+        let setup = inner.setup.lock();
         inner.refuse_beside_values()?;
         if given.is_some_and(|given| given.write.is_some() != given.read.is_some()) {
             return Err(Failure::invalid("callback has one of write and read; give both"));
         }
-        drop(inner.callbacks.snapshot.put(new));
+        let old = inner.callbacks.snapshot.put(new);
         inner.renew_snapshot_handler();
+        drop(setup);
+        drop(old);
         Ok(VIXP2P_OK)
     })
 }
@@ -119,8 +122,8 @@ pub unsafe extern "C" fn vixp2p_node_set_snapshot_callback(
 /// are done. VIXP2P_EVENT_SNAPSHOT_MADE tells.
 ///
 /// @param node  the node, running.
-/// @return VIXP2P_OK once it is on disk; VIXP2P_ERR_INVALID without a snapshot callback; VIXP2P_ERR_LOG if the callback or the disk
-///         fails; VIXP2P_ERR_STOPPED; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
+/// @return VIXP2P_OK once it is on disk; VIXP2P_ERR_INVALID without a snapshot callback and vixp2p_values_keep(); VIXP2P_ERR_LOG if the
+///         callback or the disk fails; VIXP2P_ERR_STOPPED; VIXP2P_ERR_WOULD_DEADLOCK from inside a callback; another error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_snapshot_make(node: *mut vixp2p_node) -> vixp2p_status {
     on_node("vixp2p_snapshot_make", node, |inner| {

@@ -22,6 +22,7 @@ use crate::node::LastValues;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_values_keep(node: *mut vixp2p_node) -> vixp2p_status {
     on_node("vixp2p_values_keep", node, |inner| {
+        let _setup = inner.setup.lock();
         if inner.values.get().is_some() {
             return Ok(VIXP2P_ALREADY);
         }
@@ -34,14 +35,15 @@ pub unsafe extern "C" fn vixp2p_values_keep(node: *mut vixp2p_node) -> vixp2p_st
     })
 }
 
-/// Gives a key a value. Blocks until it is durable here; it is on its way to the others then.
+/// Gives a key a value. Blocks as vixp2p_node_append() does, until it is durable here (or accepted, as options.durability says); it is on
+/// its way to the others then, or goes there once the node runs.
 ///
 /// @param node       a node that keeps values, running or not.
 /// @param key        the key; may be NULL if key_len is 0.
 /// @param key_len    its length, at most 65535.
 /// @param value      the value; may be NULL if value_len is 0.
 /// @param value_len  its length, at most 1 MiB together with the key, less 15 bytes.
-/// @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_INVALID for a node
+/// @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED while the node stops; VIXP2P_ERR_INVALID for a node
 ///         without vixp2p_values_keep(); VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_values_put(
@@ -75,7 +77,7 @@ pub unsafe extern "C" fn vixp2p_values_remove(node: *mut vixp2p_node, key: *cons
     })
 }
 
-/// The value of a key, of a node that runs or does not.
+/// The value of a key, of a node that runs or does not. Waits while a snapshot is written or read.
 ///
 /// @param node       a node that keeps values.
 /// @param key        the key; may be NULL if key_len is 0.
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn vixp2p_values_get(
 }
 
 /// The next key that has a value, in the order of the keys' bytes. To go through all of them: begin with NULL, then give the key that came
-/// last; what others change meanwhile is seen or not, and nothing comes twice.
+/// last; what others change meanwhile is seen or not, and nothing comes twice. Waits as vixp2p_values_get() does.
 ///
 /// @param node       a node that keeps values.
 /// @param after      the key before; NULL: the first key is wanted.

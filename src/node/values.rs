@@ -11,6 +11,7 @@ use crate::driver::apply::{Outcome, Standing};
 use crate::driver::log::now_us;
 use crate::driver::snapshots::{self, SnapshotHandler};
 use crate::driver::values::{Values, payload};
+use crate::driver::workers::NodeWal;
 use crate::snapshot::Place;
 use crate::sync::Group;
 
@@ -24,6 +25,8 @@ const FORM: &str = "last values 1";
 #[derive(Clone)]
 pub struct LastValues {
     values: Arc<Mutex<Values>>,
+    /// Held by whoever changes one, so that the file has the own log's records in their order. Whoever applies does not wait for it.
+    changing: Arc<Mutex<()>>,
     node: Weak<Inner>,
 }
 
@@ -31,26 +34,30 @@ impl Node {
     /// Keeps the last value of each key: takes the place of [`Node::on_apply`], [`Node::on_cursor`] and [`Node::on_snapshot`]. Call it
     /// before the first start, on every node of the cluster. All of it is in memory; the file `values` of the data directory has it too.
     pub fn keep_last_values(&self) -> Result<LastValues> {
-        let values = Arc::new(Mutex::new(Values::open(self.inner.config.data_dir.as_deref())?));
-        self.take_own(&mut values.lock())?;
-        self.inner.archive.name_form(FORM);
+        let mut values = Values::open(self.inner.config.data_dir.as_deref())?;
+        // Until all is set no other thread starts the node.
+        let mut state = self.inner.state.lock();
+        let wal = state.wal.as_ref().ok_or_else(|| Error::Invalid("keep_last_values comes before start".into()))?;
+        self.take_own(wal, &mut values)?;
+        let values = Arc::new(Mutex::new(values));
+        let (archive, own) = (&self.inner.archive, Arc::downgrade(&self.inner));
+        archive.name_form(FORM);
         // Applied on the apply thread, which makes snapshots too.
-        self.inner.archive.set_gate(None);
+        archive.set_gate(None);
+        archive.set_handler(Some(Box::new(Handler { values: values.clone(), own: own.clone() })));
         let theirs = values.clone();
-        self.on_apply(move |record| match theirs.lock().take(record.log, record.seq, record.payload) {
+        state.handler = Some(Box::new(move |record| match theirs.lock().take(record.log, record.seq, record.payload) {
             Ok(()) => Outcome::Applied,
             Err(_) => Outcome::Retry,
-        });
+        }));
         let theirs = values.clone();
-        self.on_cursor(move |log| Standing::from(Some(theirs.lock().cursor(&log).unwrap_or(0))));
-        self.on_snapshot(Handler { values: values.clone(), own: Arc::downgrade(&self.inner) });
-        Ok(LastValues { values, node: Arc::downgrade(&self.inner) })
+        state.cursor = Some(Arc::new(move |log| Standing::from(Some(theirs.lock().cursor(&log).unwrap_or(0)))));
+        state.apply_in_ring = false;
+        Ok(LastValues { values, changing: Arc::default(), node: own })
     }
 
     /// What this node wrote before it ended and its file does not have; from the newest snapshot where the records are gone.
-    fn take_own(&self, values: &mut Values) -> Result<()> {
-        let state = self.inner.state.lock();
-        let wal = state.wal.as_ref().ok_or_else(|| Error::Invalid("keep_last_values comes before start".into()))?;
+    fn take_own(&self, wal: &NodeWal, values: &mut Values) -> Result<()> {
         for log in wal.states().into_iter().map(|state| state.log).filter(|log| self.is_own(*log)) {
             let (base, lacks) = (wal.base(log), |values: &Values| values.cursor(&log).unwrap_or(0) < wal.base(log));
             if lacks(values) {
@@ -81,7 +88,10 @@ impl Node {
     /// came back from peers, which are not applied.
     fn catch_up(&self, values: &mut Values) -> Result<()> {
         let shell = match self.shell() {
-            Err(Error::Stopped) => return self.take_own(values),
+            Err(Error::Stopped) => {
+                let state = self.inner.state.lock();
+                return self.take_own(state.wal.as_ref().ok_or(Error::Stopped)?, values);
+            }
             other => other?,
         };
         let own = shell.log.flush_blocking()?;
@@ -121,16 +131,20 @@ impl LastValues {
 
     fn change(&self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let node = self.node.upgrade().map(|inner| Node { inner }).ok_or(Error::Stopped)?;
-        // One change at a time, so that the file has the own log's records in their order.
-        let mut values = self.values.lock();
-        if values.lacks_own {
-            node.catch_up(&mut values)?;
-            values.lacks_own = false;
-        }
-        let payload = payload(values.time_for(key, now_us()), key, value)?;
+        let _one = self.changing.lock();
+        let payload = {
+            let mut values = self.values.lock();
+            if values.lacks_own {
+                node.catch_up(&mut values)?;
+                values.lacks_own = false;
+            }
+            payload(values.time_for(key, now_us()), key, value)?
+        };
+        // Nothing is locked meanwhile but other changes: who appends may be asked how far the values are.
         let appended = node.append_records_blocking(vec![Bytes::from(payload.clone())]);
+        let mut values = self.values.lock();
         // It may be in the log all the same.
-        values.lacks_own = appended.is_err();
+        values.lacks_own |= appended.is_err();
         let LogRange { log, first, .. } = appended?;
         values.take_own(log, first, &payload);
         Ok(())

@@ -107,7 +107,7 @@ impl World<'_> {
             },
             (None, Some(_)) => {}
             (Some(lack), Some(_)) => {
-                self.lapse(lack)?;
+                self.lapse(lack, took > self.allowed())?;
                 self.ending.phase = Phase::Converge { since, full, equal: None };
             }
             (Some(lack), None) if self.now.since(self.ending.lapse.unwrap_or(since)) > self.allowed() => {
@@ -120,14 +120,14 @@ impl World<'_> {
     }
 
     /// Somebody does not know any more what everybody knew: a target whose dials failed so far turned out to be a peer that had come by
-    /// itself meanwhile, and the new link took the place of the old one. That ends.
-    fn lapse(&mut self, lack: String) -> Check {
-        let ending = &mut self.ending;
-        ending.lapses += 1;
-        if ending.lapses > self.options.nodes * self.options.nodes {
-            return Err(format!("after everybody had everything {lack}, {} times now", ending.lapses));
+    /// itself meanwhile, and the new link took the place of the old one. That ends, and where it comes late it is counted: it is rare.
+    fn lapse(&mut self, lack: String, is_late: bool) -> Check {
+        self.ending.lapses += 1;
+        self.counts.late_lapses += u64::from(is_late);
+        if self.ending.lapses > self.options.nodes * self.options.nodes {
+            return Err(format!("after everybody had everything {lack}, {} times now", self.ending.lapses));
         }
-        ending.lapse = Some(self.now);
+        self.ending.lapse = Some(self.now);
         Ok(())
     }
 

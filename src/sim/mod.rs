@@ -236,6 +236,8 @@ pub struct Counts {
     pub outputs: u64,
     /// Connections opened.
     pub connections: u64,
+    /// Times somebody forgot, long after everybody knew what its neighbours had, because another link took the place of one.
+    pub late_lapses: u64,
     /// Links authenticated, counted at both ends.
     pub authenticated: u64,
     /// Processes killed.

@@ -13,6 +13,14 @@ static int32_t on_apply(void *userdata, const vixp2p_record *record)
     return VIXP2P_APPLY_OK;
 }
 
+static int32_t on_cursor(void *userdata, const vixp2p_log_id *log, uint64_t *out_seq)
+{
+    (void)userdata;
+    (void)log;
+    (void)out_seq;
+    return 0;
+}
+
 static void put(vixp2p_node *node, const char *key, const char *value)
 {
     CHECK(vixp2p_values_put(node, key, strlen(key), value, strlen(value)) == VIXP2P_OK);
@@ -61,6 +69,7 @@ static void refused(void)
     vixp2p_node_options options = loopback("x", VIXP2P_DELIVERY_POLL);
     vixp2p_node *node = NULL;
     vixp2p_apply_callback apply = {on_apply, NULL, NULL};
+    vixp2p_cursor_callback cursor = {on_cursor, NULL, NULL};
     size_t len = 0;
     CHECK_FAILS(VIXP2P_ERR_BAD_HANDLE, vixp2p_values_keep(NULL));
     CHECK(vixp2p_node_create(&options, &node) == VIXP2P_OK);
@@ -71,6 +80,9 @@ static void refused(void)
     CHECK(vixp2p_node_set_apply_callback(node, &apply) == VIXP2P_OK);
     CHECK_FAILS(INVALID, vixp2p_values_keep(node));
     CHECK(vixp2p_node_set_apply_callback(node, NULL) == VIXP2P_OK);
+    CHECK(vixp2p_node_set_cursor_callback(node, &cursor) == VIXP2P_OK);
+    CHECK_FAILS(INVALID, vixp2p_values_keep(node));
+    CHECK(vixp2p_node_set_cursor_callback(node, NULL) == VIXP2P_OK);
     CHECK(vixp2p_node_start(node) == VIXP2P_OK);
     CHECK_FAILS(INVALID, vixp2p_values_keep(node));
     vixp2p_node_destroy(node);
@@ -125,7 +137,12 @@ int main(void)
     CHECK_FAILS(INVALID, vixp2p_values_get(a, "one", 3, text, NULL));
     CHECK_FAILS(INVALID, vixp2p_values_next_key(a, NULL, 0, NULL, &len));
     CHECK_FAILS(INVALID, vixp2p_values_next_key(a, NULL, 1, text, &len));
+    CHECK_FAILS(INVALID, vixp2p_values_next_key(a, NULL, 0, text, NULL));
     CHECK_FAILS(INVALID, vixp2p_values_put(a, "k", 1, NULL, 1));
+    CHECK_FAILS(INVALID, vixp2p_values_put(a, NULL, 1, "v", 1));
+    CHECK_FAILS(INVALID, vixp2p_values_remove(a, NULL, 1));
+    len = sizeof text;
+    CHECK_FAILS(INVALID, vixp2p_values_get(a, NULL, 1, text, &len));
     large = (char *)calloc(1, 2 * 1024 * 1024);
     CHECK(large != NULL);
     CHECK_FAILS(VIXP2P_ERR_TOO_LARGE, vixp2p_values_put(a, large, 65536, "v", 1));

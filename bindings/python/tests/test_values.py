@@ -28,10 +28,15 @@ def test_two_nodes_share_a_dict_and_have_it_again_after_a_restart(tmp_path):
         of_a.remove(b"gone")
         of_a[b"last"] = b"a"
         until(lambda: b"last" in of_b)
-        assert dict(of_b) == {b"one": b"1", b"two": b"x" * 100_000, b"": b"of no key", b"last": b"a"}
+        assert dict(of_b.items()) == {b"one": b"1", b"two": b"x" * 100_000, b"": b"of no key", b"last": b"a"}
         assert len(of_b) == 4 and of_b.get(b"gone") is None and "one" not in of_b
+        assert sorted(of_b.values()) == sorted([b"1", b"x" * 100_000, b"of no key", b"a"])
         with pytest.raises(KeyError):
             of_b[b"gone"]
+        with pytest.raises(TypeError):
+            of_b[3] = b"would be three zeros"
+        with pytest.raises(TypeError):
+            of_b[b"three"] = 3
         of_b[b"last"] = b"b"
         until(lambda: of_a[b"last"] == b"b")
         assert list(of_a) == [b"", b"last", b"one", b"two"] and of_a.next_key(b"last") == b"one"
