@@ -329,7 +329,7 @@ class LastValues {
 public:
     explicit LastValues(vixp2p_node *node) : node_(node) { check(vixp2p_values_keep(node)); }
 
-    /** Gives a key a value; durable here when it returns. */
+    /** Gives a key a value; see vixp2p_values_put(). */
     void put(std::string_view key, std::string_view value)
     {
         check(vixp2p_values_put(node_, key.data(), key.size(), value.data(), value.size()));

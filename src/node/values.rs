@@ -119,7 +119,8 @@ fn places_of(places: &[Place]) -> Vec<(LogId, u64)> {
 }
 
 impl LastValues {
-    /// Gives a key a value; durable here and on its way to the others when it returns. Blocks.
+    /// Gives a key a value; durable here (or accepted, as [`Config::durability`](crate::Config) says) and on its way to the others when it
+    /// returns. Blocks.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.change(key, Some(value))
     }
@@ -138,10 +139,10 @@ impl LastValues {
                 node.catch_up(&mut values)?;
                 values.lacks_own = false;
             }
-            payload(values.time_for(key, now_us()), key, value)?
+            Bytes::from(payload(values.time_for(key, now_us()), key, value)?)
         };
         // Nothing is locked meanwhile but other changes: who appends may be asked how far the values are.
-        let appended = node.append_records_blocking(vec![Bytes::from(payload.clone())]);
+        let appended = node.append_records_blocking(vec![payload.clone()]);
         let mut values = self.values.lock();
         // It may be in the log all the same.
         values.lacks_own |= appended.is_err();

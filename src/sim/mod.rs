@@ -161,7 +161,7 @@ pub struct Options {
     pub seed: u64,
     /// Number of nodes, 2 to [`NODES_MAX`].
     pub nodes: usize,
-    /// Events to play before everything is healed.
+    /// Events to play before everything is healed; up to three times as many of a storm in which not all records were written yet.
     pub steps: u64,
     /// Whether the trace is written out; it is hashed in any case.
     pub trace: bool,

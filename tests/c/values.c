@@ -161,5 +161,7 @@ int main(void)
     CHECK(has(a, "last", "b") && has(a, "one", "1") && has(a, "k", NULL));
     vixp2p_node_destroy(a);
     vixp2p_node_destroy(b);
+    snprintf(text, sizeof text, "rm -r %s", dir);
+    CHECK(system(text) == 0);
     return 0;
 }

@@ -36,7 +36,11 @@ fn snapshot_rows(node: *mut vixp2p_node) -> Vec<Row> {
     }
 }
 
-fn values_rows(node: *mut vixp2p_node) -> Vec<Row> {
+/// Of a node that keeps values: another one refuses them whatever it is given.
+fn values_rows() -> Vec<Row> {
+    let keeper = polled(c"keeper");
+    let node = keeper.0;
+    assert_eq!(unsafe { vixp2p_values_keep(node) }, vixp2p_status::VIXP2P_OK);
     let (none, text) = (null_mut(), c"k".as_ptr().cast());
     unsafe {
         vec![
@@ -68,7 +72,7 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
     let (made, record, operation) = (&raw mut made, &raw mut record, &raw mut operation);
     let fd = |subscription| -> c_int { unsafe { vixp2p_subscription_fd(subscription) } };
     let mut rows = snapshot_rows(node);
-    rows.extend(values_rows(node));
+    rows.extend(values_rows());
     rows.extend(unsafe {
         vec![
             ("vixp2p_node_flush", "node", vixp2p_node_flush(none, &mut 0)),
