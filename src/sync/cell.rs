@@ -43,7 +43,7 @@ pub(super) struct Cell {
     turn: u64,
     value: Option<(u64, Head)>,
     unsynced: bool,
-    /// A sync failed: the next one proves nothing unless the value is written once more before.
+    /// A sync failed, or may have: the next one proves nothing unless the value is written once more before.
     adrift: bool,
     /// The slot with the value that was last synced, or that was there at the start: not written to before the next sync.
     pinned: u64,
@@ -85,9 +85,10 @@ impl Cell {
         self.value
     }
 
-    /// What was read may be in the system's memory only: the next [`Cell::sync`] is to sync it.
+    /// What was read may be in the system's memory only, and a failed sync of the process before may have marked it clean: the next
+    /// [`Cell::sync`] writes it once more.
     pub(super) fn distrust(&mut self) {
-        self.unsynced = self.value.is_some();
+        (self.unsynced, self.adrift) = (self.value.is_some(), self.value.is_some());
     }
 
     /// Writes a new value into the slot that is not pinned. After an error the old value stands, here and after the next sync.

@@ -88,6 +88,23 @@ fn a_failed_sync_of_a_note_is_not_repeated_as_if_it_could_succeed() {
 }
 
 #[test]
+fn a_note_found_after_a_failed_sync_of_the_process_before_is_written_again_before_it_counts() {
+    let log = log_of(2, 1);
+    for seed in 0..50 {
+        let disk = Faulty::default();
+        // What a failed sync leaves depends on the writes before.
+        let mut wal = holding(&disk, 6 + seed);
+        wal.set_applied(log, 5).expect("works");
+        disk.fail_syncs_of("applied", 1);
+        assert!(wal.sync_cursors(9).is_err());
+        let (mut wal, _) = Wal::open(disk.after_kill(), key(1), Incarnation(7)).expect("opens");
+        assert_eq!(wal.applied(log), 5, "it is seen, and a sync alone would not write it");
+        assert!(!wal.sync_cursors(9).expect("works"));
+        assert_eq!(after_power_cut(&disk, seed).applied(log), 5, "seed {seed}");
+    }
+}
+
+#[test]
 fn the_places_of_many_logs_are_synced_a_few_at_a_time() {
     let disk = Faulty::default();
     let (mut wal, _) = Wal::open(disk.clone(), key(1), Incarnation(7)).expect("opens");

@@ -28,7 +28,8 @@ struct State {
     power: Option<u32>,
     /// Bytes that still fit.
     room: Option<usize>,
-    /// Syncs of segments that fail from now on.
+    /// So many syncs of files whose names end like this fail from now on.
+    bad_end: &'static str,
     bad_syncs: u32,
     syncs: u32,
     writes: u32,
@@ -92,7 +93,12 @@ impl Faulty {
     }
 
     pub(super) fn fail_syncs(&self, count: u32) {
-        self.0.lock().bad_syncs = count;
+        self.fail_syncs_of(".wal", count);
+    }
+
+    /// Fails so many syncs of files whose names end so.
+    pub(super) fn fail_syncs_of(&self, end: &'static str, count: u32) {
+        (self.0.lock().bad_end, self.0.lock().bad_syncs) = (end, count);
     }
 
     /// Writes and syncs of segments so far.
@@ -180,7 +186,7 @@ impl Storage for Faulty {
         let (mine, rest) = std::mem::take(&mut state.pending).into_iter().partition(|(p, _)| p == path);
         state.pending = rest;
         let mine: Vec<(String, Change)> = mine;
-        if state.bad_syncs > 0 && path.ends_with(".wal") {
+        if state.bad_syncs > 0 && path.ends_with(state.bad_end) {
             // The pages count as clean from now on although only some of them arrived: the next sync will not write them.
             state.bad_syncs -= 1;
             let mut rng = fastrand::Rng::with_seed(u64::from(state.syncs));
