@@ -123,6 +123,9 @@ fn storms_of_every_seed_break_no_rule_and_end_with_equal_nodes() {
             if seed >= first() + seeds() {
                 return ((sum, failed), healed);
             }
+            if seed.is_multiple_of(10_000) {
+                eprintln!("at seed {seed}");
+            }
             let report = match play(&storm(seed)) {
                 Ok(report) => report,
                 Err(failure) => {

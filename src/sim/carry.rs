@@ -46,7 +46,7 @@ impl World<'_> {
             self.drain(node, &mut inputs)?;
             durable.map_or(Ok(()), |groups| self.mail(node, &groups))?;
             if let Some(life) = &self.nodes[node].life {
-                self.oracle.believes(&self.nodes, node, &life.mesh.logs())?;
+                self.oracle.believes(&self.nodes, node, life.mesh.logs())?;
             }
         }
         self.arm(node)

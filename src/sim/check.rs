@@ -41,6 +41,8 @@ pub(super) struct Oracle {
     kept: Vec<BTreeMap<LogId, u64>>,
     /// Logs that a node which had lost its place wrote twice, and the second versions of their records.
     forked: BTreeMap<LogId, BTreeSet<(u64, Digest)>>,
+    /// What each node believed after its last step, all of it looked at: it cannot have become less true since.
+    believed: Vec<Vec<LogView>>,
     /// What each record's writer had applied when it asked for it to be appended.
     pub(super) pasts: Pasts,
 }
@@ -58,6 +60,7 @@ impl Oracle {
             own: vec![None; people.len()],
             kept: vec![BTreeMap::new(); people.len()],
             forked: BTreeMap::new(),
+            believed: vec![Vec::new(); people.len()],
             pasts: Pasts::default(),
             people: people.iter().enumerate().map(|(index, id)| (*id, index)).collect(),
         }
@@ -153,6 +156,7 @@ impl Oracle {
     pub(super) fn hurt(&mut self, node: usize) {
         self.synced[node].clear();
         self.kept[node].clear();
+        self.believed.iter_mut().for_each(Vec::clear);
     }
 
     /// A node says, to a peer, how far it has a log durable and applied.
@@ -169,8 +173,9 @@ impl Oracle {
     }
 
     /// What a node believes of its own and of its peers' logs after a step.
-    pub(super) fn believes(&mut self, nodes: &[Node], index: usize, views: &[LogView]) -> Check {
-        for view in views {
+    pub(super) fn believes(&mut self, nodes: &[Node], index: usize, views: Vec<LogView>) -> Check {
+        let before = std::mem::take(&mut self.believed[index]);
+        for view in views.iter().enumerate().filter_map(|(at, view)| Some(view).filter(|_| before.get(at) != Some(view))) {
             self.acked(&nodes[index], view.log, view.durable, view.applied)?;
             for ack in &view.acked {
                 let Some(peer) = self.people.get(&ack.peer).copied() else {
@@ -191,6 +196,7 @@ impl Oracle {
                 }
             }
         }
+        self.believed[index] = views;
         Ok(())
     }
 
@@ -216,6 +222,7 @@ impl Oracle {
     /// A node has restarted: everything it ever claimed is there, and nothing that was never written.
     pub(super) fn restarted(&mut self, node: &Node, life: &Life) -> Check {
         let index = node.index;
+        self.believed[index].clear();
         for state in life.wal.states() {
             let mut next = state.base + 1;
             let groups = life.wal.read(state.log, next, usize::MAX).map_err(|e| format!("{}: {e}", name(index)))?;
@@ -392,9 +399,9 @@ impl Oracle {
 /// How far a log goes on the part of a node's disk that no power cut can take, reading on behind `places`.
 fn synced_upto(node: &Node, log: LogId, places: &mut Places) -> Result<u64, String> {
     let Some(disk) = node.disk() else { return Ok(0) };
-    let part = format!("{}/{}/", hex(&log.origin.0), log.incarnation);
+    let dir = format!("log/{}/{}/", hex(&log.origin.0), log.incarnation);
     let mut read = || {
-        let mut reader = Reader::resume(disk.synced(&part), std::mem::take(places));
+        let mut reader = Reader::resume(disk.synced(&dir), std::mem::take(places));
         while !reader.poll(usize::MAX)?.is_empty() {}
         let last = reader.upto(&log);
         *places = reader.into_places();

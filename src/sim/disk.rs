@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -158,9 +159,9 @@ impl SimDisk {
         chosen.map(|(_, file)| Arc::make_mut(file).rot(rng)).is_some()
     }
 
-    /// What would be left if the power failed now and everything un-synced were lost; only paths that contain `part`.
-    pub(super) fn synced<'a>(&'a self, part: &'a str) -> Synced<'a> {
-        Synced { disk: self, part }
+    /// What would be left if the power failed now and everything un-synced were lost; only paths that begin with `dir`.
+    pub(super) fn synced<'a>(&'a self, dir: &'a str) -> Synced<'a> {
+        Synced { disk: self, dir }
     }
 
     /// Whether the armed crash strikes now.
@@ -327,7 +328,7 @@ impl Storage for SimDisk {
 /// The part of a disk that no power cut can take, to read.
 pub(super) struct Synced<'a> {
     disk: &'a SimDisk,
-    part: &'a str,
+    dir: &'a str,
 }
 
 impl Synced<'_> {
@@ -338,8 +339,12 @@ impl Synced<'_> {
 
 impl Storage for Synced<'_> {
     fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
-        let wanted = |(path, file): &(&String, &Arc<File>)| file.linked && path.starts_with(prefix) && path.contains(self.part);
-        Ok(self.disk.files.iter().filter(wanted).map(|(path, _)| path.clone()).collect())
+        let here = self
+            .disk
+            .files
+            .range::<str, _>((Bound::Included(self.dir), Bound::Unbounded))
+            .take_while(|(path, _)| path.starts_with(self.dir));
+        Ok(here.filter(|(path, file)| file.linked && path.starts_with(prefix)).map(|(path, _)| path.clone()).collect())
     }
 
     fn len(&self, path: &str) -> io::Result<u64> {
