@@ -302,8 +302,9 @@ impl World<'_> {
             range.told = range.next;
         }
         let Some(life) = &self.nodes[node].life else { return Ok(()) };
-        let groups = life.wal.read(range.log, range.next, limits::READ_RECORDS_MAX_BYTES).map_err(|e| format!("{}: {e}", name(node)))?;
         let end = range.upto.min(range.next + self.rng.u64(0..APPLY_MAX));
+        let groups =
+            read_to(life, range.log, range.next..=end, 8 * self.profile.payload_max).map_err(|e| format!("{}: {e}", name(node)))?;
         let mut entries: Vec<Entry> =
             groups.iter().flat_map(Group::entries).filter(|entry| (range.next..=end).contains(&entry.seq)).collect();
         if entries.is_empty() {
@@ -397,4 +398,18 @@ impl World<'_> {
         self.call_app(node);
         Ok(())
     }
+}
+
+/// The groups of these records, so many bytes at a time, since the application takes few.
+fn read_to(life: &Life, log: LogId, range: std::ops::RangeInclusive<u64>, bytes: usize) -> Result<Vec<Group>, WalError> {
+    let mut groups: Vec<Group> = Vec::new();
+    while let Some(from) = groups.last().map(|last| last.last + 1).or(Some(*range.start())).filter(|from| range.contains(from)) {
+        match life.wal.read(log, from, bytes.max(4_096)) {
+            Ok(more) if more.is_empty() => break,
+            Ok(more) => groups.extend(more),
+            Err(_) if !groups.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(groups)
 }

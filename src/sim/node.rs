@@ -345,11 +345,11 @@ impl Node {
 
     /// The process ends without a word; with `power`, the machine as well. Returns the number of the life that ended.
     pub(super) fn end(&mut self, power: bool) -> Option<u32> {
-        let life = self.life.take();
-        if let Some(life) = &life {
+        let number = self.life.take().map(|life| {
             self.disk = Some(life.wal.storage().clone());
             self.shelf = Some(life.store.storage().clone());
-        }
+            life.number
+        });
         for disk in [&mut self.disk, &mut self.shelf].into_iter().flatten() {
             if power { disk.lose_power() } else { disk.end_process() }
         }
@@ -357,6 +357,6 @@ impl Node {
         self.waiting.clear();
         (self.paused, self.pauses) = (false, self.pauses + 1);
         self.powered = !power;
-        life.map(|life| life.number)
+        number
     }
 }
