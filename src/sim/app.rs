@@ -157,12 +157,8 @@ impl App {
 
 /// Appends a record to an effect.
 pub(super) fn link(effect: &mut [u8; 32], payload: &[u8]) {
-    link_digest(effect, blake3::hash(payload).as_bytes());
-}
-
-/// The same by the record's digest.
-pub(super) fn link_digest(effect: &mut [u8; 32], digest: &[u8; 32]) {
-    *effect = *blake3::hash(&[&effect[..], digest].concat()).as_bytes();
+    let digest = blake3::hash(payload);
+    *effect = *blake3::hash(&[&effect[..], digest.as_bytes()].concat()).as_bytes();
 }
 
 const LINE_BYTES: usize = 32 + 8 + 8 + 32;

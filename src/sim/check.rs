@@ -6,26 +6,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use crate::base::id::hex;
 use crate::base::{LogId, PeerId, limits};
 use crate::discovery::Discovery;
 use crate::mesh::{LogAcked, LogView};
-use crate::sim::app::link_digest;
+use crate::sim::app::link;
 use crate::sim::causes::Pasts;
 use crate::sim::node::{Life, Node, name};
 use crate::sync::{Entry, Group, Places, Reader};
 
-type Digest = [u8; 32];
 /// A rule that holds, or a sentence about the one that does not.
 pub(super) type Check = Result<(), String>;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Oracle {
-    /// The digest of every record of every log, in order.
-    truth: BTreeMap<LogId, Vec<Digest>>,
+    /// Every record of every log, in order.
+    truth: BTreeMap<LogId, Vec<Bytes>>,
     /// Payloads handed to a log that were neither acknowledged nor found in it yet, by writer.
-    attempts: Vec<BTreeSet<Digest>>,
+    attempts: Vec<BTreeSet<Bytes>>,
     /// Highest record of each log that was seen on each node's synced disk, and where it was.
     synced: Vec<BTreeMap<LogId, (u64, Places)>>,
     /// Highest record each node ever claimed to have durable.
@@ -40,7 +41,7 @@ pub(super) struct Oracle {
     /// What each node has to have after a restart: what it claimed, but for what a damaged disk took.
     kept: Vec<BTreeMap<LogId, u64>>,
     /// Logs that a node which had lost its place wrote twice, and the second versions of their records.
-    forked: BTreeMap<LogId, BTreeSet<(u64, Digest)>>,
+    forked: BTreeMap<LogId, BTreeSet<(u64, Bytes)>>,
     /// What each node believed after its last step, all of it looked at: it cannot have become less true since.
     believed: Vec<Vec<LogView>>,
     /// What each record's writer had applied when it asked for it to be appended.
@@ -72,8 +73,8 @@ impl Oracle {
     }
 
     /// A payload is about to be appended.
-    pub(super) fn attempt(&mut self, node: usize, payload: &[u8]) {
-        self.attempts[node].insert(*blake3::hash(payload).as_bytes());
+    pub(super) fn attempt(&mut self, node: usize, payload: &Bytes) {
+        self.attempts[node].insert(payload.clone());
     }
 
     /// The log has acknowledged these groups to its own writer.
@@ -92,19 +93,18 @@ impl Oracle {
         let (hurt, node) = (node.hurt, node.index);
         let records = self.truth.entry(group.log).or_default();
         for entry in group.entries() {
-            let digest = *blake3::hash(&entry.payload).as_bytes();
             let next = records.len() as u64 + 1;
-            if hurt && entry.seq < next && self.attempts[node].remove(&digest) {
-                self.forked.entry(group.log).or_default().insert((entry.seq, digest));
+            if hurt && entry.seq < next && self.attempts[node].remove(&entry.payload) {
+                self.forked.entry(group.log).or_default().insert((entry.seq, entry.payload));
                 continue;
             }
             if entry.seq != next {
                 return Err(format!("{} wrote record {} of its log {} where record {next} belongs", name(node), entry.seq, group.log));
             }
-            if !self.attempts[node].remove(&digest) {
+            if !self.attempts[node].remove(&entry.payload) {
                 return Err(format!("record {next} in {}'s own log {} was never written, or twice", name(node), group.log));
             }
-            records.push(digest);
+            records.push(entry.payload);
         }
         Ok(())
     }
@@ -211,9 +211,8 @@ impl Oracle {
 
     fn is_true(&self, node: usize, log: LogId, seq: u64, payload: &[u8]) -> Check {
         let wrote = self.truth.get(&log).and_then(|records| records.get(usize::try_from(seq).ok()?.checked_sub(1)?));
-        let digest = blake3::hash(payload);
-        let twice = || self.forked.get(&log).is_some_and(|second| second.contains(&(seq, *digest.as_bytes())));
-        if wrote != Some(digest.as_bytes()) && !twice() {
+        let twice = || self.forked.get(&log).is_some_and(|second| second.contains(&(seq, Bytes::copy_from_slice(payload))));
+        if wrote.is_none_or(|wrote| wrote != payload) && !twice() {
             return Err(format!("{} has something else at record {seq} of {log} than its origin wrote there", name(node)));
         }
         Ok(())
@@ -328,7 +327,7 @@ impl Oracle {
     /// The effect of every record of a log, in order.
     pub(super) fn effect(&self, log: &LogId) -> [u8; 32] {
         let mut effect = [0; 32];
-        self.truth.get(log).into_iter().flatten().for_each(|digest| link_digest(&mut effect, digest));
+        self.truth.get(log).into_iter().flatten().for_each(|payload| link(&mut effect, payload));
         effect
     }
 

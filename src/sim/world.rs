@@ -79,7 +79,8 @@ pub(super) enum What {
 pub(super) struct World<'a> {
     pub(super) options: &'a Options,
     pub(super) now: Time,
-    calendar: BTreeMap<(Time, u64), What>,
+    /// In boxes, for the map moves what it holds.
+    calendar: BTreeMap<(Time, u64), Box<What>>,
     order: u64,
     pub(super) rng: fastrand::Rng,
     pub(super) nodes: Vec<Node>,
@@ -160,7 +161,7 @@ impl<'a> World<'a> {
     /// Puts something on the calendar.
     pub(super) fn at(&mut self, time: Time, what: What) {
         self.order += 1;
-        self.calendar.insert((time.max(self.now), self.order), what);
+        self.calendar.insert((time.max(self.now), self.order), Box::new(what));
     }
 
     /// Puts something on the calendar, from now.
@@ -185,10 +186,10 @@ impl<'a> World<'a> {
         while let Some(((time, _), what)) = self.calendar.pop_first() {
             self.now = time;
             // Announcements go on beside everything else.
-            let counts = !matches!(what, What::Beacon { .. } | What::Datagram { .. });
+            let counts = !matches!(*what, What::Beacon { .. } | What::Datagram { .. });
             let steps = self.progress.get().0 + u64::from(counts);
             self.progress.set((steps, time));
-            self.happen(what)?;
+            self.happen(*what)?;
             if self.ending.phase == Phase::Play && self.is_stormed_out(steps) {
                 self.heal_everything()?;
             }
