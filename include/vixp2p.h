@@ -3069,8 +3069,8 @@ VIXP2P_API
 enum vixp2p_status vixp2p_values_keep(struct vixp2p_node *node);
 
 /**
- * Gives a key a value. Blocks as vixp2p_node_append() does, until it is durable here (or accepted, as options.durability says); it is on
- * its way to the others then, or goes there once the node runs.
+ * Gives a key a value. Blocks as vixp2p_node_append() does, until it is durable here, whatever options.durability says; it is on its way to the
+ * others then, or goes there once the node runs.
  *
  * @param node       a node that keeps values, running or not.
  * @param key        the key; may be NULL if key_len is 0.

@@ -147,3 +147,23 @@ fn a_claim_that_waits_ends_with_the_node() {
     assert!(matches!(waiting.join().expect("no panic"), Err(Error::Stopped)));
     assert!(matches!(a.node.outbox(), Err(Error::Stopped)));
 }
+
+#[test]
+fn a_receipt_that_the_disk_refuses_is_no_done_and_is_written_once_it_lets() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut a, mut c) = (Peer::named("a"), Peer::start(on_disk("c", &dir)));
+    a.join(&mut c);
+    let sender = a.node.outbox().expect("runs");
+    let id = sender.put(Target::Peer(c.id()), "mail", b"", b"for c").expect("put");
+    let operation = claim(&c);
+    let own = c.node.logs().iter().map(|view| view.log).find(|log| log.origin == c.id()).expect("there");
+    let logs = std::fs::read_dir(dir.path().join("c/log")).expect("there").map(|entry| entry.expect("readable").path());
+    let place = logs.into_iter().find(|path| path.join("current").exists()).expect("its own").join(own.incarnation.to_string());
+    // C has written nothing yet: where its log is to be lies a file.
+    std::fs::write(&place, b"in the way").expect("free until now");
+    let outbox = c.node.outbox().expect("runs");
+    assert!(matches!(outbox.done(&operation.id), Err(Error::Log(_))), "it would be executed again after a restart");
+    std::fs::remove_file(&place).expect("written");
+    outbox.done(&operation.id).expect("the disk lets it");
+    assert_eq!(sender.wait(&id, PATIENCE).expect("put here"), State::Done);
+}

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use common::{Peer, config, eventually};
 use parking_lot::Mutex;
+use vixp2p::base::config::Durability;
 use vixp2p::base::{Level, SnapshotConfig};
 use vixp2p::driver::apply::{Outcome, Standing};
 use vixp2p::node::SnapshotHandler;
@@ -451,4 +452,16 @@ fn the_application_is_asked_where_it_stands_only_where_records_are_applied() {
     assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
     let calls = calls.lock();
     assert!(calls.len() > 1 && calls.iter().all(|thread| *thread == calls[0]), "{calls:?}");
+}
+
+#[test]
+fn a_value_that_is_put_is_durable_also_where_appends_are_buffered() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let a = Peer::open(Config { durability: Durability::Buffered, ..on_disk("a", dir.path()) });
+    let values = a.node.keep_last_values().expect("before start");
+    a.node.start().expect("starts");
+    for n in 1..=20 {
+        values.put(b"key", &record(n, 64)).expect("durable");
+        assert!(a.node.logs().iter().any(|view| view.durable >= n as u64), "the file with the values would be ahead of the log");
+    }
 }

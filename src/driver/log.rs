@@ -4,6 +4,7 @@
 //! durable and does what it is asked.
 
 mod lend;
+mod renew;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 
 use crate::base::config::Durability;
-use crate::base::{CloseReason, Error, Event, Incarnation, Level, LinkId, LogId, LogRange, Result, limits};
+use crate::base::{CloseReason, Error, Event, Level, LinkId, LogId, LogRange, Result, limits};
 use crate::driver::Shell;
 use crate::driver::asks::{self, Ask, Behind};
 use crate::driver::causes;
@@ -25,6 +26,8 @@ use crate::driver::runtime::ThreadStart;
 use crate::driver::workers::NodeWal;
 use crate::mesh::io::Input;
 use crate::sync::{Group, Proven, Storage, StoreError, Wal, WalError};
+
+pub(crate) use renew::renew;
 
 use lend::Place;
 
@@ -296,10 +299,14 @@ pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, 
     let (mut due, mut cursors_due) = (None, Some(now()));
     let lends = durability == Durability::Durable;
     loop {
+        let lends = lends && !wal.is_set_back();
         let (back, work) = shell.log.take(wal, lends, [due, cursors_due].into_iter().flatten().min())?;
         wal = back;
         let Some((work, stores)) = work else { break };
         prover.begin_for(shell, stores.len());
+        if wal.is_set_back() && !work.appends.is_empty() {
+            drop(renew(shell, &mut wal, "this node's log was set back"));
+        }
         match durability {
             Durability::Durable => append(shell, &mut wal, work.appends),
             Durability::Buffered => accept(shell, &mut wal, work.appends),
@@ -452,20 +459,6 @@ pub(crate) fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: Lin
     }
     let reason = if error.blames_peer() { CloseReason::Protocol(detail) } else { CloseReason::Lost(detail) };
     shell.step(Input::StoreFailed { link, log: group.log, durable: wal.durable(group.log), reason });
-}
-
-/// This node was restored from an old copy: its numbers must not be used twice, so it goes on in a new incarnation. What else, if not.
-pub(crate) fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, detail: &str) -> std::result::Result<(), String> {
-    let renewed = getrandom::u64().map_err(|e| e.to_string()).and_then(|n| wal.renew(Incarnation(n)).map_err(|e| e.to_string()));
-    let done = match renewed {
-        Ok(log) => {
-            shell.emit(Event::LogDamaged { detail: format!("{detail}; appending goes on in {log}") });
-            shell.step(Input::Renewed { log });
-            Ok(())
-        }
-        Err(e) => Err(format!("{detail}; no new incarnation could be opened: {e}")),
-    };
-    done.inspect_err(|detail| shell.emit(Event::LogFailed { detail: detail.clone() }))
 }
 
 fn answer<S: Storage>(shell: &Arc<Shell>, wal: &Wal<S>, read: Read) {

@@ -144,8 +144,12 @@ impl Room {
         self.inside.lock().ready = true;
         let mut logs = Subscription::new(shell, wanted).unfiltered();
         loop {
-            self.write_receipts(shell)?;
-            let due = self.due(shell);
+            let mut due = self.due(shell);
+            match self.write_receipts(shell) {
+                // An event has said so; they come again.
+                Err(Error::Log(_)) => due = due.into_iter().chain(now().checked_add(limits::REPLICA_RETRY)).min(),
+                done => done?,
+            }
             if self.inside.lock().outbox.is_full() {
                 self.wait_for_room(shell)?;
                 continue;
@@ -198,7 +202,11 @@ impl Room {
                     self.inside.lock().outbox.record(log, record.seq, &record.payload);
                 }
                 Ok(None) => {}
-                Err(Error::Truncated { base, .. }) => at = base,
+                Err(Error::Truncated { base, .. }) => {
+                    // A newer snapshot than the one that was read before this began.
+                    self.recall(shell);
+                    at = base;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -247,7 +255,7 @@ impl Room {
         let mut inside = self.inside.lock();
         inside.caught_up = true;
         self.bell.notify_all();
-        while inside.outbox.is_full() && !shell.log.progress.has_ended() {
+        if inside.outbox.is_full() && !shell.log.progress.has_ended() {
             self.bell.wait_for(&mut inside, limits::REPLICA_RETRY);
             let now = shell.now();
             inside.outbox.tick(now);
@@ -255,7 +263,7 @@ impl Room {
         if shell.log.progress.has_ended() { Err(Error::from(shell)) } else { Ok(()) }
     }
 
-    /// Appends the receipts that are not in the own log yet. Blocks until they are durable.
+    /// Appends the receipts that are not in the own log yet. Blocks until they are durable; those that the disk refuses are told next time.
     fn write_receipts(&self, shell: &Shell) -> Result<()> {
         let _writing = self.writing.lock();
         loop {
@@ -267,8 +275,7 @@ impl Room {
                 let records = chunk.iter().map(|receipt| Bytes::from(Body::Receipt(receipt.clone()).encode())).collect();
                 match shell.log.append_durable(records) {
                     Ok(_) => chunk.iter().for_each(|receipt| self.inside.lock().outbox.written(receipt)),
-                    Err(Error::Log(_)) => return Ok(()), // An event has said so; they come again.
-                    Err(other) => return Err(other),
+                    Err(error) => return Err(error),
                 }
             }
             self.bell.notify_all();

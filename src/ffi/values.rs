@@ -35,8 +35,8 @@ pub unsafe extern "C" fn vixp2p_values_keep(node: *mut vixp2p_node) -> vixp2p_st
     })
 }
 
-/// Gives a key a value. Blocks as vixp2p_node_append() does, until it is durable here (or accepted, as options.durability says); it is on
-/// its way to the others then, or goes there once the node runs.
+/// Gives a key a value. Blocks as vixp2p_node_append() does, until it is durable here, whatever options.durability says; it is on its way to the
+/// others then, or goes there once the node runs.
 ///
 /// @param node       a node that keeps values, running or not.
 /// @param key        the key; may be NULL if key_len is 0.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::base::config::Durability;
 use crate::base::{Error, LogId, LogRange, Result, limits};
 use crate::driver::apply::{Outcome, Standing};
 use crate::driver::log::now_us;
@@ -119,8 +120,8 @@ fn places_of(places: &[Place]) -> Vec<(LogId, u64)> {
 }
 
 impl LastValues {
-    /// Gives a key a value; durable here (or accepted, as [`Config::durability`](crate::Config) says) and on its way to the others when it
-    /// returns. Blocks.
+    /// Gives a key a value; durable here, whatever [`Config::durability`](crate::Config) says, and on its way to the others when it returns.
+    /// Blocks.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.change(key, Some(value))
     }
@@ -143,10 +144,14 @@ impl LastValues {
         };
         // Nothing is locked meanwhile but other changes: who appends may be asked how far the values are.
         let appended = node.append_records_blocking(vec![payload.clone()]);
+        let flushed = if node.inner.config.durability == Durability::Buffered { node.flush_blocking().map(drop) } else { Ok(()) };
         let mut values = self.values.lock();
         // It may be in the log all the same.
         values.lacks_own |= appended.is_err();
         let LogRange { log, first, .. } = appended?;
+        // The file must not be ahead of the log, whose numbers a power cut would have used again.
+        values.lacks_own |= flushed.is_err();
+        flushed?;
         values.take_own(log, first, &payload);
         Ok(())
     }

@@ -2,81 +2,26 @@
 //!
 //! What was written and not synced is seen by reads (the page cache) and survives the end of the process, but when the power
 //! fails every 512-byte block of it is kept in any state it went through, or lost. A failed sync leaves pages that are seen
-//! and will never be written; a removed file may be back. An armed crash strikes in the middle of an operation: the operation fails, and so does every
+//! and will never be written; a removed file may be back; a rename that failed is seen, until a power cut
+//! undoes it. An armed crash strikes in the middle of an operation: the operation fails, and so does every
 //! later one until the world has ended the node. Never touches a real file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::sim::knobs::Knobs;
 use crate::sim::pages::{Fate, File};
 use crate::sync::Storage;
 
-/// What the world can turn while a log owns the disk.
-#[derive(Debug, Default)]
-pub(super) struct Knobs {
-    crash_in: AtomicU32,
-    crash_at_sync: AtomicBool,
-    full: AtomicBool,
-    write_errors: AtomicU32,
-    sync_errors: AtomicU32,
-    shelf_errors: (AtomicU32, AtomicU32),
-    lying: AtomicBool,
-}
-
-impl Knobs {
-    /// The n-th change from now strikes the node down.
-    pub(super) fn arm(&self, changes: u32) {
-        self.crash_in.store(changes, Ordering::Relaxed);
-    }
-
-    /// The next sync strikes the node down before it has done anything.
-    pub(super) fn arm_at_sync(&self) {
-        self.crash_at_sync.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether files can grow.
-    pub(super) fn set_full(&self, full: bool) {
-        self.full.store(full, Ordering::Relaxed);
-    }
-
-    /// How many of a thousand writes and syncs fail.
-    pub(super) fn set_errors(&self, writes: u32, syncs: u32) {
-        self.write_errors.store(writes, Ordering::Relaxed);
-        self.sync_errors.store(syncs, Ordering::Relaxed);
-    }
-
-    /// How many of a thousand parts of snapshots cannot be read, and how many states are not taken in.
-    pub(super) fn set_shelf_errors(&self, reads: u32, takes: u32) {
-        self.shelf_errors.0.store(reads, Ordering::Relaxed);
-        self.shelf_errors.1.store(takes, Ordering::Relaxed);
-    }
-
-    /// The same, to be drawn by.
-    pub(super) fn shelf_errors(&self) -> (u32, u32) {
-        (self.shelf_errors.0.load(Ordering::Relaxed), self.shelf_errors.1.load(Ordering::Relaxed))
-    }
-
-    /// Sabotage: every sync is a lie from now on.
-    pub(super) fn lie(&self) {
-        self.lying.store(true, Ordering::Relaxed);
-    }
-
-    /// No more faults.
-    pub(super) fn heal(&self) {
-        self.disarm();
-        self.set_full(false);
-        self.set_errors(0, 0);
-        self.set_shelf_errors(0, 0);
-    }
-
-    /// No crash is armed any more.
-    pub(super) fn disarm(&self) {
-        self.crash_in.store(0, Ordering::Relaxed);
-        self.crash_at_sync.store(false, Ordering::Relaxed);
-    }
+/// A rename that failed when its directory was synced.
+#[derive(Clone, Debug)]
+struct Renamed {
+    from: String,
+    to: String,
+    before: Option<Arc<File>>,
 }
 
 /// The disk of one node. A clone shares the files until one of the two changes.
@@ -85,6 +30,10 @@ pub(super) struct SimDisk {
     files: BTreeMap<String, Arc<File>>,
     /// Removed, and a power cut may bring them back: until a name in the same directory is made durable.
     gone: BTreeMap<String, Arc<File>>,
+    /// Renames that are seen and that a power cut may undo, until a name in the same directory is made durable: what stood there before.
+    renamed: Vec<Renamed>,
+    /// Files whose names this process has made durable, with those of their directories.
+    named: BTreeSet<String>,
     knobs: Arc<Knobs>,
     rng: fastrand::Rng,
     dead: bool,
@@ -100,6 +49,8 @@ impl SimDisk {
         SimDisk {
             files: BTreeMap::new(),
             gone: BTreeMap::new(),
+            renamed: Vec::new(),
+            named: BTreeSet::new(),
             knobs,
             rng: fastrand::Rng::with_seed(seed),
             dead: false,
@@ -116,6 +67,7 @@ impl SimDisk {
     /// The process ends; what it wrote is still in the system's memory.
     pub(super) fn end_process(&mut self) {
         self.dead = false;
+        self.named.clear();
         self.knobs.disarm();
     }
 
@@ -129,6 +81,7 @@ impl SimDisk {
             3 | 4 => Fate::Prefix(self.rng.usize(..dirty_end)),
             _ => Fate::Dice,
         };
+        self.undo_renames(fate);
         let rng = &mut self.rng;
         self.files.retain(|_, file| Arc::make_mut(file).lose_power(fate, rng));
         for (path, mut file) in std::mem::take(&mut self.gone) {
@@ -143,11 +96,32 @@ impl SimDisk {
         }
     }
 
+    /// Of the renames whose directory was not synced, the last ones are undone.
+    fn undo_renames(&mut self, fate: Fate) {
+        let renamed = std::mem::take(&mut self.renamed);
+        let stay = match fate {
+            Fate::Lost => 0,
+            Fate::Kept => renamed.len(),
+            Fate::Prefix(_) | Fate::Dice if renamed.is_empty() => 0,
+            Fate::Prefix(_) | Fate::Dice => self.rng.usize(..=renamed.len()),
+        };
+        for Renamed { from, to, before } in renamed.into_iter().skip(stay).rev() {
+            let file = self.files.remove(&to);
+            if let Some(before) = before {
+                self.files.insert(to, before);
+            }
+            if let Some(file) = file {
+                self.files.entry(from).or_insert(file);
+            }
+        }
+    }
+
     /// A copy of the files as they are seen, all of it durable.
     pub(super) fn copy(&self) -> SimDisk {
         let mut copy = self.clone();
         copy.dead = false;
         copy.gone.clear();
+        copy.renamed.clear();
         copy.files.values_mut().for_each(|file| Arc::make_mut(file).sync());
         copy
     }
@@ -166,6 +140,9 @@ impl SimDisk {
 
     /// Whether the armed crash strikes now.
     fn strikes(&mut self) -> bool {
+        if self.knobs.still.load(Ordering::Relaxed) {
+            return false;
+        }
         let left = self.knobs.crash_in.load(Ordering::Relaxed);
         self.knobs.crash_in.store(left.saturating_sub(1), Ordering::Relaxed);
         self.dead |= left == 1;
@@ -177,16 +154,17 @@ impl SimDisk {
     }
 
     fn rolls(&mut self, per_mille: &AtomicU32) -> bool {
-        let failed = self.rng.u32(..1000) < per_mille.load(Ordering::Relaxed);
+        let still = self.knobs.still.load(Ordering::Relaxed);
+        let failed = !still && self.rng.u32(..1000) < per_mille.load(Ordering::Relaxed);
         self.errors += u64::from(failed);
         failed
     }
 
     /// The names in a file's directory are durable, also those that are no more there.
     fn sync_names(&mut self, path: &str) {
-        let dir = |path: &str| path.rfind('/').map_or(0, |end| end + 1);
-        let of = &path[..dir(path)];
-        self.gone.retain(|gone, _| &gone[..dir(gone)] != of);
+        let of = dir_of(path);
+        self.gone.retain(|gone, _| dir_of(gone) != of);
+        self.renamed.retain(|renamed| dir_of(&renamed.to) != of);
     }
 
     /// Makes a file durable, and its name.
@@ -195,6 +173,9 @@ impl SimDisk {
         self.file_mut(path)?.sync();
         if is_new {
             self.sync_names(path);
+        }
+        if self.named.insert(path.to_owned()) {
+            self.renamed.retain(|renamed| !path.starts_with(dir_of(&renamed.to)));
         }
         Ok(())
     }
@@ -206,6 +187,11 @@ impl SimDisk {
     fn file_mut(&mut self, path: &str) -> io::Result<&mut File> {
         self.files.get_mut(path).map(Arc::make_mut).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
+}
+
+/// The part of a path up to its last `/`.
+fn dir_of(path: &str) -> &str {
+    &path[..path.rfind('/').map_or(0, |end| end + 1)]
 }
 
 fn struck() -> io::Error {
@@ -307,7 +293,14 @@ impl Storage for SimDisk {
         if !strikes || self.rng.bool() {
             let mut file = self.files.remove(from).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
             Arc::make_mut(&mut file).linked = true;
-            self.files.insert(to.to_owned(), file);
+            let before = self.files.insert(to.to_owned(), file);
+            let knobs = self.knobs.clone();
+            let is_sick = !strikes && knobs.sync_errors.load(Ordering::Relaxed) > 0 && self.rolls(&knobs.sync_errors);
+            // The process may also end before the directory is synced.
+            if is_sick || (strikes && self.rng.bool()) {
+                self.renamed.push(Renamed { from: from.to_owned(), to: to.to_owned(), before });
+                return Err(io::Error::other("input/output error"));
+            }
             self.sync_names(to);
         }
         if strikes { Err(struck()) } else { Ok(()) }
@@ -333,6 +326,9 @@ pub(super) struct Synced<'a> {
 
 impl Synced<'_> {
     fn file(&self, path: &str) -> io::Result<&File> {
+        if let Some(renamed) = self.disk.renamed.iter().find(|renamed| renamed.to == path) {
+            return renamed.before.as_deref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
+        }
         self.disk.file(path).and_then(|file| if file.linked { Ok(file) } else { Err(io::Error::from(io::ErrorKind::NotFound)) })
     }
 }

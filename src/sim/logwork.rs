@@ -133,6 +133,12 @@ impl World<'_> {
         if self.nodes[node].buffered {
             return self.accept(node, wall_us, payloads);
         }
+        if self.nodes[node].life.as_ref().is_some_and(|life| life.wal.is_set_back()) {
+            self.renew(node)?;
+        }
+        if self.struck(node)? {
+            return Ok(true);
+        }
         let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
         let causes = life.mesh.take_causes();
         let appended = life.wal.append_unmarked_after(wall_us, &causes, payloads);

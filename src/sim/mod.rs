@@ -22,6 +22,7 @@ mod converge;
 mod disk;
 mod faults;
 mod ferry;
+mod knobs;
 mod lan;
 mod late;
 mod lent;

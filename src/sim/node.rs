@@ -17,7 +17,8 @@ use crate::mesh::{Mesh, MeshSettings};
 use crate::session::LocalParty;
 use crate::sim::app::App;
 use crate::sim::compare::SealWork;
-use crate::sim::disk::{Knobs, SimDisk};
+use crate::sim::disk::SimDisk;
+use crate::sim::knobs::Knobs;
 use crate::sim::lent::Lent;
 use crate::sim::link::Link;
 use crate::sim::shelf::{adopt_all, held_input, own_effects, state_of};
@@ -206,7 +207,8 @@ impl Node {
             return Ok(Start::Struck);
         }
         self.knobs.disarm();
-        let (mut wal, again) = Wal::open(disk, signer, fresh).map_err(|e| format!("a log that was just opened cannot be opened: {e}"))?;
+        let opened = self.knobs.hold_still(|| Wal::open(disk, signer, fresh));
+        let (mut wal, again) = opened.map_err(|e| format!("a log that was just opened cannot be opened: {e}"))?;
         if let Some(damage) = again.first() {
             return Err(format!("opening the log a second time finds damage that the first time had mended: {damage}"));
         }
@@ -271,7 +273,9 @@ impl Node {
             self.shelf = Some(disk);
             return Ok(None);
         }
-        let (mut store, faults) = Store::open(disk).map_err(|e| format!("snapshots that were just opened cannot be opened: {e}"))?;
+        let opened = self.knobs.hold_still(|| Store::open(disk));
+        let (store, faults) = opened.map_err(|e| format!("snapshots that were just opened cannot be opened: {e}"))?;
+        let mut store = store.owned_by(self.identity.id());
         if let Some(fault) = faults.first() {
             return Err(format!("{} finds damage where there was only a crash: {fault}", name(self.index)));
         }

@@ -238,17 +238,23 @@ impl World<'_> {
         let (_, takes) = self.nodes[node].knobs.shelf_errors();
         let is_sick = takes > 0 && self.rng.u32(..1000) < takes;
         let fresh = Incarnation(self.rng.u64(..));
+        let Some(life) = &mut self.nodes[node].life else { return Ok(true) };
+        if life.store.finish_take(&id).is_err() {
+            return self.struck(node);
+        }
+        let begin = life.store.mark(&id).and_then(|()| state_of(&mut life.store, &id));
+        if self.struck(node)? {
+            return Ok(true);
+        }
         let Node { life, app, identity, .. } = &mut self.nodes[node];
         let Some(life) = life else { return Ok(true) };
-        let begin = life.store.finish_take(&id).and_then(|()| life.store.mark(&id)).and_then(|()| state_of(&mut life.store, &id));
-        let Ok(state) = begin else { return self.struck(node) };
         let Some(manifest) = life.store.get(&id).map(|held| held.manifest.clone()) else { return Ok(false) };
-        if is_sick {
-            // The consumer fails, and its old state stands.
+        let Some(state) = begin.ok().filter(|_| !is_sick) else {
+            // The mark or the consumer fails, and the old state stands.
             self.counts.not_taken += 1;
             let is_well = life.store.unmark().is_ok();
             return if self.struck(node)? { Ok(true) } else { self.by_half(node, is_well).map(|()| !is_well) };
-        }
+        };
         // Struck between the mark and the consumer, or behind the consumer: the next life does it (again).
         app.install(identity.id(), &state, &manifest).map_err(|e| format!("{}: {e}", name(node)))?;
         self.counts.installed += 1;
@@ -289,6 +295,12 @@ impl World<'_> {
     /// A node makes a snapshot and lets go of everything that is in it, whoever needs it still.
     pub(super) fn truncate(&mut self, node: usize) -> Check {
         if self.nodes[node].life.is_none() || self.nodes[node].paused || !self.make(node)? || self.struck(node)? {
+            return Ok(());
+        }
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        let newest = life.store.held().first().map(|held| held.id);
+        let is_secure = newest.is_some_and(|id| life.store.secure(&id).is_ok());
+        if self.struck(node)? || !is_secure {
             return Ok(());
         }
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };

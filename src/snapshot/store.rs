@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use crate::base::limits;
+use crate::base::{PeerId, limits};
 use crate::snapshot::manifest::{Manifest, ManifestError, Place};
 use crate::snapshot::taking::Taking;
 use crate::snapshot::tree::{Hashes, Summer, pieces};
@@ -82,9 +82,14 @@ pub struct Held {
 }
 
 impl Held {
-    /// How much of all logs it has taken in: of two that were here, the later one has more.
-    fn reach(&self) -> u128 {
-        self.manifest.places.iter().map(|place| u128::from(place.applied)).sum()
+    /// How much of the others' logs it has taken in, and of the own ones. A snapshot is taken in only if it has all of the others' that is
+    /// applied here, so of two that were here the later one has more of those; of the own ones it may have less.
+    fn reach(&self, own: Option<PeerId>) -> (u128, u128) {
+        let sum = |is_own: bool| {
+            let places = self.manifest.places.iter().filter(|place| (Some(place.log.origin) == own) == is_own);
+            places.map(|place| u128::from(place.applied)).sum()
+        };
+        (sum(false), sum(true))
     }
 }
 
@@ -108,6 +113,8 @@ pub struct Store<S: Storage> {
     held: BTreeMap<SnapshotId, Held>,
     pub(super) taking: Option<Taking>,
     marked: Option<SnapshotId>,
+    /// Whose node it is.
+    own: Option<PeerId>,
     /// Those that are on the disk and do not check.
     faulty: BTreeSet<SnapshotId>,
 }
@@ -116,7 +123,7 @@ impl<S: Storage> Store<S> {
     /// Takes what is on the disk, removes what means nothing, and says what is damaged. That is left as it is until later ones are here:
     /// another version may read it, or a person. Fails if the disk does.
     pub fn open(disk: S) -> Result<(Store<S>, Vec<SnapshotError>), SnapshotError> {
-        let mut store = Store { disk, held: BTreeMap::new(), taking: None, marked: None, faulty: BTreeSet::new() };
+        let mut store = Store { disk, held: BTreeMap::new(), taking: None, marked: None, own: None, faulty: BTreeSet::new() };
         let mut faults = Vec::new();
         let files = store.disk.list(DIR).map_err(SnapshotError::disk("list", DIR))?;
         for path in files.iter().filter(|path| path.ends_with(".manifest")) {
@@ -136,7 +143,13 @@ impl<S: Storage> Store<S> {
                 Err(fault) => faults.push(fault),
             }
         }
-        store.marked = store.read_whole(MARK, 64)?.and_then(|text| id_of(&text));
+        let mark = store.read_whole(MARK, 64)?;
+        if mark.is_some() {
+            // It may be seen only because a rename failed, or its process ended. An old mark that a power cut brings back would take the
+            // application back, and one that it takes leaves the application ahead of the logs.
+            store.disk.sync(MARK).map_err(SnapshotError::disk("sync", MARK))?;
+        }
+        store.marked = mark.and_then(|text| id_of(&text));
         store.sweep(&files);
         Ok((store, faults))
     }
@@ -174,6 +187,12 @@ impl<S: Storage> Store<S> {
         Ok(Some(Held { id, manifest, signed, hashes }))
     }
 
+    /// The store of this node: of its own logs a later snapshot may have less.
+    pub fn owned_by(mut self, own: PeerId) -> Store<S> {
+        self.own = Some(own);
+        self
+    }
+
     /// The disk under the snapshots.
     pub fn storage(&self) -> &S {
         &self.disk
@@ -182,7 +201,7 @@ impl<S: Storage> Store<S> {
     /// Whole snapshots here, the latest first.
     pub fn held(&self) -> Vec<&Held> {
         let mut held: Vec<&Held> = self.held.values().collect();
-        held.sort_by_key(|held| (std::cmp::Reverse((held.reach(), held.manifest.made_us)), held.id));
+        held.sort_by_key(|held| (std::cmp::Reverse((held.reach(self.own), held.manifest.made_us)), held.id));
         held
     }
 
@@ -288,14 +307,21 @@ impl<S: Storage> Store<S> {
         }
     }
 
-    /// Notes durably that a held snapshot is being taken in.
+    /// Notes durably that a held snapshot is being taken in. After an error it counts as marked until [`Store::unmark`].
     pub fn mark(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
         if !self.held.contains_key(id) {
             return Err(SnapshotError::Unknown(*id));
         }
-        self.put_at(MARK, id.to_string().as_bytes())?;
+        // Also if it fails: the mark may be seen by the next start.
         self.marked = Some(*id);
-        Ok(())
+        self.put_at(MARK, id.to_string().as_bytes())
+    }
+
+    /// Makes it survive a power cut that a snapshot is held: before anything goes because of it. One that was found at the start may be seen
+    /// only because a process ended after a rename that failed.
+    pub fn secure(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
+        let path = file(id, "manifest");
+        self.disk.sync(&path).map_err(SnapshotError::disk("sync", &path))
     }
 
     /// The snapshot that is being taken in: the consumer may have it, and the logs may not stand at its places.

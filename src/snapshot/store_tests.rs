@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::base::{Incarnation, limits};
+use crate::base::{Incarnation, LogId, limits};
 use crate::crypto::{Identity, Secret};
 use crate::snapshot::{Manifest, Place, SnapshotError, Store};
 use crate::sync::{MemStorage, Storage, Wal};
@@ -333,6 +333,19 @@ struct Forgetful {
     dirty: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
     /// Syncs of pieces that fail from now on.
     bad_syncs: u32,
+    /// Renames that fail from now on when the directory is synced, if the new name ends like this: they are seen all the same.
+    bad_renames: Option<&'static str>,
+    /// They are not durable yet.
+    renamed: Vec<(String, String)>,
+}
+
+impl Forgetful {
+    /// The directory is synced.
+    fn settle(&mut self) {
+        for (from, to) in std::mem::take(&mut self.renamed) {
+            self.durable.rename(&from, &to).unwrap_or(());
+        }
+    }
 }
 
 impl Storage for Forgetful {
@@ -359,6 +372,7 @@ impl Storage for Forgetful {
             self.bad_syncs -= 1;
             return Err(io::Error::other("input/output error"));
         }
+        self.settle();
         dirty.into_iter().try_for_each(|(at, data)| self.durable.write(path, at, &data))
     }
 
@@ -368,8 +382,13 @@ impl Storage for Forgetful {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.durable.rename(from, to).unwrap_or(());
-        self.visible.rename(from, to)
+        self.visible.rename(from, to)?;
+        self.renamed.push((from.to_owned(), to.to_owned()));
+        if self.bad_renames.take_if(|end| to.ends_with(*end)).is_some() {
+            return Err(io::Error::other("input/output error"));
+        }
+        self.settle();
+        Ok(())
     }
 
     fn remove(&mut self, path: &str) -> io::Result<()> {
@@ -397,4 +416,76 @@ fn pieces_whose_sync_failed_are_written_again_before_the_snapshot_counts() {
         let mut after = open(store.disk.durable);
         assert_eq!(whole(&mut after, &id), state);
     }
+}
+
+/// A store on such a disk that holds a snapshot, and its name.
+fn holding() -> (Store<Forgetful>, SnapshotId) {
+    let mut store = open(Forgetful::default());
+    let id = make(&mut store, b"state", 5).expect("memory");
+    (store, id)
+}
+
+#[test]
+fn a_mark_that_fails_counts_until_it_is_taken_back_for_the_next_start_may_see_it() {
+    let (mut store, id) = holding();
+    store.disk.bad_renames = Some("installing");
+    assert!(store.mark(&id).is_err());
+    assert_eq!((store.marked(), open(store.disk.clone()).marked()), (Some(id), Some(id)));
+    store.unmark().expect("healthy");
+    for disk in [store.disk.visible, store.disk.durable] {
+        assert_eq!(open(disk).marked(), None);
+    }
+}
+
+#[test]
+fn a_mark_that_a_start_finds_gone_is_not_brought_back_by_a_power_cut() {
+    let (mut store, id) = holding();
+    store.mark(&id).expect("healthy");
+    store.disk.bad_renames = Some("installing");
+    assert!(store.unmark().is_err() && store.marked() == Some(id), "this process does not go on");
+    let store = open(store.disk);
+    assert_eq!(store.marked(), None);
+    assert_eq!(open(store.disk.durable).marked(), None, "or the application would be taken back");
+}
+
+#[test]
+fn a_fetched_snapshot_whose_last_names_failed_and_are_seen_can_be_finished() {
+    let (disk, id, state) = made();
+    let mut from = open(disk);
+    for name in [".state", ".manifest"] {
+        let mut store = open(Forgetful { bad_renames: Some(name), ..Forgetful::default() });
+        fetch(&mut store, &mut from, &id).expect_err("the rename failed");
+        assert!(store.get(&id).is_none());
+        let mut given_up = open(store.disk.clone());
+        given_up.give_up_take();
+        assert!(Store::open(given_up.disk).is_ok_and(|(_, faults)| faults.is_empty()), "{name}");
+        assert_eq!(fetch(&mut store, &mut from, &id), Ok(0), "{name}");
+        assert_eq!(whole(&mut open(store.disk.durable), &id), state);
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_found_at_the_start_survives_a_power_cut_once_it_is_secured() {
+    let mut store = open(Forgetful { bad_renames: Some(".manifest"), ..Forgetful::default() });
+    make(&mut store, b"state", 5).expect_err("the rename failed");
+    let mut store = open(store.disk);
+    let id = store.held().first().map(|held| held.id).expect("seen");
+    assert!(open(store.disk.durable.clone()).held().is_empty(), "and yet not durable");
+    store.secure(&id).expect("healthy");
+    assert!(open(store.disk.durable).get(&id).is_some());
+}
+
+#[test]
+fn the_newest_snapshot_is_the_one_with_most_of_the_others_logs_whatever_it_has_of_the_own() {
+    let own = identity(2).id();
+    let foreign = |applied| Place { log: LogId { origin: identity(3).id(), incarnation: Incarnation(1) }, applied, sealed: None };
+    let mut store = open(MemStorage::new()).owned_by(own);
+    let mut held = Vec::new();
+    for (mine, theirs) in [(90, 10), (9, 60)] {
+        let mut making = store.begin_make().expect("memory");
+        store.make_more(&mut making, b"state").expect("memory");
+        let all = places(mine).into_iter().chain([foreign(theirs)]).collect();
+        held.push(store.finish_make(making, identity(1).as_ref(), (7, "test"), all).expect("memory"));
+    }
+    assert_eq!(store.held().iter().map(|held| held.id).collect::<Vec<_>>(), [held[1], held[0]]);
 }

@@ -112,6 +112,7 @@ impl<S: Storage> Store<S> {
         self.name_part(id)?;
         self.sync_part(id)?;
         self.rename(&part, &state)?;
+        self.name_back(&file(id, "taking"), &file(id, "manifest"))?;
         self.rename(&file(id, "taking"), &file(id, "manifest"))?;
         self.taking = None;
         self.hold(*id, manifest, signed, hashes);
@@ -121,6 +122,10 @@ impl<S: Storage> Store<S> {
     /// Drops what was fetched.
     pub fn give_up_take(&mut self) {
         let Some(taking) = self.taking.take() else { return };
+        if self.is_free(&taking.id) && self.disk.len(&file(&taking.id, "manifest")).is_ok() {
+            // Its last rename has failed and is seen.
+            let _ = self.disk.remove(&file(&taking.id, "manifest"));
+        }
         // The manifest first: without it the others are leftovers.
         for kind in ["taking", "hashes", "part"] {
             let _ = self.disk.remove(&file(&taking.id, kind));
@@ -133,9 +138,13 @@ impl<S: Storage> Store<S> {
 
     /// A crash, or a refusal, between the two renames of the end has left the state under its last name.
     fn name_part(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
-        let (part, state) = (file(id, "part"), file(id, "state"));
-        let is_gone = self.disk.len(&part).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        if is_gone && self.disk.len(&state).is_ok() { self.rename(&state, &part) } else { Ok(()) }
+        self.name_back(&file(id, "part"), &file(id, "state"))
+    }
+
+    /// Undoes a rename of the end that failed and is seen.
+    fn name_back(&mut self, first: &str, last: &str) -> Result<(), SnapshotError> {
+        let is_gone = self.disk.len(first).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        if is_gone && self.disk.len(last).is_ok() { self.rename(last, first) } else { Ok(()) }
     }
 
     /// Makes the pieces durable. After a sync that failed the system may hold for written what is not: then they are written again first.

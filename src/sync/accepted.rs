@@ -75,8 +75,9 @@ impl<S: Storage> Wal<S> {
         payloads: &[Bytes],
     ) -> Result<std::ops::RangeInclusive<u64>, WalError> {
         check_payloads(payloads)?;
+        self.check_not_set_back()?;
         let causes = causes::encode(&self.own, causes)?;
-        let Wal { disk, signer, own, logs, buffer, segment_max, accepted } = self;
+        let Wal { disk, signer, own, logs, buffer, segment_max, accepted, .. } = self;
         let log = logs.get_mut(own).ok_or(WalError::UnknownLog(*own))?;
         if accepted.adrift {
             return Err(accepted.unwritten(log));

@@ -71,15 +71,18 @@ impl<S: Storage> Wal<S> {
         entry.cursor.put(disk, seq, &park_head(parked)).map_err(|e| WalError::disk("write applied in", &entry.dir, e))
     }
 
-    /// Makes the notes of at most `most` logs survive a power cut; whether there are more. After an error the others are tried as well.
+    /// Makes the notes of at most `most` logs survive a power cut, those first that come after the ones of the call before; whether there
+    /// are more. After an error the others are tried as well.
     pub fn sync_cursors(&mut self, most: usize) -> Result<bool, WalError> {
-        let Wal { disk, logs, .. } = self;
-        let mut unsynced = logs.values_mut().filter(|log| log.cursor.is_unsynced());
+        let Wal { disk, logs, synced_last, .. } = self;
+        let mut unsynced: Vec<LogId> = logs.values().filter(|log| log.cursor.is_unsynced()).map(|log| log.id).collect();
+        let turn = unsynced.partition_point(|log| synced_last.is_some_and(|last| *log <= last));
+        unsynced.rotate_left(turn);
         let mut result = Ok(());
-        for log in unsynced.by_ref().take(most) {
-            result = result.and(log.cursor.sync(disk));
+        for id in unsynced.iter().take(most) {
+            *synced_last = Some(*id);
+            result = result.and(logs.get_mut(id).map_or(Ok(()), |log| log.cursor.sync(disk)));
         }
-        let more = unsynced.next().is_some();
-        result.map(|()| more)
+        result.map(|()| unsynced.len() > most)
     }
 }

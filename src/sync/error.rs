@@ -217,6 +217,9 @@ pub enum WalError {
         /// The latest answer of the disk.
         cause: String,
     },
+    /// Records of the own log are elsewhere that are not here, and the disk did not let a new log begin: its numbers are used.
+    #[error("log {0} was set back, and no new one could be begun yet")]
+    SetBack(LogId),
     /// A payload is over the limit; nothing of the call was written.
     #[error("record payload has {got} bytes, limit is {max}")]
     PayloadTooLarge {

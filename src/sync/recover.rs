@@ -254,9 +254,13 @@ fn later_batch<S: Storage>(disk: &S, path: &str, offset: u64, log: &Log) -> Resu
 /// Brings the files into the state `Findings` describe and returns the open log with what there is to report.
 pub(super) fn mend<S: Storage>(disk: &mut S, found: Findings) -> Result<(Log, Option<Damage>), WalError> {
     let Findings { mut log, stale, files, fault, lost, unmarked } = found;
-    for first in stale {
-        let path = segment_path(&log.dir, first);
-        disk.remove(&path).map_err(|e| WalError::disk("remove", &path, e))?;
+    // The base may be seen only because a rename failed: written once more first. A disk that refuses keeps what is in the way of nothing.
+    let is_base_kept = !stale.is_empty() && log.base.as_ref().is_none_or(|base| base.store(disk, &log.dir).is_ok());
+    if is_base_kept {
+        for first in stale {
+            let path = segment_path(&log.dir, first);
+            disk.remove(&path).map_err(|e| WalError::disk("remove", &path, e))?;
+        }
     }
     if let (Some(from), Some(segment)) = (unmarked, log.segments.last()) {
         rewrite(disk, &segment.path, from, segment.len)?;

@@ -33,7 +33,8 @@ pub trait Storage: Send {
     /// Cuts the file to `len` bytes (also if it seems to have no more); `NotFound` if there is none. Durable after `sync`.
     fn truncate(&mut self, path: &str, len: u64) -> io::Result<()>;
 
-    /// Renames a file within the directory, replacing the target; durable when it returns.
+    /// Renames a file within the directory, replacing the target; durable when it returns. After an error the new name may be seen all
+    /// the same, and a power cut may bring the old one back.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
 
     /// Gives the file's room back; no error if there is none. A disk may keep the empty file, and a power cut may bring the file back.

@@ -56,6 +56,10 @@ pub struct Wal<S: Storage> {
     pub(super) buffer: BytesMut,
     pub(super) segment_max: u64,
     pub(super) accepted: Accepted,
+    /// Records of the own log are known to be elsewhere that are not here, and no new log could be begun.
+    set_back: bool,
+    /// The log whose place was synced last.
+    pub(super) synced_last: Option<LogId>,
 }
 
 impl<S: Storage> Wal<S> {
@@ -77,8 +81,15 @@ impl<S: Storage> Wal<S> {
         let (mut logs, mut window) = (BTreeMap::new(), Vec::new());
         for (id, held) in &files {
             let found = recover::examine(&disk, *id, held, &mut window, &mut |_, _, _, _| ())?;
-            if own == Some(*id) && found.is_damaged() {
-                own = Some(begin_own(&mut disk, &files, fresh)?);
+            if id.origin == me && found.is_damaged() {
+                // Before it is mended: nobody may go on in what is left of it, not even after a power cut.
+                if own.is_none_or(|own| own == *id) {
+                    own = Some(begin_own(&mut disk, &files, fresh)?);
+                } else {
+                    // `current` may be seen only because a rename failed.
+                    let path = current_path(&me);
+                    disk.sync(&path).map_err(|e| WalError::disk("sync", &path, e))?;
+                }
             }
             let (log, damage) = recover::mend(&mut disk, found)?;
             damages.extend(damage);
@@ -90,7 +101,8 @@ impl<S: Storage> Wal<S> {
         };
         logs.entry(own).or_insert_with(|| Log::new(own));
         let segment_max = limits::SEGMENT_MAX_BYTES;
-        Ok((Wal { disk, signer, own, logs, buffer: BytesMut::new(), segment_max, accepted: Accepted::default() }, damages))
+        let (buffer, accepted) = (BytesMut::new(), Accepted::default());
+        Ok((Wal { disk, signer, own, logs, buffer, segment_max, accepted, set_back: false, synced_last: None }, damages))
     }
 
     /// The log `append` writes to.
@@ -144,6 +156,7 @@ impl<S: Storage> Wal<S> {
     /// [`Wal::append_unmarked`] of records that come after `causes` in other logs: the first of them says so.
     pub fn append_unmarked_after(&mut self, now_us: u64, causes: &[Cause], payloads: &[Bytes]) -> Result<Vec<Group>, WalError> {
         check_payloads(payloads)?;
+        self.check_not_set_back()?;
         let causes = causes::encode(&self.own, causes)?;
         self.check_flushed()?;
         if payloads.is_empty() {
@@ -250,8 +263,10 @@ impl<S: Storage> Wal<S> {
         self.logs.get(&log).map_or(Ok((0, 0)), |log| log.behind(&self.disk, after))
     }
 
-    /// Begins a new own log, because records of the old one exist elsewhere that are not here ([`StoreError::Rollback`]).
+    /// Begins a new own log, because records of the old one exist elsewhere that are not here ([`StoreError::Rollback`]). Until it has worked
+    /// nothing is appended, since the numbers are used.
     pub fn renew(&mut self, fresh: Incarnation) -> Result<LogId, WalError> {
+        self.set_back = true;
         self.check_flushed()?;
         let id = LogId { origin: self.own.origin, incarnation: fresh };
         if self.logs.contains_key(&id) {
@@ -260,7 +275,17 @@ impl<S: Storage> Wal<S> {
         cell::store_current(&mut self.disk, &current_path(&id.origin), fresh)?;
         self.logs.insert(id, Log::new(id));
         self.own = id;
+        self.set_back = false;
         Ok(id)
+    }
+
+    /// Whether a [`Wal::renew`] is to be tried again before anything is appended.
+    pub fn is_set_back(&self) -> bool {
+        self.set_back
+    }
+
+    pub(super) fn check_not_set_back(&self) -> Result<(), WalError> {
+        if self.set_back { Err(WalError::SetBack(self.own)) } else { Ok(()) }
     }
 
     /// Sets the size past which a segment is closed (`limits::SEGMENT_MAX_BYTES` unless set): for tests and simulation.

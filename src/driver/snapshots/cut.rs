@@ -132,6 +132,7 @@ pub struct Truncated {
 pub(crate) fn truncate(shell: &Arc<Shell>) -> Result<Truncated> {
     let archive = shell.snapshots.get().ok_or(Error::Stopped)?;
     archive.replicas.write(shell)?;
+    archive.secure_newest()?;
     let (places, kept) = (archive.newest_places(), log::kept(shell)?);
     let rule = Rule { now_us: now_us(), lease: archive.config.lease, cap: archive.config.log_max_bytes };
     let Plan { upto, forced, .. } = retention::plan(&places, &archive.replicas.trusted(shell), &kept, &rule);
@@ -184,6 +185,13 @@ fn last_cuts(kept: &BTreeMap<LogId, Kept>) -> BTreeMap<LogId, u64> {
 }
 
 impl Archive {
+    fn secure_newest(&self) -> Result<()> {
+        let mut store = self.store.lock();
+        let newest = store.held().first().map(|held| held.id);
+        newest.map_or(Ok(()), |id| store.secure(&id)).map_err(make::failed)
+    }
+
+    /// What may go because the newest snapshot holds it.
     fn newest_places(&self) -> Vec<Place> {
         self.held().into_iter().next().map(|held| held.manifest.places).unwrap_or_default()
     }

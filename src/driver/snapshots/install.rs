@@ -55,7 +55,7 @@ fn install(shell: &Arc<Shell>, archive: &Archive, id: SnapshotId) -> Result<(Hel
         store.get(&id).cloned().ok_or(Error::Stopped)?
     };
     check_covers(&held, &log::standing(shell)?)?;
-    archive.store.lock().mark(&id).map_err(failed)?;
+    archive.mark(&id)?;
     if let Err(why) = archive.consume(&held) {
         // By the handler's promise the old state stands.
         archive.store.lock().unmark().map_err(failed)?;
@@ -79,6 +79,12 @@ fn check_covers(held: &Held, applied: &[(LogId, u64)]) -> Result<()> {
 }
 
 impl Archive {
+    /// Notes that a snapshot is being taken in. Where the note fails it is taken back: the next start may see it all the same.
+    fn mark(&self, id: &SnapshotId) -> Result<()> {
+        let mut store = self.store.lock();
+        store.mark(id).map_err(|why| store.unmark().err().map_or(failed(why), failed))
+    }
+
     /// The newest state here, from its beginning.
     pub(super) fn newest_state(&self) -> Option<impl Read> {
         let id = self.store.lock().held().first().map(|held| held.id)?;
@@ -120,7 +126,7 @@ impl Archive {
             check_covers(held, &applied).and_then(|()| check_covers(held, &[(*log, wal.base(*log))]))
         };
         match held.map(|held| covers(&held).map(|()| held.id)) {
-            Some(Ok(id)) => self.store.lock().mark(&id).map_err(failed).map(|()| true),
+            Some(Ok(id)) => self.mark(&id).map(|()| true),
             other => {
                 let why = other.map_or("there is no snapshot".to_owned(), |fault| fault.err().map(|e| e.to_string()).unwrap_or_default());
                 let (seq, base) = (seq.unwrap_or(0), wal.base(*log));

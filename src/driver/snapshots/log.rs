@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Error, Event, Incarnation, LogId, Result};
+use crate::base::{Error, Event, LogId, Result};
 use crate::driver::Shell;
 use crate::driver::asks::Ask;
+use crate::driver::log::renew;
 use crate::mesh::io::{Input, SnapshotInput};
 use crate::snapshot::Place;
 use crate::snapshot::retention::Kept;
@@ -55,15 +56,6 @@ pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: Snap
         SnapshotAsk::Kept(reply) => reply(Ok(kept_of(wal))),
         SnapshotAsk::Cut(upto, reply) => reply(cut(shell, wal, &upto)),
     }
-}
-
-/// The own log is another one from here on, and everybody is told.
-fn renew<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, why: &str) -> std::result::Result<(), String> {
-    let n = getrandom::u64().map_err(|e| e.to_string())?;
-    let log = wal.renew(Incarnation(n)).map_err(|e| e.to_string())?;
-    shell.emit(Event::LogDamaged { detail: format!("{why}; appending goes on in {log}") });
-    shell.step(Input::Renewed { log });
-    Ok(())
 }
 
 fn claim<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, log: LogId, place: &Base) -> Result<()> {

@@ -84,6 +84,7 @@ impl Archive {
             None => Box::new(MemStorage::new()),
         };
         let (store, faults) = Store::open(disk).map_err(|e| Error::Log(e.to_string()))?;
+        let store = store.owned_by(identity.id());
         let (replicas, fault) = cut::Table::open(dir.map(Path::to_owned));
         let told = faults.into_iter().map(|fault| fault.to_string()).chain(fault);
         let told = told.map(|detail| Event::LogDamaged { detail }).collect();

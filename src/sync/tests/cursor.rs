@@ -134,3 +134,22 @@ fn a_note_that_cannot_be_written_does_not_spoil_the_one_before_it() {
         assert_eq!(after_power_cut(&disk, seed).applied(log), 5, "seed {seed}");
     }
 }
+
+#[test]
+fn no_log_waits_for_its_sync_because_others_are_noted_again_and_again() {
+    let disk = Faulty::default();
+    let (mut wal, _) = Wal::open(disk.clone(), key(1), Incarnation(7)).expect("opens");
+    for n in 2..=7 {
+        let groups = open(MemStorage::new(), n).append(0, &payloads(1, 9, 10)).expect("memory");
+        assert!(wal.store(&groups).iter().all(Result::is_ok));
+        wal.set_applied(log_of(n, 1), 1).expect("works");
+    }
+    // The first ones in the order of their ids, which have news before the others had their turn.
+    let busy: Vec<_> = wal.states().iter().map(|state| state.log).filter(|log| *log != wal.own()).take(4).collect();
+    for round in 2..=4 {
+        assert!(wal.sync_cursors(2).is_ok());
+        busy.iter().for_each(|log| wal.set_applied(*log, round).expect("works"));
+    }
+    let after = after_power_cut(&disk, 3);
+    assert!((2..=7).all(|n| after.applied(log_of(n, 1)) >= 1));
+}

@@ -247,3 +247,15 @@ fn remains_of_failed_commits_before_a_later_segment_are_passed_over() {
     wal.append(5, &payloads(13, 2, LEN)).expect("memory");
     assert_holds(&open(wal.storage().clone(), 1), log_of(1, 1), 14, LEN);
 }
+
+#[test]
+fn a_damaged_log_of_its_own_beside_a_missing_name_of_the_current_one_begins_a_new_one() {
+    let mut disk = two_logs(1500, 20);
+    let segment =
+        disk.files_mut().keys().find(|path| parse_path(path).is_some_and(|(log, _)| log == log_of(1, 1)) && path.ends_with(".wal"));
+    let segment = segment.expect("there").clone();
+    disk.files_mut().get_mut(&segment).expect("there")[300] ^= 1;
+    disk.files_mut().retain(|path, _| !path.ends_with("/current"));
+    let (wal, damages) = reopen(disk);
+    assert!(wal.own() != log_of(1, 1) && damages.iter().any(|damage| damage.log == log_of(1, 1)));
+}

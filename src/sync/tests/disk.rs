@@ -362,3 +362,19 @@ fn a_payload_over_the_limit_is_refused_before_anything_is_written() {
     }
     assert_eq!(open(disk, 1).read(wal.own(), 1, usize::MAX).expect("reads"), groups);
 }
+
+#[test]
+fn a_log_that_was_set_back_takes_nothing_until_a_new_one_could_be_begun() {
+    let disk = Faulty::default();
+    let mut wal = open(disk.clone(), 1);
+    wal.append(0, &payloads(1, 3, 50)).expect("works");
+    disk.set_room(Some(0));
+    assert!(wal.renew(crate::base::Incarnation(9)).is_err() && wal.is_set_back());
+    disk.set_room(None);
+    for refused in [wal.append(0, &payloads(4, 1, 50)).map(drop), wal.append_buffered(0, &payloads(4, 1, 50)).map(drop)] {
+        assert!(matches!(refused, Err(WalError::SetBack(log)) if log == log_of(1, 1)), "its numbers are used");
+    }
+    let log = wal.renew(crate::base::Incarnation(9)).expect("the disk has room");
+    assert_eq!((wal.own(), wal.is_set_back()), (log, false));
+    assert_eq!(wal.append(0, &payloads(1, 1, 50)).expect("works")[0].first, 1);
+}
