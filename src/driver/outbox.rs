@@ -353,7 +353,7 @@ impl Room {
         });
         let body = found.as_ref().and_then(|(_, payload)| Body::decode(payload).ok());
         let (Some((time_us, _)), Some(Body::Put { target, payload, .. })) = (found, body) else {
-            self.fail(shell, &id, false, "the record cannot be read")?;
+            self.give_up(shell, &id, false, "the record cannot be read")?;
             return Ok(None);
         };
         let payload = match target {
@@ -361,7 +361,7 @@ impl Room {
             Target::Peer(_) => open(shell, id.log.origin, &kind, &key, &payload),
         };
         let Some(payload) = payload else {
-            self.fail(shell, &id, true, "the seal cannot be opened with this node's key and secret")?;
+            self.give_up(shell, &id, true, "the seal cannot be opened with this node's key and secret")?;
             return Ok(None);
         };
         Ok(Some(Operation { id, kind, key, attempt, time_us, payload }))
@@ -378,7 +378,19 @@ impl Room {
         self.inside.lock().outbox.fail(shell.now(), id, for_good, detail).map_err(refused)?;
         self.bell.notify_all();
         shell.log.progress.ring();
-        self.write_receipts(shell)
+        match self.write_receipts(shell) {
+            // Others' receipts: the thread goes on trying.
+            Err(Error::Log(_)) if !self.inside.lock().outbox.is_unwritten(id) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// [`Room::fail`] of one that nobody has seen: its receipt comes when the disk lets it.
+    fn give_up(&self, shell: &Shell, id: &OpId, for_good: bool, detail: &str) -> Result<()> {
+        match self.fail(shell, id, for_good, detail) {
+            Err(Error::Log(_)) => Ok(()),
+            done => done,
+        }
     }
 
     pub(crate) fn pull(&self, target: PeerId, max: usize) -> Vec<Held> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::base::{Error, LogId, LogRange, Result};
+use crate::base::{Error, Incarnation, LogId, LogRange, Result};
 use crate::driver::log;
 use crate::driver::workers::NodeWal;
 use crate::sync::{Cause, Wal};
@@ -45,6 +45,10 @@ impl Node {
         }
         let wal = state.wal.as_mut().ok_or(Error::Stopped)?;
         wal.flush().map_err(|e| Error::Log(e.to_string()))?;
+        if wal.is_set_back() {
+            let fresh = getrandom::u64().map_err(|e| Error::Log(e.to_string()))?;
+            wal.renew(Incarnation(fresh)).map_err(|e| Error::Log(e.to_string()))?;
+        }
         let log = Wal::own(wal);
         let groups = wal.append_unmarked_after(log::now_us(), &causes, payloads).map_err(|e| Error::Log(e.to_string()))?;
         wal.mark_own();

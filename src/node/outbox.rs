@@ -59,7 +59,7 @@ impl NodeOutbox {
     }
 
     /// A claimed operation could not be executed. It is tried again, eight times in all, or given up at once if that is no use
-    /// (`for_good`); the sender is told of the end.
+    /// (`for_good`); the sender is told of the end, by a receipt as [`NodeOutbox::done`] writes it.
     pub fn fail(&self, id: &OpId, for_good: bool, detail: &str) -> Result<()> {
         self.room.fail(&self.shell, id, for_good, detail)
     }

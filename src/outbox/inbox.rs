@@ -198,6 +198,11 @@ impl Inbox {
         self.items.values().filter_map(receipt).collect()
     }
 
+    /// Whether an operation has a receipt to be written.
+    pub(super) fn is_unwritten(&self, id: &OpId) -> bool {
+        self.items.get(id).is_some_and(|item| matches!(item.stage, Stage::Writing(_)))
+    }
+
     /// Operations whose key was executed under another number are answered as that one was.
     fn settle_known(&mut self) {
         for (id, item) in self.items.iter_mut().filter(|(_, item)| matches!(item.stage, Stage::Ready { .. })) {

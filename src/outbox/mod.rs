@@ -276,6 +276,11 @@ impl Outbox {
         self.inbox.unwritten()
     }
 
+    /// Whether an operation has a receipt among those.
+    pub fn is_unwritten(&self, id: &OpId) -> bool {
+        self.inbox.is_unwritten(id)
+    }
+
     /// A receipt is durable in the own log.
     pub fn written(&mut self, receipt: &Receipt) {
         self.inbox.written(receipt, true);

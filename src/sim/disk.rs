@@ -290,6 +290,8 @@ impl Storage for SimDisk {
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.alive()?;
         let strikes = self.strikes();
+        // As the driver's disk forgets.
+        self.named.clear();
         if !strikes || self.rng.bool() {
             let mut file = self.files.remove(from).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
             Arc::make_mut(&mut file).linked = true;
@@ -309,6 +311,7 @@ impl Storage for SimDisk {
     fn remove(&mut self, path: &str) -> io::Result<()> {
         self.alive()?;
         let strikes = self.strikes();
+        self.named.remove(path);
         if (!strikes || self.rng.bool())
             && let Some(file) = self.files.remove(path).filter(|file| file.linked)
         {

@@ -307,14 +307,15 @@ impl<S: Storage> Store<S> {
         }
     }
 
-    /// Notes durably that a held snapshot is being taken in. After an error it counts as marked until [`Store::unmark`].
+    /// Notes durably that a held snapshot is being taken in. After an error it may count as marked, until [`Store::unmark`].
     pub fn mark(&mut self, id: &SnapshotId) -> Result<(), SnapshotError> {
         if !self.held.contains_key(id) {
             return Err(SnapshotError::Unknown(*id));
         }
-        // Also if it fails: the mark may be seen by the next start.
+        let new = self.write_new(MARK, id.to_string().as_bytes())?;
+        // Also if the rename fails: the mark may be seen by the next start.
         self.marked = Some(*id);
-        self.put_at(MARK, id.to_string().as_bytes())
+        self.rename(&new, MARK)
     }
 
     /// Makes it survive a power cut that a snapshot is held: before anything goes because of it. One that was found at the start may be seen
@@ -357,13 +358,17 @@ impl<S: Storage> Store<S> {
 
     /// Replaces a small file, in one step even across a power cut.
     fn put_at(&mut self, path: &str, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let new = self.write_new(path, bytes)?;
+        self.rename(&new, path)
+    }
+
+    /// Writes what is to take the place of a file, durably; its name.
+    fn write_new(&mut self, path: &str, bytes: &[u8]) -> Result<String, SnapshotError> {
         let new = format!("{path}.new");
         let disk = &mut self.disk;
-        disk.write(&new, 0, bytes)
-            .and_then(|()| disk.truncate(&new, bytes.len() as u64))
-            .and_then(|()| disk.sync(&new))
-            .and_then(|()| disk.rename(&new, path))
-            .map_err(SnapshotError::disk("write", path))
+        let written = disk.write(&new, 0, bytes).and_then(|()| disk.truncate(&new, bytes.len() as u64));
+        written.and_then(|()| disk.sync(&new)).map_err(SnapshotError::disk("write", path))?;
+        Ok(new)
     }
 
     /// A file of at most `max` bytes; `None` if there is none.

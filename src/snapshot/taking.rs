@@ -122,9 +122,13 @@ impl<S: Storage> Store<S> {
     /// Drops what was fetched.
     pub fn give_up_take(&mut self) {
         let Some(taking) = self.taking.take() else { return };
-        if self.is_free(&taking.id) && self.disk.len(&file(&taking.id, "manifest")).is_ok() {
-            // Its last rename has failed and is seen.
-            let _ = self.disk.remove(&file(&taking.id, "manifest"));
+        let manifest = file(&taking.id, "manifest");
+        if self.is_free(&taking.id) && self.disk.len(&manifest).is_ok() {
+            // Its last rename has failed and is seen. Emptied and synced, as one that is dropped.
+            if self.put(&taking.id, "manifest", &[]).is_err() {
+                return;
+            }
+            let _ = self.disk.remove(&manifest);
         }
         // The manifest first: without it the others are leftovers.
         for kind in ["taking", "hashes", "part"] {

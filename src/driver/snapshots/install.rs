@@ -66,13 +66,13 @@ fn install(shell: &Arc<Shell>, archive: &Archive, id: SnapshotId) -> Result<(Hel
     Ok((held, places))
 }
 
-/// A state that lacks what is applied here would undo it.
+/// A state that lacks what is applied here would undo it; one that lacks own records which are gone would be the newest without them.
 fn check_covers(held: &Held, applied: &[(LogId, u64)]) -> Result<()> {
     let places: BTreeMap<LogId, u64> = held.manifest.places.iter().map(|place| (place.log, place.applied)).collect();
     for (log, seq) in applied {
         let place = places.get(log).copied().unwrap_or(0);
         if place < *seq {
-            return Err(Error::Invalid(format!("it holds {log} up to record {place}, and {seq} is applied here")));
+            return Err(Error::Invalid(format!("it holds {log} up to record {place}, and {seq} is applied here or no longer kept")));
         }
     }
     Ok(())
@@ -82,7 +82,9 @@ impl Archive {
     /// Notes that a snapshot is being taken in. Where the note fails it is taken back: the next start may see it all the same.
     fn mark(&self, id: &SnapshotId) -> Result<()> {
         let mut store = self.store.lock();
-        store.mark(id).map_err(|why| store.unmark().err().map_or(failed(why), failed))
+        let done = store.mark(id).map_err(failed);
+        let is_marked = done.is_err() && store.marked() == Some(*id);
+        if is_marked { store.unmark().map_err(failed).and(done) } else { done }
     }
 
     /// The newest state here, from its beginning.

@@ -21,7 +21,7 @@ type Renew<'a, S> = &'a mut dyn FnMut(&mut Wal<S>, &str) -> std::result::Result<
 pub(crate) enum SnapshotAsk {
     /// The sealed places of a state that has the own log up to this record.
     Places(u64, Reply<Vec<Place>>),
-    /// How far every log of others is applied.
+    /// How far every log of others is applied, and own ones are no longer kept.
     Standing(Reply<Vec<(LogId, u64)>>),
     /// A snapshot names this place in that log: if it is the own one and behind what is here, appending goes on in a new one.
     Claim(LogId, Base, Reply<()>),
@@ -82,7 +82,7 @@ pub(crate) fn places(shell: &Shell, own: u64) -> Result<Vec<Place>> {
     ask(shell, |reply| SnapshotAsk::Places(own, reply))
 }
 
-/// How far every log of others is applied. Blocks.
+/// How far every log of others is applied, and own ones are no longer kept. Blocks.
 pub(crate) fn standing(shell: &Shell) -> Result<Vec<(LogId, u64)>> {
     ask(shell, SnapshotAsk::Standing)
 }
@@ -124,8 +124,8 @@ fn places_of<S: Storage>(wal: &Wal<S>, own: u64) -> Result<Vec<Place>> {
 }
 
 fn standing_of<S: Storage>(wal: &Wal<S>) -> Vec<(LogId, u64)> {
-    let others = wal.states().into_iter().filter(|state| state.log.origin != wal.own().origin);
-    others.map(|state| (state.log, state.applied)).collect()
+    let is_own = |log: &LogId| log.origin == wal.own().origin;
+    wal.states().into_iter().map(|state| (state.log, if is_own(&state.log) { state.base } else { state.applied })).collect()
 }
 
 /// Begins every log at its place; those that were. A log that is frozen keeps its records, one that finds no room is left out.
