@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use crate::support::{LIMIT, signal, text};
+use crate::support::{LIMIT, text};
 
 /// Ports of the pages; free ones take their places.
 const PORTS: [u16; 10] = [8080, 9001, 9002, 9003, 9004, 9005, 9006, 9007, 9008, 9009];
@@ -200,9 +200,10 @@ impl Drop for Shell {
             while self.output.recv_timeout(LIMIT).is_ok_and(|line| !line.contains(END)) {}
         }
         let left = fs::read_to_string(self.dir.path().join("left")).unwrap_or_default();
-        left.lines().filter_map(|pid| pid.parse().ok()).filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).for_each(|pid: u32| {
-            signal(pid, "KILL");
-        });
+        for pid in left.lines().filter_map(|pid| pid.parse::<u32>().ok()) {
+            // One that is ending by itself may be gone by now.
+            let _ = Command::new("sh").args(["-c", &format!("kill -KILL {pid}")]).stderr(Stdio::null()).status();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
