@@ -2386,11 +2386,12 @@ enum vixp2p_status vixp2p_outbox_claim(struct vixp2p_node *node,
 
 /**
  * A claimed operation has taken effect. When this returns VIXP2P_OK its receipt is durable and it is never offered again; if the program
- * ends before, it is offered once more.
+ * ends before, it is offered once more. After VIXP2P_ERR_LOG the receipt is written as soon as the disk lets it; there is nothing to repeat.
  *
  * @param node  a running node.
  * @param id    which.
- * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or was answered for; VIXP2P_ERR_STOPPED; another error.
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or was answered for; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED;
+ *         another error.
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_outbox_done(struct vixp2p_node *node,

@@ -3,6 +3,7 @@
 //! Begun at the first use in a run of the node. One thread follows the logs, those of this node first, so that what was executed is
 //! known before anything is offered; it never runs the application's code.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -54,6 +55,8 @@ pub(crate) struct Room {
     bell: Condvar,
     /// Held while receipts are written, so that none is written twice.
     writing: Mutex<()>,
+    /// The disk refused a receipt of a caller: the thread is to try again.
+    refused: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// This node's keys, the present and earlier ones.
     mine: Vec<PeerId>,
@@ -115,6 +118,7 @@ impl Room {
             inside: Mutex::new(Inside { outbox, caught_up: false, ready: false, ended: false }),
             bell: Condvar::new(),
             writing: Mutex::new(()),
+            refused: AtomicBool::new(false),
             thread: Mutex::new(None),
             mine,
         });
@@ -145,6 +149,7 @@ impl Room {
         let mut logs = Subscription::new(shell, wanted).unfiltered();
         loop {
             let mut due = self.due(shell);
+            self.refused.store(false, Ordering::SeqCst);
             match self.write_receipts(shell) {
                 // An event has said so; they come again.
                 Err(Error::Log(_)) => due = due.into_iter().chain(now().checked_add(limits::REPLICA_RETRY)).min(),
@@ -178,7 +183,7 @@ impl Room {
     /// The next record that is kept; those before it are in a snapshot, whose outbox is taken.
     fn kept(&self, shell: &Arc<Shell>, logs: &mut Subscription, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
         loop {
-            match logs.next_before(deadline) {
+            match logs.next_unless(deadline, &|| self.refused.load(Ordering::SeqCst)) {
                 Err(Error::Truncated { .. }) => self.recall(shell),
                 answer => return answer,
             }
@@ -256,6 +261,7 @@ impl Room {
         inside.caught_up = true;
         self.bell.notify_all();
         if inside.outbox.is_full() && !shell.log.progress.has_ended() {
+            // No longer: receipts that the disk refused make room too, once they are written.
             self.bell.wait_for(&mut inside, limits::REPLICA_RETRY);
             let now = shell.now();
             inside.outbox.tick(now);
@@ -263,7 +269,8 @@ impl Room {
         if shell.log.progress.has_ended() { Err(Error::from(shell)) } else { Ok(()) }
     }
 
-    /// Appends the receipts that are not in the own log yet. Blocks until they are durable; those that the disk refuses are told next time.
+    /// Appends the receipts that are not in the own log yet. Blocks until they are durable; what the disk refuses stays to be
+    /// written.
     fn write_receipts(&self, shell: &Shell) -> Result<()> {
         let _writing = self.writing.lock();
         loop {
@@ -273,10 +280,8 @@ impl Room {
             }
             for chunk in receipts.chunks(limits::GROUP_MAX_RECORDS) {
                 let records = chunk.iter().map(|receipt| Bytes::from(Body::Receipt(receipt.clone()).encode())).collect();
-                match shell.log.append_durable(records) {
-                    Ok(_) => chunk.iter().for_each(|receipt| self.inside.lock().outbox.written(receipt)),
-                    Err(error) => return Err(error),
-                }
+                shell.log.append_durable(records)?;
+                chunk.iter().for_each(|receipt| self.inside.lock().outbox.written(receipt));
             }
             self.bell.notify_all();
         }
@@ -370,7 +375,7 @@ impl Room {
     /// A claimed operation has taken effect; its receipt is durable when this returns.
     pub(crate) fn done(&self, shell: &Shell, id: &OpId) -> Result<()> {
         self.inside.lock().outbox.done(id).map_err(refused)?;
-        self.write_receipts(shell)
+        self.write_receipt(shell, id)
     }
 
     /// A claimed operation could not be executed.
@@ -378,11 +383,19 @@ impl Room {
         self.inside.lock().outbox.fail(shell.now(), id, for_good, detail).map_err(refused)?;
         self.bell.notify_all();
         shell.log.progress.ring();
-        match self.write_receipts(shell) {
-            // Others' receipts: the thread goes on trying.
-            Err(Error::Log(_)) if !self.inside.lock().outbox.is_unwritten(id) => Ok(()),
-            done => done,
-        }
+        self.write_receipt(shell, id)
+    }
+
+    /// Writes the receipt of an operation that has one, with all others. What the disk refuses the thread tries again; only of this one's
+    /// the caller is told.
+    fn write_receipt(&self, shell: &Shell, id: &OpId) -> Result<()> {
+        let why = match self.write_receipts(shell) {
+            Err(Error::Log(why)) => why,
+            done => return done,
+        };
+        self.refused.store(true, Ordering::SeqCst);
+        shell.log.progress.ring();
+        if self.inside.lock().outbox.is_unwritten(id) { Err(Error::Log(why)) } else { Ok(()) }
     }
 
     /// [`Room::fail`] of one that nobody has seen: its receipt comes when the disk lets it.

@@ -189,11 +189,16 @@ impl Subscription {
 
     /// The next record that is there before `deadline`; without one it waits for as long as the node runs.
     pub(crate) fn next_before(&mut self, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
+        self.next_unless(deadline, &|| false)
+    }
+
+    /// The same, or nothing as soon as `over` says so when the log's bell rings.
+    pub(crate) fn next_unless(&mut self, deadline: Option<Instant>, over: &dyn Fn() -> bool) -> Result<Option<LogRecord>> {
         let bell = self.canceller();
         loop {
             match self.look()? {
                 Look::Record(record) => return Ok(Some(record)),
-                Look::Nothing(..) if is_over(deadline) => return Ok(None),
+                Look::Nothing(..) if is_over(deadline) || over() => return Ok(None),
                 Look::Nothing(seen, until) => bell.wait(seen, deadline.into_iter().chain(until).min()),
             }
         }

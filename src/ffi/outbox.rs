@@ -172,11 +172,12 @@ pub unsafe extern "C" fn vixp2p_outbox_claim(node: *mut vixp2p_node, timeout_ms:
 }
 
 /// A claimed operation has taken effect. When this returns VIXP2P_OK its receipt is durable and it is never offered again; if the program
-/// ends before, it is offered once more.
+/// ends before, it is offered once more. After VIXP2P_ERR_LOG the receipt is written as soon as the disk lets it; there is nothing to repeat.
 ///
 /// @param node  a running node.
 /// @param id    which.
-/// @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or was answered for; VIXP2P_ERR_STOPPED; another error.
+/// @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or was answered for; VIXP2P_ERR_LOG if the disk refuses; VIXP2P_ERR_STOPPED;
+///         another error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_outbox_done(node: *mut vixp2p_node, id: *const vixp2p_op_id) -> vixp2p_status {
     on_node("vixp2p_outbox_done", node, |inner| {

@@ -53,7 +53,7 @@ impl NodeOutbox {
     }
 
     /// A claimed operation has taken effect. When this returns its receipt is durable, and it is never offered again; if the program
-    /// ends before, it is offered once more.
+    /// ends before, it is offered once more. After [`Error::Log`](crate::Error::Log) the receipt is written as soon as the disk lets it.
     pub fn done(&self, id: &OpId) -> Result<()> {
         self.room.done(&self.shell, id)
     }

@@ -143,15 +143,15 @@ impl LastValues {
             Bytes::from(payload(values.time_for(key, now_us()), key, value)?)
         };
         // Nothing is locked meanwhile but other changes: who appends may be asked how far the values are.
-        let appended = node.append_records_blocking(vec![payload.clone()]);
-        let flushed = if node.inner.config.durability == Durability::Buffered { node.flush_blocking().map(drop) } else { Ok(()) };
+        let mut appended = node.append_records_blocking(vec![payload.clone()]);
+        if node.inner.config.durability == Durability::Buffered {
+            // The file must not be ahead of the log, whose numbers a power cut would have used again.
+            appended = appended.and_then(|range| node.flush_blocking().map(|_| range));
+        }
         let mut values = self.values.lock();
         // It may be in the log all the same.
         values.lacks_own |= appended.is_err();
         let LogRange { log, first, .. } = appended?;
-        // The file must not be ahead of the log, whose numbers a power cut would have used again.
-        values.lacks_own |= flushed.is_err();
-        flushed?;
         values.take_own(log, first, &payload);
         Ok(())
     }

@@ -309,8 +309,8 @@ impl World<'_> {
         }
         let Some(life) = &self.nodes[node].life else { return Ok(()) };
         let end = range.upto.min(range.next + self.rng.u64(0..APPLY_MAX));
-        let groups =
-            read_to(life, range.log, range.next..=end, 8 * self.profile.payload_max).map_err(|e| format!("{}: {e}", name(node)))?;
+        let groups = read_to(life, range.log, range.next..=end, APPLY_MAX as usize * self.profile.payload_max)
+            .map_err(|e| format!("{}: {e}", name(node)))?;
         let mut entries: Vec<Entry> =
             groups.iter().flat_map(Group::entries).filter(|entry| (range.next..=end).contains(&entry.seq)).collect();
         if entries.is_empty() {

@@ -264,7 +264,7 @@ impl<S: Storage> Wal<S> {
     }
 
     /// Begins a new own log, because records of the old one exist elsewhere that are not here ([`StoreError::Rollback`]). Until it has worked
-    /// nothing is appended, since the numbers are used.
+    /// no append is taken, since the numbers are used.
     pub fn renew(&mut self, fresh: Incarnation) -> Result<LogId, WalError> {
         self.set_back = true;
         self.check_flushed()?;
