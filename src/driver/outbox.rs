@@ -9,9 +9,9 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::base::{Error, LogId, PeerId, Result, limits};
+use crate::base::{Error, LogId, LogRange, PeerId, Result, limits};
 use crate::crypto::Secret;
 use crate::crypto::parcel;
 use crate::driver::Shell;
@@ -55,8 +55,8 @@ pub(crate) struct Room {
     bell: Condvar,
     /// Held while receipts are written, so that none is written twice.
     writing: Mutex<()>,
-    /// The disk refused a receipt of a caller: the thread is to try again.
-    refused: AtomicBool,
+    /// Something has changed that the thread did not know of when it began to wait: it looks again.
+    stirred: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// This node's keys, the present and earlier ones.
     mine: Vec<PeerId>,
@@ -118,7 +118,7 @@ impl Room {
             inside: Mutex::new(Inside { outbox, caught_up: false, ready: false, ended: false }),
             bell: Condvar::new(),
             writing: Mutex::new(()),
-            refused: AtomicBool::new(false),
+            stirred: AtomicBool::new(false),
             thread: Mutex::new(None),
             mine,
         });
@@ -142,32 +142,28 @@ impl Room {
             shell.look(|mesh, _| mesh.durables()).into_iter().filter(|(log, _)| self.mine.contains(&log.origin)).collect();
         let mut wanted = Subscribe::all();
         for (log, durable) in &own {
-            self.read(shell, Subscribe::log(*log, 1), *log, *durable)?;
+            self.read(shell, LogRange { log: *log, first: 1, last: *durable }, false)?;
             wanted = wanted.and(*log, durable + 1);
         }
         self.inside.lock().ready = true;
         let mut logs = Subscription::new(shell, wanted).unfiltered();
         loop {
+            self.stirred.store(false, Ordering::SeqCst);
             let mut due = self.due(shell);
-            self.refused.store(false, Ordering::SeqCst);
+            let retry = || now().checked_add(limits::REPLICA_RETRY);
             match self.write_receipts(shell) {
                 // An event has said so; they come again.
-                Err(Error::Log(_)) => due = due.into_iter().chain(now().checked_add(limits::REPLICA_RETRY)).min(),
+                Err(Error::Log(_)) => due = due.into_iter().chain(retry()).min(),
                 done => done?,
             }
-            if self.inside.lock().outbox.is_full() {
-                self.wait_for_room(shell)?;
-                continue;
+            if !self.take_left_out(shell)? {
+                due = due.into_iter().chain(retry()).min();
             }
             // What is there, before what is to come is waited for.
             let mut changed = false;
             while let Some(record) = self.kept(shell, &mut logs, Some(now()))? {
-                let mut inside = self.inside.lock();
-                inside.outbox.record(record.log, record.seq, &record.payload);
+                self.inside.lock().outbox.record(record.log, record.seq, &record.payload);
                 changed |= crate::outbox::is_ours(&record.payload);
-                if inside.outbox.is_full() {
-                    break;
-                }
             }
             self.inside.lock().caught_up = true;
             self.bell.notify_all();
@@ -183,7 +179,7 @@ impl Room {
     /// The next record that is kept; those before it are in a snapshot, whose outbox is taken.
     fn kept(&self, shell: &Arc<Shell>, logs: &mut Subscription, deadline: Option<Instant>) -> Result<Option<LogRecord>> {
         loop {
-            match logs.next_unless(deadline, &|| self.refused.load(Ordering::SeqCst)) {
+            match logs.next_unless(deadline, &|| self.stirred.load(Ordering::SeqCst)) {
                 Err(Error::Truncated { .. }) => self.recall(shell),
                 answer => return answer,
             }
@@ -197,15 +193,31 @@ impl Room {
         inside.outbox.recall(&upto, &mut |visit| records.iter().for_each(|record| visit(record.log, record.seq, &record.payload)));
     }
 
-    fn read(&self, shell: &Arc<Shell>, wanted: Subscribe, log: LogId, upto: u64) -> Result<()> {
-        let mut records = Subscription::new(shell, wanted).unfiltered();
-        let mut at = 0;
-        while at < upto {
-            match records.next_before(None) {
+    /// Reads again what there was no room for, as far as there is room now; `false` if not all of that could be read.
+    fn take_left_out(&self, shell: &Arc<Shell>) -> Result<bool> {
+        while let Some(range) = { self.inside.lock().outbox.left_out() } {
+            if !self.read(shell, range, true)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads records that are durable; all of them, or those that there is room for and that can be read now. `false` if one cannot.
+    fn read(&self, shell: &Arc<Shell>, LogRange { log, first, last }: LogRange, for_room: bool) -> Result<bool> {
+        let mut records = Subscription::new(shell, Subscribe::log(log, first)).unfiltered();
+        let mut at = first.saturating_sub(1);
+        while at < last {
+            match records.next_before(for_room.then(now)) {
                 Ok(Some(record)) => {
                     at = record.seq;
-                    self.inside.lock().outbox.record(log, record.seq, &record.payload);
+                    let mut inside = self.inside.lock();
+                    inside.outbox.record(log, record.seq, &record.payload);
+                    if for_room && inside.outbox.is_full() {
+                        break;
+                    }
                 }
+                Ok(None) if for_room => return Ok(false),
                 Ok(None) => {}
                 Err(Error::Truncated { base, .. }) => {
                     // A newer snapshot than the one that was read before this began.
@@ -215,7 +227,7 @@ impl Room {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Waits until an operation that this node put is over, or `deadline`; where it stands then.
@@ -224,8 +236,12 @@ impl Room {
         loop {
             let gone = || Error::Invalid(format!("operation {id} was not put by this node, or is settled"));
             let state = inside.outbox.stands(id).ok_or_else(gone)?;
-            if matches!(state, State::Done | State::PermanentFailed) || deadline.is_some_and(|deadline| now() >= deadline) {
+            if matches!(state, State::Done | State::PermanentFailed) {
                 return Ok(state);
+            }
+            if deadline.is_some_and(|deadline| now() >= deadline) {
+                drop(inside);
+                return self.hear(shell).outbox.stands(id).ok_or_else(gone);
             }
             if inside.ended {
                 return Err(Error::from(shell));
@@ -239,6 +255,11 @@ impl Room {
 
     /// Every operation that this node put or is to execute.
     pub(crate) fn list(&self, shell: &Shell) -> Vec<OpView> {
+        self.hear(shell).outbox.list()
+    }
+
+    /// Takes how far peers have the own logs on their disks.
+    fn hear(&self, shell: &Shell) -> MutexGuard<'_, Inside> {
         let views: Vec<_> = shell.look(|mesh, _| {
             let own = mesh.durables().into_iter().filter(|(log, _)| self.mine.contains(&log.origin));
             own.filter_map(|(log, _)| mesh.log(log)).collect()
@@ -247,26 +268,13 @@ impl Room {
         for view in views {
             view.acked.iter().for_each(|acked| inside.outbox.held(acked.peer, view.log, acked.durable));
         }
-        inside.outbox.list()
+        inside
     }
 
     /// When something may be claimed or times out next.
     fn due(&self, shell: &Shell) -> Option<Instant> {
         let at = shell.now();
         self.inside.lock().outbox.deadline(at).and_then(|due| now().checked_add(due.since(at)))
-    }
-
-    fn wait_for_room(&self, shell: &Shell) -> Result<()> {
-        let mut inside = self.inside.lock();
-        inside.caught_up = true;
-        self.bell.notify_all();
-        if inside.outbox.is_full() && !shell.log.progress.has_ended() {
-            // No longer: receipts that the disk refused make room too, once they are written.
-            self.bell.wait_for(&mut inside, limits::REPLICA_RETRY);
-            let now = shell.now();
-            inside.outbox.tick(now);
-        }
-        if shell.log.progress.has_ended() { Err(Error::from(shell)) } else { Ok(()) }
     }
 
     /// Appends the receipts that are not in the own log yet. Blocks until they are durable; what the disk refuses stays to be
@@ -322,10 +330,14 @@ impl Room {
         let mut inside = self.inside.lock();
         loop {
             let at = shell.now();
-            if let Some(claimed) = inside.ready.then(|| inside.outbox.claim(at, 1).pop()).flatten() {
+            let was_idle = !inside.outbox.has_unwritten();
+            let claimed = inside.ready.then(|| inside.outbox.claim(at, 1).pop()).flatten();
+            // This claim may time out before what the thread waits for; an earlier one's time may have been its last.
+            if claimed.is_some() || (was_idle && inside.outbox.has_unwritten()) {
+                self.stir(shell);
+            }
+            if let Some(claimed) = claimed {
                 drop(inside);
-                // This claim may time out before what the thread waits for.
-                shell.log.progress.ring();
                 if let Some(operation) = self.fetch(shell, claimed)? {
                     return Ok(Some(operation));
                 }
@@ -382,7 +394,7 @@ impl Room {
     pub(crate) fn fail(&self, shell: &Shell, id: &OpId, for_good: bool, detail: &str) -> Result<()> {
         self.inside.lock().outbox.fail(shell.now(), id, for_good, detail).map_err(refused)?;
         self.bell.notify_all();
-        shell.log.progress.ring();
+        self.stir(shell);
         self.write_receipt(shell, id)
     }
 
@@ -393,9 +405,14 @@ impl Room {
             Err(Error::Log(why)) => why,
             done => return done,
         };
-        self.refused.store(true, Ordering::SeqCst);
-        shell.log.progress.ring();
+        self.stir(shell);
         if self.inside.lock().outbox.is_unwritten(id) { Err(Error::Log(why)) } else { Ok(()) }
+    }
+
+    /// Has the thread look again for what is due and what is to be written.
+    fn stir(&self, shell: &Shell) {
+        self.stirred.store(true, Ordering::SeqCst);
+        shell.log.progress.ring();
     }
 
     /// [`Room::fail`] of one that nobody has seen: its receipt comes when the disk lets it.

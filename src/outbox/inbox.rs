@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{PeerId, Time};
-use crate::outbox::record::{OpId, Outcome, Receipt, cut};
+use crate::outbox::record::{OpId, Outcome, Receipt, Target, cut};
 use crate::outbox::retry::RetryPolicy;
 use crate::outbox::{OpView, Refusal, Side, State};
 
@@ -27,6 +27,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Item {
+    target: Target,
     kind: String,
     key: Vec<u8>,
     stage: Stage,
@@ -47,7 +48,7 @@ pub struct Claimed {
 }
 
 /// Operations for this node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
     items: BTreeMap<OpId, Item>,
     /// Keys of operations in flight or done and not answered yet, and how many hold each: another one with the same key waits for them.
@@ -57,25 +58,39 @@ pub(super) struct Inbox {
     finished: BTreeMap<Key, Outcome>,
     /// Receipts in the own log whose operation has not been read yet.
     receipted: BTreeSet<OpId>,
+    /// Operations at most.
+    pub(super) open_max: usize,
+    /// Keys that are known for ever at most: an operation with another one fails for good, so that none is executed twice.
+    pub(super) keys_max: usize,
 }
 
 impl Inbox {
-    pub(super) fn len(&self) -> usize {
-        self.items.len()
+    pub(super) fn new(open_max: usize, keys_max: usize) -> Inbox {
+        let (items, busy, finished, receipted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Inbox { items, busy, finished, receipted, open_max, keys_max }
     }
 
-    /// Keys that are known for ever.
-    pub(super) fn keys(&self) -> usize {
-        self.finished.len()
+    pub(super) fn is_full(&self) -> bool {
+        self.items.len() >= self.open_max
+    }
+
+    /// Whether a quarter is free.
+    pub(super) fn has_much_room(&self) -> bool {
+        self.items.len() <= self.open_max / 4 * 3
+    }
+
+    /// Whether an operation can be offered: also where it takes no room.
+    pub(super) fn has_room_for(&self, id: &OpId) -> bool {
+        !self.is_full() || self.receipted.contains(id) || self.items.contains_key(id)
     }
 
     /// An operation for this node was read.
-    pub(super) fn offered(&mut self, id: OpId, kind: String, key: Vec<u8>) {
+    pub(super) fn offered(&mut self, id: OpId, target: Target, kind: String, key: Vec<u8>) {
         if self.receipted.remove(&id) || self.items.contains_key(&id) {
             return;
         }
         let stage = Stage::Ready { attempts: 0, not_before: Time::ZERO };
-        self.items.insert(id, Item { kind, key, stage, detail: String::new() });
+        self.items.insert(id, Item { target, kind, key, stage, detail: String::new() });
     }
 
     /// A receipt of this node was read in its own log, or has just been written there.
@@ -83,6 +98,10 @@ impl Inbox {
         if !receipt.key.is_empty() {
             let key = (receipt.op.log.origin, receipt.key.clone());
             self.busy.remove(&key);
+        }
+        // What failed without an attempt was executed under another number, or will be by nobody.
+        if !receipt.key.is_empty() && (receipt.outcome == Outcome::Done || receipt.attempts > 0) {
+            let key = (receipt.op.log.origin, receipt.key.clone());
             self.finished.entry(key).or_insert(receipt.outcome);
         }
         if self.items.remove(&receipt.op).is_none() && !was_read {
@@ -124,7 +143,9 @@ impl Inbox {
     pub(super) fn done(&mut self, id: &OpId) -> Result<(), Refusal> {
         let item = self.items.get_mut(id).ok_or(Refusal::Unknown(*id))?;
         let (attempts, was_late) = match item.stage {
-            Stage::Writing(_) => return Ok(()),
+            Stage::Writing(ref receipt) if receipt.outcome == Outcome::Done => return Ok(()),
+            // Its failure is on its way into the log: what was done comes too late.
+            Stage::Writing(_) => return Err(Refusal::Unknown(*id)),
             Stage::Ready { attempts: 0, .. } => return Err(Refusal::NotClaimed(*id)),
             Stage::Ready { attempts, .. } => (attempts, true),
             Stage::InFlight { attempts, .. } => (attempts, false),
@@ -203,18 +224,30 @@ impl Inbox {
         self.items.get(id).is_some_and(|item| matches!(item.stage, Stage::Writing(_)))
     }
 
-    /// Operations whose key was executed under another number are answered as that one was.
+    /// Operations whose key was executed under another number are answered as that one was; such with a key that cannot be remembered
+    /// any more have failed.
     fn settle_known(&mut self) {
-        for (id, item) in self.items.iter_mut().filter(|(_, item)| matches!(item.stage, Stage::Ready { .. })) {
-            let known = self.finished.get(&(id.log.origin, item.key.clone())).filter(|_| !item.key.is_empty());
-            if let Some(outcome) = known {
-                let detail = "an operation with the same key was executed before".to_owned();
-                item.stage = Stage::Writing(Receipt { op: *id, key: item.key.clone(), outcome: *outcome, attempts: 0, detail });
-            }
+        let is_full = self.finished.len() >= self.keys_max;
+        for (id, item) in self.items.iter_mut().filter(|(_, item)| !item.key.is_empty()) {
+            let Stage::Ready { attempts, .. } = item.stage else { continue };
+            let key = (id.log.origin, item.key.clone());
+            let (outcome, detail) = match self.finished.get(&key) {
+                Some(outcome) => (*outcome, "an operation with the same key was executed before"),
+                None if is_full && attempts == 0 && !self.busy.contains_key(&key) => {
+                    (Outcome::Failed, "the target remembers as many idempotency keys as it can")
+                }
+                None => continue,
+            };
+            item.stage = Stage::Writing(Receipt { op: *id, key: item.key.clone(), outcome, attempts: 0, detail: detail.to_owned() });
         }
     }
 
-    pub(super) fn list(&self, to: impl Fn(&OpId) -> crate::outbox::Target) -> Vec<OpView> {
+    /// Whether there are receipts to be written.
+    pub(super) fn has_unwritten(&self) -> bool {
+        self.items.values().any(|item| matches!(item.stage, Stage::Writing(_)))
+    }
+
+    pub(super) fn list(&self) -> Vec<OpView> {
         let view = |(id, item): (&OpId, &Item)| {
             let (state, attempts) = match &item.stage {
                 Stage::Ready { attempts: 0, .. } => (State::Pending, 0),
@@ -223,7 +256,7 @@ impl Inbox {
                 Stage::Writing(receipt) => (State::from(receipt.outcome), receipt.attempts),
             };
             let (kind, key, detail) = (item.kind.clone(), item.key.clone(), item.detail.clone());
-            OpView { id: *id, side: Side::Received, target: to(id), kind, key, state, attempts, detail }
+            OpView { id: *id, side: Side::Received, target: item.target, kind, key, state, attempts, detail }
         };
         self.items.iter().map(view).collect()
     }

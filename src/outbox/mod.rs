@@ -14,6 +14,7 @@ mod sent;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use serde::Serialize;
 
@@ -119,6 +120,10 @@ pub struct Outbox {
     early_count: usize,
     /// How far each log was read.
     read: BTreeMap<LogId, u64>,
+    /// Logs with operations for this node for which there was no room, and how far the inbox has come in each.
+    behind: BTreeMap<LogId, u64>,
+    /// The last of those that was begun with.
+    turn: Option<LogId>,
     dice: fastrand::Rng,
 }
 
@@ -130,63 +135,113 @@ impl Outbox {
             mine: formerly.iter().copied().chain([me]).collect(),
             policy,
             sent: Sent::default(),
-            inbox: Inbox::default(),
+            inbox: Inbox::new(limits::OUTBOX_OPEN_MAX, limits::OUTBOX_KEYS_MAX),
             carried: BTreeMap::new(),
             carried_count: 0,
             early: BTreeMap::new(),
             early_count: 0,
             read: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            turn: None,
             dice: fastrand::Rng::with_seed(seed),
         }
     }
 
-    /// The next record of a log that is durable here. One that was read before changes nothing.
+    /// The next record of a log that is durable here. One that was read before changes nothing, unless there was no room for it then.
     pub fn record(&mut self, log: LogId, seq: u64, payload: &[u8]) {
         let read = self.read.entry(log).or_default();
-        if seq <= *read {
+        let is_new = seq > *read;
+        *read = seq.max(*read);
+        // A log that the inbox is behind in comes to it by being read again, in order.
+        let is_offered = self.behind.get(&log).map_or(is_new, |taken| !is_new && seq > *taken);
+        if !is_new && !is_offered {
             return;
         }
-        *read = seq;
         // What is not well formed means nothing: it is signed by its origin, and nobody else's loss.
-        let Some(body) = Some(payload).filter(|payload| is_ours(payload)).and_then(|payload| Body::decode(payload).ok()) else { return };
-        match body {
-            Body::Put { target, kind, key, .. } => self.put(OpId { log, seq }, target, kind, key),
-            Body::Receipt(receipt) => self.receipt(log.origin, receipt),
-            Body::Settled(ops) => ops.iter().filter(|op| op.log.origin == log.origin).for_each(|op| self.settled(op)),
+        let body = Some(payload).filter(|payload| is_ours(payload)).and_then(|payload| Body::decode(payload).ok());
+        if is_offered {
+            self.offer(OpId { log, seq }, body.as_ref());
         }
+        match body {
+            Some(Body::Put { target, kind, key, .. }) if is_new => self.put(OpId { log, seq }, target, kind, key),
+            Some(Body::Receipt(receipt)) if is_new => self.receipt(log.origin, receipt),
+            Some(Body::Settled(ops)) if is_new => ops.iter().filter(|op| op.log.origin == log.origin).for_each(|op| self.settled(op)),
+            _ => {}
+        }
+    }
+
+    /// Gives a record to the inbox, or stops giving it records of that log for want of room.
+    fn offer(&mut self, id: OpId, body: Option<&Body>) {
+        match body {
+            Some(Body::Put { target, kind, key, .. }) if self.is_for_me(&id, *target) => {
+                if !self.inbox.has_room_for(&id) {
+                    self.behind.entry(id.log).or_insert(id.seq - 1);
+                    return;
+                }
+                self.inbox.offered(id, *target, kind.clone(), key.clone());
+            }
+            Some(Body::Settled(ops)) => ops.iter().filter(|op| op.log.origin == id.log.origin).for_each(|op| self.inbox.withdrawn(op)),
+            _ => {}
+        }
+        if let Some(taken) = self.behind.get_mut(&id.log) {
+            *taken = id.seq;
+        }
+        self.drop_caught_up();
+    }
+
+    fn is_for_me(&self, id: &OpId, target: Target) -> bool {
+        !self.mine.contains(&id.log.origin) && (target == Target::All || target == Target::Peer(self.me))
+    }
+
+    /// Logs that the inbox is behind in no longer.
+    fn drop_caught_up(&mut self) {
+        let read = &self.read;
+        self.behind.retain(|log, taken| read.get(log).is_some_and(|read| *taken < *read));
+    }
+
+    /// How far the inbox has come in a log.
+    fn taken(&self, log: &LogId) -> u64 {
+        self.behind.get(log).or_else(|| self.read.get(log)).copied().unwrap_or(0)
     }
 
     /// Takes what a snapshot carries, in place of all records up to `upto` that were not read: operations first, then receipts.
     pub fn recall(&mut self, upto: &BTreeMap<LogId, u64>, records: Replay<'_>) {
-        let before = self.read.clone();
-        let is_new = |log: &LogId, seq: u64| before.get(log).is_none_or(|read| seq > *read);
+        let before: BTreeMap<LogId, (u64, u64)> = self.read.iter().map(|(log, read)| (*log, (*read, self.taken(log)))).collect();
+        let read_before = |log: &LogId| before.get(log).map_or(0, |(read, _)| *read);
+        let taken_before = |log: &LogId| before.get(log).map_or(0, |(_, taken)| *taken);
         for (log, upto) in upto {
             let read = self.read.entry(*log).or_default();
             *read = (*upto).max(*read);
+            if let Some(taken) = self.behind.get_mut(log) {
+                *taken = (*upto).max(*taken);
+            }
         }
+        self.drop_caught_up();
         records(&mut |log, seq, payload| {
-            if let Ok(Body::Put { target, kind, key, .. }) = Body::decode(payload)
-                && is_new(&log, seq)
-            {
-                self.put(OpId { log, seq }, target, kind, key);
+            let Ok(Body::Put { target, kind, key, .. }) = Body::decode(payload) else { return };
+            let id = OpId { log, seq };
+            if seq > taken_before(&log) && self.is_for_me(&id, target) {
+                self.inbox.offered(id, target, kind.clone(), key.clone());
+            }
+            if seq > read_before(&log) {
+                self.put(id, target, kind, key);
             }
         });
         records(&mut |log, seq, payload| {
             if let Ok(Body::Receipt(receipt)) = Body::decode(payload)
-                && is_new(&log, seq)
+                && seq > read_before(&log)
             {
                 self.receipt(log.origin, receipt);
             }
         });
     }
 
-    /// This node has just put an operation: known at once, before its own log is read that far.
+    /// What this node puts, and what it carries for others. Its own is known at once, before its own log is read that far.
     pub fn put(&mut self, id: OpId, target: Target, kind: String, key: Vec<u8>) {
         if self.mine.contains(&id.log.origin) {
             self.sent.put(id, target, kind, key);
-        } else if target == Target::All || target == Target::Peer(self.me) {
-            self.inbox.offered(id, kind, key);
         } else if let Target::Peer(peer) = target
+            && peer != self.me
             && self.carried_count < limits::OUTBOX_CARRIED_MAX
             && self.carried.entry(peer).or_default().insert(id)
         {
@@ -199,10 +254,10 @@ impl Outbox {
 
     fn receipt(&mut self, from: PeerId, receipt: Receipt) {
         let id = receipt.op;
-        let was_read = self.read.get(&id.log).is_some_and(|read| *read >= id.seq);
         if self.mine.contains(&from) {
-            return self.inbox.written(&receipt, was_read);
+            return self.inbox.written(&receipt, self.taken(&id.log) >= id.seq);
         }
+        let was_read = self.read.get(&id.log).is_some_and(|read| *read >= id.seq);
         if self.sent.has(&id) {
             self.sent.receipt(from, receipt);
         } else if was_read {
@@ -223,7 +278,6 @@ impl Outbox {
 
     fn settled(&mut self, id: &OpId) {
         self.sent.settled(id);
-        self.inbox.withdrawn(id);
         let target = self.carried.iter().find(|(_, ops)| ops.contains(id)).map(|(target, _)| *target);
         target.into_iter().for_each(|target| self.drop_carried(target, id));
     }
@@ -235,9 +289,22 @@ impl Outbox {
         }
     }
 
-    /// Whether no more can be kept in memory: nothing is to be read until something is answered for or settled.
+    /// Whether there is no room for another operation to be executed here: what is read is left out, and comes by reading it again.
     pub fn is_full(&self) -> bool {
-        self.inbox.len() >= limits::OUTBOX_OPEN_MAX || self.inbox.keys() >= limits::OUTBOX_KEYS_MAX
+        self.inbox.is_full()
+    }
+
+    /// A log with operations for which there was no room, its first record that was left out, and the last one that was read: to be
+    /// read again as far as there is room now. Each of several logs in turn; none before there is room worth reading for.
+    pub fn left_out(&mut self) -> Option<LogRange> {
+        if !self.inbox.has_much_room() {
+            return None;
+        }
+        let after = self.turn.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.behind.range((after, Bound::Unbounded)).next().or_else(|| self.behind.iter().next());
+        let (log, taken) = next.map(|(log, taken)| (*log, *taken))?;
+        self.turn = Some(log);
+        Some(LogRange { log, first: taken + 1, last: self.read.get(&log).copied().unwrap_or(taken) })
     }
 
     /// Whether this node can put nothing more until something is settled.
@@ -276,6 +343,11 @@ impl Outbox {
         self.inbox.unwritten()
     }
 
+    /// Whether there are such, but for those that the next claim or look finds.
+    pub fn has_unwritten(&self) -> bool {
+        self.inbox.has_unwritten()
+    }
+
     /// Whether an operation has a receipt among those.
     pub fn is_unwritten(&self, id: &OpId) -> bool {
         self.inbox.is_unwritten(id)
@@ -309,7 +381,7 @@ impl Outbox {
     /// Everything that is not settled or answered for, put by this node or for it.
     pub fn list(&self) -> Vec<OpView> {
         let mut all = self.sent.list(&self.everybody());
-        all.extend(self.inbox.list(|_| Target::Peer(self.me)));
+        all.extend(self.inbox.list());
         all
     }
 

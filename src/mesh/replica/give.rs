@@ -45,6 +45,8 @@ pub(super) struct Give {
     make_after: Option<Time>,
     /// Those made in a row that came too late for whom they were made.
     late: u32,
+    /// The last one made for a peer, until one says that it came too late.
+    fresh: Option<SnapshotId>,
     /// Attempts in a row that came to nothing.
     failed: u32,
     look_at: Option<Time>,
@@ -135,9 +137,10 @@ impl Replica {
     }
 
     fn held(&mut self, now: Time, offer: SnapshotOffer, places: Vec<Place>) {
-        self.give.making = false;
+        let was_making = std::mem::take(&mut self.give.making);
         if offer.maker == self.own.origin {
             self.give.failed = 0;
+            self.give.fresh = was_making.then_some(offer.id);
         }
         self.give.held.retain(|held| held.offer.id != offer.id);
         if self.give.held.len() >= limits::SNAPSHOTS_HELD_MAX {
@@ -216,7 +219,8 @@ impl Replica {
         session.declined.retain(|id| *id == no.id || self.give.held.iter().any(|held| held.offer.id == *id));
         let maker = self.give.held.iter().find(|held| held.offer.id == no.id).map(|held| held.offer.maker);
         match no.why {
-            Decline::Behind => self.give.late = self.give.late.saturating_add(1),
+            // Once for each that was made: neither those that lay here before nor a second peer is a reason to make the next one later.
+            Decline::Behind => self.give.late += u32::from(self.give.fresh.take_if(|id| *id == no.id).is_some()),
             Decline::Unneeded => session.unwilling = true,
             Decline::Unwelcome => session.unwilling |= maker == Some(self.own.origin),
         }
