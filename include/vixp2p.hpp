@@ -412,7 +412,8 @@ public:
     virtual void on_outbox_pull(const NodeId &from, const OutboxPullRequest &request) = 0;
     /**
      * What is to reach a peer that has just connected or acknowledged: appended to the log as one record; asked until there is none.
-     * A batch that could not be appended is kept and tried first the next time, unless it is too large for any record.
+     * A batch that could not be appended is kept and tried first the next time, unless no record can be it: too large, or beginning
+     * with the mark of the outbox. Then on_error() is told.
      */
     virtual std::optional<WalBatch> next_wal_batch_for(const NodeId &peer) = 0;
     /** One of the functions threw; the node goes on. */
@@ -460,7 +461,7 @@ struct Attached {
                 return;
             }
             const vixp2p_status status = vixp2p_node_append(node, unsaved->bytes.data(), unsaved->bytes.size(), nullptr);
-            if (status == VIXP2P_ERR_TOO_LARGE) {
+            if (status == VIXP2P_ERR_TOO_LARGE || (status == VIXP2P_ERR_INVALID && node != nullptr)) {
                 sync->on_error(Error(status));
             } else {
                 check(status);

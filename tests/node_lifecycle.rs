@@ -66,6 +66,18 @@ fn a_stopped_node_starts_again_on_the_same_port_with_the_same_key_and_log() {
 }
 
 #[test]
+fn a_record_that_is_too_large_is_refused_the_same_way_whether_the_node_runs_or_not() {
+    let node = Node::open(config("a")).expect("opens");
+    let large = Bytes::from(vec![0; limits::RECORD_PAYLOAD_MAX_BYTES + 1]);
+    for _ in 0..2 {
+        let refused = node.append_blocking(vec![Bytes::from_static(b"small"), large.clone()]);
+        assert!(matches!(refused, Err(Error::TooLarge { got, max, .. }) if got == max + 1), "{refused:?}");
+        node.start().expect("starts");
+    }
+    assert_eq!(node.append_blocking(vec![Bytes::from_static(b"small")]).expect("appends"), (1, 1), "nothing of it is there");
+}
+
+#[test]
 fn a_node_on_the_callers_runtime_restarts_on_its_port_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     runtime.block_on(async {

@@ -286,7 +286,7 @@ impl LogQueue {
 type Work = (Pending, Vec<(LinkId, Proven)>);
 
 /// Whether every payload fits a record.
-fn check(payloads: &[Bytes]) -> Result<()> {
+pub(crate) fn check(payloads: &[Bytes]) -> Result<()> {
     let large = payloads.iter().find(|payload| payload.len() > limits::RECORD_PAYLOAD_MAX_BYTES);
     large.map_or(Ok(()), |large| Err(Error::TooLarge { what: "record", got: large.len(), max: limits::RECORD_PAYLOAD_MAX_BYTES }))
 }

@@ -80,6 +80,8 @@ pub struct Subscription {
     piece: Option<Piece>,
     turn: Option<LogId>,
     watcher: Option<u64>,
+    /// When the watcher is called next although nothing has moved.
+    rings_at: Option<Instant>,
     cancelled: Arc<AtomicBool>,
     /// Whether records of the outbox are given out.
     unfiltered: bool,
@@ -138,8 +140,8 @@ impl Subscription {
             }
         }
         let (parked, shell) = (BTreeMap::new(), Arc::downgrade(shell));
-        let (piece, turn, watcher, cancelled) = (None, None, None, Arc::default());
-        Subscription { shell, all: wanted.all, next, parked, piece, turn, watcher, cancelled, unfiltered: false }
+        let (piece, turn, watcher, rings_at, cancelled) = (None, None, None, None, Arc::default());
+        Subscription { shell, all: wanted.all, next, parked, piece, turn, watcher, rings_at, cancelled, unfiltered: false }
     }
 
     /// The same with the records of the outbox.
@@ -217,7 +219,10 @@ impl Subscription {
                     let fetched = shell.log.fetch_blocking(log, from, limits::SUBSCRIBE_READ_BYTES);
                     self.arrived(&shell, log, fetched)?;
                 }
-                Step::Wait(until) => return Ok(Look::Nothing(seen, until)),
+                Step::Wait(until) => {
+                    until.into_iter().for_each(|until| self.ring_at(&shell, until));
+                    return Ok(Look::Nothing(seen, until));
+                }
             }
         }
     }
@@ -232,6 +237,19 @@ impl Subscription {
         if let Some(shell) = self.shell.upgrade() {
             self.watcher = Some(shell.log.progress.watch(watcher));
         }
+    }
+
+    /// Sees to it that a watcher is called when a log that could not be read is to be tried again: it keeps no time of its own.
+    fn ring_at(&mut self, shell: &Arc<Shell>, until: Instant) {
+        if self.watcher.is_none() || self.rings_at == Some(until) {
+            return;
+        }
+        self.rings_at = Some(until);
+        let theirs = Arc::downgrade(shell);
+        shell.handle.spawn(async move {
+            tokio::time::sleep_until(until.into()).await;
+            theirs.upgrade().into_iter().for_each(|shell| shell.log.progress.ring());
+        });
     }
 
     /// The node, and how often the bell had rung before it was seen to run: a ring that ends this is not missed.

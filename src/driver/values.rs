@@ -4,10 +4,11 @@
 //!  payload of a record   "vkv1" | time_us u64 | key length u16 | key | 1 u8, value, or 0 u8 if the key is removed
 //!  file, any number of   length u32 | crc32c u32 | origin 32 | incarnation u64 | seq u64 | payload (empty: a cursor)
 //!  state of a snapshot   the same, one for each key in their order, then the cursors
+//!  file written anew     the same behind one of origin 0, incarnation 0, how many there are, "vkvn"; later ones in the order they came
 //! ```
 //!
 //! Little-endian. The later time wins, then the greater log and number, so that all nodes agree whatever order records come in. The file
-//! is its own cursor: what a power cut takes of its end is applied again. Never syncs for a record; a snapshot does, before records go.
+//! is its own cursor: what a power cut takes of its end is applied again, and everything where more than its end is lost. Never syncs for a record; a snapshot does, before records go.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -22,6 +23,10 @@ use crate::driver::known::put_whole;
 pub(crate) const VALUES_FILE: &str = "values";
 
 const MARK: &[u8; 4] = b"vkv1";
+/// Payload of the entry that says how many follow which were written at once.
+const COUNT_MARK: &[u8; 4] = b"vkvn";
+/// Whose entry that is.
+const NOBODY: LogId = LogId { origin: PeerId([0; 32]), incarnation: Incarnation(0) };
 /// Bytes of an entry beside its payload.
 const HEAD_BYTES: usize = 4 + 4 + 32 + 8 + 8;
 
@@ -38,6 +43,8 @@ pub(crate) struct Values {
     written: u64,
     /// The file may end in half an entry, or lack some: it is written anew before anything else goes to it.
     is_broken: bool,
+    /// What was found wrong with the file, if anything.
+    pub(crate) damage: Option<String>,
     /// This node's logs may have records of its own that are not here.
     pub(crate) lacks_own: bool,
 }
@@ -119,14 +126,12 @@ impl Values {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             other => {
                 let mut input = io::BufReader::new(other.map_err(Error::io(failed()))?);
-                loop {
-                    match read_entry(&mut input) {
-                        Ok(Some((log, seq, payload))) => values.merge(log, seq, payload),
-                        Ok(None) => break,
-                        // What was written by half; the cursors say what is to come again.
-                        Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => break,
-                        Err(e) => return Err(Error::io(failed())(e)),
-                    }
+                let (read, count) = values.read_file(&mut input).map_err(Error::io(failed()))?;
+                if read < count {
+                    // These are in the order of the keys: no cursor says which are missing.
+                    values.cursors.clear();
+                    let what = format!("{} is damaged: {read} of {count} entries can be read", path.display());
+                    values.damage = Some(format!("{what}; all are taken from the logs or the newest snapshot again"));
                 }
             }
         }
@@ -134,11 +139,32 @@ impl Values {
         Ok(values)
     }
 
+    /// Takes in a file as far as it is whole. How many entries there were of those that were written at once, and how many there should
+    /// be.
+    fn read_file(&mut self, input: &mut dyn Read) -> io::Result<(u64, u64)> {
+        let (mut read, mut count) = (0, 0);
+        loop {
+            match read_entry(input) {
+                Ok(Some((NOBODY, seq, payload))) if payload == COUNT_MARK => (read, count) = (0, seq),
+                Ok(Some((log, seq, payload))) => {
+                    self.merge(log, seq, payload);
+                    read += 1;
+                }
+                Ok(None) => return Ok((read, count)),
+                // Behind those: what was written by half; the cursors say what is to come again.
+                Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+                    return Ok((read, count.max(u64::from(read == 0))));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
     /// Writes the file anew: one entry for each key, and the cursors.
     fn rewrite(&mut self, path: PathBuf) -> Result<()> {
         // Until this is done nobody knows which file stands there.
         self.is_broken = true;
-        let mut bytes = Vec::new();
+        let mut bytes = entry(&NOBODY, (self.last.len() + self.cursors.len()) as u64, COUNT_MARK);
         self.write_to(&mut bytes).map_err(Error::io("writing the last values".to_owned()))?;
         put_whole(&path, &bytes)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(Error::io(format!("opening {}", path.display())))?;
@@ -314,6 +340,35 @@ mod tests {
             (cursor + 1..=5).for_each(|n| values.take(log(1), n, &put(n, &format!("key {n}"), "value")).expect("written"));
             assert_eq!(Values::open(Some(dir.path())).expect("readable").entries().len(), 5);
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_the_file_has_everything_that_may_be_lost_taken_again() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let records: Vec<_> = (1..=6).map(|n| (n, put(n, &format!("key {}", 9 - n), "value"))).collect();
+        let take = |values: &mut Values, upto: u64| {
+            let next = values.cursor(&log(1)).unwrap_or(0) + 1;
+            records
+                .iter()
+                .filter(|(seq, _)| (next..=upto).contains(seq))
+                .for_each(|(seq, put)| values.take(log(1), *seq, put).expect("written"));
+        };
+        take(&mut Values::open(Some(dir.path())).expect("made"), 4);
+        // Written anew in the order of the keys, and two more behind.
+        take(&mut Values::open(Some(dir.path())).expect("readable"), 6);
+        let path = dir.path().join(VALUES_FILE);
+        let whole = std::fs::read(&path).expect("there");
+        let mut told = 0;
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, damaged).expect("written");
+            let mut values = Values::open(Some(dir.path())).expect("readable");
+            told += usize::from(values.damage.is_some());
+            take(&mut values, 6);
+            assert_eq!(values.entries().len(), 6, "byte {at}");
+        }
+        assert!(told > whole.len() / 2, "{told} of {}", whole.len());
     }
 
     #[test]

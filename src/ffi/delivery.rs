@@ -289,9 +289,9 @@ pub(super) fn inside_log_callback() -> bool {
     IN_LOG.with(Cell::get)
 }
 
-/// Runs `call` as a log callback.
+/// Runs `call` as a log callback; also inside another one.
 pub(super) fn as_log_callback(call: impl FnOnce() -> Option<()>) {
-    IN_LOG.with(|inside| inside.set(true));
+    let outside = IN_LOG.with(|inside| inside.replace(true));
     call();
-    IN_LOG.with(|inside| inside.set(false));
+    IN_LOG.with(|inside| inside.set(outside));
 }

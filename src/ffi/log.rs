@@ -6,6 +6,7 @@ use crate::base::Level;
 use crate::driver::{clear_process_log, set_process_log};
 use crate::ffi::boundary::{Answer, Failure, c_text, guard, read_ref};
 use crate::ffi::callbacks::{Slot, vixp2p_log_callback};
+use crate::ffi::delivery::as_log_callback;
 use crate::ffi::handle::on_node;
 use crate::ffi::status::{VIXP2P_OK, vixp2p_status};
 use crate::ffi::types::vixp2p_node;
@@ -94,9 +95,10 @@ pub unsafe extern "C" fn vixp2p_set_process_log(level: i32, callback: *const vix
                 node_id: label.as_ptr(),
             };
             // SAFETY: the application gave both for exactly this; the record and its texts live through the call.
-            slot.run(|function: unsafe extern "C" fn(*mut c_void, *const vixp2p_log_record), userdata| unsafe {
+            let run = |function: unsafe extern "C" fn(*mut c_void, *const vixp2p_log_record), userdata| unsafe {
                 function(userdata, &raw const record);
-            });
+            };
+            as_log_callback(|| slot.run(run));
         });
         Ok(VIXP2P_OK)
     })

@@ -38,6 +38,7 @@ impl Node {
 
     /// A node that does not run still keeps its log.
     fn append_offline(&self, payloads: &[Bytes]) -> Result<LogRange> {
+        log::check(payloads)?;
         let (causes, named) = self.offline_causes()?;
         let mut state = self.inner.state.lock();
         if let Some(failed) = &state.failed {

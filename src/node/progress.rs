@@ -47,7 +47,8 @@ pub struct Acks {
 pub struct Lag {
     /// Records.
     pub records: u64,
-    /// Bytes of log, exact up to 64 KiB and close to it beyond.
+    /// Bytes of log, exact up to 64 KiB and close to it beyond. Where peers stand at more than 1,024 different places, bytes and time are
+    /// 0 for some of them, those in the own log last.
     pub bytes: u64,
     /// Age of the first record behind, by the origin's clock then and this node's now; 0 if the origin's clock was ahead.
     pub ms: u64,
@@ -194,7 +195,11 @@ impl Node {
             let all = applied.into_iter().chain(view.acked.iter().map(|acked| acked.durable));
             places.extend(all.filter(|seq| *seq < view.durable).map(|seq| (view.log, seq)));
         }
-        (own, views, places.into_iter().take(limits::STATUS_PLACES_MAX).collect())
+        // Those of the own log first: of very many places the others' say no bytes and no time.
+        let (mut places, others): (Vec<_>, Vec<_>) = places.into_iter().partition(|(log, _)| *log == own);
+        places.extend(others);
+        places.truncate(limits::STATUS_PLACES_MAX);
+        (own, views, places)
     }
 }
 

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::base::config::Durability;
-use crate::base::{Error, LogId, LogRange, Result, limits};
+use crate::base::{Error, Event, LogId, LogRange, Result, limits};
 use crate::driver::apply::{Outcome, Standing};
 use crate::driver::log::now_us;
+use crate::driver::ring::Item;
 use crate::driver::snapshots::{self, SnapshotHandler};
 use crate::driver::values::{Values, payload};
 use crate::driver::workers::NodeWal;
@@ -36,6 +37,9 @@ impl Node {
     /// before the first start, on every node of the cluster. All of it is in memory; the file `values` of the data directory has it too.
     pub fn keep_last_values(&self) -> Result<LastValues> {
         let mut values = Values::open(self.inner.config.data_dir.as_deref())?;
+        if let Some(detail) = values.damage.take() {
+            self.inner.ring.push(Item::Event(Event::LogDamaged { detail }));
+        }
         // Until all is set no other thread starts the node.
         let mut state = self.inner.state.lock();
         let wal = state.wal.as_ref().ok_or_else(|| Error::Invalid("keep_last_values comes before start".into()))?;

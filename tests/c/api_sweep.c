@@ -267,11 +267,14 @@ static void on_log(void *userdata, const vixp2p_log_record *record)
 
 /* Called on several threads: one value is all that is ever written. */
 static volatile int process_heard;
+static vixp2p_node *volatile swept_node;
 
 static void on_process_log(void *userdata, const vixp2p_log_record *record)
 {
     CHECK(userdata == NULL && record->struct_size == sizeof *record);
     CHECK(record->node_id != NULL && strlen(record->message) == record->message_len);
+    /* It may be the log's own thread. */
+    CHECK(swept_node == NULL || vixp2p_node_flush(swept_node, NULL) == VIXP2P_ERR_WOULD_DEADLOCK);
     process_heard = 1;
 }
 
@@ -657,6 +660,7 @@ static void endings(vixp2p_node *a, vixp2p_node *b, Counts *counts)
     process.fn = on_process_log;
     CHECK_FAILS(INVALID, vixp2p_set_process_log(99, &process));
     CHECK_FAILS(INVALID, vixp2p_set_process_log(VIXP2P_LOG_TRACE, NULL));
+    swept_node = b;
     CHECK(vixp2p_set_process_log(VIXP2P_LOG_TRACE, &process) == VIXP2P_OK);
     CHECK(vixp2p_node_id(a, &id_a) == VIXP2P_OK);
     CHECK(vixp2p_node_set_log_callback(b, &log) == VIXP2P_OK);

@@ -75,16 +75,18 @@ void keeps_what_cannot_be_appended()
 {
     const auto seen = std::make_shared<Seen>();
     const std::string huge(2U << 20U, 'x');
-    seen->waiting = {"second", huge, "first"};
+    // What the outbox's records begin with.
+    const std::string marked = "\xffvixout\x01 of a stranger";
+    seen->waiting = {"second", marked, huge, "first"};
     vixp2p::detail::Attached attached{nullptr, seen};
     attached.guarded([&] { attached.offer("nobody"); });
     attached.guarded([&] { attached.offer("nobody"); });
-    CHECK(seen->errors == 2 && seen->waiting.size() == 2);
+    CHECK(seen->errors == 2 && seen->waiting.size() == 3);
     vixp2p_node_options options = loopback("c", VIXP2P_DELIVERY_POLL);
     vixp2p::check(vixp2p_node_create(&options, &attached.node));
     vixp2p::check(vixp2p_node_start(attached.node));
     attached.guarded([&] { attached.offer("nobody"); });
-    CHECK(seen->errors == 3 && seen->waiting.empty() && vixp2p::flush(attached.node) == 2);
+    CHECK(seen->errors == 4 && seen->waiting.empty() && vixp2p::flush(attached.node) == 2);
     auto all = vixp2p::Subscription::all(attached.node);
     CHECK(all.next()->text() == "first" && all.next()->text() == "second");
     vixp2p_log_id log{};

@@ -1,11 +1,11 @@
 //! Snapshots where something goes wrong: parts that cannot be read, states that cannot be replaced, nodes that were set back or are apart.
 
 use vixp2p::Event;
-use vixp2p::base::{Incarnation, LogId};
+use vixp2p::base::{Incarnation, LinkId, LogId};
 use vixp2p::mesh::io::{Examined, Kept, SnapshotInput};
 use vixp2p::mesh::{Input, Output};
 use vixp2p::wire::Message;
-use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotFetch, SnapshotId};
+use vixp2p::wire::message::{Decline, Part, SnapshotData, SnapshotDecline, SnapshotFetch, SnapshotId, SnapshotOffer};
 
 use crate::snapshots::{
     based, data, declines, fetches, given, hashes, hold, installs, makes, offer, offered, offers, place, places, taker, tell,
@@ -145,4 +145,24 @@ fn a_node_that_was_set_back_counts_no_acks_of_what_it_has_lost_and_takes_a_snaps
     assert_eq!((installs(&seen), declines(&seen, seven)), (1, vec![]));
     let seen = tell(&mut solo, SnapshotInput::Installed { id, places: vec![place(log(5), 130, 130)] });
     assert!(sent(&seen, seven).contains(&ack(log(5), 130, 130)), "{seen:?}");
+}
+
+#[test]
+fn old_snapshots_that_several_peers_decline_do_not_put_off_the_one_that_is_made_for_them() {
+    let mut solo = based(&[(log(5), 20, 20, 10)]);
+    let places = || vec![place(log(5), 20, 20)];
+    let own = |n| SnapshotOffer { maker: id(5), ..offer(n, 1) };
+    let no = |n| Message::SnapshotDecline(SnapshotDecline { id: SnapshotId([n; 32]), why: Decline::Behind });
+    hold(&mut solo, own(10), places());
+    hold(&mut solo, own(20), places());
+    let links: Vec<LinkId> = [7, 8, 9].iter().map(|peer| solo.join_with(*peer, &[]).0).collect();
+    for n in [20, 10] {
+        solo.wait(1_000);
+        links.iter().for_each(|link| drop(solo.receive(*link, no(n))));
+    }
+    assert_eq!(makes(&solo.wait(1_000)), 1);
+    hold(&mut solo, own(30), places());
+    solo.wait(1_000);
+    links.iter().for_each(|link| drop(solo.receive(*link, no(30))));
+    assert_eq!(makes(&solo.wait(11_000)), 1, "ten seconds after the one before");
 }

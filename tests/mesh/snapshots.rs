@@ -197,26 +197,6 @@ fn a_declined_snapshot_is_followed_by_a_newer_one_unless_none_of_this_node_is_we
 }
 
 #[test]
-fn old_snapshots_that_several_peers_decline_do_not_put_off_the_one_that_is_made_for_them() {
-    let mut solo = based(&[(log(5), 20, 20, 10)]);
-    let places = || vec![place(log(5), 20, 20)];
-    let own = |n| SnapshotOffer { maker: id(5), ..offer(n, 1) };
-    let no = |n| Message::SnapshotDecline(SnapshotDecline { id: SnapshotId([n; 32]), why: Decline::Behind });
-    hold(&mut solo, own(10), places());
-    hold(&mut solo, own(20), places());
-    let links: Vec<LinkId> = [7, 8, 9].iter().map(|peer| solo.join_with(*peer, &[]).0).collect();
-    for n in [20, 10] {
-        solo.wait(1_000);
-        links.iter().for_each(|link| drop(solo.receive(*link, no(n))));
-    }
-    assert_eq!(makes(&solo.wait(1_000)), 1);
-    hold(&mut solo, own(30), places());
-    solo.wait(1_000);
-    links.iter().for_each(|link| drop(solo.receive(*link, no(30))));
-    assert_eq!(makes(&solo.wait(11_000)), 1, "ten seconds after the one before");
-}
-
-#[test]
 fn parts_are_read_for_a_peer_a_few_at_a_time_and_what_is_gone_is_said_to_be() {
     let mut solo = based(&[(log(5), 20, 20, 10)]);
     hold(&mut solo, offer(10, 9), vec![place(log(5), 20, 20)]);

@@ -76,6 +76,24 @@ def test_closing_a_subscription_ends_a_wait_in_another_thread():
                 subscription.next(0)
 
 
+def test_what_a_peer_acknowledged_counts_although_it_has_left_before_the_next_one_does(pair):
+    a, b = pair
+    log, told = a.own_log(), []
+    waiter = threading.Thread(target=lambda: told.append(a.wait_for_ack(log, 1, 2, timeout=30)))
+    waiter.start()
+    a.append(b"x")
+    until(lambda: any(line.peer == b.id and line.durable == 1 for line in a.sync_status()))
+    # Longer than any wait that Ctrl-C could not end.
+    time.sleep(0.5)
+    b.stop()
+    until(lambda: not a.peers())
+    assert not told
+    with Node("c", **LOOPBACK) as c:
+        c.connect(f"127.0.0.1:{a.port}")
+        waiter.join(30)
+        assert told == [True]
+
+
 def test_acknowledgements_are_waited_for_and_the_lag_is_told(pair):
     a, b = pair
     log = a.own_log()

@@ -91,7 +91,7 @@ class Snapshots:
         """Replaces what writes the program's state for others and what puts another's in its place; both, or none.
 
         `write(out, own)` writes the whole state; it may return the last record of the own log that is in it, if that is not `own`, the
-        last there is. `read(input)` replaces the state, as a whole or not at all. Both run on a thread of the library, never while
+        last there is. `read(input)` replaces the state, as a whole or not at all. Both run on a thread of the library, `read` at a start on the one that starts the node, never while
         another callback of this node runs; what they raise gives the snapshot up, and is raised by the next call that runs callbacks."""
         if (write is None) != (read is None):
             raise TypeError("give both functions, or none")

@@ -1,11 +1,12 @@
 """Where logs stand: following them, waiting until others have them, seeing how far everybody is."""
 
 import ctypes
+import threading
 import time
 import weakref
 from ctypes import byref, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._abi import Status, lib
@@ -55,6 +56,25 @@ def _pieces(timeout: Optional[float]) -> Iterator[int]:
         yield int(left * 1000)
         if deadline is not None and time.monotonic() >= deadline:
             return
+
+
+def _interruptible(call: Callable[[], bool]) -> bool:
+    """What a waiting function answers, on a thread of its own, so that Ctrl-C ends this wait: what it counts has to be one call."""
+    ended: List[Union[bool, BaseException]] = []
+
+    def run() -> None:
+        try:
+            ended.append(call())
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run, name="vixp2p-wait", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_WAIT_PIECE_S)
+    if isinstance(ended[0], BaseException):
+        raise ended[0]
+    return ended[0]
 
 
 class Subscription:
@@ -163,11 +183,16 @@ class Progress:
         named, count = None, peers
         if not isinstance(peers, int):
             named, count = (_abi.PeerIdStruct * max(1, len(peers)))(*(PeerId(peer)._as_struct() for peer in peers)), len(peers)
-        for wait_ms in _pieces(timeout):
+
+        def wait(wait_ms: int) -> bool:
             status = check(lib.vixp2p_node_wait_ack(self._handle, log._as_struct(), seq, named, count, level, wait_ms, None))
-            if status == Status.OK:
-                return True
-        return False
+            return bool(status == Status.OK)
+
+        if timeout is not None and timeout <= 0:
+            return wait(0)
+        # For nobody, so that a callback that may not wait is told so: the other thread is none.
+        check(lib.vixp2p_node_wait_ack(self._handle, log._as_struct(), 0, None, 0, level, 1, None))
+        return _interruptible(lambda: wait(-1 if timeout is None else min(int(timeout * 1000), 2**31 - 1)))
 
     def sync_status(self) -> List[LogProgress]:
         """How far every log is here and at every connected peer, and how far each is behind; the own log first."""
