@@ -8,9 +8,11 @@
 #ifndef VIXP2P_HPP
 #define VIXP2P_HPP
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -451,6 +453,13 @@ struct Attached {
         }
     }
 
+    /** Whether bytes begin like a record of the outbox, which no application may append. */
+    static bool is_marked(const std::vector<std::uint8_t> &bytes)
+    {
+        const std::uint8_t mark[] = {0xff, 'v', 'i', 'x', 'o', 'u', 't', 1};
+        return bytes.size() >= sizeof mark && std::equal(std::begin(mark), std::end(mark), bytes.begin());
+    }
+
     void offer(const NodeId &peer)
     {
         for (int i = 0; i < batches_in_a_row; ++i) {
@@ -461,7 +470,7 @@ struct Attached {
                 return;
             }
             const vixp2p_status status = vixp2p_node_append(node, unsaved->bytes.data(), unsaved->bytes.size(), nullptr);
-            if (status == VIXP2P_ERR_TOO_LARGE || (status == VIXP2P_ERR_INVALID && node != nullptr)) {
+            if (status == VIXP2P_ERR_TOO_LARGE || (status == VIXP2P_ERR_INVALID && is_marked(unsaved->bytes))) {
                 sync->on_error(Error(status));
             } else {
                 check(status);

@@ -147,18 +147,21 @@ impl Room {
         }
         self.inside.lock().ready = true;
         let mut logs = Subscription::new(shell, wanted).unfiltered();
+        let retry = || now().checked_add(limits::REPLICA_RETRY);
+        // What could not be read is tried again then.
+        let mut again = None;
         loop {
             self.stirred.store(false, Ordering::SeqCst);
             let mut due = self.due(shell);
-            let retry = || now().checked_add(limits::REPLICA_RETRY);
             match self.write_receipts(shell) {
                 // An event has said so; they come again.
                 Err(Error::Log(_)) => due = due.into_iter().chain(retry()).min(),
                 done => done?,
             }
-            if !self.take_left_out(shell)? {
-                due = due.into_iter().chain(retry()).min();
+            if again.is_none_or(|at| now() >= at) {
+                again = if self.take_left_out(shell)? { None } else { retry() };
             }
+            due = due.into_iter().chain(again).min();
             // What is there, before what is to come is waited for.
             let mut changed = false;
             while let Some(record) = self.kept(shell, &mut logs, Some(now()))? {
@@ -222,6 +225,7 @@ impl Room {
                 Err(Error::Truncated { base, .. }) => {
                     // A newer snapshot than the one that was read before this began.
                     self.recall(shell);
+                    self.inside.lock().outbox.gone(log, base);
                     at = base;
                 }
                 Err(error) => return Err(error),
@@ -271,10 +275,12 @@ impl Room {
         inside
     }
 
-    /// When something may be claimed or times out next.
+    /// When something may be claimed or times out next; what has timed out by now has.
     fn due(&self, shell: &Shell) -> Option<Instant> {
+        let mut inside = self.inside.lock();
         let at = shell.now();
-        self.inside.lock().outbox.deadline(at).and_then(|due| now().checked_add(due.since(at)))
+        inside.outbox.tick(at);
+        inside.outbox.deadline(at).and_then(|due| now().checked_add(due.since(at)))
     }
 
     /// Appends the receipts that are not in the own log yet. Blocks until they are durable; what the disk refuses stays to be

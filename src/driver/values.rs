@@ -126,12 +126,11 @@ impl Values {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             other => {
                 let mut input = io::BufReader::new(other.map_err(Error::io(failed()))?);
-                let (read, count) = values.read_file(&mut input).map_err(Error::io(failed()))?;
-                if read < count {
-                    // These are in the order of the keys: no cursor says which are missing.
+                if !values.read_file(&mut input).map_err(Error::io(failed()))? {
+                    // What is missing may be of any log, and have any number.
                     values.cursors.clear();
-                    let what = format!("{} is damaged: {read} of {count} entries can be read", path.display());
-                    values.damage = Some(format!("{what}; all are taken from the logs or the newest snapshot again"));
+                    let what = format!("{} is damaged: not all that was written at once can be read", path.display());
+                    values.damage = Some(format!("{what}; everything is taken from the logs or the newest snapshot again"));
                 }
             }
         }
@@ -139,22 +138,23 @@ impl Values {
         Ok(values)
     }
 
-    /// Takes in a file as far as it is whole. How many entries there were of those that were written at once, and how many there should
-    /// be.
-    fn read_file(&mut self, input: &mut dyn Read) -> io::Result<(u64, u64)> {
-        let (mut read, mut count) = (0, 0);
+    /// Takes in a file as far as it can be read; whether all is there that was written at once. What is missing behind that was written
+    /// by half, and the cursors say what is to come again.
+    fn read_file(&mut self, input: &mut dyn Read) -> io::Result<bool> {
+        // Of those that were written at once; unknown before their number was read.
+        let mut left = None;
         loop {
             match read_entry(input) {
-                Ok(Some((NOBODY, seq, payload))) if payload == COUNT_MARK => (read, count) = (0, seq),
-                Ok(Some((log, seq, payload))) => {
-                    self.merge(log, seq, payload);
-                    read += 1;
-                }
-                Ok(None) => return Ok((read, count)),
-                // Behind those: what was written by half; the cursors say what is to come again.
-                Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
-                    return Ok((read, count.max(u64::from(read == 0))));
-                }
+                Ok(Some((NOBODY, count, payload))) if left.is_none() && payload == COUNT_MARK => left = Some(count),
+                Ok(Some((log, seq, payload))) => match &mut left {
+                    Some(left) if *left > 0 => {
+                        *left -= 1;
+                        self.place(log, seq, payload);
+                    }
+                    _ => self.merge(log, seq, payload),
+                },
+                Ok(None) => return Ok(left.unwrap_or(0) == 0),
+                Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => return Ok(left == Some(0)),
                 Err(e) => return Err(e),
             }
         }
@@ -183,9 +183,18 @@ impl Values {
         }
     }
 
+    /// One of many that were written at once, in the order of their keys: only what is no value says how far a log was taken.
+    fn place(&mut self, log: LogId, seq: u64, payload: Vec<u8>) {
+        if payload.is_empty() { self.merge(log, seq, payload) } else { self.keep(log, seq, payload) }
+    }
+
     fn merge(&mut self, log: LogId, seq: u64, payload: Vec<u8>) {
         let cursor = self.cursors.entry(log).or_default();
         *cursor = seq.max(*cursor);
+        self.keep(log, seq, payload);
+    }
+
+    fn keep(&mut self, log: LogId, seq: u64, payload: Vec<u8>) {
         let Some((time_us, key, _)) = parse(&payload) else { return };
         let stamp = (time_us, log, seq);
         if self.last.get(key).is_none_or(|(last, _)| *last < stamp) {
@@ -284,7 +293,7 @@ impl Values {
         // Nothing changes before all of it was read, nor if it cannot be kept.
         let before = (self.last.clone(), self.cursors.clone());
         for (log, seq, payload) in all.into_iter().chain(places.iter().map(|(log, seq)| (*log, *seq, Vec::new()))) {
-            self.merge(log, seq, payload);
+            self.place(log, seq, payload);
         }
         let path = self.file.as_ref().map(|(path, _)| path.clone());
         let done = path.map_or(Ok(()), |path| self.rewrite(path).map_err(io::Error::other));
@@ -365,6 +374,11 @@ mod tests {
             std::fs::write(&path, damaged).expect("written");
             let mut values = Values::open(Some(dir.path())).expect("readable");
             told += usize::from(values.damage.is_some());
+            // It ends again before all was taken.
+            let some = values.cursor(&log(1)).unwrap_or(0) + 1;
+            take(&mut values, some);
+            let mut values = Values::open(Some(dir.path())).expect("readable");
+            assert_eq!(values.cursor(&log(1)), Some(some.min(6)), "byte {at}");
             take(&mut values, 6);
             assert_eq!(values.entries().len(), 6, "byte {at}");
         }

@@ -22,11 +22,11 @@ impl Sieve {
         }
     }
 
-    /// The second pass. An operation is carried until its sender settles it; a receipt as long, and for ever if it has a key.
+    /// The second pass. An operation is carried until its sender settles it; a receipt as long, and for ever if its key is remembered.
     pub fn keeps(&self, log: LogId, seq: u64, body: &Body) -> bool {
         match body {
             Body::Put { .. } => !self.settled.contains(&OpId { log, seq }),
-            Body::Receipt(receipt) => !receipt.key.is_empty() || !self.settled.contains(&receipt.op),
+            Body::Receipt(receipt) => receipt.is_of_key() || !self.settled.contains(&receipt.op),
             Body::Settled(_) => false,
         }
     }

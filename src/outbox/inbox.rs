@@ -79,9 +79,10 @@ impl Inbox {
         self.items.len() <= self.open_max / 4 * 3
     }
 
-    /// Whether an operation can be offered: also where it takes no room.
-    pub(super) fn has_room_for(&self, id: &OpId) -> bool {
-        !self.is_full() || self.receipted.contains(id) || self.items.contains_key(id)
+    /// Whether an operation can be offered, or offered with `much` room left: also where it takes no room.
+    pub(super) fn has_room_for(&self, id: &OpId, much: bool) -> bool {
+        let has_room = if much { self.items.len() < self.open_max / 4 * 3 } else { !self.is_full() };
+        has_room || self.receipted.contains(id) || self.items.contains_key(id)
     }
 
     /// An operation for this node was read.
@@ -99,8 +100,7 @@ impl Inbox {
             let key = (receipt.op.log.origin, receipt.key.clone());
             self.busy.remove(&key);
         }
-        // What failed without an attempt was executed under another number, or will be by nobody.
-        if !receipt.key.is_empty() && (receipt.outcome == Outcome::Done || receipt.attempts > 0) {
+        if receipt.is_of_key() {
             let key = (receipt.op.log.origin, receipt.key.clone());
             self.finished.entry(key).or_insert(receipt.outcome);
         }

@@ -122,6 +122,8 @@ pub struct Outbox {
     read: BTreeMap<LogId, u64>,
     /// Logs with operations for this node for which there was no room, and how far the inbox has come in each.
     behind: BTreeMap<LogId, u64>,
+    /// Operations in them that their sender took back before they were offered.
+    withdrawn: BTreeSet<OpId>,
     /// The last of those that was begun with.
     turn: Option<LogId>,
     dice: fastrand::Rng,
@@ -142,6 +144,7 @@ impl Outbox {
             early_count: 0,
             read: BTreeMap::new(),
             behind: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
             turn: None,
             dice: fastrand::Rng::with_seed(seed),
         }
@@ -173,20 +176,23 @@ impl Outbox {
     /// Gives a record to the inbox, or stops giving it records of that log for want of room.
     fn offer(&mut self, id: OpId, body: Option<&Body>) {
         match body {
-            Some(Body::Put { target, kind, key, .. }) if self.is_for_me(&id, *target) => {
-                if !self.inbox.has_room_for(&id) {
+            Some(Body::Put { target, kind, key, .. }) if self.is_for_me(&id, *target) && !self.withdrawn.remove(&id) => {
+                // Where others wait for room, what is read for the first time leaves them some.
+                let first = !self.behind.is_empty() && !self.behind.contains_key(&id.log);
+                if !self.inbox.has_room_for(&id, first) {
                     self.behind.entry(id.log).or_insert(id.seq - 1);
                     return;
                 }
                 self.inbox.offered(id, *target, kind.clone(), key.clone());
             }
+            // Of more than could be remembered.
             Some(Body::Settled(ops)) => ops.iter().filter(|op| op.log.origin == id.log.origin).for_each(|op| self.inbox.withdrawn(op)),
             _ => {}
         }
         if let Some(taken) = self.behind.get_mut(&id.log) {
             *taken = id.seq;
+            self.drop_caught_up();
         }
-        self.drop_caught_up();
     }
 
     fn is_for_me(&self, id: &OpId, target: Target) -> bool {
@@ -195,8 +201,20 @@ impl Outbox {
 
     /// Logs that the inbox is behind in no longer.
     fn drop_caught_up(&mut self) {
-        let read = &self.read;
+        let (read, before) = (&self.read, self.behind.len());
         self.behind.retain(|log, taken| read.get(log).is_some_and(|read| *taken < *read));
+        if self.behind.len() < before {
+            let behind = &self.behind;
+            self.withdrawn.retain(|op| behind.get(&op.log).is_some_and(|taken| op.seq > *taken));
+        }
+    }
+
+    /// Records up to there are gone, and what a snapshot has of them was recalled, or cannot be read.
+    pub fn gone(&mut self, log: LogId, upto: u64) {
+        if let Some(taken) = self.behind.get_mut(&log) {
+            *taken = upto.max(*taken);
+            self.drop_caught_up();
+        }
     }
 
     /// How far the inbox has come in a log.
@@ -278,6 +296,10 @@ impl Outbox {
 
     fn settled(&mut self, id: &OpId) {
         self.sent.settled(id);
+        self.inbox.withdrawn(id);
+        if self.taken(&id.log) < id.seq && self.behind.contains_key(&id.log) && self.withdrawn.len() < limits::OUTBOX_OPEN_MAX {
+            self.withdrawn.insert(*id);
+        }
         let target = self.carried.iter().find(|(_, ops)| ops.contains(id)).map(|(target, _)| *target);
         target.into_iter().for_each(|target| self.drop_carried(target, id));
     }

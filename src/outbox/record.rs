@@ -78,6 +78,13 @@ pub struct Receipt {
     pub detail: String,
 }
 
+impl Receipt {
+    /// Whether its key is remembered by it. What failed without an attempt has been answered as another one was, or is executed by nobody.
+    pub fn is_of_key(&self) -> bool {
+        !self.key.is_empty() && (self.outcome == Outcome::Done || self.attempts > 0)
+    }
+}
+
 /// A record of the outbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Body {

@@ -14,21 +14,23 @@ fn what_there_is_no_room_for_comes_later_and_holds_up_nothing_else() {
     c.record(log_of(A), 7, &Body::Receipt(answer).encode());
     assert_eq!(c.stands(&sent), Some(State::Done), "what concerns its own operations is read on");
     c.record(log_of(A), 8, &Body::Settled(vec![op(1), op(6)]).encode());
-    assert_eq!((c.left_out(), c.list().len()), (None, 5), "no room worth reading for");
-    for seq in 1..=2 {
+    assert_eq!((c.left_out(), c.list().len()), (Some(LogRange { log: log_of(A), first: 5, last: 8 }), 4), "the first was withdrawn");
+    c.record(log_of(B), 1, &put(Target::All, b"").encode());
+    assert_eq!((c.left_out().map(|range| range.log), c.list().len()), (Some(log_of(B)), 4), "it leaves room to those before it");
+    for seq in 2..=3 {
         assert_eq!(c.claim(at(0), 1)[0].id, op(seq));
         c.done(&op(seq)).expect("claimed");
         let receipts = c.unwritten();
         c.written(&receipts[0]);
     }
-    let range = c.left_out().expect("room");
-    assert_eq!((range.first, range.last), (5, 8));
+    assert_eq!(c.left_out().map(|range| (range.first, range.last)), Some((5, 8)));
     c.record(log_of(A), 5, &put(Target::All, b"").encode());
     c.record(log_of(A), 6, &put(Target::All, b"").encode());
     c.record(log_of(A), 7, b"");
+    assert_eq!(c.claim(at(0), 9).iter().map(|c| c.id.seq).collect::<Vec<_>>(), [4, 5], "the sixth was withdrawn");
     c.record(log_of(A), 8, &Body::Settled(vec![op(1), op(6)]).encode());
-    assert_eq!(c.left_out(), None);
-    assert_eq!(c.claim(at(0), 9).iter().map(|c| c.id.seq).collect::<Vec<_>>(), [3, 4, 5], "the sixth was withdrawn");
+    c.record(log_of(B), 1, &put(Target::All, b"").encode());
+    assert_eq!((c.left_out(), c.claim(at(0), 9).len()), (None, 1));
     assert!(c.list().iter().filter(|op| op.side == Side::Received).all(|op| op.target == Target::All));
 }
 

@@ -192,7 +192,9 @@ class Progress:
             return wait(0)
         # For nobody, so that a callback that may not wait is told so: the other thread is none.
         check(lib.vixp2p_node_wait_ack(self._handle, log._as_struct(), 0, None, 0, level, 1, None))
-        return _interruptible(lambda: wait(-1 if timeout is None else min(int(timeout * 1000), 2**31 - 1)))
+        # What does not fit is 24 days and more.
+        wait_ms = -1 if timeout is None or timeout * 1000 >= 2**31 else int(timeout * 1000)
+        return _interruptible(lambda: wait(wait_ms))
 
     def sync_status(self) -> List[LogProgress]:
         """How far every log is here and at every connected peer, and how far each is behind; the own log first."""
