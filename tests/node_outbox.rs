@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{PATIENCE, Peer, config, eventually};
-use vixp2p::base::LogId;
+use vixp2p::base::{LogId, limits};
 use vixp2p::node::{AckLevel, Ackers, Operation, Subscribe};
 use vixp2p::outbox::{Side, State, Target};
 use vixp2p::{Config, Error, Event, PeerId};
@@ -166,4 +166,49 @@ fn a_receipt_that_the_disk_refuses_is_no_done_and_is_written_once_it_lets() {
     std::fs::remove_file(&place).expect("written");
     // The node's own doing, though no log moves.
     assert_eq!(sender.wait(&id, PATIENCE).expect("put here"), State::Done);
+}
+
+/// Puts so many operations for a target, several at a time.
+fn put_many(sender: &Peer, target: PeerId, count: usize) {
+    let outbox = sender.node.outbox().expect("runs");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..count / 8 {
+                    outbox.put(Target::Peer(target), "many", b"", b"").expect("room");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_node_with_more_to_execute_than_it_can_hold_hears_answers_to_its_own_and_gets_the_rest_in_time() {
+    let (mut a, mut b, mut c) = (Peer::named("a"), Peer::named("b"), Peer::named("c"));
+    put_many(&a, b.id(), 34_000);
+    put_many(&c, b.id(), 34_000);
+    a.join(&mut b);
+    c.join(&mut b);
+    let (outbox, held) = (b.node.outbox().expect("runs"), limits::OUTBOX_OPEN_MAX);
+    eventually("as many as there is room for", || outbox.list().len() == held);
+    let asked = outbox.put(Target::Peer(a.id()), "ask", b"", b"").expect("put");
+    a.node.outbox().expect("runs").done(&claim(&a).id).expect("claimed");
+    assert_eq!(outbox.wait(&asked, PATIENCE).expect("put here"), State::Done);
+    let executed = std::sync::Mutex::new(std::collections::BTreeSet::new());
+    let count = || executed.lock().expect("no panic").len();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut idle = 0;
+                while count() < 68_000 && idle < 300 {
+                    idle += 1;
+                    let Some(operation) = outbox.claim(Duration::from_millis(100)).expect("runs") else { continue };
+                    outbox.done(&operation.id).expect("claimed");
+                    assert!(executed.lock().expect("no panic").insert(operation.id), "executed twice");
+                    idle = 0;
+                }
+            });
+        }
+    });
+    assert_eq!(count(), 68_000);
 }

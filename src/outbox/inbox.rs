@@ -9,6 +9,7 @@
 //! Never executes anything, never writes: it says which receipts are to be written. An operation is gone only when its receipt is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::base::{PeerId, Time};
 use crate::outbox::record::{OpId, Outcome, Receipt, Target, cut};
@@ -51,6 +52,14 @@ pub struct Claimed {
 #[derive(Debug)]
 pub(super) struct Inbox {
     items: BTreeMap<OpId, Item>,
+    /// Those that may be claimed, now or after a pause.
+    ready: BTreeSet<OpId>,
+    /// Those of them that have a key.
+    keyed: BTreeMap<Key, BTreeSet<OpId>>,
+    /// When what ends by itself does: a pause, or a claim.
+    due: BTreeSet<(Time, OpId)>,
+    /// Those with a receipt to be written.
+    writing: BTreeSet<OpId>,
     /// Keys of operations in flight or done and not answered yet, and how many hold each: another one with the same key waits for them.
     /// There are several where one is reported done after its claim had passed to the next.
     busy: BTreeMap<Key, u32>,
@@ -66,8 +75,18 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(open_max: usize, keys_max: usize) -> Inbox {
-        let (items, busy, finished, receipted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Inbox { items, busy, finished, receipted, open_max, keys_max }
+        Inbox {
+            items: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            keyed: BTreeMap::new(),
+            due: BTreeSet::new(),
+            writing: BTreeSet::new(),
+            busy: BTreeMap::new(),
+            finished: BTreeMap::new(),
+            receipted: BTreeSet::new(),
+            open_max,
+            keys_max,
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -90,58 +109,124 @@ impl Inbox {
         if self.receipted.remove(&id) || self.items.contains_key(&id) {
             return;
         }
-        let stage = Stage::Ready { attempts: 0, not_before: Time::ZERO };
+        let stage = match self.finished.get(&(id.log.origin, key.clone())) {
+            Some(outcome) => Stage::Writing(as_before(id, &key, *outcome)),
+            None => Stage::Ready { attempts: 0, not_before: Time::ZERO },
+        };
         self.items.insert(id, Item { target, kind, key, stage, detail: String::new() });
+        self.list_under(&id);
     }
 
-    /// A receipt of this node was read in its own log, or has just been written there.
+    /// Lists an operation by the stage that it is in.
+    fn list_under(&mut self, id: &OpId) {
+        let Some(item) = self.items.get(id) else { return };
+        match item.stage {
+            Stage::Ready { not_before, .. } => {
+                self.ready.insert(*id);
+                if not_before > Time::ZERO {
+                    self.due.insert((not_before, *id));
+                }
+                if !item.key.is_empty() {
+                    self.keyed.entry((id.log.origin, item.key.clone())).or_default().insert(*id);
+                }
+            }
+            Stage::InFlight { until, .. } => drop(self.due.insert((until, *id))),
+            Stage::Writing(_) => drop(self.writing.insert(*id)),
+        }
+    }
+
+    /// Takes an operation from the lists of its stage.
+    fn unlist(&mut self, id: &OpId) {
+        let Some(item) = self.items.get(id) else { return };
+        match item.stage {
+            Stage::Ready { not_before, .. } => {
+                self.ready.remove(id);
+                self.due.remove(&(not_before, *id));
+                let key = (id.log.origin, item.key.clone());
+                if let Some(ids) = self.keyed.get_mut(&key) {
+                    ids.remove(id);
+                    if ids.is_empty() {
+                        self.keyed.remove(&key);
+                    }
+                }
+            }
+            Stage::InFlight { until, .. } => drop(self.due.remove(&(until, *id))),
+            Stage::Writing(_) => drop(self.writing.remove(id)),
+        }
+    }
+
+    fn set(&mut self, id: &OpId, stage: Stage) {
+        self.unlist(id);
+        if let Some(item) = self.items.get_mut(id) {
+            item.stage = stage;
+        }
+        self.list_under(id);
+    }
+
+    fn remove(&mut self, id: &OpId) -> Option<Item> {
+        self.unlist(id);
+        self.items.remove(id)
+    }
+
+    /// A receipt of this node was read in its own log, or has just been written there. Those that wait with the same key are answered as
+    /// that one was.
     pub(super) fn written(&mut self, receipt: &Receipt, was_read: bool) {
-        if !receipt.key.is_empty() {
-            let key = (receipt.op.log.origin, receipt.key.clone());
-            self.busy.remove(&key);
-        }
-        if receipt.is_of_key() {
-            let key = (receipt.op.log.origin, receipt.key.clone());
-            self.finished.entry(key).or_insert(receipt.outcome);
-        }
-        if self.items.remove(&receipt.op).is_none() && !was_read {
+        if self.remove(&receipt.op).is_none() && !was_read {
             self.receipted.insert(receipt.op);
+        }
+        let key = (receipt.op.log.origin, receipt.key.clone());
+        self.busy.remove(&key);
+        if receipt.is_of_key() {
+            let outcome = *self.finished.entry(key.clone()).or_insert(receipt.outcome);
+            for id in self.keyed.get(&key).cloned().unwrap_or_default() {
+                self.set(&id, Stage::Writing(as_before(id, &receipt.key, outcome)));
+            }
         }
     }
 
     /// The sender no longer wants it. One that is being executed goes on.
     pub(super) fn withdrawn(&mut self, id: &OpId) {
-        if self.items.get(id).is_some_and(|item| matches!(item.stage, Stage::Ready { .. })) {
-            self.items.remove(id);
+        if self.ready.contains(id) {
+            self.remove(id);
         }
     }
 
     /// Takes up to `max` operations that are due, the oldest of each log first.
     pub(super) fn claim(&mut self, now: Time, max: usize, policy: &RetryPolicy) -> Vec<Claimed> {
-        self.settle_known();
         let mut claimed = Vec::new();
-        for (id, item) in &mut self.items {
-            if claimed.len() >= max {
-                break;
-            }
-            let Stage::Ready { attempts, not_before } = item.stage else { continue };
-            let key = (id.log.origin, item.key.clone());
-            if not_before > now || self.busy.contains_key(&key) {
-                continue;
-            }
-            if !item.key.is_empty() {
-                self.busy.insert(key, 1);
-            }
-            let attempt = attempts + 1;
-            item.stage = Stage::InFlight { attempts: attempt, until: now + policy.claim_timeout };
-            claimed.push(Claimed { id: *id, kind: item.kind.clone(), key: item.key.clone(), attempt });
+        let mut behind = Bound::Unbounded;
+        while claimed.len() < max
+            && let Some(id) = self.ready.range((behind, Bound::Unbounded)).next().copied()
+        {
+            behind = Bound::Excluded(id);
+            claimed.extend(self.claim_one(id, now, policy));
         }
         claimed
     }
 
+    fn claim_one(&mut self, id: OpId, now: Time, policy: &RetryPolicy) -> Option<Claimed> {
+        let item = self.items.get(&id)?;
+        let Stage::Ready { attempts, not_before } = item.stage else { return None };
+        let key = (id.log.origin, item.key.clone());
+        if not_before > now || self.busy.contains_key(&key) {
+            return None;
+        }
+        if !item.key.is_empty() {
+            if attempts == 0 && self.finished.len() >= self.keys_max {
+                let detail = "the target remembers as many idempotency keys as it can".to_owned();
+                self.set(&id, Stage::Writing(Receipt { op: id, key: key.1, outcome: Outcome::Failed, attempts: 0, detail }));
+                return None;
+            }
+            self.busy.insert(key.clone(), 1);
+        }
+        let (kind, attempt) = (item.kind.clone(), attempts + 1);
+        self.set(&id, Stage::InFlight { attempts: attempt, until: now + policy.claim_timeout });
+        Some(Claimed { id, kind, key: key.1, attempt })
+    }
+
     /// The application has executed it; also one whose claim has timed out meanwhile.
     pub(super) fn done(&mut self, id: &OpId) -> Result<(), Refusal> {
-        let item = self.items.get_mut(id).ok_or(Refusal::Unknown(*id))?;
+        let item = self.items.get(id).ok_or(Refusal::Unknown(*id))?;
         let (attempts, was_late) = match item.stage {
             Stage::Writing(ref receipt) if receipt.outcome == Outcome::Done => return Ok(()),
             // Its failure is on its way into the log: what was done comes too late.
@@ -150,11 +235,11 @@ impl Inbox {
             Stage::Ready { attempts, .. } => (attempts, true),
             Stage::InFlight { attempts, .. } => (attempts, false),
         };
-        let receipt = Receipt { op: *id, key: item.key.clone(), outcome: Outcome::Done, attempts, detail: String::new() };
-        item.stage = Stage::Writing(receipt);
-        if was_late && !item.key.is_empty() {
-            *self.busy.entry((id.log.origin, item.key.clone())).or_insert(0) += 1;
+        let key = item.key.clone();
+        if was_late && !key.is_empty() {
+            *self.busy.entry((id.log.origin, key.clone())).or_insert(0) += 1;
         }
+        self.set(id, Stage::Writing(Receipt { op: *id, key, outcome: Outcome::Done, attempts, detail: String::new() }));
         Ok(())
     }
 
@@ -169,16 +254,15 @@ impl Inbox {
     ) -> Result<(), Refusal> {
         let item = self.items.get_mut(id).ok_or(Refusal::Unknown(*id))?;
         let Stage::InFlight { attempts, .. } = item.stage else { return Err(Refusal::NotClaimed(*id)) };
-        let detail = cut(detail);
+        let (key, detail) = (item.key.clone(), cut(detail));
         if for_good || attempts >= policy.attempts_max {
-            let receipt = Receipt { op: *id, key: item.key.clone(), outcome: Outcome::Failed, attempts, detail };
             // Its key stays busy until the receipt is written: nobody else is to begin with it.
-            item.stage = Stage::Writing(receipt);
+            self.set(id, Stage::Writing(Receipt { op: *id, key, outcome: Outcome::Failed, attempts, detail }));
             return Ok(());
         }
-        (item.stage, item.detail) = (Stage::Ready { attempts, not_before: now + policy.pause(attempts, dice) }, detail);
-        let key = (id.log.origin, item.key.clone());
-        self.release(&key);
+        item.detail = detail;
+        self.set(id, Stage::Ready { attempts, not_before: now + policy.pause(attempts, dice) });
+        self.release(&(id.log.origin, key));
         Ok(())
     }
 
@@ -194,57 +278,35 @@ impl Inbox {
 
     /// Claims that nobody has answered in time have failed.
     pub(super) fn tick(&mut self, now: Time, dice: &mut dyn FnMut() -> u64, policy: &RetryPolicy) {
-        let late = |item: &Item| matches!(item.stage, Stage::InFlight { until, .. } if until <= now);
-        let ids: Vec<OpId> = self.items.iter().filter(|(_, item)| late(item)).map(|(id, _)| *id).collect();
-        for id in ids {
-            // It is in flight: just seen.
-            let _ = self.fail(&id, now, (false, "nobody answered for it in time"), dice(), policy);
+        while self.due.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, id)) = self.due.pop_first()
+        {
+            // Of others a pause is over, which is all there is to it.
+            if self.items.get(&id).is_some_and(|item| matches!(item.stage, Stage::InFlight { .. })) {
+                let _ = self.fail(&id, now, (false, "nobody answered for it in time"), dice(), policy);
+            }
         }
     }
 
     /// When something may be claimed or times out next, of what is not due at `now`.
     pub(super) fn deadline(&self, now: Time) -> Option<Time> {
-        let at = |item: &Item| match item.stage {
-            Stage::Ready { not_before, .. } => Some(not_before),
-            Stage::InFlight { until, .. } => Some(until),
-            Stage::Writing(_) => None,
-        };
-        self.items.values().filter_map(at).filter(|at| *at > now).min()
+        self.due.iter().map(|(at, _)| *at).find(|at| *at > now)
     }
 
     /// Receipts to be written to the own log, again and again until they are read there.
-    pub(super) fn unwritten(&mut self) -> Vec<Receipt> {
-        self.settle_known();
+    pub(super) fn unwritten(&self) -> Vec<Receipt> {
         let receipt = |item: &Item| if let Stage::Writing(receipt) = &item.stage { Some(receipt.clone()) } else { None };
-        self.items.values().filter_map(receipt).collect()
+        self.writing.iter().filter_map(|id| self.items.get(id).and_then(receipt)).collect()
     }
 
     /// Whether an operation has a receipt to be written.
     pub(super) fn is_unwritten(&self, id: &OpId) -> bool {
-        self.items.get(id).is_some_and(|item| matches!(item.stage, Stage::Writing(_)))
-    }
-
-    /// Operations whose key was executed under another number are answered as that one was; such with a key that cannot be remembered
-    /// any more have failed.
-    fn settle_known(&mut self) {
-        let is_full = self.finished.len() >= self.keys_max;
-        for (id, item) in self.items.iter_mut().filter(|(_, item)| !item.key.is_empty()) {
-            let Stage::Ready { attempts, .. } = item.stage else { continue };
-            let key = (id.log.origin, item.key.clone());
-            let (outcome, detail) = match self.finished.get(&key) {
-                Some(outcome) => (*outcome, "an operation with the same key was executed before"),
-                None if is_full && attempts == 0 && !self.busy.contains_key(&key) => {
-                    (Outcome::Failed, "the target remembers as many idempotency keys as it can")
-                }
-                None => continue,
-            };
-            item.stage = Stage::Writing(Receipt { op: *id, key: item.key.clone(), outcome, attempts: 0, detail: detail.to_owned() });
-        }
+        self.writing.contains(id)
     }
 
     /// Whether there are receipts to be written.
     pub(super) fn has_unwritten(&self) -> bool {
-        self.items.values().any(|item| matches!(item.stage, Stage::Writing(_)))
+        !self.writing.is_empty()
     }
 
     pub(super) fn list(&self) -> Vec<OpView> {
@@ -260,4 +322,10 @@ impl Inbox {
         };
         self.items.iter().map(view).collect()
     }
+}
+
+/// The receipt of an operation whose key was executed under another number.
+fn as_before(op: OpId, key: &[u8], outcome: Outcome) -> Receipt {
+    let detail = "an operation with the same key was executed before".to_owned();
+    Receipt { op, key: key.to_vec(), outcome, attempts: 0, detail }
 }

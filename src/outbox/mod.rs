@@ -361,11 +361,11 @@ impl Outbox {
     }
 
     /// Receipts to append to the own log. They come again until [`Outbox::written`], or until they are read there.
-    pub fn unwritten(&mut self) -> Vec<Receipt> {
+    pub fn unwritten(&self) -> Vec<Receipt> {
         self.inbox.unwritten()
     }
 
-    /// Whether there are such, but for those that the next claim or look finds.
+    /// Whether there are such.
     pub fn has_unwritten(&self) -> bool {
         self.inbox.has_unwritten()
     }

@@ -140,7 +140,7 @@ pub const OUTBOX_RETRY_MAX: Duration = Duration::from_secs(30);
 pub const OUTBOX_JITTER_PERCENT: u32 = 20;
 /// A claimed operation that nobody answers for is free again after this.
 pub const OUTBOX_CLAIM_TIMEOUT: Duration = Duration::from_secs(30);
-/// Operations for this node, and such put by it, that are not finished; further ones wait in the log. Some 200 bytes each.
+/// Operations for this node, and such put by it, that are not finished; further ones wait in the log. Some 300 bytes each.
 pub const OUTBOX_OPEN_MAX: usize = 64 * 1024;
 /// Idempotency keys that were executed and are known for ever; past it an operation with a new key fails for good. Some 150 bytes each.
 pub const OUTBOX_KEYS_MAX: usize = 1024 * 1024;
