@@ -250,6 +250,11 @@
 #define VIXP2P_OUTBOX_DETAIL_SIZE 201
 
 /**
+ * Room for an idempotency key, which may have any bytes.
+ */
+#define VIXP2P_OUTBOX_KEY_SIZE 64
+
+/**
  * vixp2p_outbox_info.flags: this node is to execute it; without, this node put it.
  */
 #define VIXP2P_OUTBOX_RECEIVED 1
@@ -298,6 +303,16 @@
  * Room for a host name or address with its terminating zero.
  */
 #define VIXP2P_HOST_SIZE 256
+
+/**
+ * Room for a snapshot's name with its terminating zero.
+ */
+#define VIXP2P_SNAPSHOT_ID_SIZE 65
+
+/**
+ * Room for what a program calls the form of its state, with the terminating zero.
+ */
+#define VIXP2P_SNAPSHOT_SCHEMA_SIZE 65
 
 /**
  * The ABI this header describes; see vixp2p_abi_version().
@@ -1519,9 +1534,17 @@ typedef struct vixp2p_outbox_info {
      */
     char detail[VIXP2P_OUTBOX_DETAIL_SIZE];
     /**
+     * Idempotency key.
+     */
+    uint8_t key[VIXP2P_OUTBOX_KEY_SIZE];
+    /**
+     * Its length, 0 for none.
+     */
+    uint8_t key_len;
+    /**
      * 0.
      */
-    uint8_t reserved[6];
+    uint8_t reserved[5];
 } vixp2p_outbox_info;
 
 /**
@@ -1694,6 +1717,44 @@ typedef struct vixp2p_registry_peer {
      */
     char host[VIXP2P_HOST_SIZE];
 } vixp2p_registry_peer;
+
+/**
+ * A snapshot that lies here.
+ */
+typedef struct vixp2p_snapshot_info {
+    /**
+     * Bytes of this struct that the library filled.
+     */
+    uint32_t struct_size;
+    /**
+     * Logs that it has taken in.
+     */
+    uint32_t logs;
+    /**
+     * Who made it.
+     */
+    struct vixp2p_peer_id maker;
+    /**
+     * When, by the maker's clock, in microseconds since 1970.
+     */
+    uint64_t made_us;
+    /**
+     * Bytes of the state.
+     */
+    uint64_t bytes;
+    /**
+     * Its name, the BLAKE3 hash of its manifest in hex, zero-terminated.
+     */
+    char id[VIXP2P_SNAPSHOT_ID_SIZE];
+    /**
+     * What the program that made it calls its form (snapshot_schema), zero-terminated.
+     */
+    char schema[VIXP2P_SNAPSHOT_SCHEMA_SIZE];
+    /**
+     * 0.
+     */
+    uint8_t reserved[6];
+} vixp2p_snapshot_info;
 
 /**
  * How far a state goes in one log.
@@ -2682,6 +2743,21 @@ enum vixp2p_status vixp2p_snapshot_make(struct vixp2p_node *node);
 VIXP2P_API
 enum vixp2p_status vixp2p_log_truncate(struct vixp2p_node *node,
                                        uint64_t *out_bytes);
+
+/**
+ * Snapshots that lie here, the latest first.
+ *
+ * @param node         the node, running or not.
+ * @param infos        an array to fill; may be NULL if *inout_count is 0.
+ * @param info_size    sizeof(vixp2p_snapshot_info).
+ * @param inout_count  places in the array; becomes the number of snapshots, at most 4.
+ * @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+ */
+VIXP2P_API
+enum vixp2p_status vixp2p_snapshot_list(const struct vixp2p_node *node,
+                                        struct vixp2p_snapshot_info *infos,
+                                        size_t info_size,
+                                        size_t *inout_count);
 
 /**
  * Writes the next bytes of the program's state.

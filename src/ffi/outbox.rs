@@ -22,6 +22,9 @@ pub const VIXP2P_OUTBOX_KIND_SIZE: usize = 65;
 /// Room for why an attempt failed, with the terminating zero.
 pub const VIXP2P_OUTBOX_DETAIL_SIZE: usize = 201;
 
+/// Room for an idempotency key, which may have any bytes.
+pub const VIXP2P_OUTBOX_KEY_SIZE: usize = 64;
+
 /// vixp2p_outbox_info.flags: this node is to execute it; without, this node put it.
 pub const VIXP2P_OUTBOX_RECEIVED: u32 = 1;
 /// vixp2p_outbox_info.flags: for every node, not for target alone.
@@ -97,8 +100,12 @@ pub struct vixp2p_outbox_info {
     pub kind: [c_char; VIXP2P_OUTBOX_KIND_SIZE],
     /// Why the last attempt failed, zero-terminated.
     pub detail: [c_char; VIXP2P_OUTBOX_DETAIL_SIZE],
+    /// Idempotency key.
+    pub key: [u8; VIXP2P_OUTBOX_KEY_SIZE],
+    /// Its length, 0 for none.
+    pub key_len: u8,
     /// 0.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 5],
 }
 
 /// Puts an operation for one node, sealed so that nobody else can read it, or for all. Blocks until it is durable. Whoever meets carries
@@ -400,6 +407,9 @@ fn number(state: State) -> vixp2p_outbox_state {
 }
 
 fn describe(op: &OpView) -> vixp2p_outbox_info {
+    let mut key = [0; VIXP2P_OUTBOX_KEY_SIZE];
+    let key_len = op.key.len().min(key.len());
+    key[..key_len].copy_from_slice(&op.key[..key_len]);
     let received = if op.side == Side::Received { VIXP2P_OUTBOX_RECEIVED } else { 0 };
     let (for_all, target) = match op.target {
         Target::All => (VIXP2P_OUTBOX_FOR_ALL, PeerId([0; 32])),
@@ -414,6 +424,8 @@ fn describe(op: &OpView) -> vixp2p_outbox_info {
         attempts: op.attempts,
         kind: fixed(&crate::base::event::printable(&op.kind)),
         detail: fixed(&crate::base::event::printable(&op.detail)),
-        reserved: [0; 6],
+        key,
+        key_len: key_len as u8,
+        reserved: [0; 5],
     }
 }

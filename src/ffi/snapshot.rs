@@ -1,20 +1,26 @@
 //! Snapshots for C: the program's functions that write and read its state, and the calls that make one and let go of records.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::base::event::printable;
 use crate::base::{SnapshotConfig, limits};
 use crate::driver::snapshots::SnapshotHandler;
-use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_ref, read_str, write_optional, write_out};
+use crate::ffi::boundary::{Answer, Failure, guard, read_bytes, read_ref, read_str, write_optional, write_out, write_sized};
 use crate::ffi::callbacks::{Slot, refuse_inside_callback, vixp2p_drop_fn};
 use crate::ffi::handle::{Inner, on_node};
 use crate::ffi::options::vixp2p_node_options;
-use crate::ffi::peers::write_array;
+use crate::ffi::peers::{fixed, write_array};
 use crate::ffi::status::{VIXP2P_EMPTY, VIXP2P_ERR_IO, VIXP2P_OK, vixp2p_status};
-use crate::ffi::types::{vixp2p_log_id, vixp2p_node};
-use crate::node::Place;
+use crate::ffi::types::{vixp2p_log_id, vixp2p_node, vixp2p_peer_id};
+use crate::node::{Place, SnapshotView};
+
+/// Room for a snapshot's name with its terminating zero.
+pub const VIXP2P_SNAPSHOT_ID_SIZE: usize = 65;
+/// Room for what a program calls the form of its state, with the terminating zero.
+pub const VIXP2P_SNAPSHOT_SCHEMA_SIZE: usize = 65;
 
 /// How long the right to call back is waited for at a time: a stop holds it and waits for this thread.
 const TURN_PIECE_MS: i32 = 50;
@@ -37,6 +43,28 @@ pub struct vixp2p_snapshot_place {
     pub log: vixp2p_log_id,
     /// The last record of it that has taken effect in the state.
     pub applied: u64,
+}
+
+/// A snapshot that lies here.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct vixp2p_snapshot_info {
+    /// Bytes of this struct that the library filled.
+    pub struct_size: u32,
+    /// Logs that it has taken in.
+    pub logs: u32,
+    /// Who made it.
+    pub maker: vixp2p_peer_id,
+    /// When, by the maker's clock, in microseconds since 1970.
+    pub made_us: u64,
+    /// Bytes of the state.
+    pub bytes: u64,
+    /// Its name, the BLAKE3 hash of its manifest in hex, zero-terminated.
+    pub id: [c_char; VIXP2P_SNAPSHOT_ID_SIZE],
+    /// What the program that made it calls its form (snapshot_schema), zero-terminated.
+    pub schema: [c_char; VIXP2P_SNAPSHOT_SCHEMA_SIZE],
+    /// 0.
+    pub reserved: [u8; 6],
 }
 
 /// Writes the program's whole state with vixp2p_snapshot_write(), as all applied records have left it. own is the last record of this
@@ -150,6 +178,45 @@ pub unsafe extern "C" fn vixp2p_log_truncate(node: *mut vixp2p_node, out_bytes: 
         unsafe { write_optional(out_bytes, cut.bytes) };
         Ok(VIXP2P_OK)
     })
+}
+
+/// Snapshots that lie here, the latest first.
+///
+/// @param node         the node, running or not.
+/// @param infos        an array to fill; may be NULL if *inout_count is 0.
+/// @param info_size    sizeof(vixp2p_snapshot_info).
+/// @param inout_count  places in the array; becomes the number of snapshots, at most 4.
+/// @return VIXP2P_OK, VIXP2P_ERR_BUFFER_TOO_SMALL (as many as fit were written, and the number needed), or an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vixp2p_snapshot_list(
+    node: *const vixp2p_node,
+    infos: *mut vixp2p_snapshot_info,
+    info_size: usize,
+    inout_count: *mut usize,
+) -> vixp2p_status {
+    on_node("vixp2p_snapshot_list", node, |inner| {
+        let list = inner.node.snapshots();
+        let struct_size = info_size.min(size_of::<vixp2p_snapshot_info>()) as u32;
+        let write = |at: *mut u8, i: usize| {
+            // SAFETY: write_array gives a place of info_size bytes.
+            unsafe { write_sized(at, info_size, &vixp2p_snapshot_info { struct_size, ..describe(&list[i]) }) };
+        };
+        // SAFETY: the caller promises *inout_count places of info_size bytes at infos.
+        unsafe { write_array(infos.cast(), info_size, inout_count, list.len(), write) }
+    })
+}
+
+fn describe(view: &SnapshotView) -> vixp2p_snapshot_info {
+    vixp2p_snapshot_info {
+        struct_size: 0,
+        logs: view.logs as u32,
+        maker: view.maker.into(),
+        made_us: view.made_us,
+        bytes: view.bytes,
+        id: fixed(&view.id),
+        schema: fixed(&printable(&view.schema)),
+        reserved: [0; 6],
+    }
 }
 
 /// Writes the next bytes of the program's state.

@@ -68,6 +68,7 @@ int main(void)
     CHECK(vixp2p_outbox_put(a, &id_b, "mail", "key", 3, "hello", 5, &id) == VIXP2P_OK);
     info = only(a);
     CHECK(info.state == VIXP2P_OUTBOX_PENDING && info.flags == 0 && strcmp(info.kind, "mail") == 0);
+    CHECK(info.key_len == 3 && memcmp(info.key, "key", 3) == 0);
     CHECK(vixp2p_outbox_wait(a, &id, 1, &state) == VIXP2P_TIMEOUT && state == VIXP2P_OUTBOX_PENDING);
     CHECK(memcmp(&info.target, &id_b, sizeof id_b) == 0 && memcmp(&info.id, &id, sizeof id) == 0);
     join_polled(a, b);

@@ -78,11 +78,25 @@ static void nothing(void)
     char byte;
     CHECK_FAILS(BAD, vixp2p_snapshot_make(NULL));
     CHECK_FAILS(BAD, vixp2p_log_truncate(NULL, NULL));
+    CHECK_FAILS(BAD, vixp2p_snapshot_list(NULL, NULL, 0, &count));
     CHECK_FAILS(BAD, vixp2p_node_set_snapshot_callback(NULL, NULL));
     CHECK_FAILS(INVALID, vixp2p_snapshot_write(NULL, "x", 1));
     CHECK_FAILS(INVALID, vixp2p_snapshot_read(NULL, &byte, 1, &count));
     CHECK_FAILS(INVALID, vixp2p_snapshot_places(NULL, NULL, &count));
     CHECK(vixp2p_event_bytes(NULL) == 0);
+}
+
+static void lies_here(vixp2p_node *node, const vixp2p_peer_id *maker)
+{
+    vixp2p_snapshot_info list[4];
+    size_t count = 0;
+    CHECK_FAILS(VIXP2P_ERR_BUFFER_TOO_SMALL, vixp2p_snapshot_list(node, NULL, sizeof *list, &count));
+    CHECK(count == 1);
+    count = 4;
+    CHECK(vixp2p_snapshot_list(node, list, sizeof *list, &count) == VIXP2P_OK && count == 1);
+    CHECK(list[0].struct_size == sizeof *list && memcmp(&list[0].maker, maker, sizeof *maker) == 0);
+    CHECK(list[0].bytes > 16 && list[0].logs == 1 && list[0].made_us > 0);
+    CHECK(strlen(list[0].id) == 64 && strlen(list[0].schema) < sizeof list[0].schema);
 }
 
 static void settings(void)
@@ -129,6 +143,7 @@ int main(void)
     of_a.refuse = 0;
     CHECK(vixp2p_log_truncate(a, &gone) == VIXP2P_OK && gone == 0);
     CHECK(vixp2p_snapshot_make(a) == VIXP2P_OK);
+    lies_here(a, &id_a);
     event = wait_for(a, VIXP2P_EVENT_SNAPSHOT_MADE);
     CHECK(vixp2p_event_bytes(event) > 16);
     vixp2p_event_free(event);
@@ -143,6 +158,7 @@ int main(void)
     event = wait_for(b, VIXP2P_EVENT_SNAPSHOT_TAKEN);
     CHECK(vixp2p_event_peer(event, &of) == VIXP2P_OK && memcmp(&of, &id_a, sizeof of) == 0);
     vixp2p_event_free(event);
+    lies_here(b, &id_a);
     CHECK(vixp2p_node_append(a, "tail", 4, NULL) == VIXP2P_OK);
     take(&of_a, "tail", 4);
     while (of_b.records < of_a.records) {

@@ -19,6 +19,9 @@ fn snapshot_rows(node: *mut vixp2p_node) -> Vec<Row> {
     unsafe {
         vec![
             ("vixp2p_snapshot_make", "node", vixp2p_snapshot_make(none)),
+            ("vixp2p_snapshot_list", "node", vixp2p_snapshot_list(none, null_mut(), 192, &mut 0)),
+            ("vixp2p_snapshot_list", "infos", vixp2p_snapshot_list(node, null_mut(), 192, &mut 1)),
+            ("vixp2p_snapshot_list", "inout_count", vixp2p_snapshot_list(node, null_mut(), 192, null_mut())),
             ("vixp2p_log_truncate", "node", vixp2p_log_truncate(none, &mut 0)),
             ("vixp2p_log_truncate", "out_bytes", vixp2p_log_truncate(node, null_mut())),
             ("vixp2p_node_set_snapshot_callback", "node", vixp2p_node_set_snapshot_callback(none, null())),
@@ -114,9 +117,9 @@ pub(crate) fn rows(node: *mut vixp2p_node, event: *const vixp2p_event) -> Vec<Ro
             ("vixp2p_outbox_wait", "node", vixp2p_outbox_wait(none, id, 0, &mut 0)),
             ("vixp2p_outbox_wait", "id", vixp2p_outbox_wait(node, null(), 0, &mut 0)),
             ("vixp2p_outbox_wait", "out_state", vixp2p_outbox_wait(node, id, 0, null_mut())),
-            ("vixp2p_outbox_list", "node", vixp2p_outbox_list(none, null_mut(), 368, &mut 0)),
-            ("vixp2p_outbox_list", "infos", vixp2p_outbox_list(node, null_mut(), 368, &mut 1)),
-            ("vixp2p_outbox_list", "inout_count", vixp2p_outbox_list(node, null_mut(), 368, null_mut())),
+            ("vixp2p_outbox_list", "node", vixp2p_outbox_list(none, null_mut(), 432, &mut 0)),
+            ("vixp2p_outbox_list", "infos", vixp2p_outbox_list(node, null_mut(), 432, &mut 1)),
+            ("vixp2p_outbox_list", "inout_count", vixp2p_outbox_list(node, null_mut(), 432, null_mut())),
             ("vixp2p_outbox_prune", "node", vixp2p_outbox_prune(none, null(), &mut 0)),
             ("vixp2p_outbox_prune", "id", vixp2p_outbox_prune(node, null(), &mut 0)),
             ("vixp2p_outbox_prune", "out_count", vixp2p_outbox_prune(node, id, null_mut())),

@@ -24,13 +24,13 @@ def test_an_operation_is_executed_once_and_its_sender_learns_of_it(pair):
 
 def test_a_failure_is_told_and_an_operation_can_be_taken_back(pair):
     a, b = pair
-    id = a.outbox_put("news", b"")
+    id = a.outbox_put("news", b"", key=b"\0key")
     assert a.outbox_wait(id, 0) in (OutboxState.PENDING, OutboxState.IN_FLIGHT)
     assert b.outbox_claim(30).id == id
     b.outbox_fail(id, "no use", for_good=True)
     assert a.outbox_wait(id, 30) == OutboxState.PERMANENT_FAILED
     (entry,) = a.outbox_list()
-    assert (entry.target, entry.received, entry.detail) == (None, False, "no use")
+    assert (entry.target, entry.received, entry.detail, entry.key) == (None, False, "no use", b"\0key")
     assert a.outbox_prune(id) == 1 and a.outbox_prune(id) == 0
 
 

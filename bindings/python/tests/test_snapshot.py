@@ -39,6 +39,8 @@ def test_a_late_joiner_reads_the_state_and_applies_the_tail():
         for n in range(300):
             a.append(f"{n % 7}={n:01024}".encode())
         a.node.make_snapshot()
+        (made,) = a.node.snapshots()
+        assert (made.maker, made.logs, len(made.id)) == (a.node.id, 1, 64) and made.bytes > 1024
         assert a.node.truncate_logs() > 0
         a.append(b"tail=1")
         b.node.connect(f"127.0.0.1:{a.node.port}")
@@ -48,7 +50,7 @@ def test_a_late_joiner_reads_the_state_and_applies_the_tail():
         while b.state != a.state:
             assert time.monotonic() < deadline
             b.node.wait_event(0.05)  # runs the apply callback; perhaps no event follows
-        assert b.reads == 1
+        assert b.reads == 1 and b.node.snapshots() == [made]
 
 
 def test_a_writer_that_raises_gives_the_snapshot_up():

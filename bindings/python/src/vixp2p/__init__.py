@@ -4,6 +4,7 @@ from ._abi import Direction, DiscoveryMode, Durability, EventKind, HandshakeStag
 from ._abi import TrustPolicy, TrustState, lib
 from ._node import Node, Poison, clear_process_log, set_process_log
 from ._outbox import OpId, Operation, OutboxEntry
+from ._snapshot import SnapshotInfo
 from ._sync import Appended, LogProgress, Subscription
 from ._types import (
     Discovered,
@@ -57,6 +58,7 @@ __all__ = [
     "Registry",
     "RegistryPeer",
     "Route",
+    "SnapshotInfo",
     "Status",
     "Stopped",
     "Subscription",

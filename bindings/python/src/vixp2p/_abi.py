@@ -30,7 +30,8 @@ SUBSCRIBE_ALL, SUBSCRIBE_NEW = 1, 2
 ACK_DURABLE, ACK_APPLIED = 0, 1
 SYNC_OWN, SYNC_PEER, SYNC_FROZEN = 1, 2, 4
 OUTBOX_RECEIVED, OUTBOX_FOR_ALL = 1, 2
-OUTBOX_KIND_SIZE, OUTBOX_DETAIL_SIZE = 65, 201
+OUTBOX_KIND_SIZE, OUTBOX_DETAIL_SIZE, OUTBOX_KEY_SIZE = 65, 201, 64
+SNAPSHOT_ID_SIZE, SNAPSHOT_SCHEMA_SIZE = 65, 65
 NODE_OPTIONS_SIZE_MIN = 176
 NODE_ID_SIZE = 256
 CAPABILITY_SIZE = 256
@@ -255,6 +256,21 @@ class OutboxInfoStruct(ctypes.Structure):
         ("attempts", c_uint32),
         ("kind", c_char * OUTBOX_KIND_SIZE),
         ("detail", c_char * OUTBOX_DETAIL_SIZE),
+        ("key", c_uint8 * OUTBOX_KEY_SIZE),
+        ("key_len", c_uint8),
+        ("reserved", c_uint8 * 5),
+    ]
+
+
+class SnapshotInfoStruct(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("logs", c_uint32),
+        ("maker", PeerIdStruct),
+        ("made_us", c_uint64),
+        ("bytes", c_uint64),
+        ("id", c_char * SNAPSHOT_ID_SIZE),
+        ("schema", c_char * SNAPSHOT_SCHEMA_SIZE),
         ("reserved", c_uint8 * 6),
     ]
 
@@ -535,6 +551,7 @@ STRUCTS = {
     "vixp2p_op_id": OpIdStruct,
     "vixp2p_operation": OperationStruct,
     "vixp2p_outbox_info": OutboxInfoStruct,
+    "vixp2p_snapshot_info": SnapshotInfoStruct,
     "vixp2p_sync_state": SyncStateStruct,
     "vixp2p_log_record": LogRecord,
     "vixp2p_record": Record,
@@ -649,6 +666,7 @@ FUNCTIONS = {
     "vixp2p_node_set_cursor_callback": (_STATUS, NODE, POINTER(CursorCallback)),
     "vixp2p_node_set_snapshot_callback": (_STATUS, NODE, POINTER(SnapshotCallback)),
     "vixp2p_snapshot_make": (_STATUS, NODE),
+    "vixp2p_snapshot_list": (_STATUS, NODE, POINTER(SnapshotInfoStruct), c_size_t, _SIZE),
     "vixp2p_log_truncate": (_STATUS, NODE, _U64),
     "vixp2p_snapshot_write": (_STATUS, c_void_p, c_char_p, c_size_t),
     "vixp2p_snapshot_read": (_STATUS, c_void_p, c_void_p, c_size_t, _SIZE),

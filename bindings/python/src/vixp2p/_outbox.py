@@ -45,6 +45,7 @@ class OutboxEntry:
     attempts: int
     kind: str
     detail: str
+    key: bytes = b""
 
 
 def _op_id(struct: "_abi.OpIdStruct") -> OpId:
@@ -110,6 +111,7 @@ class Outbox:
                 info.attempts,
                 info.kind.decode(),
                 info.detail.decode(),
+                bytes(info.key[: info.key_len]),
             )
             for info in self._array(lib.vixp2p_outbox_list, _abi.OutboxInfoStruct)
         ]

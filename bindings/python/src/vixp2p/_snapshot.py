@@ -2,11 +2,12 @@
 
 import ctypes
 from ctypes import byref, c_size_t, c_uint64
-from typing import Any, Callable, Dict, Optional
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional
 
 from . import _abi
 from ._abi import lib
-from ._types import LogId, check, log_id
+from ._types import LogId, PeerId, check, log_id, peer_id
 from ._values import LastValues
 
 _READ_BYTES = 1 << 20
@@ -77,11 +78,29 @@ def read_function(callbacks: Any) -> Any:
     return _abi.SNAPSHOT_READ_FN(read)
 
 
+@dataclass(frozen=True)
+class SnapshotInfo:
+    """A snapshot that lies here."""
+
+    #: Its name: the BLAKE3 hash of its manifest, in hex.
+    id: str
+    maker: PeerId
+    #: When, by the maker's clock, in microseconds since 1970.
+    made_us: int
+    #: Bytes of the state.
+    bytes: int
+    #: Logs that it has taken in.
+    logs: int
+    #: What the program that made it calls its form.
+    schema: str
+
+
 class Snapshots:
     """What a node does with snapshots."""
 
     _handle: Any
     _callbacks: Any
+    _array: Any
 
     def on_snapshot(
         self,
@@ -91,8 +110,9 @@ class Snapshots:
         """Replaces what writes the program's state for others and what puts another's in its place; both, or none.
 
         `write(out, own)` writes the whole state; it may return the last record of the own log that is in it, if that is not `own`, the
-        last there is. `read(input)` replaces the state, as a whole or not at all. Both run on a thread of the library, `read` at a start on the one that starts the node, never while
-        another callback of this node runs; what they raise gives the snapshot up, and is raised by the next call that runs callbacks."""
+        last there is. `read(input)` replaces the state, as a whole or not at all. Both run on a thread of the library, `read` at a
+        start on the one that starts the node, never while another callback of this node runs; what they raise gives the snapshot up, and
+        is raised by the next call that runs callbacks."""
         if (write is None) != (read is None):
             raise TypeError("give both functions, or none")
         if write is None:
@@ -108,6 +128,11 @@ class Snapshots:
         status = lib.vixp2p_snapshot_make(self._handle)
         self._callbacks.raise_error()
         check(status)
+
+    def snapshots(self) -> List[SnapshotInfo]:
+        """Snapshots that lie here, the latest first."""
+        infos = self._array(lib.vixp2p_snapshot_list, _abi.SnapshotInfoStruct)
+        return [SnapshotInfo(i.id.decode(), peer_id(i.maker), i.made_us, i.bytes, i.logs, i.schema.decode()) for i in infos]
 
     def truncate_logs(self) -> int:
         """Lets go of the records that the newest snapshot holds and nobody counted needs; the bytes that went."""
