@@ -153,15 +153,15 @@ impl Room {
         loop {
             self.stirred.store(false, Ordering::SeqCst);
             let mut due = self.due(shell);
+            if again.is_none_or(|at| now() >= at) {
+                again = if self.take_left_out(shell)? { None } else { retry() };
+            }
+            due = due.into_iter().chain(again).min();
             match self.write_receipts(shell) {
                 // An event has said so; they come again.
                 Err(Error::Log(_)) => due = due.into_iter().chain(retry()).min(),
                 done => done?,
             }
-            if again.is_none_or(|at| now() >= at) {
-                again = if self.take_left_out(shell)? { None } else { retry() };
-            }
-            due = due.into_iter().chain(again).min();
             // What is there, before what is to come is waited for.
             let mut changed = false;
             while let Some(record) = self.kept(shell, &mut logs, Some(now()))? {
@@ -194,6 +194,8 @@ impl Room {
         let Some((upto, records)) = shell.snapshots.get().and_then(|archive| carried(shell, section::all(archive))) else { return };
         let mut inside = self.inside.lock();
         inside.outbox.recall(&upto, &mut |visit| records.iter().for_each(|record| visit(record.log, record.seq, &record.payload)));
+        // There may be receipts to write.
+        self.stirred.store(true, Ordering::SeqCst);
     }
 
     /// Reads again what there was no room for, as far as there is room now; `false` if not all of that could be read.
