@@ -74,12 +74,13 @@ pub struct LogReport {
 /// Walks every log on `disk`, in the order of their ids: chain, checksums and every seal. `each` hears of every group.
 pub fn inspect<S: Storage>(disk: &S, each: &mut dyn FnMut(&GroupSeen<'_>)) -> Result<Vec<LogReport>, WalError> {
     let (mut reports, mut window) = (Vec::new(), Vec::new());
-    for (log, files) in list_logs(disk)? {
-        let mut unsealed = None;
-        let found = recover::examine(disk, log, &files, &mut window, &mut |segment, offset, walked, bytes| {
-            tell(log, (segment, offset, walked, bytes), &mut unsealed, each);
-        })?;
-        let mut report = summarize(&found, unsealed);
+    for log in list_logs(disk)?.into_keys() {
+        let mut report = inspect_log(disk, log, &mut window, each);
+        // A node that runs may have written, begun or let go of a file meanwhile: what is damaged stays so.
+        if !matches!(&report, Ok(LogReport { verdict: Verdict::Whole | Verdict::Unfinished { .. }, .. })) {
+            report = inspect_log(disk, log, &mut window, &mut |_| {});
+        }
+        let mut report = report?;
         for path in disk.list(&log_dir(&log)).map_err(|e| WalError::disk("list", &log_dir(&log), e))? {
             if path.contains(".damaged-") || segment::is_former(&path) {
                 report.set_aside.0 += 1;
@@ -89,6 +90,20 @@ pub fn inspect<S: Storage>(disk: &S, each: &mut dyn FnMut(&GroupSeen<'_>)) -> Re
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// Walks one log; its files as they are now.
+fn inspect_log<S: Storage>(
+    disk: &S,
+    log: LogId,
+    window: &mut Vec<u8>,
+    each: &mut dyn FnMut(&GroupSeen<'_>),
+) -> Result<LogReport, WalError> {
+    let (files, mut unsealed) = (list_logs(disk)?.remove(&log).unwrap_or_default(), None);
+    let found = recover::examine(disk, log, &files, window, &mut |segment, offset, walked, bytes| {
+        tell(log, (segment, offset, walked, bytes), &mut unsealed, each);
+    })?;
+    Ok(summarize(&found, unsealed))
 }
 
 /// Walks one segment file, wherever it lies; `None` if the bytes do not begin with the header of one. What is before its first

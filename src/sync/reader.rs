@@ -10,8 +10,10 @@ use bytes::Bytes;
 
 use crate::base::LogId;
 use crate::sync::base::Base;
+use crate::sync::cell::Cell;
 use crate::sync::error::WalError;
 use crate::sync::group::Group;
+use crate::sync::recover::Files;
 use crate::sync::seal::{Head, log_head};
 use crate::sync::segment::{HEADER_BYTES, Scanner, Step, encode_header, log_dir, segment_path, written_len};
 use crate::sync::storage::Storage;
@@ -24,7 +26,7 @@ pub struct Reader<S: Storage> {
     window: Vec<u8>,
 }
 
-/// Bytes of a log that are no whole group.
+/// Where a log cannot be followed further although there is more, or was.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Leftover {
     /// Which log.
@@ -35,14 +37,20 @@ pub struct Leftover {
     pub segment: String,
     /// Where they begin in it.
     pub offset: u64,
-    /// How many there are.
+    /// How many there are; they are no whole group, or of a file that does not go on where the last one ended.
     pub bytes: u64,
+    /// The last record that was durable, as far as that was noted.
+    pub marked: u64,
 }
 
 impl std::fmt::Display for Leftover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Leftover { log, last, segment, offset, bytes } = self;
-        write!(f, "log {log} is damaged after record {last} (segment {segment}, byte {offset}): {bytes} bytes are no whole group")
+        let Leftover { log, last, segment, offset, bytes, marked } = self;
+        if *bytes == 0 {
+            return write!(f, "log {log} is damaged after record {last}: records up to {marked} were durable");
+        }
+        let what = if marked > last || *offset == 0 { "damaged" } else { "damaged, or its last write unfinished," };
+        write!(f, "log {log} is {what} after record {last} (segment {segment}, byte {offset}): {bytes} bytes do not go on there")
     }
 }
 
@@ -98,14 +106,29 @@ impl<S: Storage> Reader<S> {
         Ok(groups)
     }
 
-    /// Logs with bytes behind their last whole group: a write under way if somebody writes, else damage or a torn tail.
+    /// Logs that have more than could be followed, or lack what was durable: a write under way if somebody writes, else damage or a
+    /// torn tail.
     pub fn leftovers(&self) -> Vec<Leftover> {
-        let left = |(log, place): (&LogId, &Place)| {
-            let segment = segment_path(&log_dir(log), place.segment.max(1));
-            let bytes = written_len(&self.disk, &segment, place.offset).ok()?;
-            (bytes > 0).then_some(Leftover { log: *log, last: place.last, segment, offset: place.offset, bytes })
+        let files = list_logs(&self.disk).unwrap_or_default();
+        self.places.iter().filter_map(|(log, place)| self.leftover(log, place, files.get(log)?)).collect()
+    }
+
+    fn leftover(&self, log: &LogId, place: &Place, files: &Files) -> Option<Leftover> {
+        let dir = log_dir(log);
+        let marked = Cell::load(&self.disk, format!("{dir}mark")).map_or(0, |mark| mark.seq());
+        let behind = |first: u64, offset: u64| {
+            let segment = segment_path(&dir, first);
+            let bytes = written_len(&self.disk, &segment, offset).ok().filter(|bytes| *bytes > 0)?;
+            Some(Leftover { log: *log, last: place.last, segment, offset, bytes, marked })
         };
-        self.places.iter().filter_map(left).collect()
+        let here = (place.segment > 0).then(|| behind(place.segment, place.offset)).flatten();
+        let next =
+            || files.segments.iter().filter(|first| **first > place.last && **first != place.segment).find_map(|first| behind(*first, 0));
+        let lost = || {
+            let segment = segment_path(&dir, place.segment.max(1));
+            (marked > place.last).then_some(Leftover { log: *log, last: place.last, segment, offset: place.offset, bytes: 0, marked })
+        };
+        here.or_else(next).or_else(lost)
     }
 
     fn look(&mut self) -> Result<(), WalError> {

@@ -1,11 +1,12 @@
 //! `append`, `tail` and `key`: with and without a running node, on a full disk, on a damaged log.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::support::{From, Running, complaint, log_file, run, run_with, stderr, stdout, text};
+use crate::support::{From, Running, complaint, log_file, run, run_with, stderr, stdout, text, vixp2p};
 
 fn data(dir: &Path) -> String {
     format!("--data={}", text(dir))
@@ -41,6 +42,43 @@ fn append_and_tail_work_without_a_node() {
     assert_eq!(tail(dir.path()), ["hello", "two", "", "four\\\\\\x1b[2J\\xff", "five, unterminated", "six"]);
     let long = stdout(&run(&["tail", "--long", &data(dir.path())]));
     assert_eq!(long.lines().next().expect("a line").split(' ').count(), 4, "{long}");
+}
+
+#[test]
+fn append_takes_a_line_as_soon_as_it_has_come_and_goes_on_when_nobody_reads_what_it_prints() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let mut command = vixp2p(&["append", &data(dir.path()), "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
+    let mut input = child.stdin.take().expect("piped");
+    writeln!(input, "line 1").expect("read");
+    let (mut out, mut told) = (BufReader::new(child.stdout.take().expect("piped")), String::new());
+    out.read_line(&mut told).expect("told");
+    assert!(told.ends_with(" 1\n"), "{told}");
+    drop(out);
+    (2..=1000).for_each(|n| writeln!(input, "line {n}").expect("read"));
+    drop(input);
+    assert!(child.wait().expect("ends").success());
+    assert_eq!(tail(dir.path()).len(), 1000);
+}
+
+#[test]
+fn tail_says_so_where_the_log_ends_before_what_was_durable() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    // What is durable is noted when the log is opened again.
+    for record in ["one", "two", "three"] {
+        assert!(run(&["append", &data(dir.path()), record]).status.success());
+    }
+    let dump = stdout(&run(&["wal", "dump", text(dir.path())]));
+    let second = dump.lines().filter(|line| line.starts_with("group")).nth(1).expect("a second group");
+    let border: usize = second.rsplit(' ').next().expect("a place").parse().expect("a number");
+    let mut bytes = fs::read(log_file(dir.path())).expect("there");
+    // Before it stands the mark of its batch.
+    bytes[border - 16..].fill(0);
+    fs::write(log_file(dir.path()), bytes).expect("written");
+    let output = run(&["tail", &data(dir.path())]);
+    assert!(stdout(&output).ends_with(" 1 one\n"), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("is damaged after record 1: records up to "), "{}", stderr(&output));
 }
 
 #[test]

@@ -117,3 +117,18 @@ fn what_is_no_log_is_refused() {
     assert!(complaint(&wal("stat", &dir.path().join("nothing")), 1).contains("No such file"));
     assert_eq!(shown("stat", dir.path()), "");
 }
+
+#[test]
+fn verify_of_a_directory_without_a_log_or_of_a_file_that_ends_in_a_bad_write_is_no_success() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    assert!(complaint(&wal("verify", dir.path()), 1).contains("no log in"));
+    assert!(run(&["append", "--data", text(dir.path()), "one"]).status.success());
+    let path = log_file(dir.path());
+    let mut bytes = fs::read(&path).expect("there");
+    let last = bytes.iter().rposition(|byte| *byte != 0).expect("a record");
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let output = wal("verify", &path);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("a file alone does not tell"), "{}", stderr(&output));
+}

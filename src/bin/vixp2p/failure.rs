@@ -11,7 +11,7 @@ pub(crate) enum Failure {
     Runtime(String),
     /// What is wrong was said on stdout, as asked for: exit 1.
     Told,
-    /// Whoever read stdout has gone: exit 0, as there is nobody left to tell.
+    /// Whoever read stdout has gone, and printing was all there was to do: exit 0, as there is nobody left to tell.
     NobodyReads,
 }
 
@@ -27,6 +27,14 @@ impl Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::NobodyReads,
             _ => Failure::Runtime(format!("writing to stdout: {error}")),
+        }
+    }
+
+    /// What came of printing, for commands that have more to do than that: a reader who went is no reason to leave it undone.
+    pub(crate) fn or_unheard(said: Result<(), Failure>) -> Result<(), Failure> {
+        match said {
+            Err(Failure::NobodyReads) => Ok(()),
+            other => other,
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Prints origin and number of every record once it is durable; what was printed is never lost.
 
-use std::io::{self, BufRead, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -15,12 +17,16 @@ use crate::control::client::{Batch, Client};
 use crate::failure::Failure;
 use crate::secrets;
 
+/// Read at once: more than a pipe gives.
+const INPUT_BYTES: usize = 256 * 1024;
+
 pub(crate) async fn run(args: AppendArgs) -> Result<(), Failure> {
     let passphrase = secrets::passphrase("--passphrase-file", args.passphrase_file.as_deref())?;
     if let Some(text) = args.text.filter(|text| text != "-") {
         return Target::open(&args.data, passphrase, args.causal).await?.append(vec![Bytes::from(text)]).await;
     }
-    let (mut input, mut batch, mut line) = (io::stdin().lock(), Batch::default(), 0u64);
+    let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::io("reading standard input"))?;
+    let (mut input, mut batch, mut line) = (BufReader::with_capacity(INPUT_BYTES, File::from(stdin)), Batch::default(), 0u64);
     if input.fill_buf().map_err(Failure::io("reading standard input"))?.is_empty() {
         return Err(Failure::Runtime("nothing to append: standard input is empty".into()));
     }
@@ -37,7 +43,8 @@ pub(crate) async fn run(args: AppendArgs) -> Result<(), Failure> {
         let Some(record) = record else { break };
         line += 1;
         batch.push(record);
-        if batch.is_full() {
+        // What has come is appended before more is waited for.
+        if batch.is_full() || !input.buffer().contains(&b'\n') {
             target.append(batch.take()).await?;
         }
     }
@@ -110,7 +117,8 @@ impl Target {
             }
         };
         let mut out = io::stdout().lock();
-        (first..=last).try_for_each(|seq| writeln!(out, "{} {seq}", log.origin)).and_then(|()| out.flush()).map_err(Failure::stdout)
+        let said = (first..=last).try_for_each(|seq| writeln!(out, "{} {seq}", log.origin)).and_then(|()| out.flush());
+        Failure::or_unheard(said.map_err(Failure::stdout))
     }
 }
 

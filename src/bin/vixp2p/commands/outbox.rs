@@ -180,10 +180,10 @@ pub(crate) async fn run(args: OutboxArgs) -> Result<(), Failure> {
             let mut client = connect(data).await?;
             let order = Order::Put { to: to.map(|key| key.to_string()), kind, key, payload };
             let Answer::Put(id) = client.outbox(order).await? else { return Err(surprise()) };
-            print(format!("{id}\n").as_bytes())?;
+            let said = print(format!("{id}\n").as_bytes());
             match wait {
-                Some(secs) => until_over(&mut client, id, Duration::from_secs(secs.into())).await,
-                None => Ok(()),
+                Some(secs) => until_over(&mut client, id, Duration::from_secs(secs.into())).await.and(said),
+                None => said,
             }
         }
         OutboxCommand::List { data, json } => list(&mut connect(data).await?, json).await,
@@ -227,8 +227,8 @@ async fn until_over(client: &mut Client, id: String, patience: Duration) -> Resu
             return Err(surprise());
         };
         if over || left.is_zero() {
-            print(format!("{state}\n").as_bytes())?;
-            return if state == "done" { Ok(()) } else { Err(Failure::Told) };
+            let said = print(format!("{state}\n").as_bytes());
+            return if state == "done" { said } else { Err(Failure::Told) };
         }
     }
 }

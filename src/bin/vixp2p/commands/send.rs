@@ -123,7 +123,7 @@ pub(crate) async fn run(args: SendArgs) -> Result<(), Failure> {
         number += 1;
         if let Err(why) = send(&mut client, letter(line)).await? {
             failed += 1;
-            say(&mut io::stdout(), &why)?;
+            Failure::or_unheard(say(&mut io::stdout(), &why))?;
         }
     }
     match (number, failed) {
@@ -139,7 +139,7 @@ async fn send(client: &mut Client, letter: Letter) -> Result<Result<(), String>,
     if !end.delivered {
         return Ok(Err(end.text));
     }
-    say(&mut io::stdout(), &end.text).map(Ok)
+    Failure::or_unheard(say(&mut io::stdout(), &end.text)).map(Ok)
 }
 
 fn say(out: &mut impl Write, text: &str) -> Result<(), Failure> {

@@ -25,6 +25,6 @@ pub(crate) fn run(args: SimulateArgs) -> Result<(), Failure> {
         Ok(report) => format!("{report}\ntrace hash: {}\nverdict: ok\n", report.trace_hash),
         Err(_) => "verdict: FAILED\n".to_owned(),
     };
-    out.write_all(last.as_bytes()).and_then(|()| out.flush()).map_err(Failure::stdout)?;
-    outcome.map(drop).map_err(|failure| Failure::Runtime(failure.to_string().replace('\n', "; ")))
+    let said = out.write_all(last.as_bytes()).and_then(|()| out.flush()).map_err(Failure::stdout);
+    outcome.map(drop).map_err(|failure| Failure::Runtime(failure.to_string().replace('\n', "; "))).and(said)
 }

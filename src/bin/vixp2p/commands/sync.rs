@@ -130,6 +130,8 @@ fn describe(status: &SyncStatus) -> String {
 fn behind(lag: &Lag, what: &str) -> String {
     match lag.records {
         0 => "up to date".into(),
+        // Not measured: of very many places, or what is not kept.
+        records if lag.bytes == 0 => format!("{what}{records} records"),
         records => format!("{what}{records} records, {} bytes, {}.{} s", lag.bytes, lag.ms / 1000, lag.ms % 1000 / 100),
     }
 }

@@ -20,6 +20,8 @@ pub(crate) async fn run(args: TailArgs) -> Result<(), Failure> {
     let mut reader = open(&args.data)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut ticks = tokio::time::interval(FOLLOW_INTERVAL);
+    // Also after a look that took long there is a pause.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let line = if args.long { line::long } else { line::short };
     loop {
         let groups = reader.poll(limits::READ_RECORDS_MAX_BYTES).map_err(|error| Failure::Runtime(error.to_string()))?;

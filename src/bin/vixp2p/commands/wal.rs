@@ -24,15 +24,25 @@ pub(crate) fn run(args: &WalArgs) -> Result<(), Failure> {
         }
     };
     let reports = look(&args.path, &mut dump)?;
-    written.map_err(Failure::stdout)?;
-    for report in &reports {
-        let told = if args.json { writeln!(out, "{}", log_json(report)) } else { line(&mut out, args.what, report) };
-        told.map_err(Failure::stdout)?;
+    let tell = |report| if args.json { writeln!(out, "{}", log_json(report)) } else { line(&mut out, args.what, report) };
+    let said = written.and_then(|()| reports.iter().try_for_each(tell)).and_then(|()| out.flush());
+    verdict(args, &reports).and(said.map_err(Failure::stdout))
+}
+
+/// What `wal` ends with, whoever reads what it prints.
+fn verdict(args: &WalArgs, reports: &[LogReport]) -> Result<(), Failure> {
+    if reports.is_empty() && args.what == WalLook::Verify {
+        return Err(Failure::Runtime(format!("no log in {}", args.path.display())));
     }
-    out.flush().map_err(Failure::stdout)?;
-    let damaged = |report: &&LogReport| matches!(report.verdict, Verdict::Damaged { .. });
-    match reports.iter().find(damaged) {
-        Some(report) => Err(Failure::Runtime(format!("log {} {}", report.log, ends(report)))),
+    if let Some(report) = reports.iter().find(|report| matches!(report.verdict, Verdict::Damaged { .. })) {
+        return Err(Failure::Runtime(format!("log {} {}", report.log, ends(report))));
+    }
+    // What a directory tells by the file that notes what was durable.
+    match reports.iter().find(|report| !args.path.is_dir() && matches!(report.verdict, Verdict::Unfinished { .. })) {
+        Some(report) => {
+            let text = "a file alone does not tell whether that was durable; look at its directory";
+            Err(Failure::Runtime(format!("log {} {}; {text}", report.log, ends(report))))
+        }
         None => Ok(()),
     }
 }
