@@ -117,7 +117,24 @@ fn an_owner_without_a_control_socket_is_named() {
     let (node, _) = Running::node(&[&data(dir.path())]);
     fs::remove_file(dir.path().join("control.sock")).expect("remove");
     let line = complaint(&run(&["append", &data(dir.path()), "hello"]), 1);
-    assert!(line.contains(&format!("process {}", node.pid())) && line.contains("stop it and append again"), "{line}");
+    assert!(line.contains(&format!("process {}", node.pid())) && line.contains("stop it first"), "{line}");
+}
+
+#[test]
+fn appends_at_the_same_time_without_a_node_take_their_turns() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let data = data(dir.path());
+    std::thread::scope(|scope| {
+        for text in ["0", "1", "2", "3", "4", "5"] {
+            scope.spawn(|| {
+                let output = run(&["append", &data, text]);
+                assert!(output.status.success(), "{}", stderr(&output));
+            });
+        }
+    });
+    let mut kept = tail(dir.path());
+    kept.sort();
+    assert_eq!(kept, ["0", "1", "2", "3", "4", "5"]);
 }
 
 #[test]

@@ -10,10 +10,11 @@ use std::path::Path;
 use bytes::Bytes;
 use vixp2p::base::{LogId, LogRange, Passphrase, limits};
 use vixp2p::driver::keyfile;
-use vixp2p::{Config, Error, Node};
+use vixp2p::{Config, Node};
 
 use crate::args::AppendArgs;
-use crate::control::client::{Batch, Client};
+use crate::control::client::Batch;
+use crate::control::reach::{Hands, reach};
 use crate::failure::Failure;
 use crate::secrets;
 
@@ -71,37 +72,26 @@ fn next_line(input: &mut impl BufRead, number: u64) -> Result<Option<Bytes>, Fai
 }
 
 /// Who takes the records.
-enum Target {
-    Running(Client),
-    /// Opened by this process alone.
-    Own(Box<Node>),
-}
+struct Target(Hands<Box<Node>>);
 
 impl Target {
     async fn open(dir: &Path, key_passphrase: Option<Passphrase>, causal: bool) -> Result<Target, Failure> {
-        if let Some(client) = Client::connect(dir).await? {
-            return Ok(Target::Running(client));
-        }
-        let known = keyfile::public_key(dir).is_ok();
-        let config = Config { data_dir: Some(dir.to_owned()), key_passphrase, causal, ..Config::new("append") };
-        match Node::open(config) {
-            Ok(node) => {
-                while let Some(event) = node.try_next_event() {
-                    notice(&event.to_string());
-                }
-                if !known {
-                    notice(&format!("new identity {} in {}", node.id(), dir.display()));
-                }
-                Ok(Target::Own(Box::new(node)))
+        let mut is_known = true;
+        let hands = reach(dir, || {
+            is_known = keyfile::public_key(dir).is_ok();
+            let config = Config { data_dir: Some(dir.to_owned()), key_passphrase: key_passphrase.clone(), causal, ..Config::new("append") };
+            Node::open(config).map(Box::new)
+        });
+        let hands = hands.await?;
+        if let Hands::Own(node) = &hands {
+            while let Some(event) = node.try_next_event() {
+                notice(&event.to_string());
             }
-            Err(Error::DirectoryInUse { pid, .. }) => Err(Failure::Runtime(format!(
-                "data directory {} is in use by process {pid}, which takes no records from outside (no {} there); append through that \
-                 program, or stop it and append again",
-                dir.display(),
-                crate::control::SOCKET
-            ))),
-            Err(other) => Err(other.into()),
+            if !is_known {
+                notice(&format!("new identity {} in {}", node.id(), dir.display()));
+            }
         }
+        Ok(Target(hands))
     }
 
     /// Appends and prints what has become durable.
@@ -109,9 +99,9 @@ impl Target {
         if records.is_empty() {
             return Ok(());
         }
-        let (log, first, last): (LogId, u64, u64) = match self {
-            Target::Running(client) => client.append(records).await?,
-            Target::Own(node) => {
+        let (log, first, last): (LogId, u64, u64) = match &mut self.0 {
+            Hands::Running(client) => client.append(records).await?,
+            Hands::Own(node) => {
                 let LogRange { log, first, last } = node.append_records(records).await?;
                 (log, first, last)
             }

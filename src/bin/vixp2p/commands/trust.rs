@@ -13,7 +13,7 @@ use vixp2p::driver::known::Keeper;
 use vixp2p::{Error, Node, PeerId};
 
 use crate::args::{TrustArgs, TrustCommand};
-use crate::control::client::Client;
+use crate::control::reach::{Hands, reach};
 use crate::failure::Failure;
 
 /// What is to be done, as it travels to a running node.
@@ -33,9 +33,11 @@ pub(crate) async fn run(args: TrustArgs) -> Result<(), Failure> {
         TrustCommand::Revoke { key, data } => (data, Order::Revoke { key: key.to_string() }),
         TrustCommand::Forget { key, data } => (data, Order::Forget { key: key.to_string() }),
     };
-    let shown = match Client::connect(&data).await? {
-        Some(mut client) => client.trust(order).await?,
-        None => alone(&data, &order)?,
+    // To look at the file nobody has to wait for whoever owns it.
+    let hands = reach(&data, || if order == Order::List { Ok(None) } else { DirectoryLock::take(&data).map(Some) });
+    let shown = match hands.await? {
+        Hands::Running(mut client) => client.trust(order).await?,
+        Hands::Own(_lock) => alone(&data, &order)?,
     };
     let mut out = io::stdout().lock();
     shown.iter().try_for_each(|line| writeln!(out, "{line}")).map_err(Failure::stdout)
@@ -43,18 +45,6 @@ pub(crate) async fn run(args: TrustArgs) -> Result<(), Failure> {
 
 /// Without a node.
 fn alone(data: &Path, order: &Order) -> Result<Vec<String>, Failure> {
-    if *order == Order::List {
-        return Ok(lines(&open(data)?.entries()));
-    }
-    let _lock = DirectoryLock::take(data).map_err(|error| match error {
-        Error::DirectoryInUse { pid, .. } => Failure::Runtime(format!(
-            "data directory {} is in use by process {pid}, which takes no orders from outside (no {} there); ask that program, or stop it \
-             first",
-            data.display(),
-            crate::control::SOCKET
-        )),
-        other => other.into(),
-    })?;
     let keeper = open(data)?;
     let set = |key: &str, state, label: &str| -> Result<Vec<String>, Error> {
         let key: PeerId = key.parse()?;
@@ -62,7 +52,7 @@ fn alone(data: &Path, order: &Order) -> Result<Vec<String>, Failure> {
         Ok(said(&keeper.entries(), key))
     };
     Ok(match order {
-        Order::List => Vec::new(),
+        Order::List => lines(&keeper.entries()),
         Order::Add { key, label } => set(key, TrustState::Trusted, label)?,
         Order::Revoke { key } => set(key, TrustState::Revoked, "")?,
         Order::Forget { key } => forgotten(key, keeper.forget(key.parse()?)?.is_some())?,

@@ -7,6 +7,7 @@
 //! Only who may open the directory's files may use it (mode 0600). Never on the network.
 
 pub(crate) mod client;
+pub(crate) mod reach;
 pub(crate) mod server;
 
 use std::io;
