@@ -2465,7 +2465,9 @@ enum vixp2p_status vixp2p_outbox_done(struct vixp2p_node *node,
  * @param id        which.
  * @param for_good  not 0: another attempt is no use; the sender is told.
  * @param detail    why, at most 200 bytes of it are kept; may be NULL.
- * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or the claim has timed out; VIXP2P_ERR_STOPPED; another error.
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or the claim has timed out; VIXP2P_ERR_LOG if it failed for good and the
+ *         disk refuses the answer to its sender, which the node then writes as soon as it can: not to be reported again;
+ *         VIXP2P_ERR_STOPPED; another error.
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_outbox_fail(struct vixp2p_node *node,

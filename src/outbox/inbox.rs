@@ -52,9 +52,9 @@ pub struct Claimed {
 #[derive(Debug)]
 pub(super) struct Inbox {
     items: BTreeMap<OpId, Item>,
-    /// Those that may be claimed, now or after a pause.
+    /// Those that may be claimed now, but for those whose key another one holds.
     ready: BTreeSet<OpId>,
-    /// Those of them that have a key.
+    /// Those that have a key and may be claimed, now or after a pause.
     keyed: BTreeMap<Key, BTreeSet<OpId>>,
     /// When what ends by itself does: a pause, or a claim.
     due: BTreeSet<(Time, OpId)>,
@@ -122,9 +122,10 @@ impl Inbox {
         let Some(item) = self.items.get(id) else { return };
         match item.stage {
             Stage::Ready { not_before, .. } => {
-                self.ready.insert(*id);
                 if not_before > Time::ZERO {
                     self.due.insert((not_before, *id));
+                } else {
+                    self.ready.insert(*id);
                 }
                 if !item.key.is_empty() {
                     self.keyed.entry((id.log.origin, item.key.clone())).or_default().insert(*id);
@@ -174,9 +175,9 @@ impl Inbox {
         if self.remove(&receipt.op).is_none() && !was_read {
             self.receipted.insert(receipt.op);
         }
-        let key = (receipt.op.log.origin, receipt.key.clone());
-        self.busy.remove(&key);
         if receipt.is_of_key() {
+            let key = (receipt.op.log.origin, receipt.key.clone());
+            self.busy.remove(&key);
             let outcome = *self.finished.entry(key.clone()).or_insert(receipt.outcome);
             for id in self.keyed.get(&key).cloned().unwrap_or_default() {
                 self.set(&id, Stage::Writing(as_before(id, &receipt.key, outcome)));
@@ -186,7 +187,7 @@ impl Inbox {
 
     /// The sender no longer wants it. One that is being executed goes on.
     pub(super) fn withdrawn(&mut self, id: &OpId) {
-        if self.ready.contains(id) {
+        if self.items.get(id).is_some_and(|item| matches!(item.stage, Stage::Ready { .. })) {
             self.remove(id);
         }
     }
@@ -206,9 +207,9 @@ impl Inbox {
 
     fn claim_one(&mut self, id: OpId, now: Time, policy: &RetryPolicy) -> Option<Claimed> {
         let item = self.items.get(&id)?;
-        let Stage::Ready { attempts, not_before } = item.stage else { return None };
+        let Stage::Ready { attempts, .. } = item.stage else { return None };
         let key = (id.log.origin, item.key.clone());
-        if not_before > now || self.busy.contains_key(&key) {
+        if self.busy.contains_key(&key) {
             return None;
         }
         if !item.key.is_empty() {
@@ -255,6 +256,12 @@ impl Inbox {
         let item = self.items.get_mut(id).ok_or(Refusal::Unknown(*id))?;
         let Stage::InFlight { attempts, .. } = item.stage else { return Err(Refusal::NotClaimed(*id)) };
         let (key, detail) = (item.key.clone(), cut(detail));
+        let known = if for_good { None } else { self.finished.get(&(id.log.origin, key.clone())) };
+        if let Some(outcome) = known {
+            // One whose claim had passed to this one was executed after all.
+            self.set(id, Stage::Writing(as_before(*id, &key, *outcome)));
+            return Ok(());
+        }
         if for_good || attempts >= policy.attempts_max {
             // Its key stays busy until the receipt is written: nobody else is to begin with it.
             self.set(id, Stage::Writing(Receipt { op: *id, key, outcome: Outcome::Failed, attempts, detail }));
@@ -281,9 +288,10 @@ impl Inbox {
         while self.due.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, id)) = self.due.pop_first()
         {
-            // Of others a pause is over, which is all there is to it.
-            if self.items.get(&id).is_some_and(|item| matches!(item.stage, Stage::InFlight { .. })) {
-                let _ = self.fail(&id, now, (false, "nobody answered for it in time"), dice(), policy);
+            match self.items.get(&id).map(|item| &item.stage) {
+                Some(Stage::InFlight { .. }) => drop(self.fail(&id, now, (false, "nobody answered for it in time"), dice(), policy)),
+                Some(Stage::Ready { .. }) => drop(self.ready.insert(id)),
+                _ => {}
             }
         }
     }

@@ -189,32 +189,26 @@ impl Outbox {
             Some(Body::Settled(ops)) => ops.iter().filter(|op| op.log.origin == id.log.origin).for_each(|op| self.inbox.withdrawn(op)),
             _ => {}
         }
-        if let Some(taken) = self.behind.get_mut(&id.log) {
-            *taken = id.seq;
-            self.drop_caught_up();
-        }
+        self.took(&id.log, id.seq);
     }
 
     fn is_for_me(&self, id: &OpId, target: Target) -> bool {
         !self.mine.contains(&id.log.origin) && (target == Target::All || target == Target::Peer(self.me))
     }
 
-    /// Logs that the inbox is behind in no longer.
-    fn drop_caught_up(&mut self) {
-        let (read, before) = (&self.read, self.behind.len());
-        self.behind.retain(|log, taken| read.get(log).is_some_and(|read| *taken < *read));
-        if self.behind.len() < before {
-            let behind = &self.behind;
-            self.withdrawn.retain(|op| behind.get(&op.log).is_some_and(|taken| op.seq > *taken));
+    /// In a log that the inbox is behind in it has come that far; it is behind no longer where nothing more was read.
+    fn took(&mut self, log: &LogId, upto: u64) {
+        let Some(taken) = self.behind.get_mut(log) else { return };
+        *taken = upto.max(*taken);
+        if self.read.get(log).is_none_or(|read| *taken >= *read) {
+            self.behind.remove(log);
+            self.withdrawn.retain(|op| op.log != *log);
         }
     }
 
     /// Records up to there are gone, and what a snapshot has of them was recalled, or cannot be read.
     pub fn gone(&mut self, log: LogId, upto: u64) {
-        if let Some(taken) = self.behind.get_mut(&log) {
-            *taken = upto.max(*taken);
-            self.drop_caught_up();
-        }
+        self.took(&log, upto);
     }
 
     /// How far the inbox has come in a log.
@@ -234,11 +228,10 @@ impl Outbox {
                 *taken = (*upto).max(*taken);
             }
         }
-        self.drop_caught_up();
         records(&mut |log, seq, payload| {
             let Ok(Body::Put { target, kind, key, .. }) = Body::decode(payload) else { return };
             let id = OpId { log, seq };
-            if seq > taken_before(&log) && self.is_for_me(&id, target) {
+            if seq > taken_before(&log) && self.is_for_me(&id, target) && !self.withdrawn.remove(&id) {
                 self.inbox.offered(id, target, kind.clone(), key.clone());
             }
             if seq > read_before(&log) {
@@ -252,6 +245,7 @@ impl Outbox {
                 self.receipt(log.origin, receipt);
             }
         });
+        upto.iter().for_each(|(log, upto)| self.took(log, *upto));
     }
 
     /// What this node puts, and what it carries for others. Its own is known at once, before its own log is read that far.

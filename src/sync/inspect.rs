@@ -3,7 +3,7 @@
 use crate::base::LogId;
 use crate::sync::error::WalError;
 use crate::sync::group::{Group, Walked};
-use crate::sync::recover::{self, Findings};
+use crate::sync::recover::{self, Files, Findings};
 use crate::sync::segment::{self, decode_header, log_dir, segment_path};
 use crate::sync::storage::{MemStorage, Storage};
 use crate::sync::wal::list_logs;
@@ -74,11 +74,12 @@ pub struct LogReport {
 /// Walks every log on `disk`, in the order of their ids: chain, checksums and every seal. `each` hears of every group.
 pub fn inspect<S: Storage>(disk: &S, each: &mut dyn FnMut(&GroupSeen<'_>)) -> Result<Vec<LogReport>, WalError> {
     let (mut reports, mut window) = (Vec::new(), Vec::new());
-    for log in list_logs(disk)?.into_keys() {
-        let mut report = inspect_log(disk, log, &mut window, each);
+    for (log, files) in list_logs(disk)? {
+        let mut report = inspect_log(disk, log, &files, &mut window, each);
         // A node that runs may have written, begun or let go of a file meanwhile: what is damaged stays so.
         if !matches!(&report, Ok(LogReport { verdict: Verdict::Whole | Verdict::Unfinished { .. }, .. })) {
-            report = inspect_log(disk, log, &mut window, &mut |_| {});
+            let files = list_logs(disk)?.remove(&log).unwrap_or_default();
+            report = inspect_log(disk, log, &files, &mut window, &mut |_| {});
         }
         let mut report = report?;
         for path in disk.list(&log_dir(&log)).map_err(|e| WalError::disk("list", &log_dir(&log), e))? {
@@ -92,15 +93,16 @@ pub fn inspect<S: Storage>(disk: &S, each: &mut dyn FnMut(&GroupSeen<'_>)) -> Re
     Ok(reports)
 }
 
-/// Walks one log; its files as they are now.
+/// Walks one log.
 fn inspect_log<S: Storage>(
     disk: &S,
     log: LogId,
+    files: &Files,
     window: &mut Vec<u8>,
     each: &mut dyn FnMut(&GroupSeen<'_>),
 ) -> Result<LogReport, WalError> {
-    let (files, mut unsealed) = (list_logs(disk)?.remove(&log).unwrap_or_default(), None);
-    let found = recover::examine(disk, log, &files, window, &mut |segment, offset, walked, bytes| {
+    let mut unsealed = None;
+    let found = recover::examine(disk, log, files, window, &mut |segment, offset, walked, bytes| {
         tell(log, (segment, offset, walked, bytes), &mut unsealed, each);
     })?;
     Ok(summarize(&found, unsealed))

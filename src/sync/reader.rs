@@ -49,7 +49,7 @@ impl std::fmt::Display for Leftover {
         if *bytes == 0 {
             return write!(f, "log {log} is damaged after record {last}: records up to {marked} were durable");
         }
-        let what = if marked > last || *offset == 0 { "damaged" } else { "damaged, or its last write unfinished," };
+        let what = if marked > last { "damaged" } else { "damaged, or its last write unfinished," };
         write!(f, "log {log} is {what} after record {last} (segment {segment}, byte {offset}): {bytes} bytes do not go on there")
     }
 }

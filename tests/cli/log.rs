@@ -5,8 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
-use crate::support::{From, Running, complaint, log_file, run, run_with, stderr, stdout, text, vixp2p};
+use crate::support::{From, LIMIT, Running, complaint, log_file, run, run_with, stderr, stdout, text, vixp2p};
 
 fn data(dir: &Path) -> String {
     format!("--data={}", text(dir))
@@ -51,10 +53,15 @@ fn append_takes_a_line_as_soon_as_it_has_come_and_goes_on_when_nobody_reads_what
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
     let mut input = child.stdin.take().expect("piped");
     writeln!(input, "line 1").expect("read");
-    let (mut out, mut told) = (BufReader::new(child.stdout.take().expect("piped")), String::new());
-    out.read_line(&mut told).expect("told");
+    let (mut out, (tell, heard)) = (BufReader::new(child.stdout.take().expect("piped")), mpsc::channel());
+    let reading = thread::spawn(move || {
+        let mut told = String::new();
+        tell.send(out.read_line(&mut told).map(|_| told)).expect("heard");
+    });
+    let told = heard.recv_timeout(LIMIT).expect("something before all has come").expect("told");
     assert!(told.ends_with(" 1\n"), "{told}");
-    drop(out);
+    // It ends by closing the pipe.
+    reading.join().expect("well");
     (2..=1000).for_each(|n| writeln!(input, "line {n}").expect("read"));
     drop(input);
     assert!(child.wait().expect("ends").success());
@@ -124,7 +131,7 @@ fn an_owner_without_a_control_socket_is_named() {
 fn appends_at_the_same_time_without_a_node_take_their_turns() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let data = data(dir.path());
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for text in ["0", "1", "2", "3", "4", "5"] {
             scope.spawn(|| {
                 let output = run(&["append", &data, text]);

@@ -84,7 +84,7 @@ def test_what_a_peer_acknowledged_counts_although_it_has_left_before_the_next_on
     a.append(b"x")
     until(lambda: any(line.peer == b.id and line.durable == 1 for line in a.sync_status()))
     # So that the wait has seen it too, which nothing tells.
-    time.sleep(0.2)
+    time.sleep(1)
     b.stop()
     until(lambda: not any(line.peer for line in a.sync_status()))
     # Longer than any wait that Ctrl-C could not end.

@@ -35,6 +35,19 @@ fn what_there_is_no_room_for_comes_later_and_holds_up_nothing_else() {
 }
 
 #[test]
+fn what_was_withdrawn_while_it_was_left_out_is_not_taken_from_a_snapshot() {
+    let mut c = outbox(C);
+    c.inbox.open_max = 1;
+    (1..=3).for_each(|seq| c.record(log_of(A), seq, &put(Target::Peer(C), b"").encode()));
+    c.record(log_of(A), 4, &Body::Settled(vec![op(2)]).encode());
+    c.recall(&BTreeMap::from([(log_of(A), 3)]), &mut |visit| {
+        (2..=3).for_each(|seq| visit(log_of(A), seq, &put(Target::Peer(C), b"").encode()));
+    });
+    assert_eq!(c.claim(at(0), 9).iter().map(|c| c.id.seq).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(c.behind.get(&log_of(A)), Some(&3), "the settlement is read again");
+}
+
+#[test]
 fn a_key_too_many_fails_for_good_and_known_ones_are_answered_as_ever() {
     let mut c = outbox(C);
     c.inbox.keys_max = 1;
@@ -54,6 +67,23 @@ fn a_key_too_many_fails_for_good_and_known_ones_are_answered_as_ever() {
     c.inbox.keys_max = 9;
     c.record(log_of(A), 5, &put(Target::Peer(C), b"new").encode());
     assert_eq!(c.claim(at(0), 9).iter().map(|c| c.id.seq).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn a_key_too_many_is_not_taken_from_an_earlier_operation_that_is_in_flight_with_it() {
+    let mut c = outbox(C);
+    (1..=2).for_each(|seq| c.record(log_of(A), seq, &put(Target::Peer(C), b"k").encode()));
+    assert_eq!(c.claim(at(0), 1)[0].id, op(1));
+    c.fail(at(0), &op(1), false, "not now").expect("claimed");
+    c.inbox.keys_max = 0;
+    assert!(c.claim(at(0), 9).is_empty());
+    let receipts = c.unwritten();
+    assert_eq!(receipts.iter().map(|r| (r.op, r.outcome)).collect::<Vec<_>>(), [(op(2), Outcome::Failed)]);
+    assert_eq!(c.claim(at(500), 9)[0].id, op(1));
+    c.written(&receipts[0]);
+    c.inbox.keys_max = 9;
+    c.record(log_of(A), 3, &put(Target::Peer(C), b"k").encode());
+    assert!(c.claim(at(500), 9).is_empty(), "the first still has the key");
 }
 
 proptest! {
