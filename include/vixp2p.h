@@ -2418,7 +2418,8 @@ VIXP2P_API enum vixp2p_status vixp2p_node_options_init(struct vixp2p_node_option
  * @param len      its length, at most 1 MiB less 512 bytes.
  * @param out      where the operation's name goes; may be NULL.
  * @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_WOULD_BLOCK if too many are not pruned; VIXP2P_ERR_LOG; VIXP2P_ERR_STOPPED;
- *         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+ *         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error. After one it may be in the log all the same: put again with
+ *         the same key it is executed once.
  */
 VIXP2P_API
 enum vixp2p_status vixp2p_outbox_put(struct vixp2p_node *node,

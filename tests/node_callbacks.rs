@@ -10,7 +10,7 @@ use common::{Peer, config, eventually, send};
 use parking_lot::Mutex;
 use vixp2p::base::Level;
 use vixp2p::driver::apply::Outcome;
-use vixp2p::{Error, Event, Node, PeerId};
+use vixp2p::{Config, Error, Event, Node, PeerId};
 
 const RECORD: &[u8] = b"record";
 
@@ -115,6 +115,73 @@ fn a_handler_that_panics_fails_the_node_loudly_and_nobody_hangs() {
     assert!(matches!(b.node.start(), Err(Error::Failed(_))), "records must not count as applied without a handler");
     assert!(matches!(b.node.append_blocking(vec![Bytes::from_static(RECORD)]), Err(Error::Failed(_))));
     b.expect("Stopped", |e| matches!(e, Event::Stopped).then_some(()));
+}
+
+#[test]
+fn what_was_applied_before_a_handler_panicked_is_not_offered_again() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settings = Config { data_dir: Some(dir.path().to_owned()), remember_peers: false, ..config("b") };
+    let mut a = Peer::named("a");
+    a.append((1..=5).map(|n| n.to_string()));
+    let mut b = Peer::open(settings.clone());
+    b.node.on_apply(|record| if record.seq == 3 { panic!("cannot do number three") } else { Outcome::Applied });
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    b.expect_fatal();
+    b.node.stop_blocking();
+    drop(b);
+    let (mut b, offered) = (Peer::open(settings), Arc::new(Mutex::new(Vec::new())));
+    let seen = offered.clone();
+    b.node.on_apply(move |record| {
+        seen.lock().push(record.seq);
+        Outcome::Applied
+    });
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    eventually("the rest", || offered.lock().last() == Some(&5));
+    assert_eq!(*offered.lock(), [3, 4, 5]);
+}
+
+#[test]
+fn a_directory_has_no_other_owner_while_a_handler_of_a_node_that_was_dropped_runs() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let settings = Config { data_dir: Some(dir.path().to_owned()), remember_peers: false, ..config("b") };
+    let (mut a, mut b) = (Peer::named("a"), Peer::open(settings.clone()));
+    let (inside, is_inside) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    b.node.on_apply(move |_| {
+        let _ = inside.send(());
+        // Ends when the other side goes.
+        let _ = released.recv();
+        Outcome::Applied
+    });
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    a.append(["r".to_owned()]);
+    is_inside.recv_timeout(common::PATIENCE).expect("applies");
+    drop(b);
+    a.expect_disconnected();
+    assert!(matches!(Node::open(settings.clone()), Err(Error::DirectoryInUse { .. })));
+    drop(release);
+    eventually("the directory to be free", || Node::open(settings.clone()).is_ok());
+}
+
+#[test]
+fn a_log_sink_on_the_logs_thread_is_refused_what_would_wait_for_it() {
+    let (mut a, mut b) = (Peer::named("a"), Peer::open(config("b")));
+    let (weak, refused) = (b.node.downgrade(), Arc::new(Mutex::new(Vec::new())));
+    let seen = refused.clone();
+    b.node.on_log(Level::Trace, move |_, _| {
+        let Some(node) = weak.upgrade().filter(|_| std::thread::current().name() == Some("vixp2p-log")) else { return };
+        let append = node.append_blocking(vec![Bytes::from_static(RECORD)]).err();
+        let outbox = node.outbox().err();
+        seen.lock().extend([append, node.flush_blocking().err(), outbox]);
+    });
+    b.node.start().expect("starts");
+    b.join(&mut a);
+    a.append(["r".to_owned()]);
+    eventually("a line of the log's thread", || !refused.lock().is_empty());
+    assert!(refused.lock().iter().all(|error| matches!(error, Some(Error::Invalid(_)))), "{:?}", refused.lock());
 }
 
 #[test]

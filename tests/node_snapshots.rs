@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 
 use bytes::Bytes;
 use common::{Peer, config, eventually};
@@ -28,8 +29,8 @@ struct App {
     read: Arc<AtomicU64>,
     /// The next read of a state fails.
     failing: Arc<Mutex<bool>>,
-    /// The next read of a state never ends: the process dies in it.
-    hanging: Arc<Mutex<bool>>,
+    /// The next read of a state does nothing more once the other end of this has gone, as in a process that is killed.
+    dying: Arc<Mutex<Option<Receiver<()>>>>,
 }
 
 impl App {
@@ -88,11 +89,10 @@ impl SnapshotHandler for App {
         if std::mem::take(&mut *self.failing.lock()) {
             return Err(io::Error::other("not now"));
         }
-        if *self.hanging.lock() {
+        if let Some(killed) = self.dying.lock().take() {
             self.read.fetch_add(1, Ordering::SeqCst);
-            loop {
-                std::thread::park();
-            }
+            let _ = killed.recv();
+            panic!("killed");
         }
         *self.state.lock() = state;
         self.read.fetch_add(1, Ordering::SeqCst);
@@ -224,7 +224,8 @@ fn a_taker_that_is_killed_in_its_consumer_takes_the_state_in_before_anything_els
     let (mut a, of_a) = giver(dir.path(), 200, 1024);
     let settings = on_disk("b", dir.path());
     let dying = App::default();
-    *dying.hanging.lock() = true;
+    let (alive, killed) = channel::<()>();
+    *dying.dying.lock() = Some(killed);
     {
         let b = Peer::open(settings.clone());
         dying.attach(&b.node);
@@ -232,6 +233,7 @@ fn a_taker_that_is_killed_in_its_consumer_takes_the_state_in_before_anything_els
         b.node.connect(a.endpoint()).expect("dials");
         eventually("the consumer", || dying.read.load(Ordering::SeqCst) == 1);
     }
+    drop(alive);
     let mut b = open_again(&settings);
     let without = b.node.start().expect_err("no consumer").to_string();
     assert!(without.contains("on_snapshot"), "{without}");
@@ -287,6 +289,26 @@ fn operations_and_executed_keys_outlive_the_records_they_stood_in() {
     c.node.outbox().expect("runs");
     assert_eq!(a.node.outbox().expect("runs").wait(&twin, common::PATIENCE).expect("put here"), State::Done);
     assert!(c.node.outbox().expect("runs").claim(std::time::Duration::from_millis(1)).expect("runs").is_none(), "executed once");
+}
+
+#[test]
+fn who_waits_for_operations_is_woken_by_a_snapshot_that_brings_them() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, of_a) = (Peer::open(on_disk("a", dir.path())), App::default());
+    of_a.attach(&a.node);
+    a.node.start().expect("starts");
+    let all = a.node.outbox().expect("runs").put(Target::All, "news", b"", b"for all").expect("put");
+    (0..200).for_each(|n| of_a.append(&a.node, vec![record(n, 1024)]));
+    a.node.make_snapshot_blocking().expect("made");
+    let own = a.node.own_log();
+    assert!(a.node.truncate_logs_blocking().expect("cut").bases[&own] > all.seq);
+    let (mut c, of_c) = (Peer::open(on_disk("c", dir.path())), App::default());
+    of_c.attach(&c.node);
+    c.node.start().expect("starts");
+    let outbox = c.node.outbox().expect("runs");
+    let waiting = std::thread::spawn(move || outbox.claim(common::PATIENCE).expect("runs").expect("in time").id);
+    c.join(&mut a);
+    assert_eq!(waiting.join().expect("well"), all);
 }
 
 #[test]

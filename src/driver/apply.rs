@@ -217,6 +217,23 @@ pub(crate) fn run(shell: &Arc<Shell>, mut handler: Option<Handler>) -> Option<Ha
     handler
 }
 
+/// Records in a row that took effect: noted also where the handler panics at the one behind them.
+struct Run<'a> {
+    shell: &'a Shell,
+    log: LogId,
+    before: u64,
+    next: u64,
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        if self.next > self.before {
+            self.shell.records_applied.fetch_add(self.next - self.before, Ordering::Relaxed);
+            self.shell.log.applied(self.log, self.next - 1);
+        }
+    }
+}
+
 /// Why a run of records ended early.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Halt {
@@ -249,10 +266,11 @@ pub(crate) fn apply(shell: &Arc<Shell>, request: ApplyRequest, handler: &mut dyn
         let groups = shell.log.read_blocking(log, next, room);
         room = (room * 16).min(limits::READ_RECORDS_MAX_BYTES);
         let before = next;
-        let halt = offer(shell, &groups, log, &mut next, upto, handler);
+        let mut run = Run { shell, log, before, next };
+        let halt = offer(shell, &groups, log, &mut run.next, upto, handler);
+        next = run.next;
+        drop(run);
         if next > before {
-            shell.records_applied.fetch_add(next - before, Ordering::Relaxed);
-            shell.log.applied(log, next - 1);
             shell.step(Input::Applied { log, seq: next - 1 });
         }
         // Nothing there: the log cannot be read now (an event has said so), and the range is offered again later.

@@ -208,7 +208,8 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(e)) => return Err(Error::io(context())(e)),
         }
-        file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes())).map_err(Error::io(context()))?;
+        // A disk that is full takes no number: the owner goes unnamed.
+        let _ = file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
         Ok(DirectoryLock(file))
     }
 }

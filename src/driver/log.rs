@@ -3,12 +3,13 @@
 //! Owner of the [`Wal`], but for an append that is done where it is asked for (`lend`). Never decides what is replicated; it says what is
 //! durable and does what it is asked.
 
+mod append;
 mod lend;
+mod notes;
 mod renew;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -19,7 +20,6 @@ use crate::base::config::Durability;
 use crate::base::{CloseReason, Error, Event, Level, LinkId, LogId, LogRange, Result, limits};
 use crate::driver::Shell;
 use crate::driver::asks::{self, Ask, Behind};
-use crate::driver::causes;
 use crate::driver::progress::Progress;
 use crate::driver::prove::{self, Arrivals, Job, Prover};
 use crate::driver::runtime::ThreadStart;
@@ -27,15 +27,20 @@ use crate::driver::workers::NodeWal;
 use crate::mesh::io::Input;
 use crate::sync::{Group, Proven, Storage, StoreError, Wal, WalError};
 
+pub(crate) use append::flush;
 pub(crate) use renew::renew;
 
+use append::{accept, append};
 use lend::Place;
+use notes::Notes;
 
 /// Where it is told to which log records went, and with which numbers.
 type Reply = Box<dyn FnOnce(Result<LogRange>) + Send>;
 
 struct Append {
     payloads: Vec<Bytes>,
+    /// Answered once it is durable, also where others are not.
+    is_durable: bool,
     reply: Reply,
 }
 
@@ -58,6 +63,7 @@ struct Read {
 struct Pending {
     appends: VecDeque<Append>,
     append_records: usize,
+    append_bytes: usize,
     stores: Arrivals,
     reads: VecDeque<Read>,
     applied: Vec<(LogId, u64)>,
@@ -71,6 +77,11 @@ struct Pending {
 }
 
 impl Pending {
+    /// Whether another append may wait.
+    fn has_room(&self) -> bool {
+        self.append_records < limits::APPEND_QUEUE_MAX && self.append_bytes < limits::APPEND_QUEUE_MAX_BYTES
+    }
+
     fn is_idle(&self) -> bool {
         self.appends.is_empty()
             && self.stores.is_empty()
@@ -102,12 +113,13 @@ impl std::fmt::Debug for LogQueue {
 
 impl LogQueue {
     /// Has the log's thread append records, one at least, and blocks until they are durable.
-    fn append_queued(&self, mut pending: MutexGuard<'_, Pending>, payloads: Vec<Bytes>) -> Result<LogRange> {
+    fn append_queued(&self, mut pending: MutexGuard<'_, Pending>, payloads: Vec<Bytes>, is_durable: bool) -> Result<LogRange> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
-        while pending.append_records >= limits::APPEND_QUEUE_MAX && !pending.stop {
+        while !pending.has_room() && !pending.stop {
             self.room.wait(&mut pending);
         }
-        self.enqueue(&mut pending, payloads, Box::new(move |answer| drop(tell.send(answer))))?;
+        let reply: Reply = Box::new(move |answer| drop(tell.send(answer)));
+        self.enqueue(&mut pending, Append { payloads, is_durable, reply })?;
         drop(pending);
         told.recv().unwrap_or(Err(Error::Stopped))
     }
@@ -115,9 +127,7 @@ impl LogQueue {
     /// [`LogQueue::append_queued`] that returns once the records are durable, also under `Durability::Buffered`.
     pub(crate) fn append_durable(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
         check(&payloads)?;
-        let appended = self.append_queued(self.pending.lock(), payloads)?;
-        self.flush_blocking()?;
-        Ok(appended)
+        self.append_queued(self.pending.lock(), payloads, true)
     }
 
     /// Appends records, one at least, and resolves once they are durable.
@@ -130,9 +140,10 @@ impl LogQueue {
             let room = self.async_room.notified();
             {
                 let mut pending = self.pending.lock();
-                if pending.append_records < limits::APPEND_QUEUE_MAX || pending.stop {
+                if pending.has_room() || pending.stop {
                     if let (Some(tell), Some(payloads)) = (tell.take(), payloads.take()) {
-                        self.enqueue(&mut pending, payloads, Box::new(move |answer| drop(tell.send(answer))))?;
+                        let reply: Reply = Box::new(move |answer| drop(tell.send(answer)));
+                        self.enqueue(&mut pending, Append { payloads, is_durable: false, reply })?;
                     }
                     break;
                 }
@@ -142,12 +153,13 @@ impl LogQueue {
         told.await.unwrap_or(Err(Error::Stopped))
     }
 
-    fn enqueue(&self, pending: &mut Pending, payloads: Vec<Bytes>, reply: Reply) -> Result<()> {
+    fn enqueue(&self, pending: &mut Pending, append: Append) -> Result<()> {
         if pending.stop {
             return Err(Error::Stopped);
         }
-        pending.append_records += payloads.len();
-        pending.appends.push_back(Append { payloads, reply });
+        pending.append_records += append.payloads.len();
+        pending.append_bytes += append.payloads.iter().map(Bytes::len).sum::<usize>();
+        pending.appends.push_back(append);
         self.bell.notify_one();
         Ok(())
     }
@@ -267,7 +279,9 @@ impl LogQueue {
     pub(crate) fn abandon(&self) {
         let mut pending = self.pending.lock();
         let place = std::mem::take(&mut pending.place);
-        let waiting = std::mem::replace(&mut *pending, Pending { stop: true, place, ..Pending::default() });
+        // What took effect is noted all the same, if the log's thread is not what broke.
+        let (applied, parks) = (std::mem::take(&mut pending.applied), std::mem::take(&mut pending.parks));
+        let waiting = std::mem::replace(&mut *pending, Pending { stop: true, place, applied, parks, ..Pending::default() });
         drop(pending);
         drop(waiting);
         self.wake_all();
@@ -294,7 +308,8 @@ pub(crate) fn check(payloads: &[Bytes]) -> Result<()> {
 /// Runs the log's thread until [`LogQueue::stop`]; gives the log back so that a stopped node can start again, unless a caller who had
 /// it on loan broke it.
 pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, on_start: Option<ThreadStart>) -> Option<NodeWal> {
-    let mut prover = Prover::new(on_start);
+    let _here = shell.log.here();
+    let (mut prover, mut notes) = (Prover::new(on_start), Notes::default());
     // When what was accepted is to be durable, and when the application's places are.
     let (mut due, mut cursors_due) = (None, Some(now()));
     let lends = durability == Durability::Durable;
@@ -323,7 +338,8 @@ pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, 
             due = Some(now() + limits::BUFFERED_SYNC_EVERY);
         }
         prove::store(shell, &mut wal, stores);
-        if note(shell, &mut wal, work.applied, work.parks) && cursors_due.is_none() {
+        let mut refused = |error| told(shell, Err(error), ());
+        if notes.take(&mut wal, work.applied, work.parks, &mut refused) && cursors_due.is_none() {
             cursors_due = Some(now() + limits::CURSOR_SYNC_EVERY);
         }
         for ask in work.asks {
@@ -333,7 +349,8 @@ pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, 
             answer(shell, &wal, read);
         }
         if cursors_due.is_some_and(|due| now() >= due) {
-            cursors_due = match wal.sync_cursors(limits::CURSOR_SYNCS_AT_ONCE) {
+            let retried = notes.retry(&mut wal);
+            cursors_due = match retried.and(wal.sync_cursors(limits::CURSOR_SYNCS_AT_ONCE)) {
                 Ok(more) => more.then(now),
                 error => told(shell, error.map(|_| None), Some(now() + limits::CURSOR_SYNC_EVERY)),
             };
@@ -341,20 +358,9 @@ pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, 
     }
     prover.end();
     flush(shell, &mut wal);
+    told(shell, notes.retry(&mut wal), ());
     told(shell, wal.sync_cursors(usize::MAX), false);
     Some(wal)
-}
-
-/// Writes down where the application stands; whether there was anything to write.
-fn note<S: Storage>(shell: &Shell, wal: &mut Wal<S>, applied: Vec<(LogId, u64)>, parks: Vec<(LogId, u64, Option<u64>)>) -> bool {
-    let is_some = !applied.is_empty() || !parks.is_empty();
-    for (log, seq) in applied {
-        told(shell, wal.set_applied(log, seq), ());
-    }
-    for (log, applied, parked) in parks {
-        told(shell, wal.park(log, applied, parked), ());
-    }
-    is_some
 }
 
 /// What the log answered, or `otherwise` after an event that says why it did not.
@@ -363,86 +369,6 @@ fn told<T>(shell: &Shell, answer: std::result::Result<T, WalError>, otherwise: T
         shell.emit(Event::LogFailed { detail: e.to_string() });
         otherwise
     })
-}
-
-/// Appends without waiting for the disk; each call is one write.
-fn accept<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Append>) {
-    for append in appends {
-        if wal.accepted_bytes() >= limits::BUFFERED_MAX_BYTES {
-            flush(shell, wal);
-        }
-        let causes = causes::take(shell);
-        match wal.append_buffered_after(now_us(), &causes, &append.payloads) {
-            Ok(range) => {
-                shell.records_appended.fetch_add(append.payloads.len() as u64, Ordering::Relaxed);
-                (append.reply)(Ok(LogRange { log: wal.own(), first: *range.start(), last: *range.end() }));
-            }
-            Err(error) => {
-                causes::give_back(shell, &causes);
-                let detail = error.to_string();
-                shell.emit(Event::LogFailed { detail: detail.clone() });
-                (append.reply)(Err(Error::Log(detail)));
-            }
-        }
-    }
-}
-
-/// Makes durable what was accepted; whether that worked.
-pub(crate) fn flush<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>) -> bool {
-    match wal.flush() {
-        Ok(groups) if groups.is_empty() => true,
-        Ok(groups) => {
-            shell.step(Input::Durable { groups });
-            true
-        }
-        Err(error) => {
-            shell.emit(Event::LogFailed { detail: error.to_string() });
-            false
-        }
-    }
-}
-
-/// One write and one sync for records of any number of callers. Why not, after an event that says so.
-fn commit<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, payloads: &[Bytes]) -> std::result::Result<LogRange, String> {
-    let causes = causes::take(shell);
-    match wal.append_unmarked_after(now_us(), &causes, payloads) {
-        Ok(groups) => {
-            let (first, last) = (groups.first().map_or(0, |group| group.first), groups.last().map_or(0, |group| group.last));
-            shell.records_appended.fetch_add(payloads.len() as u64, Ordering::Relaxed);
-            if !groups.is_empty() {
-                shell.step(Input::Durable { groups });
-            }
-            Ok(LogRange { log: wal.own(), first, last })
-        }
-        Err(error) => {
-            causes::give_back(shell, &causes);
-            let detail = error.to_string();
-            shell.emit(Event::LogFailed { detail: detail.clone() });
-            Err(detail)
-        }
-    }
-}
-
-fn append<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, appends: VecDeque<Append>) {
-    if appends.is_empty() {
-        return;
-    }
-    let payloads: Vec<Bytes> = appends.iter().flat_map(|a| a.payloads.iter().cloned()).collect();
-    match commit(shell, wal, &payloads) {
-        Ok(LogRange { log, first: mut next, .. }) => {
-            for append in appends {
-                let first = next;
-                next += append.payloads.len() as u64;
-                (append.reply)(Ok(LogRange { log, first, last: next.saturating_sub(1) }));
-            }
-            wal.mark_own();
-        }
-        Err(detail) => {
-            for append in appends {
-                (append.reply)(Err(Error::Log(detail.clone())));
-            }
-        }
-    }
 }
 
 pub(crate) fn refuse<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, link: LinkId, group: &Group, error: StoreError) {

@@ -46,7 +46,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::base::{CloseReason, Event, Level, LinkId, PeerId, Stats, Time, limits};
+use crate::base::{CloseReason, Error, Event, Level, LinkId, PeerId, Result, Stats, Time, limits};
 use crate::discovery::Discovery;
 use crate::driver::apply::{ApplyQueue, ApplyRequest};
 use crate::driver::asks::Ask;
@@ -342,6 +342,16 @@ impl Shell {
         }
         self.outlet.queue(event.level(), || event.to_string());
         self.ring.push(Item::Event(event));
+    }
+
+    /// Refuses what would wait for the thread that it is called from: a log sink may run on the log's.
+    pub(crate) fn may_wait(&self) -> Result<()> {
+        if self.log.is_here() {
+            return Err(Error::Invalid(
+                "called from a log sink on the log's thread, which it would wait for: have another thread do it".into(),
+            ));
+        }
+        Ok(())
     }
 
     /// Writes the log lines that are queued. Not to be called with a lock of the node held.

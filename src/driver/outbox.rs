@@ -18,6 +18,7 @@ use crate::driver::Shell;
 use crate::driver::runtime::{self, ThreadStart};
 use crate::driver::snapshots::section;
 use crate::driver::subscribe::{LogRecord, Subscribe, Subscription};
+use crate::driver::workers::guarded;
 use crate::mesh::io::Input;
 use crate::outbox::{Body, Claimed, Held, OpId, OpView, Outbox, Refusal, RetryPolicy, State, Target};
 use crate::wire::cursor::Writer;
@@ -126,7 +127,7 @@ impl Room {
         let work = move || {
             if let Some(shell) = shell.upgrade() {
                 // An end of the node is the only one there is.
-                let _ = theirs.follow(&shell);
+                let _ = guarded(&shell, "the outbox", || theirs.follow(&shell));
             }
             theirs.inside.lock().ended = true;
             theirs.bell.notify_all();

@@ -7,7 +7,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use crate::mesh::io::Input;
+use crate::mesh::io::{Input, SnapshotInput};
 use crate::wire::{Inbound, Message};
 
 /// Called at every ring, on whatever thread rang, with a leaf lock held: must not block or call the node.
@@ -37,6 +37,7 @@ impl Progress {
             | Input::Applied { .. }
             | Input::Renewed { .. }
             | Input::Forked { .. }
+            | Input::Snapshot(SnapshotInput::Installed { .. })
             | Input::Trust { .. } => true,
             Input::Received { items, .. } => {
                 items.iter().any(|item| matches!(item, Inbound::Message(Message::WalAck(_) | Message::Vector(_) | Message::WalSeal(_))))

@@ -255,6 +255,7 @@ impl Subscription {
     /// The node, and how often the bell had rung before it was seen to run: a ring that ends this is not missed.
     fn running(&self) -> Result<(Arc<Shell>, u64)> {
         let shell = self.shell.upgrade().ok_or(Error::Stopped)?;
+        shell.may_wait()?;
         let seen = shell.log.progress.moves();
         if self.is_cancelled() {
             return Err(Error::Stopped);

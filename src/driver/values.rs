@@ -134,7 +134,11 @@ impl Values {
                 }
             }
         }
-        values.rewrite(path)?;
+        if let Err(error) = values.rewrite(path.clone()) {
+            // What a full disk does not take now it may with the next value: what was written is there as it was.
+            let file = OpenOptions::new().append(true).open(&path).map_err(|_| error)?;
+            values.file = Some((path, file));
+        }
         Ok(values)
     }
 

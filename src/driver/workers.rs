@@ -43,8 +43,8 @@ pub(crate) struct Ended {
 }
 
 impl Workers {
-    /// Starts the threads. They have nothing to do before the first step. The directory stays locked until the log's thread has
-    /// ended, whatever becomes of the node.
+    /// Starts the threads. They have nothing to do before the first step. The directory stays locked until both have ended, whatever
+    /// becomes of the node.
     pub(crate) fn begin(
         shell: Arc<Shell>,
         own_runtime: Option<OwnRuntime>,
@@ -52,13 +52,16 @@ impl Workers {
         handler: Option<Handler>,
         on_start: Option<ThreadStart>,
     ) -> Result<Workers> {
-        let theirs = shell.clone();
+        let (theirs, too) = (shell.clone(), lock.clone());
         let log = runtime::spawn("vixp2p-log", on_start, move || {
             let _lock = lock;
             guarded(&theirs, "the log's thread", || log::run(&theirs, wal, durability, on_start)).flatten()
         })?;
         let theirs = shell.clone();
-        let work = move || guarded(&theirs, "the apply handler", || apply::run(&theirs, handler)).flatten();
+        let work = move || {
+            let _lock = too;
+            guarded(&theirs, "the apply handler", || apply::run(&theirs, handler)).flatten()
+        };
         match runtime::spawn("vixp2p-apply", on_start, work) {
             Ok(apply) => Ok(Workers { shell, tasks: Vec::new(), log, apply, beacon: None, own_runtime }),
             Err(e) => {
@@ -144,7 +147,7 @@ impl Workers {
 }
 
 /// Runs a thread's work; a panic becomes the node's failure.
-fn guarded<T>(shell: &Shell, who: &str, work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn guarded<T>(shell: &Shell, who: &str, work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| shell.fail(format!("{who} panicked: {}", panic_text(panic.as_ref())))).ok()
 }
 

@@ -122,7 +122,8 @@ pub struct vixp2p_outbox_info {
 /// @param len      its length, at most 1 MiB less 512 bytes.
 /// @param out      where the operation's name goes; may be NULL.
 /// @return VIXP2P_OK; VIXP2P_ERR_TOO_LARGE; VIXP2P_ERR_WOULD_BLOCK if too many are not pruned; VIXP2P_ERR_LOG; VIXP2P_ERR_STOPPED;
-///         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error.
+///         VIXP2P_ERR_WOULD_DEADLOCK from the log callback; another error. After one it may be in the log all the same: put again with
+///         the same key it is executed once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vixp2p_outbox_put(
     node: *mut vixp2p_node,

@@ -17,7 +17,7 @@ impl Node {
     /// log and the number together name a record ([`Node::wait_for_ack`]).
     pub async fn append_records(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
         check_marks(&payloads)?;
-        match self.shell() {
+        match self.shell_to_wait_for() {
             Ok(_) if payloads.is_empty() => Ok(LogRange { log: self.own_log(), first: 0, last: 0 }),
             Ok(shell) => shell.log.append(payloads).await.map_err(|e| unanswered(e, &shell)),
             Err(Error::Stopped) => self.append_offline(&payloads),
@@ -28,7 +28,7 @@ impl Node {
     /// [`Node::append_records`] for threads without a runtime.
     pub fn append_records_blocking(&self, payloads: Vec<Bytes>) -> Result<LogRange> {
         check_marks(&payloads)?;
-        match self.shell() {
+        match self.shell_to_wait_for() {
             Ok(_) if payloads.is_empty() => Ok(LogRange { log: self.own_log(), first: 0, last: 0 }),
             Ok(shell) => shell.log.append_blocking(&shell, payloads).map_err(|e| unanswered(e, &shell)),
             Err(Error::Stopped) => self.append_offline(&payloads),

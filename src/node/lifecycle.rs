@@ -94,6 +94,7 @@ impl Node {
         let disk = (wal, self.inner.config.durability, self.inner.lock.clone());
         let mut workers = Workers::begin(shell.clone(), own_runtime, disk, state.handler.take(), state.on_thread_start)?;
         self.inner.ring.reopen();
+        state.found.drain(..).for_each(|event| shell.note(event));
         shell.note(Event::Started { port });
         *self.inner.shell.write() = Some(shell.clone());
         workers.go(&handle, listeners, self.bootstrap(port));

@@ -54,8 +54,9 @@ pub use values::LastValues;
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
 ///
-/// Handlers and log sinks may call the node, except [`Node::stop`] and [`Node::stop_blocking`]. One that keeps a clone keeps the
-/// node alive: give it a [`WeakNode`].
+/// Handlers and log sinks may call the node, except [`Node::stop`] and [`Node::stop_blocking`]. A line of the log's own thread is no
+/// occasion to wait for the log: appending, flushing, reading and the outbox are [`Error::Invalid`] in the sink then, and no sink may
+/// ask [`LastValues`]. One that keeps a clone keeps the node alive: give it a [`WeakNode`].
 #[derive(Clone)]
 pub struct Node {
     inner: Arc<Inner>,
@@ -113,6 +114,8 @@ struct State {
     failed: Option<String>,
     /// How far other logs were applied when a record written while the node did not run named that.
     named: Option<Vec<(LogId, u64)>>,
+    /// What a start that is under way, or did not come about, has found: told once the ring is open.
+    found: Vec<Event>,
 }
 
 impl Node {
@@ -165,6 +168,7 @@ impl Node {
             lingering: None,
             failed: None,
             named: None,
+            found: Vec::new(),
         };
         let node_id = crate::base::event::printable(&config.node_id);
         let inner = Inner {
@@ -207,8 +211,8 @@ impl Node {
         &self.inner.config.node_id
     }
 
-    /// Sets where log lines of at least `least` go. The sink must return quickly, for a part of the node waits meanwhile; it may call
-    /// the node. Lines come one at a time, in order.
+    /// Sets where log lines of at least `least` go. The sink must return quickly, for a part of the node waits meanwhile; what it may
+    /// call is said at [`Node`]. Lines come one at a time, in order.
     pub fn on_log(&self, least: Level, sink: impl Fn(Level, &str) + Send + Sync + 'static) {
         self.inner.outlet.set(least, Some(Box::new(sink)));
     }
@@ -230,6 +234,12 @@ impl Node {
     fn shell(&self) -> Result<Arc<Shell>> {
         let shell = self.inner.shell.read().clone().ok_or(Error::Stopped)?;
         if shell.failure().is_some() { Err(Error::from(&*shell)) } else { Ok(shell) }
+    }
+
+    /// The same for calls that may wait for the log's thread.
+    fn shell_to_wait_for(&self) -> Result<Arc<Shell>> {
+        let shell = self.shell()?;
+        shell.may_wait().map(|()| shell)
     }
 
     /// Wants a link to `endpoint`, now and again after every loss, until [`Node::disconnect`]. Returns at once; events tell the rest.

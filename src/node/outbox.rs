@@ -30,7 +30,7 @@ impl Node {
     /// The node's outbox. The first call in a run reads every log that is here once, and blocks meanwhile; a node that is to execute
     /// operations calls it after every start.
     pub fn outbox(&self) -> Result<NodeOutbox> {
-        let shell = self.shell()?;
+        let shell = self.shell_to_wait_for()?;
         let room = shell.outbox.room(&shell)?;
         room.wait_caught_up()?;
         Ok(NodeOutbox { shell, room })
@@ -39,8 +39,10 @@ impl Node {
 
 impl NodeOutbox {
     /// Puts an operation for one node, sealed so that nobody else can read it, or for all. It is carried by whoever meets and
-    /// executed once, however often an operation with the same `key` (if not empty) is put.
+    /// executed once, however often an operation with the same `key` (if not empty) is put. After an error it may be in the log all
+    /// the same: put again with the same key it is executed once.
     pub fn put(&self, target: Target, kind: &str, key: &[u8], payload: &[u8]) -> Result<OpId> {
+        self.shell.may_wait()?;
         self.room.put(&self.shell, target, kind, key, payload)
     }
 
@@ -49,18 +51,21 @@ impl NodeOutbox {
     pub fn claim(&self, timeout: Duration) -> Result<Option<Operation>> {
         #[expect(clippy::disallowed_methods, reason = "the caller's timeout is in real time")]
         let deadline = Instant::now().checked_add(timeout);
+        self.shell.may_wait()?;
         self.room.claim(&self.shell, deadline)
     }
 
     /// A claimed operation has taken effect. When this returns its receipt is durable, and it is never offered again; if the program
     /// ends before, it is offered once more. After [`Error::Log`](crate::Error::Log) the receipt is written as soon as the disk lets it.
     pub fn done(&self, id: &OpId) -> Result<()> {
+        self.shell.may_wait()?;
         self.room.done(&self.shell, id)
     }
 
     /// A claimed operation could not be executed. It is tried again, eight times in all, or given up at once if that is no use
     /// (`for_good`); the sender is told of the end, by a receipt as [`NodeOutbox::done`] writes it.
     pub fn fail(&self, id: &OpId, for_good: bool, detail: &str) -> Result<()> {
+        self.shell.may_wait()?;
         self.room.fail(&self.shell, id, for_good, detail)
     }
 
@@ -69,6 +74,7 @@ impl NodeOutbox {
     pub fn wait(&self, id: &OpId, timeout: Duration) -> Result<State> {
         #[expect(clippy::disallowed_methods, reason = "the caller's timeout is in real time")]
         let deadline = Instant::now().checked_add(timeout);
+        self.shell.may_wait()?;
         self.room.wait(&self.shell, id, deadline)
     }
 
@@ -79,11 +85,13 @@ impl NodeOutbox {
 
     /// Lists those that are finished no more; how many there were.
     pub fn prune(&self) -> Result<usize> {
+        self.shell.may_wait()?;
         self.room.settle(&self.shell, None)
     }
 
     /// Takes an operation back that this node put: targets that have not claimed it will not execute it. Whether there was one.
     pub fn withdraw(&self, id: OpId) -> Result<bool> {
+        self.shell.may_wait()?;
         self.room.settle(&self.shell, Some(vec![id])).map(|count| count > 0)
     }
 

@@ -94,7 +94,7 @@ impl Node {
     /// Resolves when everything that was accepted before is durable: the number of the own log's last durable record. Only a node
     /// with [`Durability::Buffered`](crate::base::config::Durability) has anything to wait for.
     pub async fn flush(&self) -> Result<u64> {
-        match self.shell() {
+        match self.shell_to_wait_for() {
             Ok(shell) => shell.log.flush().await,
             Err(Error::Stopped) => self.flush_offline(),
             Err(e) => Err(e),
@@ -103,7 +103,7 @@ impl Node {
 
     /// [`Node::flush`] for threads without a runtime.
     pub fn flush_blocking(&self) -> Result<u64> {
-        match self.shell() {
+        match self.shell_to_wait_for() {
             Ok(shell) => shell.log.flush_blocking(),
             Err(Error::Stopped) => self.flush_offline(),
             Err(e) => Err(e),
@@ -129,7 +129,7 @@ impl Node {
     pub async fn wait_for_ack(&self, log: LogId, seq: u64, ackers: &Ackers, level: AckLevel) -> Result<Acks> {
         let mut tally = Tally::new((log, seq), ackers, level, self.is_own(log));
         loop {
-            let shell = self.shell()?;
+            let shell = self.shell_to_wait_for()?;
             let moves = shell.log.progress.moves();
             if tally.look(&shell)? {
                 return Ok(tally.acks(true));
@@ -150,7 +150,7 @@ impl Node {
         let deadline = timeout.and_then(|timeout| now().checked_add(timeout));
         let mut tally = Tally::new((log, seq), ackers, level, self.is_own(log));
         loop {
-            let shell = self.shell()?;
+            let shell = self.shell_to_wait_for()?;
             let moves = shell.log.progress.moves();
             if tally.look(&shell)? {
                 return Ok(tally.acks(true));
@@ -165,7 +165,7 @@ impl Node {
     /// How far every log is here and at every connected peer, and how far each is behind: the own log first.
     pub async fn sync_status(&self) -> Vec<LogProgress> {
         let (own, views, places) = self.places();
-        let behind = match self.shell() {
+        let behind = match self.shell_to_wait_for() {
             Ok(shell) => shell.log.behind(places.clone()).await,
             Err(_) => self.behind_offline(&places),
         };
@@ -175,7 +175,7 @@ impl Node {
     /// [`Node::sync_status`] for threads without a runtime.
     pub fn sync_status_blocking(&self) -> Vec<LogProgress> {
         let (own, views, places) = self.places();
-        let behind = match self.shell() {
+        let behind = match self.shell_to_wait_for() {
             Ok(shell) => shell.log.behind_blocking(places.clone()),
             Err(_) => self.behind_offline(&places),
         };

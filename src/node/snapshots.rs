@@ -48,28 +48,28 @@ impl Node {
     /// Makes a snapshot of the application's state, signed by this node; it lies in the data directory once this returns. Blocks until
     /// the record that is being applied and the provider are done. Not from the apply handler.
     pub fn make_snapshot_blocking(&self) -> Result<SnapshotId> {
-        let shell = self.shell()?;
+        let shell = self.shell_to_wait_for()?;
         self.refuse_apply_thread("make_snapshot")?;
         cut::make_blocking(&shell)
     }
 
     /// [`Node::make_snapshot_blocking`] for async code.
     pub async fn make_snapshot(&self) -> Result<SnapshotId> {
-        let shell = self.shell()?;
+        let shell = self.shell_to_wait_for()?;
         tokio::task::spawn_blocking(move || cut::make_blocking(&shell)).await.unwrap_or(Err(Error::Stopped))
     }
 
     /// Lets go of the records that the newest snapshot here holds and that every trusted peer heard of within the lease has; past the
     /// cap also of such that some lack ([`Event::SnapshotNeeded`](crate::Event::SnapshotNeeded)). Whole segment files go. Blocks.
     pub fn truncate_logs_blocking(&self) -> Result<Truncated> {
-        let shell = self.shell()?;
+        let shell = self.shell_to_wait_for()?;
         self.refuse_apply_thread("truncate_logs")?;
         cut::truncate(&shell)
     }
 
     /// [`Node::truncate_logs_blocking`] for async code.
     pub async fn truncate_logs(&self) -> Result<Truncated> {
-        let shell = self.shell()?;
+        let shell = self.shell_to_wait_for()?;
         tokio::task::spawn_blocking(move || cut::truncate(&shell)).await.unwrap_or(Err(Error::Stopped))
     }
 
@@ -116,10 +116,9 @@ impl Node {
         }
         let Some(mut wal) = self.inner.state.lock().wal.take() else { return Ok(()) };
         let done = self.inner.archive.resume(&mut wal);
-        self.inner.state.lock().wal = Some(wal);
-        if let Some(event) = done? {
-            self.inner.ring.push(crate::driver::ring::Item::Event(event));
-        }
+        let mut state = self.inner.state.lock();
+        state.wal = Some(wal);
+        state.found.extend(done?);
         Ok(())
     }
 }

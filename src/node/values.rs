@@ -100,7 +100,7 @@ impl Node {
             other => other?,
         };
         let own = shell.log.flush_blocking()?;
-        for place in snapshots::log::places(&shell, own)?.into_iter().filter(|place| self.is_own(place.log)) {
+        for place in snapshots::log::places(&shell, own)?.1.into_iter().filter(|place| self.is_own(place.log)) {
             let log = place.log;
             let mut next = values.cursor(&log).unwrap_or(0) + 1;
             while next <= place.applied {

@@ -64,6 +64,8 @@ pub const PROVEN_LOGS_MAX: usize = 64;
 pub const PROVER_FROM_GROUPS: usize = 8;
 /// Appends waiting for the log's thread; `append` waits for a place.
 pub const APPEND_QUEUE_MAX: usize = 4096;
+/// From so many bytes of them on the next one waits, too.
+pub const APPEND_QUEUE_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What the application has applied survives a power cut after so long: one sync a log and second is cheap, and so much comes again at most.
 pub const CURSOR_SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Logs whose place is synced in a row before appends have their turn.

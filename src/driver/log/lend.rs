@@ -3,6 +3,7 @@
 //!
 //! Never lends a log with records that are accepted and not durable, nor past work that came earlier.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +14,22 @@ use crate::base::{Error, LogRange, Result};
 use crate::driver::workers::NodeWal;
 use crate::driver::{Shell, panic_text};
 
-use super::{LogQueue, Pending, Work, check, commit};
+use super::append::commit;
+use super::{LogQueue, Pending, Work, check};
+
+thread_local! {
+    /// The logs that this thread has, by the address of their queues.
+    static HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// While it lives this thread has a log, and must not wait for it.
+pub(super) struct Here(usize);
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        HERE.with_borrow_mut(|logs| logs.retain(|log| *log != self.0));
+    }
+}
 
 /// Who has the log.
 #[derive(Default)]
@@ -49,6 +65,21 @@ impl Pending {
 }
 
 impl LogQueue {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Says that this thread has the log.
+    pub(super) fn here(&self) -> Here {
+        HERE.with_borrow_mut(|logs| logs.push(self.address()));
+        Here(self.address())
+    }
+
+    /// Whether this thread has the log: what it calls, such as a log sink, would wait for itself.
+    pub(crate) fn is_here(&self) -> bool {
+        HERE.with_borrow(|logs| logs.contains(&self.address()))
+    }
+
     /// Appends records, one at least, and blocks until they are durable: here, if the log rests. Not for async code.
     pub(crate) fn append_blocking(&self, shell: &Arc<Shell>, payloads: Vec<Bytes>) -> Result<LogRange> {
         check(&payloads)?;
@@ -57,12 +88,13 @@ impl LogQueue {
             drop(pending);
             return self.append_here(shell, wal, &payloads);
         }
-        self.append_queued(pending, payloads)
+        self.append_queued(pending, payloads, false)
     }
 
     /// Appends on this thread.
     fn append_here(&self, shell: &Arc<Shell>, mut wal: Box<NodeWal>, payloads: &[Bytes]) -> Result<LogRange> {
         let append = || {
+            let _here = self.here();
             let answer = commit(shell, &mut wal, payloads);
             wal.mark_own();
             answer

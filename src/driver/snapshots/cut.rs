@@ -99,7 +99,9 @@ pub(crate) fn note(shell: &Arc<Shell>, event: &Event) {
     let is_known = may_write || archive.replicas.known.lock().known().any(|(known, _)| known == peer);
     if is_known && archive.replicas.heard(peer) && may_write {
         let (shell, archive) = (shell.clone(), archive.clone());
+        let present = shell.present();
         shell.handle.clone().spawn_blocking(move || {
+            let _present = present;
             if let Err(e) = archive.replicas.write(&shell) {
                 shell.emit(Event::LogFailed { detail: e.to_string() });
             }
@@ -111,8 +113,12 @@ pub(crate) fn note(shell: &Arc<Shell>, event: &Event) {
 pub(crate) async fn run(shell: Arc<Shell>, _present: Present) {
     loop {
         tokio::time::sleep(limits::RETENTION_LOOK_EVERY).await;
-        let theirs = shell.clone();
-        let looked = shell.handle.spawn_blocking(move || keep_cap(&theirs)).await;
+        let (theirs, present) = (shell.clone(), shell.present());
+        let look = move || {
+            let _present = present;
+            keep_cap(&theirs)
+        };
+        let looked = shell.handle.spawn_blocking(look).await;
         if let Ok(Err(e)) = looked {
             shell.write_log(Level::Warn, || format!("the logs cannot be kept within their cap: {e}"));
         }

@@ -19,8 +19,8 @@ type Renew<'a, S> = &'a mut dyn FnMut(&mut Wal<S>, &str) -> std::result::Result<
 
 /// A question with its way back.
 pub(crate) enum SnapshotAsk {
-    /// The sealed places of a state that has the own log up to this record.
-    Places(u64, Reply<Vec<Place>>),
+    /// The own log, and the sealed places of a state that has it up to this record.
+    Places(u64, Reply<(LogId, Vec<Place>)>),
     /// How far every log of others is applied, and own ones are no longer kept.
     Standing(Reply<Vec<(LogId, u64)>>),
     /// A snapshot names this place in that log: if it is the own one and behind what is here, appending goes on in a new one.
@@ -36,7 +36,7 @@ pub(crate) enum SnapshotAsk {
 /// Answers on the log's thread.
 pub(crate) fn answer<S: Storage>(shell: &Arc<Shell>, wal: &mut Wal<S>, ask: SnapshotAsk) {
     match ask {
-        SnapshotAsk::Places(own, reply) => reply(places_of(wal, own)),
+        SnapshotAsk::Places(own, reply) => reply(places_of(wal, own).map(|places| (wal.own(), places))),
         SnapshotAsk::Standing(reply) => reply(Ok(standing_of(wal))),
         SnapshotAsk::Adopt(places, reply) => {
             let before = wal.formers();
@@ -77,8 +77,8 @@ fn ask<T: Send + 'static>(shell: &Shell, ask: impl FnOnce(Reply<T>) -> SnapshotA
     told.recv().unwrap_or(Err(Error::Stopped))
 }
 
-/// The sealed places of a state that has everything applied, and the own log up to `own`. Blocks.
-pub(crate) fn places(shell: &Shell, own: u64) -> Result<Vec<Place>> {
+/// The own log, and the sealed places of a state that has everything applied, and that log up to `own`. Blocks.
+pub(crate) fn places(shell: &Shell, own: u64) -> Result<(LogId, Vec<Place>)> {
     ask(shell, |reply| SnapshotAsk::Places(own, reply))
 }
 

@@ -10,6 +10,7 @@ use crate::driver::Shell;
 use crate::driver::apply::Standing;
 use crate::driver::log::now_us;
 use crate::driver::snapshots::{Archive, SnapshotHandler, held_input, log, section};
+use crate::mesh::LogView;
 use crate::mesh::io::{Input, SnapshotInput};
 use crate::snapshot::Making;
 use crate::wire::message::SnapshotId;
@@ -43,11 +44,20 @@ pub(crate) fn now(shell: &Arc<Shell>) -> Result<SnapshotId> {
 }
 
 fn make(shell: &Arc<Shell>, archive: &Archive, handler: &mut dyn SnapshotHandler) -> Result<SnapshotId> {
+    let others: Vec<LogView> =
+        shell.look(|mesh, _| mesh.logs()).into_iter().filter(|view| view.log.origin != archive.identity.id()).collect();
+    // What came of a log that the application was ahead of was never offered, and so not noted yet.
+    others.iter().for_each(|view| shell.log.applied(view.log, view.applied));
     let own = shell.log.flush_blocking()?;
-    let upto: BTreeMap<LogId, u64> = log::places(shell, own)?.into_iter().map(|place| (place.log, place.applied)).collect();
+    let (own_log, mut places) = log::places(shell, own)?;
+    let upto: BTreeMap<LogId, u64> = places.iter().map(|place| (place.log, place.applied)).collect();
     let ahead = |(log, applied): &(&LogId, &u64)| matches!(shell.apply.told(**log), Standing::At(seq) if seq > **applied);
     if let Some((log, applied)) = upto.iter().filter(|(log, _)| log.origin != archive.identity.id()).find(ahead) {
         return Err(Error::Log(format!("the application is ahead of record {applied} of {log}, which is being repaired; try later")));
+    }
+    // A place before what the state has would have its records applied twice elsewhere.
+    if let Some(view) = others.iter().find(|view| view.applied > upto.get(&view.log).copied().unwrap_or(0)) {
+        return Err(Error::Log(format!("the disk refuses to note that record {} of {} is applied; try later", view.applied, view.log)));
     }
     let mut out = Out { archive, making: Some(archive.store.lock().begin_make().map_err(failed)?), buffer: Vec::new() };
     let written =
@@ -56,7 +66,13 @@ fn make(shell: &Arc<Shell>, archive: &Archive, handler: &mut dyn SnapshotHandler
         if upto > own {
             return Err(Error::Invalid(format!("the snapshot's provider says that record {upto} of the own log is in it; it has {own}")));
         }
-        let places = log::places(shell, upto)?;
+        // The others' are those that the outbox was looked at up to.
+        let (same_log, now) = log::places(shell, upto)?;
+        if same_log != own_log {
+            return Err(Error::Log("this node's log was set back meanwhile; make the snapshot again".into()));
+        }
+        places.retain(|place| place.log != own_log);
+        places.extend(now.into_iter().filter(|place| place.log == own_log));
         let making = out.making.take().ok_or(Error::Stopped)?;
         let made = (now_us(), archive.schema());
         archive.store.lock().finish_make(making, archive.identity.as_ref(), made, places).map_err(failed)

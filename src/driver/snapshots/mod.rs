@@ -197,9 +197,13 @@ pub(crate) fn carry(shell: &Arc<Shell>, wanted: SnapshotOutput) {
     match wanted {
         SnapshotOutput::Make => shell.apply.run(Box::new(move || make::for_mesh(&theirs))),
         SnapshotOutput::Install { id } => shell.apply.run(Box::new(move || install::for_mesh(&theirs, id))),
-        wanted => drop(shell.handle.spawn_blocking(move || {
-            let answer = parts::answer(&theirs, wanted);
-            answer.into_iter().for_each(|answer| theirs.step(Input::Snapshot(answer)));
-        })),
+        wanted => {
+            let present = shell.present();
+            drop(shell.handle.spawn_blocking(move || {
+                let _present = present;
+                let answer = parts::answer(&theirs, wanted);
+                answer.into_iter().for_each(|answer| theirs.step(Input::Snapshot(answer)));
+            }));
+        }
     }
 }
