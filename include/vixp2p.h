@@ -2460,13 +2460,14 @@ enum vixp2p_status vixp2p_outbox_done(struct vixp2p_node *node,
                                       const struct vixp2p_op_id *id);
 
 /**
- * A claimed operation could not be executed. It is tried again, eight times in all with growing pauses, or given up at once.
+ * A claimed operation could not be executed. It is tried again, eight times in all with growing pauses, or given up at once. Where another one
+ * with its key was reported done late it is answered as that one.
  *
  * @param node      a running node.
  * @param id        which.
  * @param for_good  not 0: another attempt is no use; the sender is told.
  * @param detail    why, at most 200 bytes of it are kept; may be NULL.
- * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or the claim has timed out; VIXP2P_ERR_LOG if it failed for good and the
+ * @return VIXP2P_OK; VIXP2P_ERR_INVALID if it is not claimed, or the claim has timed out; VIXP2P_ERR_LOG if it is answered and the
  *         disk refuses the answer to its sender, which the node then writes as soon as it can: not to be reported again;
  *         VIXP2P_ERR_STOPPED; another error.
  */

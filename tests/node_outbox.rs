@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{PATIENCE, Peer, config, eventually};
+use vixp2p::base::config::Durability;
 use vixp2p::base::{LogId, limits};
 use vixp2p::node::{AckLevel, Ackers, Operation, Subscribe};
 use vixp2p::outbox::{Side, State, Target};
@@ -49,6 +50,16 @@ fn an_operation_is_executed_by_its_target_alone_and_its_sender_learns_of_it() {
     assert!(carried.list().is_empty() && carried.claim(SOON).expect("runs").is_none());
     assert_eq!(outbox.prune().expect("durable"), 1);
     assert!(outbox.list().is_empty());
+}
+
+#[test]
+fn what_is_put_is_durable_also_where_appends_are_buffered() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let a = Peer::start(Config { durability: Durability::Buffered, ..on_disk("a", &dir) });
+    a.node.append_blocking(vec![Bytes::from_static(b"accepted")]).expect("accepted");
+    let id = a.node.outbox().expect("runs").put(Target::All, "mail", b"", b"").expect("put");
+    let durable = |a: &Peer| a.node.logs().iter().find(|view| view.log == id.log).map(|view| view.durable);
+    assert_eq!((id.seq, durable(&a)), (2, Some(2)));
 }
 
 #[test]

@@ -292,6 +292,32 @@ fn operations_and_executed_keys_outlive_the_records_they_stood_in() {
 }
 
 #[test]
+fn a_snapshot_of_several_writers_logs_is_there_after_a_restart_whichever_of_them_made_it() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (mut a, of_a) = (Peer::open(on_disk("a", dir.path())), App::default());
+    let (mut b, of_b) = (Peer::open(on_disk("b", dir.path())), App::default());
+    for (peer, app) in [(&a, &of_a), (&b, &of_b)] {
+        app.attach(&peer.node);
+        peer.node.start().expect("starts");
+    }
+    b.join(&mut a);
+    of_a.append(&a.node, vec![record(1, 10)]);
+    of_b.append(&b.node, vec![record(2, 10)]);
+    a.expect_log(b.node.own_log(), 1, 1);
+    b.expect_log(a.node.own_log(), 1, 1);
+    // One of the two has its own log last in order.
+    for peer in [a, b] {
+        let id = peer.node.make_snapshot_blocking().expect("made").to_string();
+        let config = on_disk(peer.node.node_id(), dir.path());
+        peer.node.stop_blocking();
+        drop(peer);
+        let mut again = Peer::open(config);
+        assert_eq!(again.node.snapshots().iter().map(|view| (&view.id, view.logs)).collect::<Vec<_>>(), [(&id, 2)]);
+        assert!(!again.has_seen(|event| matches!(event, Event::LogDamaged { .. })));
+    }
+}
+
+#[test]
 fn who_waits_for_operations_is_woken_by_a_snapshot_that_brings_them() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let (mut a, of_a) = (Peer::open(on_disk("a", dir.path())), App::default());

@@ -349,16 +349,17 @@ pub(crate) fn run(shell: &Arc<Shell>, mut wal: NodeWal, durability: Durability, 
             answer(shell, &wal, read);
         }
         if cursors_due.is_some_and(|due| now() >= due) {
-            let retried = notes.retry(&mut wal);
-            cursors_due = match retried.and(wal.sync_cursors(limits::CURSOR_SYNCS_AT_ONCE)) {
-                Ok(more) => more.then(now),
-                error => told(shell, error.map(|_| None), Some(now() + limits::CURSOR_SYNC_EVERY)),
+            let (all, later) = (notes.retry(&mut wal), Some(now() + limits::CURSOR_SYNC_EVERY));
+            cursors_due = match wal.sync_cursors(limits::CURSOR_SYNCS_AT_ONCE) {
+                Ok(true) => Some(now()),
+                Ok(false) => later.filter(|_| !all),
+                error => told(shell, error.map(|_| None), later),
             };
         }
     }
     prover.end();
     flush(shell, &mut wal);
-    told(shell, notes.retry(&mut wal), ());
+    notes.retry(&mut wal);
     told(shell, wal.sync_cursors(usize::MAX), false);
     Some(wal)
 }

@@ -348,7 +348,7 @@ impl Shell {
     pub(crate) fn may_wait(&self) -> Result<()> {
         if self.log.is_here() {
             return Err(Error::Invalid(
-                "called from a log sink on the log's thread, which it would wait for: have another thread do it".into(),
+                "called from a log sink inside an append or on the log's thread, which it would wait for: have another thread do it".into(),
             ));
         }
         Ok(())

@@ -135,6 +135,10 @@ impl Values {
             }
         }
         if let Err(error) = values.rewrite(path.clone()) {
+            let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            if !matches!(&error, Error::Io { source, .. } if is_full(source.kind())) {
+                return Err(error);
+            }
             // What a full disk does not take now it may with the next value: what was written is there as it was.
             let file = OpenOptions::new().append(true).open(&path).map_err(|_| error)?;
             values.file = Some((path, file));

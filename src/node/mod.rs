@@ -54,9 +54,9 @@ pub use values::LastValues;
 
 /// A node. Cheap to clone; all clones are the same node. Dropping the last one ends it without waiting.
 ///
-/// Handlers and log sinks may call the node, except [`Node::stop`] and [`Node::stop_blocking`]. A line of the log's own thread is no
-/// occasion to wait for the log: appending, flushing, reading and the outbox are [`Error::Invalid`] in the sink then, and no sink may
-/// ask [`LastValues`]. One that keeps a clone keeps the node alive: give it a [`WeakNode`].
+/// Handlers and log sinks may call the node, except [`Node::stop`] and [`Node::stop_blocking`]. A line of the log's own thread, or
+/// of one that is appending, is no occasion to wait for the log: appending, flushing, reading and the outbox are [`Error::Invalid`] in the
+/// sink then, [`Node::sync_status`] knows no bytes and times, and no sink may ask [`LastValues`]. One that keeps a clone keeps the node alive: give it a [`WeakNode`].
 #[derive(Clone)]
 pub struct Node {
     inner: Arc<Inner>,

@@ -63,7 +63,8 @@ impl NodeOutbox {
     }
 
     /// A claimed operation could not be executed. It is tried again, eight times in all, or given up at once if that is no use
-    /// (`for_good`); the sender is told of the end, by a receipt as [`NodeOutbox::done`] writes it.
+    /// (`for_good`); the sender is told of the end, by a receipt as [`NodeOutbox::done`] writes it. One with the key of another that was
+    /// reported done late is answered as that one.
     pub fn fail(&self, id: &OpId, for_good: bool, detail: &str) -> Result<()> {
         self.shell.may_wait()?;
         self.room.fail(&self.shell, id, for_good, detail)

@@ -132,7 +132,7 @@ fn appends_at_the_same_time_without_a_node_take_their_turns() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let data = data(dir.path());
     thread::scope(|scope| {
-        for text in ["0", "1", "2", "3", "4", "5"] {
+        for text in ["0", "1", "2"] {
             scope.spawn(|| {
                 let output = run(&["append", &data, text]);
                 assert!(output.status.success(), "{}", stderr(&output));
@@ -141,7 +141,7 @@ fn appends_at_the_same_time_without_a_node_take_their_turns() {
     });
     let mut kept = tail(dir.path());
     kept.sort();
-    assert_eq!(kept, ["0", "1", "2", "3", "4", "5"]);
+    assert_eq!(kept, ["0", "1", "2"]);
 }
 
 #[test]

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{LogId, Result};
+use crate::base::LogId;
 use crate::sync::{Storage, Wal, WalError};
+
+/// How far a log is applied, and, if that was to be noted too, what it is stuck at.
+type Note = (u64, Option<Option<u64>>);
 
 /// What the disk has refused so far.
 #[derive(Default)]
 pub(super) struct Notes {
-    refused: BTreeMap<LogId, u64>,
+    refused: BTreeMap<LogId, Note>,
 }
 
 impl Notes {
@@ -21,39 +24,35 @@ impl Notes {
         parks: Vec<(LogId, u64, Option<u64>)>,
         failed: &mut dyn FnMut(WalError),
     ) -> bool {
-        let is_some = !applied.is_empty() || !parks.is_empty();
-        for (log, seq) in applied {
-            let done = wal.set_applied(log, seq);
-            self.look((log, seq), done, failed);
-        }
-        for (log, applied, parked) in parks {
-            let done = wal.park(log, applied, parked);
-            self.look((log, applied), done, failed);
-        }
-        is_some
-    }
-
-    /// Tries again what was refused; why some of it still is.
-    pub(super) fn retry<S: Storage>(&mut self, wal: &mut Wal<S>) -> Result<(), WalError> {
-        let mut last = Ok(());
-        self.refused.retain(|log, seq| match wal.set_applied(*log, *seq) {
-            Err(error @ WalError::Disk { .. }) => {
-                last = Err(error);
-                true
+        let applied = applied.into_iter().map(|(log, seq)| (log, (seq, None)));
+        let notes: Vec<(LogId, Note)> = applied.chain(parks.into_iter().map(|(log, seq, parked)| (log, (seq, Some(parked))))).collect();
+        for (log, note) in &notes {
+            let Err(error) = write(wal, *log, *note) else {
+                // The last word on what it is stuck at is written.
+                self.refused.get_mut(log).filter(|_| note.1.is_some()).into_iter().for_each(|refused| refused.1 = None);
+                continue;
+            };
+            if matches!(error, WalError::Disk { .. }) {
+                let (seq, parked) = self.refused.entry(*log).or_default();
+                (*seq, *parked) = (note.0.max(*seq), note.1.or(*parked));
             }
-            // What the log itself refuses it would refuse for ever.
-            _ => false,
-        });
-        last
+            failed(error);
+        }
+        !notes.is_empty()
     }
 
-    fn look(&mut self, (log, seq): (LogId, u64), done: Result<(), WalError>, failed: &mut dyn FnMut(WalError)) {
-        let Err(error) = done else { return };
-        if matches!(error, WalError::Disk { .. }) {
-            let refused = self.refused.entry(log).or_default();
-            *refused = seq.max(*refused);
-        }
-        failed(error);
+    /// Tries again what was refused, of which was told then; whether all of it is written now.
+    pub(super) fn retry<S: Storage>(&mut self, wal: &mut Wal<S>) -> bool {
+        // What the log itself refuses it would refuse for ever.
+        self.refused.retain(|log, note| matches!(write(wal, *log, *note), Err(WalError::Disk { .. })));
+        self.refused.is_empty()
+    }
+}
+
+fn write<S: Storage>(wal: &mut Wal<S>, log: LogId, (seq, parked): Note) -> Result<(), WalError> {
+    match parked {
+        None => wal.set_applied(log, seq),
+        Some(parked) => wal.park(log, seq, parked),
     }
 }
 
@@ -118,10 +117,38 @@ mod tests {
         assert!(ours.store(&groups).iter().all(Result::is_ok), "there is room for records");
         assert!(notes.take(&mut ours, vec![(theirs.own(), 2)], Vec::new(), &mut |_| told += 1));
         assert_eq!((told, ours.applied(theirs.own())), (1, 0));
-        assert!(notes.retry(&mut ours).is_err());
+        assert!(!notes.retry(&mut ours));
         is_full.store(false, Ordering::SeqCst);
-        assert!(notes.retry(&mut ours).is_ok());
+        assert!(notes.retry(&mut ours));
         assert_eq!(ours.applied(theirs.own()), 2);
         assert!(notes.refused.is_empty());
+    }
+
+    #[test]
+    fn what_a_log_is_stuck_at_is_noted_too_when_there_is_room_and_the_last_word_counts() {
+        let mut theirs = wal(MemStorage::new(), 1);
+        let groups = theirs.append(1, &[b"one".as_slice().into(), b"two".as_slice().into()]).expect("memory");
+        let is_full = Arc::new(AtomicBool::new(true));
+        let (mut ours, mut notes) = (wal(Full(MemStorage::new(), is_full.clone()), 2), Notes::default());
+        assert!(ours.store(&groups).iter().all(Result::is_ok), "there is room for records");
+        let log = theirs.own();
+        let stuck_at = |wal: &Wal<Box<dyn Storage>>| wal.states().iter().find(|state| state.log == log).and_then(|state| state.parked);
+        notes.take(&mut ours, vec![(log, 1)], vec![(log, 1, Some(2))], &mut |_| ());
+        notes.take(&mut ours, vec![(log, 1)], Vec::new(), &mut |_| ());
+        is_full.store(false, Ordering::SeqCst);
+        assert!(notes.retry(&mut ours));
+        assert_eq!((ours.applied(log), stuck_at(&ours)), (1, Some(2)));
+        is_full.store(true, Ordering::SeqCst);
+        notes.take(&mut ours, Vec::new(), vec![(log, 1, None)], &mut |_| ());
+        assert!(!notes.retry(&mut ours));
+        is_full.store(false, Ordering::SeqCst);
+        assert!(notes.retry(&mut ours));
+        assert_eq!(stuck_at(&ours), None);
+        is_full.store(true, Ordering::SeqCst);
+        notes.take(&mut ours, Vec::new(), vec![(log, 1, Some(2))], &mut |_| ());
+        is_full.store(false, Ordering::SeqCst);
+        notes.take(&mut ours, Vec::new(), vec![(log, 1, None)], &mut |_| ());
+        assert!(notes.retry(&mut ours));
+        assert_eq!(stuck_at(&ours), None, "no older word takes the place of a newer one");
     }
 }

@@ -47,7 +47,7 @@ fn make(shell: &Arc<Shell>, archive: &Archive, handler: &mut dyn SnapshotHandler
     let others: Vec<LogView> =
         shell.look(|mesh, _| mesh.logs()).into_iter().filter(|view| view.log.origin != archive.identity.id()).collect();
     // What came of a log that the application was ahead of was never offered, and so not noted yet.
-    others.iter().for_each(|view| shell.log.applied(view.log, view.applied));
+    others.iter().filter(|view| view.applied > 0).for_each(|view| shell.log.applied(view.log, view.applied));
     let own = shell.log.flush_blocking()?;
     let (own_log, mut places) = log::places(shell, own)?;
     let upto: BTreeMap<LogId, u64> = places.iter().map(|place| (place.log, place.applied)).collect();
@@ -73,6 +73,7 @@ fn make(shell: &Arc<Shell>, archive: &Archive, handler: &mut dyn SnapshotHandler
         }
         places.retain(|place| place.log != own_log);
         places.extend(now.into_iter().filter(|place| place.log == own_log));
+        places.sort_by_key(|place| place.log);
         let making = out.making.take().ok_or(Error::Stopped)?;
         let made = (now_us(), archive.schema());
         archive.store.lock().finish_make(making, archive.identity.as_ref(), made, places).map_err(failed)
