@@ -11,15 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
 use bytes::Bytes;
-use common::{Peer, config, eventually};
+use common::{Peer, eventually, in_small_files as on_disk, open_again, record};
 use parking_lot::Mutex;
-use vixp2p::base::config::Durability;
-use vixp2p::base::{Level, SnapshotConfig};
+use vixp2p::base::Level;
 use vixp2p::driver::apply::{Outcome, Standing};
 use vixp2p::node::SnapshotHandler;
 use vixp2p::outbox::{State, Target};
 use vixp2p::snapshot::Place;
-use vixp2p::{Config, Event, Node};
+use vixp2p::{Event, Node};
 
 /// An application whose state is the last value of each key, and how many records it took.
 #[derive(Clone, Default)]
@@ -100,20 +99,6 @@ impl SnapshotHandler for App {
     }
 }
 
-/// Settings under which a file of the log has 64 KiB, so that a few records can go.
-fn on_disk(name: &str, dir: &Path) -> Config {
-    let mut config = config(name);
-    config.data_dir = Some(dir.join(name));
-    config.snapshots = SnapshotConfig { schema: "test".into(), log_max_bytes: Some(512 * 1024), ..SnapshotConfig::default() };
-    config
-}
-
-fn record(n: usize, len: usize) -> Vec<u8> {
-    let mut record = format!("key {}=value {n} ", n % 64).into_bytes();
-    record.extend((0..len).map(|i| (i * 31 + n * 7) as u8));
-    record
-}
-
 /// A node with records, a snapshot, and without its first records.
 fn giver(dir: &Path, records: usize, len: usize) -> (Peer, App) {
     let (peer, app) = (Peer::open(on_disk("a", dir)), App::default());
@@ -127,16 +112,6 @@ fn giver(dir: &Path, records: usize, len: usize) -> (Peer, App) {
     let base = peer.node.truncate_logs_blocking().expect("cut").bases.get(&own).copied().expect("something went");
     assert!(base > 0 && base <= records as u64);
     (peer, app)
-}
-
-fn open_again(config: &Config) -> Peer {
-    let mut node = None;
-    eventually("the directory to be free", || {
-        node = Node::open(config.clone()).ok();
-        node.is_some()
-    });
-    drop(node);
-    Peer::open(config.clone())
 }
 
 #[test]
@@ -395,80 +370,6 @@ fn records_stay_for_a_peer_that_lacks_them_until_the_cap_has_them_go_and_says_so
     assert_eq!(of, b.id());
 }
 
-#[test]
-fn the_ready_made_state_is_the_same_everywhere_also_behind_a_snapshot_and_a_restart() {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let mut a = Peer::open(on_disk("a", dir.path()));
-    let of_a = a.node.keep_last_values().expect("before start");
-    a.node.start().expect("starts");
-    (0..300).for_each(|n| of_a.put(format!("key {}", n % 20).as_bytes(), &record(n, 1024)).expect("durable"));
-    of_a.remove(b"key 7").expect("durable");
-    a.node.make_snapshot_blocking().expect("made");
-    assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
-    of_a.put(b"tail", b"1").expect("durable");
-    let mut b = Peer::open(on_disk("b", dir.path()));
-    let of_b = b.node.keep_last_values().expect("before start");
-    b.node.start().expect("starts");
-    of_b.put(b"of b", b"2").expect("durable");
-    b.join(&mut a);
-    eventually("the same state", || of_a.entries() == of_b.entries() && of_a.get(b"of b").is_some());
-    assert_eq!((of_b.entries().len(), of_b.get(b"key 7")), (21, None));
-    of_b.put(b"key 3", b"of b").expect("durable");
-    eventually("the later value", || of_a.get(b"key 3").is_some_and(|value| value == b"of b"));
-    let before = of_b.entries();
-    let settings = on_disk("b", dir.path());
-    b.node.stop_blocking();
-    drop((b, of_b));
-    let b = open_again(&settings);
-    assert_eq!(b.node.keep_last_values().expect("before start").entries(), before);
-    drop(b);
-    // A store that is lost comes back from the snapshot and the records behind it, without a peer.
-    fs::remove_file(dir.path().join("b/values")).expect("there");
-    let b = open_again(&settings);
-    let of_b = b.node.keep_last_values().expect("before start");
-    b.node.start().expect("starts");
-    eventually("all of it", || of_b.entries() == before);
-    b.node.stop_blocking();
-    // Without the snapshot it cannot.
-    drop((b, of_b));
-    fs::remove_dir_all(dir.path().join("b/snapshots")).expect("there");
-    fs::remove_file(dir.path().join("b/values")).expect("there");
-    let b = open_again(&settings);
-    let _values = b.node.keep_last_values().expect("before start");
-    let why = b.node.start().expect_err("records are gone").to_string();
-    assert!(why.contains("are no longer kept; the newest snapshot cannot"), "{why}");
-}
-
-#[test]
-fn the_ready_made_state_gets_what_the_node_wrote_itself_from_a_snapshot_or_does_not_begin() {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let settings = on_disk("a", dir.path());
-    let a = Peer::open(settings.clone());
-    let values = a.node.keep_last_values().expect("before start");
-    a.node.start().expect("starts");
-    (0..300).for_each(|n| values.put(format!("key {n}").as_bytes(), &record(n, 1024)).expect("durable"));
-    // An append whose end nobody heard of is in the log, and not in the values.
-    let payload = [&b"vkv1"[..], &u64::MAX.to_le_bytes(), &6u16.to_le_bytes(), b"unsure", &[1], b"there"].concat();
-    a.node.append_blocking(vec![payload.into()]).expect("durable");
-    assert_eq!(values.get(b"unsure"), None);
-    a.node.make_snapshot_blocking().expect("made");
-    assert_eq!(values.get(b"unsure").as_deref(), Some(&b"there"[..]), "the state has what its place says");
-    assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
-    values.put(b"tail", b"1").expect("durable");
-    let before = values.entries();
-    a.node.stop_blocking();
-    drop((a, values));
-    fs::remove_file(dir.path().join("a/values")).expect("there");
-    let a = open_again(&settings);
-    assert_eq!(a.node.keep_last_values().expect("before start").entries(), before);
-    drop(a);
-    fs::remove_file(dir.path().join("a/values")).expect("there");
-    fs::remove_dir_all(dir.path().join("a/snapshots")).expect("there");
-    let why = open_again(&settings).node.keep_last_values().expect_err("records are gone").to_string();
-    assert!(why.contains("no snapshot here has them"), "{why}");
-}
-
-/// Notes where it is called.
 struct Where(Arc<Mutex<Vec<std::thread::ThreadId>>>);
 
 impl SnapshotHandler for Where {
@@ -500,16 +401,4 @@ fn the_application_is_asked_where_it_stands_only_where_records_are_applied() {
     assert!(!a.node.truncate_logs_blocking().expect("cut").bases.is_empty());
     let calls = calls.lock();
     assert!(calls.len() > 1 && calls.iter().all(|thread| *thread == calls[0]), "{calls:?}");
-}
-
-#[test]
-fn a_value_that_is_put_is_durable_also_where_appends_are_buffered() {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let a = Peer::open(Config { durability: Durability::Buffered, ..on_disk("a", dir.path()) });
-    let values = a.node.keep_last_values().expect("before start");
-    a.node.start().expect("starts");
-    for n in 1..=20 {
-        values.put(b"key", &record(n, 64)).expect("durable");
-        assert!(a.node.logs().iter().any(|view| view.durable >= n as u64), "the file with the values would be ahead of the log");
-    }
 }

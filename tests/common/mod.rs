@@ -6,11 +6,12 @@ pub mod lan;
 pub mod proxy;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vixp2p::base::config::Listen;
-use vixp2p::base::{CloseReason, LogId, TrustPolicy};
+use vixp2p::base::{CloseReason, LogId, SnapshotConfig, TrustPolicy};
 use vixp2p::{Config, Endpoint, Event, Node, PeerId};
 
 /// How long anything may take before a test gives up. Far more than it takes, also on a busy machine.
@@ -167,4 +168,30 @@ impl Peer {
             self.node.logs().iter().any(|view| view.log == log && view.durable >= durable && view.applied >= applied)
         });
     }
+}
+
+/// Settings under which a file of the log has 64 KiB, so that a few records can go.
+pub fn in_small_files(name: &str, dir: &Path) -> Config {
+    let mut config = config(name);
+    config.data_dir = Some(dir.join(name));
+    config.snapshots = SnapshotConfig { schema: "test".into(), log_max_bytes: Some(512 * 1024), ..SnapshotConfig::default() };
+    config
+}
+
+/// A record of one of 64 keys, that long and a few bytes more.
+pub fn record(n: usize, len: usize) -> Vec<u8> {
+    let mut record = format!("key {}=value {n} ", n % 64).into_bytes();
+    record.extend((0..len).map(|i| (i * 31 + n * 7) as u8));
+    record
+}
+
+/// Opens a directory whose last owner may still be on its way out.
+pub fn open_again(config: &Config) -> Peer {
+    let mut node = None;
+    eventually("the directory to be free", || {
+        node = Node::open(config.clone()).ok();
+        node.is_some()
+    });
+    drop(node);
+    Peer::open(config.clone())
 }
