@@ -61,7 +61,7 @@ impl<S: Storage> Wal<S> {
     }
 
     /// Notes that records up to `applied` of the first group of `log` were applied to the application's state by other means than this
-    /// log, which still begins with its first record.
+    /// log, which still begins with its first record; of a frozen one those that are here.
     pub fn adopt_beginning(&mut self, log: LogId, applied: u64) -> Result<(), StoreError> {
         if applied >= limits::GROUP_MAX_RECORDS as u64 {
             return Err(GroupError::Mislabelled(format!("applied to {applied} without a seal")).into());
@@ -73,7 +73,8 @@ impl<S: Storage> Wal<S> {
             return Err(StoreError::TooManyLogs { max: limits::LOGS_MAX });
         }
         let entry = self.logs.entry(log).or_insert_with(|| Log::new(log));
-        entry.note_taken(&mut self.disk, applied).map_err(|e| StoreError::Disk(e.to_string()))
+        let taken = if entry.frozen.is_some() { applied.min(entry.durable) } else { applied };
+        entry.note_taken(&mut self.disk, taken).map_err(|e| StoreError::Disk(e.to_string()))
     }
 
     /// Begins `log` behind `base`, whose records were applied to the application's state up to `applied` by other means than this
@@ -95,16 +96,14 @@ impl<S: Storage> Wal<S> {
             return Err(StoreError::TooManyLogs { max: limits::LOGS_MAX });
         }
         let entry = self.logs.entry(log).or_insert_with(|| Log::new(log));
-        if let Some(seq) = entry.frozen.filter(|_| have < proven.seq) {
-            // What is here of it has taken effect all the same.
-            if log.origin != self.own.origin {
-                entry.note_taken(&mut self.disk, applied.min(have)).map_err(failed)?;
-            }
-            return Err(StoreError::Fork { seq });
-        }
-        // Before the records go: one that is applied may be missing, one that is missing must not be waited for.
+        // Before the records go: one that is applied may be missing, one that is missing must not be waited for. What never comes to a
+        // frozen log is not applied either, but what is here of it has taken effect all the same.
         if log.origin != self.own.origin {
-            entry.note_taken(&mut self.disk, applied).map_err(failed)?;
+            let taken = if entry.frozen.is_some() { applied.min(have) } else { applied };
+            entry.note_taken(&mut self.disk, taken).map_err(failed)?;
+        }
+        if let Some(seq) = entry.frozen.filter(|_| have < proven.seq) {
+            return Err(StoreError::Fork { seq });
         }
         if have < proven.seq {
             if log.origin == self.own.origin {

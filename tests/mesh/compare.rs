@@ -313,6 +313,22 @@ fn a_seal_that_lies_beyond_what_is_left_of_an_earlier_log_is_compared_when_that_
 }
 
 #[test]
+fn a_seal_that_told_a_node_it_was_set_back_is_compared_again_when_its_log_has_come_back_from_another_peer() {
+    let mut solo = Solo::with(|_| {}, vec![(log(5), 4, 4)]);
+    let (link, _) = solo.join_with(7, &[(log(5), 8)]);
+    let (other, _) = solo.join_with(8, &[(log(5), 8)]);
+    let (theirs, ours) = (seal(log(5), &[4, 8], "a"), seal(log(5), &[4], "b"));
+    solo.receive(link, shown(log(5), &theirs));
+    let verdict = Compared::Differs { ours: Some(ours), why: StoreError::Rollback { have: 4, claimed: 8 } };
+    solo.step(Input::Compared { link, log: log(5), seal: theirs, verdict: Box::new(verdict) });
+    let fresh = LogId { incarnation: Incarnation(77), ..log(5) };
+    solo.step(Input::Renewed { log: fresh });
+    let back = groups(log(5), &[4, 8], "b").split_off(1);
+    solo.receive(other, push(&back[0]));
+    assert_eq!(compares(&solo.durable(back)), [(link, log(5), 8)], "it may be the other history");
+}
+
+#[test]
 fn two_nodes_with_two_histories_of_a_log_one_of_them_writes_show_each_other_a_few_seals_and_no_more() {
     let of = log(5);
     let settings = MeshSettings { trust: everybody(), ..MeshSettings::from_config(&Config::new("n"), id(7)) };

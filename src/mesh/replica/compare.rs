@@ -371,6 +371,7 @@ impl Replica {
         let waits = session.judging.waiting.contains_key(&log);
         session.judge(out);
         let (peer, wrote_it) = (session.peer, log.origin == self.own.origin);
+        let is_beyond = wrote_it && self.logs.get(&log).is_some_and(|local| local.durable < seal.last());
         let follower = session.follower(log, true)?;
         follower.proof.judging = waits;
         if !matches!(verdict, Compared::Failed(_)) {
@@ -387,6 +388,8 @@ impl Replica {
                 return Some(CloseReason::Protocol(format!("a seal of {log} at record {}: {why}", seal.last())));
             }
             Compared::Differs { ours, .. } => {
+                // That there is more of it was told from its number alone: what comes back may be another history than the peer's.
+                follower.proof.beyond = is_beyond.then(|| Box::new(*seal));
                 let is_new = wrote_it && !std::mem::replace(&mut follower.disowned, true);
                 if is_new && follower.durable > 0 {
                     let detail = format!(
@@ -406,7 +409,6 @@ impl Replica {
                 }
             }
             Compared::Unknown => {
-                let is_beyond = wrote_it && self.logs.get(&log).is_some_and(|local| local.durable < seal.last());
                 follower.proof.beyond = is_beyond.then(|| Box::new(*seal));
                 // It may never come back, since what is here is another history: the peer is to see where that ends by now.
                 self.compare(now, link, log, out);

@@ -185,6 +185,25 @@ fn a_false_place_a_frozen_log_and_a_rollback_are_refused_by_name() {
 }
 
 #[test]
+fn a_frozen_log_is_never_applied_past_its_end_by_a_place_since_no_more_of_it_comes() {
+    let theirs = source(10);
+    let log = theirs.own();
+    let mut other = open(MemStorage::new(), 2);
+    other.append(1, &payloads(100, 2, 40)).expect("memory");
+    for (applied, have) in [(9, 8), (1, 0)] {
+        let mut wal = open(MemStorage::new(), 1);
+        wal.store(&groups(&theirs, 1)[..have as usize / 2]);
+        wal.store(&groups(&other, 1)[..1]);
+        wal.store(&groups(&theirs, 1)[..1]);
+        match theirs.place_before(log, applied).expect("memory") {
+            Some(place) => wal.adopt(log, &place, applied).expect("as far as it is here"),
+            None => wal.adopt_beginning(log, applied).expect("the beginning"),
+        }
+        assert!(wal.applied(log) <= wal.durable(log), "{} of {}", wal.applied(log), wal.durable(log));
+    }
+}
+
+#[test]
 fn a_place_in_the_own_log_proves_that_this_node_was_set_back_or_nothing() {
     let theirs = source(10);
     let place = |upto| theirs.place_before(theirs.own(), upto).expect("memory").expect("there");
