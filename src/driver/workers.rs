@@ -159,7 +159,6 @@ impl From<&Shell> for Error {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::time::Duration;
 
     use bytes::Bytes;
@@ -170,47 +169,16 @@ mod tests {
     use crate::driver::ring::Item;
     use crate::mesh::{Mesh, MeshSettings};
     use crate::session::LocalParty;
-    use crate::sync::MemStorage;
-
-    /// A disk whose driver is broken.
-    struct Panicky(MemStorage);
-
-    impl Storage for Panicky {
-        fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
-            self.0.list(prefix)
-        }
-
-        fn len(&self, path: &str) -> io::Result<u64> {
-            self.0.len(path)
-        }
-
-        fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-            self.0.read(path, offset, buf)
-        }
-
-        fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
-            assert!(!path.ends_with(".wal"), "the disk's driver is broken");
-            self.0.write(path, offset, data)
-        }
-
-        fn sync(&mut self, path: &str) -> io::Result<()> {
-            self.0.sync(path)
-        }
-
-        fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
-            self.0.truncate(path, len)
-        }
-
-        fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-            self.0.rename(from, to)
-        }
-    }
+    use crate::sync::{AskingStorage, MemStorage};
 
     fn begin() -> (Workers, tokio::runtime::Runtime) {
         let identity = Arc::new(Identity::from_seed(&Secret::new([7; 32])));
         let config = Config::new("n");
         let party = LocalParty::new(identity.clone(), "n", &config.capabilities, None).expect("small");
-        let disk: Box<dyn Storage> = Box::new(Panicky(MemStorage::new()));
+        let disk: Box<dyn Storage> = Box::new(AskingStorage(MemStorage::new(), |path: &str| {
+            assert!(!path.ends_with(".wal"), "the disk's driver is broken");
+            Ok(())
+        }));
         let (wal, _) = Wal::open(disk, identity.clone(), Incarnation(1)).expect("empty disk");
         let mesh = Mesh::new(MeshSettings::from_config(&config, identity.id()), Vec::new(), wal.own(), 1);
         let (keeper, _) = crate::driver::known::Keeper::open(None, config.trust_policy()).expect("no file");

@@ -36,5 +36,7 @@ pub use proven::Proven;
 pub(crate) use reader::Places;
 pub use reader::{Leftover, Reader};
 pub use seal::{Head, Signer, log_head};
+#[cfg(test)]
+pub(crate) use storage::AskingStorage;
 pub use storage::{MemStorage, Storage};
 pub use wal::{LogState, Wal};

@@ -160,3 +160,39 @@ impl Storage for Box<dyn Storage> {
         (**self).remove(path)
     }
 }
+
+/// A disk in memory whose writes ask first, by their path: for tests of disks that are full or broken.
+#[cfg(test)]
+pub(crate) struct AskingStorage<F>(pub(crate) MemStorage, pub(crate) F);
+
+#[cfg(test)]
+impl<F: FnMut(&str) -> io::Result<()> + Send> Storage for AskingStorage<F> {
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        self.0.list(prefix)
+    }
+
+    fn len(&self, path: &str) -> io::Result<u64> {
+        self.0.len(path)
+    }
+
+    fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(path, offset, buf)
+    }
+
+    fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
+        (self.1)(path)?;
+        self.0.write(path, offset, data)
+    }
+
+    fn sync(&mut self, path: &str) -> io::Result<()> {
+        self.0.sync(path)
+    }
+
+    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.0.truncate(path, len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+}

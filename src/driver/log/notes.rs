@@ -65,42 +65,15 @@ mod tests {
     use super::*;
     use crate::base::Incarnation;
     use crate::crypto::{Identity, Secret};
-    use crate::sync::MemStorage;
+    use crate::sync::{AskingStorage, MemStorage};
 
     /// A disk that has no room for notes for a while.
-    struct Full(MemStorage, Arc<AtomicBool>);
-
-    impl Storage for Full {
-        fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
-            self.0.list(prefix)
-        }
-
-        fn len(&self, path: &str) -> io::Result<u64> {
-            self.0.len(path)
-        }
-
-        fn read(&self, path: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-            self.0.read(path, offset, buf)
-        }
-
-        fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
-            if path.contains("applied") && self.1.load(Ordering::SeqCst) {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.0.write(path, offset, data)
-        }
-
-        fn sync(&mut self, path: &str) -> io::Result<()> {
-            self.0.sync(path)
-        }
-
-        fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
-            self.0.truncate(path, len)
-        }
-
-        fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-            self.0.rename(from, to)
-        }
+    fn full(is_full: &Arc<AtomicBool>) -> impl Storage + use<> {
+        let is_full = is_full.clone();
+        AskingStorage(MemStorage::new(), move |path: &str| match path.contains("applied") && is_full.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        })
     }
 
     fn wal(disk: impl Storage + 'static, key: u8) -> Wal<Box<dyn Storage>> {
@@ -113,7 +86,7 @@ mod tests {
         let mut theirs = wal(MemStorage::new(), 1);
         let groups = theirs.append(1, &[b"one".as_slice().into(), b"two".as_slice().into()]).expect("memory");
         let is_full = Arc::new(AtomicBool::new(true));
-        let (mut ours, mut notes, mut told) = (wal(Full(MemStorage::new(), is_full.clone()), 2), Notes::default(), 0);
+        let (mut ours, mut notes, mut told) = (wal(full(&is_full), 2), Notes::default(), 0);
         assert!(ours.store(&groups).iter().all(Result::is_ok), "there is room for records");
         assert!(notes.take(&mut ours, vec![(theirs.own(), 2)], Vec::new(), &mut |_| told += 1));
         assert_eq!((told, ours.applied(theirs.own())), (1, 0));
@@ -129,7 +102,7 @@ mod tests {
         let mut theirs = wal(MemStorage::new(), 1);
         let groups = theirs.append(1, &[b"one".as_slice().into(), b"two".as_slice().into()]).expect("memory");
         let is_full = Arc::new(AtomicBool::new(true));
-        let (mut ours, mut notes) = (wal(Full(MemStorage::new(), is_full.clone()), 2), Notes::default());
+        let (mut ours, mut notes) = (wal(full(&is_full), 2), Notes::default());
         assert!(ours.store(&groups).iter().all(Result::is_ok), "there is room for records");
         let log = theirs.own();
         let stuck_at = |wal: &Wal<Box<dyn Storage>>| wal.states().iter().find(|state| state.log == log).and_then(|state| state.parked);

@@ -189,18 +189,19 @@ fn a_frozen_log_is_never_applied_past_its_end_by_a_place_since_no_more_of_it_com
     let theirs = source(10);
     let log = theirs.own();
     let mut other = open(MemStorage::new(), 2);
-    other.append(1, &payloads(100, 2, 40)).expect("memory");
-    for (applied, have) in [(9, 8), (1, 0)] {
+    other.append(1, &payloads(100, 1, 40)).expect("memory");
+    let frozen = |first: &[Group], second: &[Group]| {
         let mut wal = open(MemStorage::new(), 1);
-        wal.store(&groups(&theirs, 1)[..have as usize / 2]);
-        wal.store(&groups(&other, 1)[..1]);
-        wal.store(&groups(&theirs, 1)[..1]);
-        match theirs.place_before(log, applied).expect("memory") {
-            Some(place) => wal.adopt(log, &place, applied).expect("as far as it is here"),
-            None => wal.adopt_beginning(log, applied).expect("the beginning"),
-        }
-        assert!(wal.applied(log) <= wal.durable(log), "{} of {}", wal.applied(log), wal.durable(log));
-    }
+        assert!(wal.store(first).iter().all(Result::is_ok));
+        assert_eq!(wal.store(second)[0], Err(StoreError::Fork { seq: 1 }));
+        wal
+    };
+    let mut wal = frozen(&groups(&theirs, 1)[..4], &groups(&other, 1));
+    wal.adopt(log, &theirs.place_before(log, 9).expect("memory").expect("a seal at 8"), 9).expect("as far as it is here");
+    assert_eq!((wal.durable(log), wal.applied(log)), (8, 8));
+    let mut wal = frozen(&groups(&other, 1), &groups(&theirs, 1)[..1]);
+    wal.adopt_beginning(log, 5).expect("as far as it is here");
+    assert_eq!((wal.durable(log), wal.applied(log)), (1, 1));
 }
 
 #[test]
