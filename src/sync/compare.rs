@@ -44,6 +44,11 @@ impl SealRecord {
         ((seal.first, seal.last) == (group.first, group.last)).then_some(seal)
     }
 
+    /// The seal that groups in a row end with; `None` if their bytes do not end in one that closes the last of them.
+    pub fn at_end(groups: &Group) -> Option<SealRecord> {
+        SealRecord::read(groups.bytes.last_chunk()?).ok().filter(|seal| seal.last == groups.last)
+    }
+
     /// First record under the seal.
     pub fn first(&self) -> u64 {
         self.first

@@ -329,6 +329,23 @@ fn a_seal_that_told_a_node_it_was_set_back_is_compared_again_when_its_log_has_co
 }
 
 #[test]
+fn a_push_of_what_has_come_from_elsewhere_is_compared_by_its_last_seal() {
+    let of = log(9);
+    let mut solo = Solo::with(|_| {}, vec![(of, 1, 1)]);
+    let (link, _) = solo.join_with(7, &[(of, 1)]);
+    let (other, _) = solo.join_with(8, &[(of, 1)]);
+    let (here, there) = (groups(of, &[1, 5], "a").split_off(1), groups(of, &[1, 5], "b").split_off(1));
+    solo.durable(here.clone());
+    assert!(compares(&solo.receive(other, push(&here[0]))).is_empty(), "the seal it ends with here is known");
+    let seen = solo.receive(link, push(&there[0]));
+    assert_eq!(compares(&seen), [(link, of, 5)], "the peer takes the ack for one of its push");
+    let differs = Compared::Differs { ours: SealRecord::of(&here[0]), why: StoreError::Fork { seq: 2 } };
+    let seal = SealRecord::of(&there[0]).expect("sealed");
+    let seen = solo.step(Input::Compared { link, log: of, seal, verdict: Box::new(differs) });
+    assert_eq!(shows(&seen, link), [(of, 5)], "so that it knows as well");
+}
+
+#[test]
 fn two_nodes_with_two_histories_of_a_log_one_of_them_writes_show_each_other_a_few_seals_and_no_more() {
     let of = log(5);
     let settings = MeshSettings { trust: everybody(), ..MeshSettings::from_config(&Config::new("n"), id(7)) };

@@ -349,6 +349,23 @@ impl Replica {
         Ok(())
     }
 
+    /// A peer pushed what has come from elsewhere: the seal at its end says whether the two are the same, if nothing has said so before.
+    pub(super) fn passed_over(&mut self, link: LinkId, log: LogId, seal: SealRecord, out: &mut Outbox) {
+        let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) else { return };
+        let Some(follower) = session.follower(log, true) else { return };
+        let Proof { fits, taken, judging, .. } = follower.proof;
+        if seal.last() <= fits.max(taken) || judging {
+            return;
+        }
+        if local.ending() == Some(seal) {
+            self.fits(link, log, seal.last(), out);
+        } else {
+            follower.proof.judging = true;
+            session.judging.waiting.entry(log).or_insert(seal);
+            session.judge(out);
+        }
+    }
+
     fn fits(&mut self, link: LinkId, log: LogId, last: u64, out: &mut Outbox) {
         let Some(follower) = self.sessions.get_mut(&link).and_then(|session| session.follower(log, true)) else { return };
         follower.proof.fits = follower.proof.fits.max(last);

@@ -56,6 +56,14 @@ impl Replica {
             }
         } else if last <= upto {
             self.awaited.insert((link, log));
+            // It came from elsewhere, and may be another history: the peer takes the ack for one of its push.
+            if last <= local.durable
+                && let Some(seal) = SealRecord::at_end(&group)
+            {
+                session.queue(log, local.durable, local.base);
+                self.passed_over(link, log, seal, out);
+                return Ok(());
+            }
         } else if local.paused.is_some() || local.storing_from().is_some_and(|from| from != link) {
             follower.held = true;
             if local.watch() {
