@@ -346,6 +346,49 @@ fn a_push_of_what_has_come_from_elsewhere_is_compared_by_its_last_seal() {
 }
 
 #[test]
+fn of_pushes_that_are_passed_over_the_last_is_compared_too_and_again_only_in_time() {
+    let of = log(9);
+    let mut solo = Solo::with(|_| {}, vec![(of, 1, 1)]);
+    let (link, _) = solo.join_with(7, &[(of, 1)]);
+    solo.durable(groups(of, &[1, 3, 5], "a").split_off(1));
+    let there = groups(of, &[1, 3, 5], "b").split_off(1);
+    assert_eq!(compares(&solo.receive(link, push(&there[0]))), [(link, of, 3)]);
+    assert!(compares(&solo.receive(link, push(&there[1]))).is_empty(), "one at a time");
+    let seals: Vec<SealRecord> = there.iter().filter_map(SealRecord::of).collect();
+    let seen = solo.step(Input::Compared { link, log: of, seal: seals[0], verdict: Box::new(Compared::Fits) });
+    assert_eq!(compares(&seen), [(link, of, 5)]);
+    solo.step(Input::Compared { link, log: of, seal: seals[1], verdict: Box::new(Compared::Failed("full".into())) });
+    assert!(compares(&solo.receive(link, push(&there[1]))).is_empty(), "a disk that fails is left alone for a while");
+    assert_eq!(compares(&solo.wait(limits::SEAL_AGAIN.as_millis() as u64 + 1)), [(link, of, 5)]);
+}
+
+#[test]
+fn a_peer_that_has_shown_nothing_is_answered_with_no_seal_before_the_one_it_was_shown() {
+    let of = log(9);
+    let mut solo = Solo::with(|_| {}, vec![(of, 1, 1)]);
+    let (link, _) = solo.join_with(7, &[(of, 1)]);
+    solo.durable(groups(of, &[1, 5, 7], "a").split_off(1));
+    assert_eq!(shows(&solo.receive(link, ack(of, 7, 7)), link), [(of, 7)]);
+    assert_eq!(compares(&solo.receive(link, push(&groups(of, &[1, 5], "b")[1]))), [(link, of, 5)]);
+    let differs = Compared::Differs { ours: Some(seal(of, &[1, 5], "a")), why: StoreError::Fork { seq: 2 } };
+    let seen = solo.step(Input::Compared { link, log: of, seal: seal(of, &[1, 5], "b"), verdict: Box::new(differs) });
+    assert!(shows(&seen, link).is_empty(), "it would close the link, and sees by the other one");
+}
+
+#[test]
+fn a_push_below_where_a_log_begins_is_compared_with_nothing() {
+    let mut solo = Solo::new();
+    let (link, _) = solo.join_with(7, &[(log(9), 12)]);
+    let (giver, _) = solo.join_with(8, &[]);
+    let (snapshot, places) = (snapshots::offer(10, 1), [snapshots::place(log(9), 10, 10)]);
+    snapshots::offered(&mut solo, giver, &snapshot, &places, Some(Vec::new()));
+    snapshots::tell(&mut solo, SnapshotInput::Installed { id: snapshot.id, places: places.to_vec() });
+    let pushed = groups(log(9), &[5, 10], "b");
+    assert!(compares(&solo.receive(link, push(&pushed[0]))).is_empty());
+    assert_eq!(compares(&solo.receive(link, push(&pushed[1]))), [(link, log(9), 10)], "its own place is known");
+}
+
+#[test]
 fn two_nodes_with_two_histories_of_a_log_one_of_them_writes_show_each_other_a_few_seals_and_no_more() {
     let of = log(5);
     let settings = MeshSettings { trust: everybody(), ..MeshSettings::from_config(&Config::new("n"), id(7)) };

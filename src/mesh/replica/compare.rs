@@ -353,15 +353,25 @@ impl Replica {
     pub(super) fn passed_over(&mut self, link: LinkId, log: LogId, seal: SealRecord, out: &mut Outbox) {
         let (Some(session), Some(local)) = (self.sessions.get_mut(&link), self.logs.get(&log)) else { return };
         let Some(follower) = session.follower(log, true) else { return };
-        let Proof { fits, taken, judging, .. } = follower.proof;
-        if seal.last() <= fits.max(taken) || judging {
+        let Proof { fits, taken, .. } = follower.proof;
+        if seal.last() <= fits.max(taken) || seal.last() < local.base {
+            return;
+        }
+        if let Some((_, failed)) = &mut follower.proof.failed {
+            // What cannot be read here is not asked for faster because more of it comes.
+            if failed.last() < seal.last() {
+                **failed = seal;
+            }
             return;
         }
         if local.ending() == Some(seal) {
             self.fits(link, log, seal.last(), out);
         } else {
             follower.proof.judging = true;
-            session.judging.waiting.entry(log).or_insert(seal);
+            let waiting = session.judging.waiting.entry(log).or_insert(seal);
+            if waiting.last() < seal.last() {
+                *waiting = seal;
+            }
             session.judge(out);
         }
     }
@@ -394,6 +404,10 @@ impl Replica {
         if !matches!(verdict, Compared::Failed(_)) {
             follower.proof.failures = 0;
         }
+        if is_beyond && matches!(verdict, Compared::Differs { .. } | Compared::Unknown) {
+            // That there is more of it was told from its number alone: what comes back may be another history than the peer's.
+            follower.proof.beyond = Some(Box::new(*seal));
+        }
         match verdict {
             Compared::Fits => {
                 let local = self.logs.get_mut(&log).filter(|local| local.durable == seal.last());
@@ -405,8 +419,6 @@ impl Replica {
                 return Some(CloseReason::Protocol(format!("a seal of {log} at record {}: {why}", seal.last())));
             }
             Compared::Differs { ours, .. } => {
-                // That there is more of it was told from its number alone: what comes back may be another history than the peer's.
-                follower.proof.beyond = is_beyond.then(|| Box::new(*seal));
                 let is_new = wrote_it && !std::mem::replace(&mut follower.disowned, true);
                 if is_new && follower.durable > 0 {
                     let detail = format!(
@@ -417,8 +429,9 @@ impl Replica {
                     );
                     out.event(Event::LogDamaged { detail });
                 }
-                let Proof { sent, answered, .. } = follower.proof;
-                let ours = ours.filter(|ours| !answered && ours.last() != sent);
+                let Proof { sent, seen, answered, .. } = follower.proof;
+                // Back behind what it was shown only to a peer that has shown something: another one takes that for a broken rule.
+                let ours = ours.filter(|ours| !answered && (ours.last() > sent || (seen > 0 && ours.last() != sent)));
                 if let (Some(ours), Some(local)) = (ours, self.logs.get(&log)) {
                     // So that the peer sees it as well.
                     follower.proof.answered = true;
@@ -426,7 +439,6 @@ impl Replica {
                 }
             }
             Compared::Unknown => {
-                follower.proof.beyond = is_beyond.then(|| Box::new(*seal));
                 // It may never come back, since what is here is another history: the peer is to see where that ends by now.
                 self.compare(now, link, log, out);
             }
