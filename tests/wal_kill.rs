@@ -105,6 +105,35 @@ fn the_node_on_a_full_disk() {
     }
 }
 
+/// A test only when started by another one: a node is opened on a file system that has no byte left.
+#[test]
+fn the_node_that_is_opened_on_a_full_disk() {
+    let (Some(dir), Some("reopen")) = (std::env::var_os(DIR), std::env::var(TASK).ok().as_deref()) else { return };
+    let config = || Config { data_dir: Some(Path::new(&dir).join("node")), remember_peers: false, ..Config::new("full") };
+    let node = Node::open(config()).expect("opens");
+    let values = node.keep_last_values().expect("before start");
+    node.start().expect("starts");
+    values.put(b"key", b"value").expect("there is room");
+    node.append_blocking(vec![Bytes::from_static(b"record")]).expect("there is room");
+    node.stop_blocking();
+    drop((values, node));
+    let mut junk = File::create(Path::new(&dir).join("junk")).expect("there is room");
+    let error = loop {
+        // Down to the last byte.
+        if let Err(error) = junk.write_all(&[0; 4096]).and_then(|()| junk.write_all(&[0])) {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    let node = Node::open(config()).expect("opens without a byte of room");
+    let values = node.keep_last_values().expect("before start");
+    node.start().expect("starts");
+    assert_eq!(values.get(b"key"), Some(b"value".to_vec()));
+    let durable = node.logs().into_iter().find(|view| view.log == node.own_log()).map_or(0, |view| view.durable);
+    writeln!(io::stdout(), "\nfull after {durable}").expect("somebody listens");
+    node.stop_blocking();
+}
+
 /// This program again as the writer, behind `wrapper`.
 fn writer(wrapper: &[&str], dir: &Path, task: &str) -> Command {
     let this = std::env::current_exe().expect("this test");
@@ -116,7 +145,11 @@ fn writer(wrapper: &[&str], dir: &Path, task: &str) -> Command {
         }
         None => Command::new(this),
     };
-    let test = if task == "node" { "the_node_on_a_full_disk" } else { "the_writer" };
+    let test = match task {
+        "node" => "the_node_on_a_full_disk",
+        "reopen" => "the_node_that_is_opened_on_a_full_disk",
+        _ => "the_writer",
+    };
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(DIR, dir).env(TASK, task);
     command.stdout(Stdio::piped());
     command
@@ -172,8 +205,8 @@ fn a_writer_killed_a_thousand_times_has_lost_nothing_it_acknowledged() {
 }
 
 /// Runs the writer until the disk is full; `None` if the wrapper is not allowed here.
-fn fill(wrapper: &[&str], dir: &Path) -> Option<String> {
-    let output = writer(wrapper, dir, "fill").stderr(Stdio::piped()).output().expect("starts");
+fn fill(wrapper: &[&str], dir: &Path, task: &str) -> Option<String> {
+    let output = writer(wrapper, dir, task).stderr(Stdio::piped()).output().expect("starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if err.contains("unshare:") || err.contains("mount:") {
         return None;
@@ -185,7 +218,7 @@ fn fill(wrapper: &[&str], dir: &Path) -> Option<String> {
 #[test]
 fn a_file_at_its_size_limit_refuses_records_and_keeps_those_it_has() {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let text = fill(&["sh", "-c", "trap '' XFSZ; ulimit -f 300; exec \"$@\"", "sh"], dir.path()).expect("always allowed");
+    let text = fill(&["sh", "-c", "trap '' XFSZ; ulimit -f 300; exec \"$@\"", "sh"], dir.path(), "fill").expect("always allowed");
     assert!(text.contains("cannot write log/") && text.contains("File too large"), "{text}");
     let mut wal = open(DiskStorage::new(dir.path()));
     let last = verify(&wal, 1);
@@ -197,8 +230,18 @@ fn a_file_at_its_size_limit_refuses_records_and_keeps_those_it_has() {
 fn a_full_file_system_refuses_records_and_keeps_those_it_has() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let script = format!("mount -t tmpfs -o size=600k tmpfs '{}' && exec \"$@\"", dir.path().display());
-    match fill(&["unshare", "-Urm", "sh", "-c", &script, "sh"], dir.path()) {
+    match fill(&["unshare", "-Urm", "sh", "-c", &script, "sh"], dir.path(), "fill") {
         Some(text) => assert!(text.contains("No space left on device"), "{text}"),
+        None => eprintln!("not tried: no file system can be mounted here"),
+    }
+}
+
+#[test]
+fn a_node_on_a_full_file_system_can_be_opened_and_read() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let script = format!("mount -t tmpfs -o size=4m tmpfs '{}' && exec \"$@\"", dir.path().display());
+    match fill(&["unshare", "-Urm", "sh", "-c", &script, "sh"], dir.path(), "reopen") {
+        Some(text) => assert_eq!(text, "full after 2"),
         None => eprintln!("not tried: no file system can be mounted here"),
     }
 }

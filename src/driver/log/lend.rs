@@ -163,19 +163,47 @@ impl LogQueue {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
-    use crate::base::Incarnation;
+    use crate::base::{Incarnation, limits};
     use crate::crypto::{Identity, Secret};
     use crate::sync::{MemStorage, Storage, Wal};
 
-    #[test]
-    fn a_log_that_its_own_thread_waits_for_is_lent_to_nobody_before() {
+    fn wal() -> NodeWal {
         let disk: Box<dyn Storage> = Box::new(MemStorage::new());
         let identity = Arc::new(Identity::from_seed(&Secret::new([7; 32])));
-        let (wal, _) = Wal::open(disk, identity, Incarnation(1)).expect("memory");
-        let mut pending = Pending { place: Place::Resting(Box::new(wal)), is_wanted: true, ..Pending::default() };
+        Wal::open(disk, identity, Incarnation(1)).expect("memory").0
+    }
+
+    #[test]
+    fn a_log_that_its_own_thread_waits_for_is_lent_to_nobody_before() {
+        let mut pending = Pending { place: Place::Resting(Box::new(wal())), is_wanted: true, ..Pending::default() };
         assert!(pending.borrow().is_none());
         pending.is_wanted = false;
         assert!(pending.borrow().is_some() && pending.borrow().is_none());
+    }
+
+    #[test]
+    fn an_append_joins_the_queue_when_the_bytes_before_it_are_taken_and_none_does_after_the_stop() {
+        let queue = LogQueue::default();
+        let mut poll = Context::from_waker(Waker::noop());
+        let payload = Bytes::from(vec![0; limits::RECORD_PAYLOAD_MAX_BYTES]);
+        let many = vec![payload.clone(); limits::APPEND_QUEUE_MAX_BYTES.div_ceil(payload.len())];
+        let (mut first, mut second, mut third) =
+            (pin!(queue.append(many)), pin!(queue.append(vec![payload])), pin!(queue.append(vec![Bytes::new()])));
+        assert!(first.as_mut().poll(&mut poll).is_pending() && second.as_mut().poll(&mut poll).is_pending());
+        assert_eq!(queue.pending.lock().appends.len(), 1, "the second one waits outside");
+        let (wal, work) = queue.take(wal(), false, None).expect("not lost");
+        assert_eq!(work.expect("work").0.appends.len(), 1);
+        assert!(second.as_mut().poll(&mut poll).is_pending());
+        assert_eq!(queue.pending.lock().appends.len(), 1);
+        queue.stop();
+        assert!(matches!(third.as_mut().poll(&mut poll), Poll::Ready(Err(Error::Stopped))));
+        let (wal, work) = queue.take(wal, false, None).expect("not lost");
+        assert_eq!(work.expect("what came before the stop is done").0.appends.len(), 1);
+        assert!(queue.take(wal, false, None).is_some_and(|(_, work)| work.is_none()), "then it ends");
     }
 }
