@@ -65,19 +65,39 @@ impl Oracle {
 }
 
 impl World<'_> {
-    /// At the end, where a disk was hurt: an application goes on without records that are nowhere any more, or of which there are two.
+    /// At the end, where a disk was hurt: an application goes on without records that are nowhere any more, of which there are two, or that
+    /// no neighbour can pass on.
     pub(super) fn free_waiting(&mut self, node: usize) -> Check {
         let Some(life) = self.nodes[node].life.as_ref().filter(|_| self.counts.hurt > 0) else { return Ok(()) };
         let waits: Vec<(LogId, Cause)> = life.mesh.logs().into_iter().filter_map(|view| Some((view.log, view.waits?.needs))).collect();
         for (log, needs) in waits {
             let here = |node: &Node| node.life.as_ref().map_or(0, |life| life.wal.durable(needs.log));
             let is_lost = self.nodes.iter().all(|node| node.life.is_some() && here(node) < needs.seq);
-            if is_lost || self.oracle.fork_of(needs.log).is_some_and(|fork| needs.seq >= fork) {
+            if is_lost || self.oracle.fork_of(needs.log).is_some_and(|fork| needs.seq >= fork || !self.can_come(node, needs)) {
                 let from = self.oracle.pasts.lost.entry(needs.log).or_insert(needs.seq);
                 *from = needs.seq.min(*from);
                 self.step(node, Input::ApplyResume { log, skip: true })?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a record of a log with two histories can come to a node as things are. Who knows of the two takes nothing more of that log,
+    /// not even what a damaged disk has lost of it: nothing comes by that node but what it has.
+    fn can_come(&self, node: usize, needs: Cause) -> bool {
+        let (mut reached, mut next) = (vec![node], 0);
+        while let Some(&at) = reached.get(next) {
+            next += 1;
+            let Some(life) = &self.nodes[at].life else { continue };
+            if life.wal.durable(needs.log) >= needs.seq {
+                return true;
+            }
+            if !self.knows(at, needs.log) {
+                let is_linked = |other: &usize| life.routes.contains_key(&self.nodes[*other].identity.id());
+                let others: Vec<usize> = (0..self.nodes.len()).filter(is_linked).filter(|other| !reached.contains(other)).collect();
+                reached.extend(others);
+            }
+        }
+        false
     }
 }

@@ -91,7 +91,7 @@ impl World<'_> {
         None
     }
 
-    fn knows(&self, node: usize, log: LogId) -> bool {
+    pub(super) fn knows(&self, node: usize, log: LogId) -> bool {
         let life = self.nodes[node].life.as_ref();
         life.is_some_and(|life| life.mesh.log(log).is_some_and(|view| view.frozen))
     }
