@@ -16,7 +16,7 @@ use crate::snapshots;
 use crate::solo::{Solo, ack, closes, events, everybody, id, log, nak, push, sent};
 
 /// Groups of a log that end at these records; whose history it is the text says. A mesh does not look who signed them.
-fn groups(of: LogId, ends: &[u64], text: &str) -> Vec<Group> {
+pub(super) fn groups(of: LogId, ends: &[u64], text: &str) -> Vec<Group> {
     let key = Arc::new(Identity::from_seed(&Secret::new([9; 32])));
     let (mut head, mut first) = (log_head(&of), 1);
     let mut groups = Vec::new();
@@ -30,16 +30,16 @@ fn groups(of: LogId, ends: &[u64], text: &str) -> Vec<Group> {
 }
 
 /// The last seal of such groups.
-fn seal(of: LogId, ends: &[u64], text: &str) -> SealRecord {
+pub(super) fn seal(of: LogId, ends: &[u64], text: &str) -> SealRecord {
     SealRecord::of(groups(of, ends, text).last().expect("some")).expect("sealed")
 }
 
-fn shown(log: LogId, seal: &SealRecord) -> Message {
+pub(super) fn shown(log: LogId, seal: &SealRecord) -> Message {
     Message::WalSeal(WalSeal { log, seal: *seal.bytes() })
 }
 
 /// What was shown on a link: of which log, up to where.
-fn shows(outputs: &[Output], link: LinkId) -> Vec<(LogId, u64)> {
+pub(super) fn shows(outputs: &[Output], link: LinkId) -> Vec<(LogId, u64)> {
     let show = |m: Message| if let Message::WalSeal(m) = m { Some((m.log, SealRecord::read(&m.seal).ok()?.last())) } else { None };
     sent(outputs, link).into_iter().filter_map(show).collect()
 }
@@ -48,12 +48,12 @@ fn wanted(outputs: &[Output]) -> Vec<Vec<LogId>> {
     outputs.iter().filter_map(|o| if let Output::LastSeals { logs } = o { Some(logs.clone()) } else { None }).collect()
 }
 
-fn compares(outputs: &[Output]) -> Vec<(LinkId, LogId, u64)> {
+pub(super) fn compares(outputs: &[Output]) -> Vec<(LinkId, LogId, u64)> {
     let compare = |o: &Output| if let Output::Compare { link, log, seal } = o { Some((*link, *log, seal.last())) } else { None };
     outputs.iter().filter_map(compare).collect()
 }
 
-fn counted(solo: &Solo, of: LogId) -> Vec<u64> {
+pub(super) fn counted(solo: &Solo, of: LogId) -> Vec<u64> {
     solo.mesh.log(of).map(|view| view.acked.iter().map(|acked| acked.durable).collect()).unwrap_or_default()
 }
 
@@ -326,66 +326,6 @@ fn a_seal_that_told_a_node_it_was_set_back_is_compared_again_when_its_log_has_co
     let back = groups(log(5), &[4, 8], "b").split_off(1);
     solo.receive(other, push(&back[0]));
     assert_eq!(compares(&solo.durable(back)), [(link, log(5), 8)], "it may be the other history");
-}
-
-#[test]
-fn a_push_of_what_has_come_from_elsewhere_is_compared_by_its_last_seal() {
-    let of = log(9);
-    let mut solo = Solo::with(|_| {}, vec![(of, 1, 1)]);
-    let (link, _) = solo.join_with(7, &[(of, 1)]);
-    let (other, _) = solo.join_with(8, &[(of, 1)]);
-    let (here, there) = (groups(of, &[1, 5], "a").split_off(1), groups(of, &[1, 5], "b").split_off(1));
-    solo.durable(here.clone());
-    assert!(compares(&solo.receive(other, push(&here[0]))).is_empty(), "the seal it ends with here is known");
-    let seen = solo.receive(link, push(&there[0]));
-    assert_eq!(compares(&seen), [(link, of, 5)], "the peer takes the ack for one of its push");
-    let differs = Compared::Differs { ours: SealRecord::of(&here[0]), why: StoreError::Fork { seq: 2 } };
-    let seal = SealRecord::of(&there[0]).expect("sealed");
-    let seen = solo.step(Input::Compared { link, log: of, seal, verdict: Box::new(differs) });
-    assert_eq!(shows(&seen, link), [(of, 5)], "so that it knows as well");
-}
-
-#[test]
-fn of_pushes_that_are_passed_over_the_last_is_compared_too_and_again_only_in_time() {
-    let of = log(9);
-    let mut solo = Solo::with(|_| {}, vec![(of, 1, 1)]);
-    let (link, _) = solo.join_with(7, &[(of, 1)]);
-    solo.durable(groups(of, &[1, 3, 5], "a").split_off(1));
-    let there = groups(of, &[1, 3, 5], "b").split_off(1);
-    assert_eq!(compares(&solo.receive(link, push(&there[0]))), [(link, of, 3)]);
-    assert!(compares(&solo.receive(link, push(&there[1]))).is_empty(), "one at a time");
-    let seals: Vec<SealRecord> = there.iter().filter_map(SealRecord::of).collect();
-    let seen = solo.step(Input::Compared { link, log: of, seal: seals[0], verdict: Box::new(Compared::Fits) });
-    assert_eq!(compares(&seen), [(link, of, 5)]);
-    solo.step(Input::Compared { link, log: of, seal: seals[1], verdict: Box::new(Compared::Failed("full".into())) });
-    assert!(compares(&solo.receive(link, push(&there[1]))).is_empty(), "a disk that fails is left alone for a while");
-    assert_eq!(compares(&solo.wait(limits::SEAL_AGAIN.as_millis() as u64 + 1)), [(link, of, 5)]);
-}
-
-#[test]
-fn a_peer_that_has_shown_nothing_is_answered_with_no_seal_before_the_one_it_was_shown() {
-    let of = log(9);
-    let mut solo = Solo::with(|_| {}, vec![(of, 1, 1)]);
-    let (link, _) = solo.join_with(7, &[(of, 1)]);
-    solo.durable(groups(of, &[1, 5, 7], "a").split_off(1));
-    assert_eq!(shows(&solo.receive(link, ack(of, 7, 7)), link), [(of, 7)]);
-    assert_eq!(compares(&solo.receive(link, push(&groups(of, &[1, 5], "b")[1]))), [(link, of, 5)]);
-    let differs = Compared::Differs { ours: Some(seal(of, &[1, 5], "a")), why: StoreError::Fork { seq: 2 } };
-    let seen = solo.step(Input::Compared { link, log: of, seal: seal(of, &[1, 5], "b"), verdict: Box::new(differs) });
-    assert!(shows(&seen, link).is_empty(), "it would close the link, and sees by the other one");
-}
-
-#[test]
-fn a_push_below_where_a_log_begins_is_compared_with_nothing() {
-    let mut solo = Solo::new();
-    let (link, _) = solo.join_with(7, &[(log(9), 12)]);
-    let (giver, _) = solo.join_with(8, &[]);
-    let (snapshot, places) = (snapshots::offer(10, 1), [snapshots::place(log(9), 10, 10)]);
-    snapshots::offered(&mut solo, giver, &snapshot, &places, Some(Vec::new()));
-    snapshots::tell(&mut solo, SnapshotInput::Installed { id: snapshot.id, places: places.to_vec() });
-    let pushed = groups(log(9), &[5, 10], "b");
-    assert!(compares(&solo.receive(link, push(&pushed[0]))).is_empty());
-    assert_eq!(compares(&solo.receive(link, push(&pushed[1]))), [(link, log(9), 10)], "its own place is known");
 }
 
 #[test]

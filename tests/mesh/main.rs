@@ -3,6 +3,7 @@
 mod applying;
 mod causes;
 mod compare;
+mod crossing;
 mod dialling;
 mod halfopen;
 mod links;

@@ -75,6 +75,16 @@ pub(super) struct Judging {
     waiting: BTreeMap<LogId, SealRecord>,
 }
 
+impl Judging {
+    /// Has a seal of a log wait, in the place of one that is not as far.
+    fn add(&mut self, log: LogId, seal: SealRecord) {
+        let waiting = self.waiting.entry(log).or_insert(seal);
+        if waiting.last() < seal.last() {
+            *waiting = seal;
+        }
+    }
+}
+
 /// What a node does about last seals.
 #[derive(Debug, Default)]
 pub(super) struct Seals {
@@ -130,7 +140,9 @@ impl Follower {
     /// Whether the peer is to be shown the last seal of a log that stands at `durable` here. It need not be if it has less (it shows its
     /// own), or if it is known to have the same; but whoever wrote the log has to know who has it.
     fn owes(&self, durable: u64, wrote_it: bool) -> bool {
-        let Proof { fits, given, taken, sent, .. } = self.proof;
+        let Proof { fits, given, taken, sent, pushed, .. } = self.proof;
+        // One that has more than it was pushed may have had what it was pushed from elsewhere as well.
+        let given = if self.durable > pushed { 0 } else { given };
         let settled = if wrote_it { taken } else { fits.max(given).max(taken) };
         durable > sent.max(settled) && (wrote_it || self.durable >= durable)
     }
@@ -218,7 +230,7 @@ impl Replica {
         let (sent, beyond) = (follower.proof.sent, follower.proof.beyond.take_if(|seal| seal.last() <= local.durable));
         if let Some(seal) = beyond {
             follower.proof.judging = true;
-            session.judging.waiting.entry(log).or_insert(*seal);
+            session.judging.add(log, *seal);
             session.judge(out);
         }
         if !owes {
@@ -294,7 +306,7 @@ impl Replica {
                 }
             }
             if let Some((_, seal)) = again {
-                session.judging.waiting.entry(log).or_insert(*seal);
+                session.judging.add(log, *seal);
                 session.judge(out);
             }
         }
@@ -357,21 +369,17 @@ impl Replica {
         if seal.last() <= fits.max(taken) || seal.last() < local.base {
             return;
         }
-        if let Some((_, failed)) = &mut follower.proof.failed {
+        if local.ending() == Some(seal) {
+            follower.proof.failed.take_if(|(_, failed)| failed.last() <= seal.last());
+            self.fits(link, log, seal.last(), out);
+        } else if let Some((_, failed)) = &mut follower.proof.failed {
             // What cannot be read here is not asked for faster because more of it comes.
             if failed.last() < seal.last() {
                 **failed = seal;
             }
-            return;
-        }
-        if local.ending() == Some(seal) {
-            self.fits(link, log, seal.last(), out);
         } else {
             follower.proof.judging = true;
-            let waiting = session.judging.waiting.entry(log).or_insert(seal);
-            if waiting.last() < seal.last() {
-                *waiting = seal;
-            }
+            session.judging.add(log, seal);
             session.judge(out);
         }
     }
@@ -395,6 +403,8 @@ impl Replica {
     ) -> Option<CloseReason> {
         let session = self.sessions.get_mut(&link)?;
         session.judging.at.take_if(|at| *at == log);
+        // What came meanwhile would fare no better than one that could not be compared.
+        let next = if matches!(verdict, Compared::Failed(_)) { session.judging.waiting.remove(&log) } else { None };
         let waits = session.judging.waiting.contains_key(&log);
         session.judge(out);
         let (peer, wrote_it) = (session.peer, log.origin == self.own.origin);
@@ -443,13 +453,13 @@ impl Replica {
                 self.compare(now, link, log, out);
             }
             // Until then nothing is known, and the peer shows no other one unless the log moves.
-            Compared::Failed(_) if !waits => {
+            Compared::Failed(_) => {
                 let at = now + limits::SEAL_AGAIN * (1 << follower.proof.failures.min(limits::SEAL_AGAIN_DOUBLES));
                 follower.proof.failures = follower.proof.failures.saturating_add(1);
-                follower.proof.failed = Some((at, Box::new(*seal)));
+                let furthest = next.filter(|next| next.last() > seal.last()).unwrap_or(*seal);
+                follower.proof.failed = Some((at, Box::new(furthest)));
                 self.seals.due.insert((at, link, log));
             }
-            Compared::Failed(_) => {}
         }
         if wrote_it && log == self.own {
             self.tell_counted(link, log, out);
