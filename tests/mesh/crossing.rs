@@ -7,7 +7,7 @@ use vixp2p::sync::StoreError;
 
 use crate::compare::{compares, groups, seal, shown, shows};
 use crate::snapshots;
-use crate::solo::{Solo, ack, log, push};
+use crate::solo::{Solo, ack, log, push, sent};
 
 #[test]
 fn a_push_of_what_has_come_from_elsewhere_is_compared_by_its_last_seal() {
@@ -70,7 +70,9 @@ fn a_peer_that_says_it_has_more_than_it_was_pushed_is_shown_the_last_seal_though
     assert_eq!(shows(&solo.step(Input::LastSeals { seals: vec![(of, Some(seal(of, &[4], "a")))] }), link), [(of, 4)]);
     let last = groups(of, &[4, 5], "a").split_off(1);
     solo.durable(last.clone());
-    solo.step(Input::ReadDone { link, log: of, groups: last });
+    solo.wait(1_000);
+    let pushed = solo.step(Input::ReadDone { link, log: of, groups: last.clone() });
+    assert_eq!(sent(&pushed, link), [push(&last[0])]);
     // It may have had another record 5 in storage when the push came.
     solo.receive(link, ack(of, 5, 4));
     solo.receive(link, ack(of, 9, 4));
