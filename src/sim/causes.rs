@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::base::LogId;
 use crate::mesh::io::Input;
@@ -10,6 +11,9 @@ use crate::sim::check::{Check, Oracle};
 use crate::sim::node::{Node, name};
 use crate::sim::world::World;
 use crate::sync::{Cause, Entry};
+
+/// Time after which, at the end, links are back that nobody was told to make: an announcement and a dial.
+const LINKS_ARE_BACK: Duration = Duration::from_secs(3);
 
 /// How far somebody had come in every log.
 type Past = BTreeMap<LogId, u64>;
@@ -69,11 +73,13 @@ impl World<'_> {
     /// no neighbour can pass on.
     pub(super) fn free_waiting(&mut self, node: usize) -> Check {
         let Some(life) = self.nodes[node].life.as_ref().filter(|_| self.counts.hurt > 0) else { return Ok(()) };
+        let is_linked = self.ending.since().is_some_and(|since| self.now.since(since) >= LINKS_ARE_BACK) && self.unlinked().is_none();
         let waits: Vec<(LogId, Cause)> = life.mesh.logs().into_iter().filter_map(|view| Some((view.log, view.waits?.needs))).collect();
         for (log, needs) in waits {
             let here = |node: &Node| node.life.as_ref().map_or(0, |life| life.wal.durable(needs.log));
             let is_lost = self.nodes.iter().all(|node| node.life.is_some() && here(node) < needs.seq);
-            if is_lost || self.oracle.fork_of(needs.log).is_some_and(|fork| needs.seq >= fork || !self.can_come(node, needs)) {
+            if is_lost || self.oracle.fork_of(needs.log).is_some_and(|fork| needs.seq >= fork || (is_linked && !self.can_come(node, needs)))
+            {
                 let from = self.oracle.pasts.lost.entry(needs.log).or_insert(needs.seq);
                 *from = needs.seq.min(*from);
                 self.step(node, Input::ApplyResume { log, skip: true })?;

@@ -60,6 +60,11 @@ impl Ending {
     pub(super) fn new() -> Ending {
         Ending { phase: Phase::Play, beyond: Duration::ZERO, lacking: String::new(), lapse: None, lapses: 0 }
     }
+
+    /// When everything was healed, once it was.
+    pub(super) fn since(&self) -> Option<Time> {
+        if let Phase::Converge { since, .. } = self.phase { Some(since) } else { None }
+    }
 }
 
 impl World<'_> {

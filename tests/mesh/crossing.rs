@@ -122,3 +122,20 @@ fn a_push_below_where_a_log_begins_is_compared_with_nothing() {
     assert!(compares(&solo.receive(link, push(&pushed[0]))).is_empty());
     assert_eq!(compares(&solo.receive(link, push(&pushed[1]))), [(link, log(9), 10)], "its own place is known");
 }
+
+#[test]
+fn an_answer_is_compared_after_a_failure_although_a_seal_beyond_the_end_waits_as_well() {
+    let former = LogId { incarnation: Incarnation(77), ..log(5) };
+    let mut solo = Solo::with(|_| {}, vec![(former, 4, 4)]);
+    let (link, _) = solo.join_with(7, &[(former, 12)]);
+    let (far, near) = (seal(former, &[4, 12], "b"), seal(former, &[4], "b"));
+    solo.step(Input::LastSeals { seals: vec![(former, Some(seal(former, &[4], "a")))] });
+    let answer = |seal, verdict| Input::Compared { link, log: former, seal, verdict: Box::new(verdict) };
+    solo.receive(link, shown(former, &far));
+    solo.receive(link, shown(former, &near));
+    solo.step(answer(far, Compared::Failed("full".into())));
+    let again = limits::SEAL_AGAIN.as_millis() as u64 + 1;
+    assert_eq!(compares(&solo.wait(again)), [(link, former, 4)], "what can be compared here");
+    solo.step(answer(near, Compared::Fits));
+    assert_eq!(compares(&solo.durable(groups(former, &[4, 12], "a").split_off(1))), [(link, former, 12)], "it was not forgotten");
+}

@@ -53,6 +53,16 @@ pub(super) struct Proof {
 }
 
 impl Proof {
+    /// Of two seals of a log that stands at `durable` here the one to compare: the furthest that is not beyond the end. One beyond is kept.
+    fn choose(&mut self, durable: u64, one: SealRecord, other: SealRecord) -> SealRecord {
+        let (less, more) = if one.last() <= other.last() { (one, other) } else { (other, one) };
+        if more.last() > durable && less.last() <= durable {
+            self.beyond = Some(Box::new(more));
+            return less;
+        }
+        more
+    }
+
     /// The peer has the log to `durable`. What was pushed to it up to there it has taken, also what it had asked for once more meanwhile:
     /// what came from elsewhere and is no more than this node has, it shows before it acknowledges it. One that has more than was pushed may
     /// have had that before a push came, which it then passes over.
@@ -306,7 +316,10 @@ impl Replica {
                 }
             }
             if let Some((_, seal)) = again {
-                session.judging.add(log, *seal);
+                let waiting = session.judging.waiting.remove(&log);
+                let Some(follower) = session.follower(log, true) else { continue };
+                let next = waiting.map_or(*seal, |waiting| follower.proof.choose(local.durable, *seal, waiting));
+                session.judging.add(log, next);
                 session.judge(out);
             }
         }
@@ -372,11 +385,10 @@ impl Replica {
         if local.ending() == Some(seal) {
             follower.proof.failed.take_if(|(_, failed)| failed.last() <= seal.last());
             self.fits(link, log, seal.last(), out);
-        } else if let Some((_, failed)) = &mut follower.proof.failed {
+        } else if let Some((at, failed)) = follower.proof.failed.take() {
             // What cannot be read here is not asked for faster because more of it comes.
-            if failed.last() < seal.last() {
-                **failed = seal;
-            }
+            let next = follower.proof.choose(local.durable, *failed, seal);
+            follower.proof.failed = Some((at, Box::new(next)));
         } else {
             follower.proof.judging = true;
             session.judging.add(log, seal);
@@ -408,7 +420,8 @@ impl Replica {
         let waits = session.judging.waiting.contains_key(&log);
         session.judge(out);
         let (peer, wrote_it) = (session.peer, log.origin == self.own.origin);
-        let is_beyond = wrote_it && self.logs.get(&log).is_some_and(|local| local.durable < seal.last());
+        let durable = self.logs.get(&log).map(|local| local.durable);
+        let is_beyond = wrote_it && durable.is_some_and(|durable| durable < seal.last());
         let follower = session.follower(log, true)?;
         follower.proof.judging = waits;
         if !matches!(verdict, Compared::Failed(_)) {
@@ -456,8 +469,8 @@ impl Replica {
             Compared::Failed(_) => {
                 let at = now + limits::SEAL_AGAIN * (1 << follower.proof.failures.min(limits::SEAL_AGAIN_DOUBLES));
                 follower.proof.failures = follower.proof.failures.saturating_add(1);
-                let furthest = next.filter(|next| next.last() > seal.last()).unwrap_or(*seal);
-                follower.proof.failed = Some((at, Box::new(furthest)));
+                let next = next.map_or(*seal, |next| follower.proof.choose(durable.unwrap_or(0), next, *seal));
+                follower.proof.failed = Some((at, Box::new(next)));
                 self.seals.due.insert((at, link, log));
             }
         }
